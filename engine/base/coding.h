@@ -1,0 +1,88 @@
+/*
+ * coding.h - integers to and from bytes: little-endian, and varints of 7 bits a byte, low
+ * bits first.  A reader never runs past its end (invariant 16 of the design: lengths are
+ * checked by subtraction).
+ */
+#ifndef BASE_CODING_H
+#define BASE_CODING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lsmkv.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the fixed-width coders assume a little-endian machine"
+#endif
+
+#define VARINT32_MAX 5u
+#define VARINT64_MAX 10u
+
+static inline void
+put_u32(void *out, uint32_t value)
+{
+    memcpy(out, &value, sizeof(value));
+}
+
+static inline void
+put_u64(void *out, uint64_t value)
+{
+    memcpy(out, &value, sizeof(value));
+}
+
+static inline uint32_t
+get_u32(const void *in)
+{
+    uint32_t value;
+
+    memcpy(&value, in, sizeof(value));
+    return value;
+}
+
+static inline uint64_t
+get_u64(const void *in)
+{
+    uint64_t value;
+
+    memcpy(&value, in, sizeof(value));
+    return value;
+}
+
+/* Returns the end of what was written. */
+uint8_t *put_varint(uint8_t *out, uint64_t value);
+size_t varint_size(uint64_t value);
+
+/* A cursor over borrowed bytes.  After a failed read `failed` is set, and every later read
+ * gives 0 or an empty slice: check once at the end. */
+struct reader {
+    const uint8_t *next;
+    const uint8_t *end;
+    bool failed;
+};
+
+static inline struct reader
+reader_of(struct lsmkv_slice slice)
+{
+    const uint8_t *data = slice.data;
+    struct reader reader = {data, data + slice.size, false};
+
+    return reader;
+}
+
+static inline size_t
+reader_left(const struct reader *reader)
+{
+    return (size_t)(reader->end - reader->next);
+}
+
+uint8_t read_u8(struct reader *reader);
+uint32_t read_u32(struct reader *reader);
+uint64_t read_u64(struct reader *reader);
+/* Fails on an overlong or overflowing varint. */
+uint64_t read_varint(struct reader *reader);
+uint32_t read_varint32(struct reader *reader);
+struct lsmkv_slice read_bytes(struct reader *reader, uint64_t size);
+
+#endif

@@ -1,0 +1,11 @@
+/* crc32c.h - CRC32C (Castagnoli), by ISA-L. */
+#ifndef BASE_CRC32C_H
+#define BASE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Continues `crc` (0 to begin) over `size` bytes; any size. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+
+#endif

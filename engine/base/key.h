@@ -1,0 +1,101 @@
+/*
+ * key.h - user keys, their two orders, and internal keys.
+ *
+ * An internal key is the user key followed by an 8-byte little-endian trailer: the sequence
+ * (56 bits) in the high bits, the kind in the low 8.  Internal keys sort by user key upwards,
+ * then by trailer downwards: the newest version of a key comes first.
+ *
+ * Path order (LSMKV_ORDER_PATH): '/' ranks below every other byte, the others keep their
+ * order, so NUL comes next.  A prefix sorts before what it begins.
+ *
+ * K1  Below K is exactly the range [K "/", K "\0"); below the empty key, ["/", infinity).
+ * K2  A separator is a prefix of the right key, never an incremented byte.
+ */
+#ifndef BASE_KEY_H
+#define BASE_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lsmkv.h"
+
+#define KEY_TRAILER_SIZE 8u
+#define SEQUENCE_MAX ((UINT64_C(1) << 56) - 1)
+
+/* The kind byte: what an entry carries.  Values are part of the formats. */
+enum kind {
+    KIND_DELETE = 0x00,      /* a tombstone: nothing */
+    KIND_PUT = 0x01,         /* no time; the stamp is the entry's own sequence */
+    KIND_PUT_TIMED = 0x02,   /* a time; the stamp's sequence is the entry's own */
+    KIND_PUT_STAMPED = 0x03, /* a whole stamp: sequence and time (moved records) */
+    KIND_BLOB_BIT = 0x10,    /* with a put: the value is a reference into a blob file */
+};
+
+/* Whether this version of the engine understands entries of this kind. */
+bool kind_is_known(uint8_t kind);
+
+static inline bool
+kind_is_put(uint8_t kind)
+{
+    return kind != KIND_DELETE;
+}
+
+/* Less than, equal to or greater than 0, as memcmp. */
+int key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b);
+/* Both must hold at least KEY_TRAILER_SIZE bytes. */
+int internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b);
+
+bool slice_equal(struct lsmkv_slice a, struct lsmkv_slice b);
+/* Whether `key` is in [K "/", K "\0"), for K = `ancestor`; path order. */
+bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor);
+
+/* The length of the shortest prefix of `right` that sorts after `left`; needs left < right.
+ * That prefix P satisfies left < P <= right. */
+size_t key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
+                          struct lsmkv_slice right);
+
+static inline uint64_t
+trailer_pack(uint64_t sequence, uint8_t kind)
+{
+    return sequence << 8 | kind;
+}
+
+/* Fields of an internal key of at least KEY_TRAILER_SIZE bytes. */
+struct lsmkv_slice internal_user_key(struct lsmkv_slice internal);
+uint64_t internal_trailer(struct lsmkv_slice internal);
+
+static inline uint64_t
+internal_sequence(struct lsmkv_slice internal)
+{
+    return internal_trailer(internal) >> 8;
+}
+
+static inline uint8_t
+internal_kind(struct lsmkv_slice internal)
+{
+    return (uint8_t)internal_trailer(internal);
+}
+
+/* A growable internal key.  Zero it to begin; keybuf_fini frees. */
+struct keybuf {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+
+void keybuf_fini(struct keybuf *buf);
+int LSMKV_CHECKED keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes);
+int LSMKV_CHECKED keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes);
+/* User key and trailer.  For a seek to the newest version at or below a sequence pass kind
+ * 0xff. */
+int LSMKV_CHECKED keybuf_set_internal(struct keybuf *buf, struct lsmkv_slice user_key,
+                                      uint64_t sequence, uint8_t kind);
+
+static inline struct lsmkv_slice
+keybuf_slice(const struct keybuf *buf)
+{
+    return lsmkv_bytes(buf->data, buf->size);
+}
+
+#endif

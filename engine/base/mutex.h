@@ -1,0 +1,99 @@
+/*
+ * mutex.h - mutexes that clang's thread-safety analysis understands.
+ *
+ * A mutex that cannot be locked is a bug of ours: the wrappers assert.
+ */
+#ifndef BASE_MUTEX_H
+#define BASE_MUTEX_H
+
+#include <assert.h>
+#include <pthread.h>
+
+#if defined(__clang__)
+#define LSMKV_TSA(x) __attribute__((x))
+#else
+#define LSMKV_TSA(x)
+#endif
+
+#define LSMKV_CAPABILITY(name) LSMKV_TSA(capability(name))
+#define LSMKV_REQUIRES(...) LSMKV_TSA(requires_capability(__VA_ARGS__))
+#define LSMKV_EXCLUDES(...) LSMKV_TSA(locks_excluded(__VA_ARGS__))
+#define LSMKV_ACQUIRE(...) LSMKV_TSA(acquire_capability(__VA_ARGS__))
+#define LSMKV_RELEASE(...) LSMKV_TSA(release_capability(__VA_ARGS__))
+#define LSMKV_NO_ANALYSIS LSMKV_TSA(no_thread_safety_analysis)
+
+struct LSMKV_CAPABILITY("mutex") mutex {
+    pthread_mutex_t os;
+};
+
+struct condition {
+    pthread_cond_t os;
+};
+
+static inline void
+mutex_init(struct mutex *mutex)
+{
+    int result = pthread_mutex_init(&mutex->os, NULL);
+
+    assert(result == 0);
+    (void)result;
+}
+
+static inline void
+mutex_fini(struct mutex *mutex)
+{
+    pthread_mutex_destroy(&mutex->os);
+}
+
+static inline void LSMKV_ACQUIRE(*mutex)
+mutex_lock(struct mutex *mutex) LSMKV_NO_ANALYSIS
+{
+    int result = pthread_mutex_lock(&mutex->os);
+
+    assert(result == 0);
+    (void)result;
+}
+
+static inline void LSMKV_RELEASE(*mutex)
+mutex_unlock(struct mutex *mutex) LSMKV_NO_ANALYSIS
+{
+    int result = pthread_mutex_unlock(&mutex->os);
+
+    assert(result == 0);
+    (void)result;
+}
+
+static inline void
+condition_init(struct condition *condition)
+{
+    int result = pthread_cond_init(&condition->os, NULL);
+
+    assert(result == 0);
+    (void)result;
+}
+
+static inline void
+condition_fini(struct condition *condition)
+{
+    pthread_cond_destroy(&condition->os);
+}
+
+static inline void LSMKV_REQUIRES(*mutex)
+condition_wait(struct condition *condition, struct mutex *mutex)
+{
+    pthread_cond_wait(&condition->os, &mutex->os);
+}
+
+static inline void
+condition_signal(struct condition *condition)
+{
+    pthread_cond_signal(&condition->os);
+}
+
+static inline void
+condition_broadcast(struct condition *condition)
+{
+    pthread_cond_broadcast(&condition->os);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * record.h - the payload of an entry: what stands beside an internal key in memtables and
+ * tables.  Fixed integers are little-endian.
+ *
+ *     KIND_DELETE       nothing
+ *     KIND_PUT                              then body
+ *     KIND_PUT_TIMED    time 8              then body
+ *     KIND_PUT_STAMPED  sequence 8, time 8  then body
+ *
+ *     body: attributes' length (varint), attributes, value (all that is left)
+ *
+ * With KIND_BLOB_BIT the value is a blob reference (reserved; not yet written or read).
+ */
+#ifndef BASE_RECORD_H
+#define BASE_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/key.h"
+
+/* An upper bound of what record_encode_head writes. */
+#define RECORD_HEAD_MAX (16u + 5u)
+
+/* Everything of the payload before the attributes' bytes.  Returns its size. */
+size_t record_encode_head(uint8_t *out, uint8_t kind, const struct lsmkv_record *record);
+/* The size of the whole payload. */
+size_t record_payload_size(uint8_t kind, const struct lsmkv_record *record);
+/* Writes the whole payload, record_payload_size bytes. */
+void record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record);
+
+/* Parses a payload; the record borrows from it.  `sequence` is the entry's own.  -EUCLEAN if
+ * it is not valid.  A tombstone gives an empty record. */
+int LSMKV_CHECKED record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
+                                struct lsmkv_record *record);
+
+#endif

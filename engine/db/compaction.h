@@ -1,0 +1,88 @@
+/*
+ * compaction.h - choosing what to merge (pick.c: pure, state in, choice out), merging it
+ * (merge_tables.c), and what both flush and compaction share: which versions survive
+ * (retain.c) and how sorted entries become tables (build.c).
+ *
+ * C1  Of one user key's versions, newest first, an entry is dropped when a newer one already
+ *     written or dropped is visible to every snapshot that could see it: no snapshot's
+ *     sequence lies in [entry, newer).  The list of snapshots ends with the last published
+ *     sequence.
+ * C2  A tombstone is dropped only if C1 leaves it as what the oldest snapshot sees, no source
+ *     outside the inputs may hold an older version of the key (levels below the output, and
+ *     any unmerged table above whose smallest sequence is lower), and so nothing resurfaces.
+ * C3  An output is cut only between user keys (V2).
+ * C4  The inputs from level 0 are closed: with a table, every older one of level 0 that
+ *     overlaps the whole of the inputs' range is in.
+ */
+#ifndef DB_COMPACTION_H
+#define DB_COMPACTION_H
+
+#include "db/manifest.h"
+#include "db/version.h"
+
+struct compaction_limits {
+    unsigned l0_trigger;
+    uint64_t level_base_size; /* of level 1; a deeper level is 10 times the one above */
+    uint64_t table_size;
+};
+
+struct compaction {
+    uint32_t keyspace;
+    enum lsmkv_order order;
+    int level;            /* inputs[0] come from here */
+    int output_level;     /* inputs[1] come from here */
+    struct table_file **inputs[2];
+    size_t input_counts[2];
+    bool trivial;         /* inputs[0] just change level: nothing overlaps */
+    struct version *version; /* referenced */
+};
+
+/* The score of the level most in need: 1 and above means a compaction is due. */
+double compaction_score(const struct version *version, const struct compaction_limits *limits,
+                        int *level);
+
+/* Chooses a compaction of a keyspace, or *chosen = NULL if none is due.  `cursor` holds, a
+ * level, the largest user key of the last choice, so that a level is gone through in turn;
+ * it is updated.  -ENOMEM. */
+struct compaction_cursor {
+    struct keybuf after[LEVEL_COUNT];
+};
+void compaction_cursor_fini(struct compaction_cursor *cursor);
+int LSMKV_CHECKED compaction_pick(uint32_t keyspace, struct version *version,
+                                  const struct compaction_limits *limits,
+                                  struct compaction_cursor *cursor,
+                                  struct compaction **chosen);
+/* All tables of `level` that meet [from, to], and what they overlap at level + 1; *chosen =
+ * NULL if none.  With level = the deepest non-empty one, rewrites in place (output_level =
+ * level) so that lsmkv_compact drops what can be dropped. */
+int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *version, int level,
+                                        struct lsmkv_slice from, struct lsmkv_slice to,
+                                        struct compaction **chosen);
+void compaction_free(struct compaction *compaction);
+
+/* What a merge needs of the store. */
+struct build_context {
+    const struct table_context *tables;
+    uint32_t keyspace;
+    enum lsmkv_order order;
+    uint64_t table_size;                 /* outputs are cut past it */
+    const uint64_t *snapshots;           /* ascending, the last published sequence last */
+    size_t snapshot_count;
+    uint64_t (*next_number)(void *context); /* a fresh file number; thread-safe */
+    void *number_context;
+    const atomic_bool *cancel;           /* when true the merge ends with -ECANCELED */
+    atomic_uint_fast64_t *bytes_read, *bytes_written; /* added to */
+};
+
+/* Writes the entries of `it` that C1 keeps (tombstones always stay) as tables, added to
+ * `edit` at level 0: what a flush does.  No entry left: no table.  `it` is borrowed.  On
+ * failure no file is left behind. */
+int LSMKV_CHECKED build_flush(const struct build_context *context, struct iterator *it,
+                              struct manifest_edit *edit);
+/* Merges the inputs into outputs at the output level; `edit` gets both.  A trivial one only
+ * changes the edit.  On failure no output is left behind. */
+int LSMKV_CHECKED compaction_run(const struct build_context *context,
+                                 const struct compaction *compaction,
+                                 struct manifest_edit *edit);
+
+#endif

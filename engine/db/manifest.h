@@ -1,0 +1,112 @@
+/*
+ * manifest.h - the file MANIFEST: what the store consists of, as newline-delimited JSON.
+ *
+ * Each line is one edit, a JSON object, followed by a tab and the CRC32C of the object's bytes
+ * as 8 hex digits.  The first line names the format, its feature bits and the manifest's own
+ * number, and carries the whole state when it was rolled.  One synced line is one atomic step.
+ * Keys are hex strings, files are numbers.  The table of fields stands in manifest.c.
+ *
+ * M1  A line is acted upon in memory only after it is durable.
+ * M2  A torn last line (no newline, or a bad checksum with nothing after it) never happened;
+ *     it is cut before the next append.  Any other bad line is damage: nothing is deleted and
+ *     the store does not open.
+ * M3  A failed write is undone by truncating and syncing; a failed sync breaks the manifest.
+ * M4  Rolling: MANIFEST.tmp written and synced, renamed over MANIFEST, directory synced.
+ */
+#ifndef DB_MANIFEST_H
+#define DB_MANIFEST_H
+
+#include "db/version.h"
+#include "lsmkv.h"
+
+struct edit_table {
+    uint32_t keyspace;
+    int level;
+    struct table_meta meta; /* of a removed one only the number counts */
+};
+
+struct edit_keyspace {
+    uint32_t id;
+    enum lsmkv_order order;
+    char name[LSMKV_NAME_MAX + 1];
+};
+
+/* What one line changes.  Zero it to begin.  Absent numbers are 0. */
+struct manifest_edit {
+    uint64_t next_file;     /* file numbers from here on are unused */
+    uint64_t oldest_log;    /* logs below it are replaced by tables */
+    uint64_t last_sequence; /* published when the line was written */
+    uint32_t next_keyspace; /* ids from here on are unused */
+    uint64_t next_snapshot; /* likewise */
+    struct edit_table *added, *removed;
+    size_t added_count, removed_count;
+    struct edit_keyspace *keyspaces; /* created */
+    size_t keyspace_count;
+    uint32_t *dropped_keyspaces;
+    size_t dropped_keyspace_count;
+    struct lsmkv_snapshot_info *snapshots; /* created, or renamed: same id, other name */
+    size_t snapshot_count;
+    uint64_t *dropped_snapshots; /* ids */
+    size_t dropped_snapshot_count;
+};
+
+void manifest_edit_fini(struct manifest_edit *edit);
+/* These copy; `meta` is taken and left zeroed.  -ENOMEM. */
+int LSMKV_CHECKED manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
+                                    struct table_meta *meta);
+int LSMKV_CHECKED manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace, int level,
+                                       uint64_t number);
+int LSMKV_CHECKED manifest_edit_keyspace(struct manifest_edit *edit,
+                                         const struct edit_keyspace *keyspace);
+int LSMKV_CHECKED manifest_edit_drop_keyspace(struct manifest_edit *edit, uint32_t id);
+int LSMKV_CHECKED manifest_edit_snapshot(struct manifest_edit *edit,
+                                         const struct lsmkv_snapshot_info *snapshot);
+int LSMKV_CHECKED manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id);
+
+/* Applies `edit` to `state`, itself an edit that stands for all lines so far (only added
+ * tables, created keyspaces and snapshots).  -EUCLEAN with the reason in error_detail: a table
+ * removed that is not there, an id used twice, a level out of range... */
+int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
+                                       const struct manifest_edit *edit);
+
+/* Reads MANIFEST.  -ENOENT: there is none; -EBADMSG, -EUCLEAN: damaged, reported with file and
+ * offset; -ENOTSUP: a format or an incompatible feature this version does not know.  `number`
+ * and `end` (of the good part) are for manifest_open and for CLOSED. */
+int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
+                                struct manifest_edit *state, uint64_t *number, uint64_t *end);
+
+struct manifest;
+
+/* Makes a new MANIFEST (number `number`) that holds `state` in its first line, replacing one
+ * that is there (M4). */
+int LSMKV_CHECKED manifest_roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
+                                const struct manifest_edit *state, struct manifest **manifest);
+/* Goes on with the one that manifest_load read: cuts what follows `end`, syncs. */
+int LSMKV_CHECKED manifest_open(struct env_dir *dir, struct reporter *reporter, uint64_t number,
+                                uint64_t end, struct manifest **manifest);
+/* Appends one line and syncs it (M1, M3).  One caller at a time. */
+int LSMKV_CHECKED manifest_append(struct manifest *manifest, const struct manifest_edit *edit);
+bool manifest_is_broken(const struct manifest *manifest);
+uint64_t manifest_number(const struct manifest *manifest);
+uint64_t manifest_end(const struct manifest *manifest);
+/* Whether it has outgrown max(1 MiB, 4 times its first line). */
+bool manifest_wants_roll(const struct manifest *manifest);
+int manifest_close(struct manifest *manifest);
+
+/* ---- CLOSED: the mark of a clean close ---- */
+
+struct closed_mark {
+    uint64_t manifest_number, manifest_end;
+    uint64_t log_number, log_end; /* number 0: no log */
+};
+
+/* Writes the checksummed mark (one JSON line in the manifest's form), syncs it and the
+ * directory. */
+int LSMKV_CHECKED closed_write(struct env_dir *dir, const struct closed_mark *mark);
+/* -ENOENT: none; -EBADMSG or -EUCLEAN: not valid (reported). */
+int LSMKV_CHECKED closed_read(struct env_dir *dir, struct reporter *reporter,
+                              struct closed_mark *mark);
+/* Deletes it and syncs the directory; 0 if there was none. */
+int LSMKV_CHECKED closed_remove(struct env_dir *dir);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * version.h - which tables hold a keyspace: levels of counted, immutable table files.
+ *
+ * A version never changes.  An edit makes the next one; readers keep the one they began with,
+ * and with it its files.
+ *
+ * V1  Level 0 tables may overlap; they are ordered newest first (largest sequence first).
+ * V2  Tables of a deeper level are disjoint and ordered by key; the versions of one user key
+ *     never span two tables of a level.
+ * V3  For one user key, everything in a shallower level is newer than everything in a deeper
+ *     one, and everything in memtables newer than both.
+ */
+#ifndef DB_VERSION_H
+#define DB_VERSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/mutex.h"
+#include "table/table.h"
+
+#define LEVEL_COUNT 7
+
+/* A table as the versions see it. */
+struct table_file {
+    struct table_meta meta;        /* constant */
+    atomic_uint refs;              /* of versions and of users between versions */
+    atomic_bool obsolete;          /* no durable version names it: delete at the last unref */
+    struct mutex mutex;            /* guards opening */
+    struct table *_Atomic table;   /* opened at first use; closed at the last unref */
+    const struct table_context *context;
+    struct file_reaper *reaper;    /* takes obsolete files at the last unref */
+};
+
+/* Where files whose last reference went are put, to be deleted in one place (files.c). */
+struct file_reaper {
+    void (*reap)(struct file_reaper *reaper, uint64_t number);
+};
+
+/* Takes the contents of `meta` (leaves it zeroed); one reference. */
+int LSMKV_CHECKED table_file_new(const struct table_context *context,
+                                 struct file_reaper *reaper, struct table_meta *meta,
+                                 struct table_file **file);
+void table_file_ref(struct table_file *file);
+/* The last one closes the table and, if it is obsolete, hands its number to the reaper. */
+void table_file_unref(struct table_file *file);
+/* The open table, which lasts as long as the file is referenced. */
+int LSMKV_CHECKED table_file_table(struct table_file *file, struct table **table);
+
+struct level {
+    struct table_file **files;
+    size_t count;
+    uint64_t bytes;
+};
+
+struct version {
+    atomic_uint refs;
+    enum lsmkv_order order;
+    struct level levels[LEVEL_COUNT];
+};
+
+int LSMKV_CHECKED version_new(enum lsmkv_order order, struct version **version);
+void version_ref(struct version *version);
+void version_unref(struct version *version);
+
+/* One table added to or removed from a level. */
+struct version_change {
+    int level;
+    struct table_file *file; /* borrowed; the new version takes its own reference */
+};
+/* A new version: `base` without `removed` (matched by number), with `added`.  -EUCLEAN if a
+ * removed file is not there, or the result breaks V2 (then reported). */
+int LSMKV_CHECKED version_edit(const struct version *base, const struct version_change *removed,
+                               size_t removed_count, const struct version_change *added,
+                               size_t added_count, struct reporter *reporter,
+                               struct version **version);
+
+/* The index of the first table in a level > 0 whose largest user key is at or after `key`;
+ * `count` if none is. */
+size_t level_find(const struct level *level, enum lsmkv_order order, struct lsmkv_slice key);
+/* Whether the user-key range of a file meets [from, to]; NULL data: no bound. */
+bool table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
+                         struct lsmkv_slice from, struct lsmkv_slice to);
+
+/* Iterators over all of a version: appends one for each L0 table (newest first) and one a
+ * deeper non-empty level.  The version must stay referenced meanwhile.  On failure those
+ * already appended stay and are the caller's to free. */
+#define VERSION_ITERATORS_MAX(version) ((version)->levels[0].count + LEVEL_COUNT - 1)
+int LSMKV_CHECKED version_iterators(const struct version *version, bool fill_cache,
+                                    struct iterator **children, size_t *count);
+/* An iterator over the tables of one level > 0 (or any disjoint, ordered set of files). */
+int LSMKV_CHECKED level_iterate(struct table_file *const *files, size_t count,
+                                enum lsmkv_order order, bool fill_cache, struct iterator **it);
+
+#endif

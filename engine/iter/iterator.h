@@ -1,0 +1,96 @@
+/*
+ * iterator.h - a cursor over internal entries in internal-key order: over a memtable, a
+ * block, a table, a level, or a merge of such.
+ *
+ * The current entry stands in the struct itself, so that looking at it costs no call.
+ *
+ * I1  `valid` implies status == 0.  At either end, and after an error, valid is false; after
+ *     an error status is negative and stays so until the next seek.
+ * I2  `key` and `payload` hold until the iterator moves or is freed.
+ * I3  next needs `valid`; so does prev.
+ */
+#ifndef ITER_ITERATOR_H
+#define ITER_ITERATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/key.h"
+
+struct iterator;
+
+struct iterator_ops {
+    /* To the first entry at or after an internal key; the last one at or before it. */
+    void (*seek)(struct iterator *it, struct lsmkv_slice internal);
+    void (*seek_before)(struct iterator *it, struct lsmkv_slice internal);
+    void (*first)(struct iterator *it);
+    void (*last)(struct iterator *it);
+    void (*next)(struct iterator *it);
+    void (*prev)(struct iterator *it);
+    /* Forward to the first entry, at or after the current one, that is newer than `sequence`
+     * or whose user key is at or past `bound` (NULL data: no bound).  Whole blocks and
+     * sources that hold nothing newer are passed unread.  It is how dead ranges are jumped. */
+    void (*skip_older)(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound);
+    void (*free)(struct iterator *it);
+};
+
+struct iterator {
+    const struct iterator_ops *ops;
+    struct lsmkv_slice key;     /* internal */
+    struct lsmkv_slice payload; /* see base/record.h */
+    int status;
+    bool valid;
+};
+
+static inline void
+iterator_seek(struct iterator *it, struct lsmkv_slice internal)
+{
+    it->ops->seek(it, internal);
+}
+
+static inline void
+iterator_seek_before(struct iterator *it, struct lsmkv_slice internal)
+{
+    it->ops->seek_before(it, internal);
+}
+
+static inline void
+iterator_first(struct iterator *it)
+{
+    it->ops->first(it);
+}
+
+static inline void
+iterator_last(struct iterator *it)
+{
+    it->ops->last(it);
+}
+
+static inline void
+iterator_next(struct iterator *it)
+{
+    it->ops->next(it);
+}
+
+static inline void
+iterator_prev(struct iterator *it)
+{
+    it->ops->prev(it);
+}
+
+static inline void
+iterator_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
+{
+    it->ops->skip_older(it, sequence, bound);
+}
+
+/* NULL is allowed. */
+static inline void
+iterator_free(struct iterator *it)
+{
+    if (it != NULL)
+        it->ops->free(it);
+}
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * wal.h - the write-ahead log: what makes an acknowledged write survive a crash.
+ *
+ * A log is a file of frames, one an atomic batch; the byte table stands in frame.h.  Its
+ * first frame names the log before it and where that ended.  Logs are numbered upwards by the
+ * store's file numbers.
+ */
+#ifndef LOG_WAL_H
+#define LOG_WAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/key.h"
+#include "base/report.h"
+#include "env/env.h"
+
+#define WAL_NAME_SIZE 32u
+/* "000007.log". */
+void wal_name(char *name, uint64_t number);
+
+/* The log before, and the offset where its last frame ends; number 0: there is none. */
+struct wal_previous {
+    uint64_t number;
+    uint64_t end;
+};
+
+/* ---- writing ---- */
+
+struct wal_writer;
+
+struct wal_append {
+    uint64_t first_sequence;
+    struct lsmkv_slice entries; /* an encoded batch */
+};
+
+/* Creates log `number`, syncs the directory, writes and syncs its first frame.  The caller
+ * has synced the log before (invariant 4).  On failure the file is removed again. */
+int LSMKV_CHECKED wal_create(struct env_dir *dir, uint64_t number,
+                             const struct wal_previous *previous, struct reporter *reporter,
+                             struct wal_writer **writer);
+/* Appends the frames of a group with one write.  A failed write is undone: the file is cut
+ * back to the last good frame and synced; if that fails too, the writer is broken: this and
+ * every later call gives its error.  One thread at a time for append; wal_sync may run at the
+ * same time as an append that began after it. */
+int LSMKV_CHECKED wal_append(struct wal_writer *writer, const struct wal_append *frames,
+                             size_t count);
+/* Makes all that was appended before this call durable.  Never tried again after a failure:
+ * the writer is broken. */
+int LSMKV_CHECKED wal_sync(struct wal_writer *writer);
+bool wal_is_broken(const struct wal_writer *writer);
+uint64_t wal_number(const struct wal_writer *writer);
+/* Where the last frame ends, and up to where the log is known durable. */
+uint64_t wal_end(const struct wal_writer *writer);
+uint64_t wal_synced(const struct wal_writer *writer);
+/* Closes the file without syncing it. */
+int wal_close(struct wal_writer *writer);
+
+/* ---- reading ---- */
+
+enum wal_stop {
+    WAL_CLEAN_END,  /* the file ends with its last frame */
+    WAL_ZERO_TAIL,  /* zeros follow (preallocated) */
+    WAL_STALE_TAIL, /* frames of the file's earlier life follow */
+    WAL_TORN,       /* a frame that was never acknowledged durable is bad */
+    WAL_DAMAGED,    /* a frame that was durable is bad, or a log or its beginning is missing */
+};
+
+struct wal_frame {
+    uint64_t offset;
+    uint64_t end;
+    uint8_t type; /* see frame.h */
+    uint64_t first_sequence;
+    uint64_t synced;
+    struct lsmkv_slice entries; /* holds until the next frame is read */
+};
+
+struct wal_reader;
+
+/* Reads log `number` from the start.  A read error is its errno, never the end of the log
+ * (invariant 6). */
+int LSMKV_CHECKED wal_reader_open(struct env_dir *dir, uint64_t number,
+                                  struct reporter *reporter, struct wal_reader **reader);
+/* 1 and the next frame, the first one (WAL_FRAME_FIRST) included; 0 at the end, whatever
+ * ended it: see wal_reader_stop; negative: an I/O error. */
+int LSMKV_CHECKED wal_read(struct wal_reader *reader, struct wal_frame *frame);
+/* After wal_read gave 0: why, and at which offset.  Damage is not yet reported. */
+enum wal_stop wal_reader_stop(const struct wal_reader *reader, uint64_t *offset);
+/* What the first frame names; number 0 and end 0 if there was none or it is bad. */
+struct wal_previous wal_reader_previous(const struct wal_reader *reader);
+void wal_reader_close(struct wal_reader *reader);
+
+/* ---- recovery of all logs ---- */
+
+struct wal_recovery_ops {
+    /* Called in order.  A negative result ends the recovery with it. */
+    int (*begin_log)(void *context, uint64_t number);
+    int (*frame)(void *context, const struct wal_frame *frame);
+    int (*end_log)(void *context, uint64_t number, uint64_t end);
+};
+
+/* The outcome, for the recovery report and for the next log's first frame. */
+struct wal_recovery {
+    struct wal_previous last;   /* the newest log with a frame; number 0: none */
+    uint64_t logs, frames, bytes;
+    enum wal_stop stop;         /* of the newest log */
+    uint64_t stop_offset;
+    uint64_t cut_bytes;         /* of a torn tail */
+};
+
+/* Replays the logs `numbers` (ascending, all those at or above the manifest's oldest live
+ * one, `oldest`) by invariants 5, 6 and 8 of the design: tells torn tails from damage, uses
+ * what each first frame says of the log before, and unless `read_only` cuts the newest log,
+ * writes its bytes past the last *synced* again in place and syncs it before returning.
+ * -EBADMSG: damage, reported with file and offset; nothing is changed then.  May be
+ * interrupted anywhere and started again. */
+int LSMKV_CHECKED wal_recover(struct env_dir *dir, const uint64_t *numbers, size_t count,
+                              uint64_t oldest, bool read_only, struct reporter *reporter,
+                              const struct wal_recovery_ops *ops, void *context,
+                              struct wal_recovery *recovery);
+
+#endif

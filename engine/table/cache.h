@@ -1,0 +1,42 @@
+/*
+ * cache.h - blocks of tables kept in memory, bounded in bytes.
+ *
+ * A block is immutable and counted: the cache holds one reference, each pin another.  An
+ * evicted block lives until its last pin is released.
+ */
+#ifndef TABLE_CACHE_H
+#define TABLE_CACHE_H
+
+#include <stdint.h>
+
+#include "env/env.h"
+#include "lsmkv.h"
+
+struct block_cache;
+
+/* The bytes of one block, uncompressed, its checksum verified. */
+struct block {
+    const uint8_t *data;
+    size_t size;
+};
+
+int LSMKV_CHECKED block_cache_new(struct lsmkv_env *env, size_t capacity,
+                                  struct block_cache **cache);
+/* Every pin must have been released. */
+void block_cache_free(struct block_cache *cache);
+
+/* A pinned block, or NULL.  (table, offset) names a block for ever: file numbers are never
+ * used twice. */
+const struct block *block_cache_get(struct block_cache *cache, uint64_t table, uint64_t offset);
+/* Takes ownership of `data` (from env->allocate, `size` bytes), puts it in the cache and pins
+ * it.  If another thread was first, that block is pinned and `data` released.  NULL: no
+ * memory, `data` released. */
+const struct block *block_cache_insert(struct block_cache *cache, uint64_t table,
+                                       uint64_t offset, uint8_t *data, size_t size);
+/* Takes another pin on an already pinned block. */
+void block_pin(const struct block *block);
+void block_unpin(const struct block *block);
+/* Bytes of blocks in the cache. */
+size_t block_cache_bytes(struct block_cache *cache);
+
+#endif

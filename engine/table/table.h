@@ -1,0 +1,148 @@
+/*
+ * table.h - SSTables: writing one, and reading it.
+ *
+ * A table is an immutable file of internal entries in order.  The byte tables of its parts
+ * stand in format.h, block.h and filter.h.
+ *
+ * A filter holds, for every entry, its user key and in path order every ancestor of it: each
+ * prefix that ends before a '/', the empty one left out.  So one check answers whether a name
+ * can be an exact or an implied entry.
+ */
+#ifndef TABLE_TABLE_H
+#define TABLE_TABLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/key.h"
+#include "base/report.h"
+#include "env/env.h"
+#include "iter/iterator.h"
+#include "table/cache.h"
+
+/* Counts, shared by all tables of a store. */
+struct table_counters {
+    atomic_uint_fast64_t blocks_read, block_bytes_read, cache_hits, cache_misses;
+    atomic_uint_fast64_t filter_checks, filter_negatives, filter_false_positives;
+};
+
+/* What writing and reading tables needs of the store; borrowed, outlives every table. */
+struct table_context {
+    struct lsmkv_env *env;
+    struct env_dir *dir;
+    struct block_cache *cache;
+    struct reporter *reporter;
+    struct table_counters *counters;
+    size_t block_size;
+    unsigned filter_bits_per_key;
+};
+
+/* "000012.sst": the name of table number 12.  `name` has TABLE_NAME_SIZE bytes. */
+#define TABLE_NAME_SIZE 32u
+void table_name(char *name, uint64_t number);
+
+/* ---- writing ---- */
+
+/* What the manifest keeps of a table.  Zero it to begin; table_meta_fini frees the keys. */
+struct table_meta {
+    uint64_t number;
+    uint64_t size;
+    uint64_t entries;
+    uint64_t tombstones;
+    uint64_t smallest_sequence;
+    uint64_t largest_sequence;
+    struct keybuf smallest; /* internal keys of the first and last entry */
+    struct keybuf largest;
+};
+
+void table_meta_fini(struct table_meta *meta);
+
+struct table_writer;
+
+/* Creates the file of table `number`. */
+int LSMKV_CHECKED table_writer_open(const struct table_context *context, uint64_t number,
+                                    uint32_t keyspace, enum lsmkv_order order,
+                                    struct table_writer **writer);
+/* Entries come in strictly rising internal-key order.  -EINVAL if not (a bug of ours, or a
+ * damaged input). */
+int LSMKV_CHECKED table_writer_add(struct table_writer *writer, struct lsmkv_slice internal,
+                                   struct lsmkv_slice payload);
+/* Bytes the file will have at least. */
+uint64_t table_writer_size(const struct table_writer *writer);
+uint64_t table_writer_count(const struct table_writer *writer);
+/* Writes what is left, syncs and closes the file (the caller syncs the directory), frees the
+ * writer whatever the result.  On failure the file is deleted.  At least one entry. */
+int LSMKV_CHECKED table_writer_finish(struct table_writer *writer, struct table_meta *meta);
+/* Closes and deletes the file, frees the writer.  NULL is allowed. */
+void table_writer_abandon(struct table_writer *writer);
+
+/* ---- reading ---- */
+
+struct table;
+
+/* Opens table `number`, expected to have `size` bytes (0: whatever it has), reads and checks
+ * footer, properties, index and filter, which stay in memory.  -EBADMSG, -EUCLEAN: damage,
+ * reported with file and offset; -ENOENT: no such file (reported as missing). */
+int LSMKV_CHECKED table_open(const struct table_context *context, uint64_t number,
+                             uint64_t size, struct table **table);
+void table_close(struct table *table);
+
+/* The hash that every table's filter is asked with: one for all tables. */
+uint64_t table_hash(struct lsmkv_slice user_key);
+/* False: no entry of the table has this user key nor, in path order, one below it. */
+bool table_may_contain(const struct table *table, uint64_t hash);
+
+/* An entry inside a pinned block. */
+struct table_hit {
+    struct lsmkv_slice key;     /* internal; may point at `copy` */
+    struct lsmkv_slice payload; /* inside the block */
+    const struct block *block;
+    struct keybuf copy;
+};
+
+/* The first entry at or after an internal key.  -ENOENT: none.  On success the hit must be
+ * released; zero it before first use. */
+int LSMKV_CHECKED table_ceiling(struct table *table, struct lsmkv_slice internal,
+                                struct table_hit *hit);
+/* The first entry at or after `internal` with the same user key; the filter is asked first,
+ * with `hash`.  -ENOENT: none. */
+int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal, uint64_t hash,
+                            struct table_hit *hit);
+void table_hit_release(struct table_hit *hit);
+
+/* Borrows the table.  `fill_cache` false: blocks read are not kept (compaction, verifying),
+ * and reading ahead is asked for. */
+int LSMKV_CHECKED table_iterate(struct table *table, bool fill_cache, struct iterator **it);
+
+/* What the properties block says. */
+struct table_properties {
+    uint32_t keyspace;
+    enum lsmkv_order order;
+    uint64_t entries, tombstones, data_blocks;
+    uint64_t data_bytes, index_bytes, filter_bytes, raw_key_bytes, raw_payload_bytes;
+    uint64_t smallest_sequence, largest_sequence;
+    uint64_t filter_keys;
+};
+
+const struct table_properties *table_get_properties(const struct table *table);
+uint64_t table_number(const struct table *table);
+
+/* Calls `each` for every index entry, in order. */
+struct table_index_entry {
+    struct lsmkv_slice separator; /* user-key prefix; see format.h */
+    uint64_t offset;
+    uint64_t size;
+    uint64_t largest_sequence;
+};
+int LSMKV_CHECKED table_each_index_entry(const struct table *table,
+                                         int (*each)(void *context,
+                                                     const struct table_index_entry *entry),
+                                         void *context);
+
+/* Reads every byte: checksums, order of entries, index and filter against keys, properties
+ * against counts.  Reports each finding; returns the first error. */
+int LSMKV_CHECKED table_verify(struct table *table);
+
+#endif
