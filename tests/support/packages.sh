@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+#
+# packages.sh - Debian packages, installed only where they are missing.  Sourced by bash.
+
+# What building lsmfs takes, and what testing it takes beside that.
+# shellcheck disable=SC2034
+build_packages='build-essential cmake pkg-config libfuse3-dev fuse3 libisal-dev libxxhash-dev
+    libjansson-dev'
+# shellcheck disable=SC2034
+test_packages='check clang clang-format shellcheck git rsync sqlite3 attr acl procps'
+
+missing_packages() {
+    local package
+    for package in "$@"; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+            echo "$package"
+        fi
+    done
+}
+
+# install_packages NAME...: installs those that are missing, as root or through sudo, and
+# says so.  Fails with the command that would do it when it may not.
+install_packages() {
+    local missing as_root=()
+    if ! command -v dpkg-query >/dev/null; then
+        echo "not Debian: taking for granted what these packages hold there: $*" >&2
+        return
+    fi
+    mapfile -t missing < <(missing_packages "$@")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "missing packages, and neither root nor sudo to install them; as root:" >&2
+            echo "    apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "installing ${missing[*]}"
+    "${as_root[@]}" apt-get -qq update </dev/null &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+            --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+}
