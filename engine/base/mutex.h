@@ -16,11 +16,11 @@
 #endif
 
 #define LSMKV_CAPABILITY(name) LSMKV_TSA(capability(name))
-#define LSMKV_REQUIRES(...) LSMKV_TSA(requires_capability(__VA_ARGS__))
-#define LSMKV_EXCLUDES(...) LSMKV_TSA(locks_excluded(__VA_ARGS__))
-#define LSMKV_ACQUIRE(...) LSMKV_TSA(acquire_capability(__VA_ARGS__))
-#define LSMKV_RELEASE(...) LSMKV_TSA(release_capability(__VA_ARGS__))
-#define LSMKV_NO_ANALYSIS LSMKV_TSA(no_thread_safety_analysis)
+#define LSMKV_REQUIRES(...)    LSMKV_TSA(requires_capability(__VA_ARGS__))
+#define LSMKV_EXCLUDES(...)    LSMKV_TSA(locks_excluded(__VA_ARGS__))
+#define LSMKV_ACQUIRE(...)     LSMKV_TSA(acquire_capability(__VA_ARGS__))
+#define LSMKV_RELEASE(...)     LSMKV_TSA(release_capability(__VA_ARGS__))
+#define LSMKV_NO_ANALYSIS      LSMKV_TSA(no_thread_safety_analysis)
 
 struct LSMKV_CAPABILITY("mutex") mutex {
     pthread_mutex_t os;
@@ -30,8 +30,14 @@ struct condition {
     pthread_cond_t os;
 };
 
-static inline void
-mutex_init(struct mutex *mutex)
+/* The analysis takes its attributes from these: gcc allows none behind the parameters of a
+ * definition, and before them clang does not know the parameters yet. */
+static inline void mutex_lock(struct mutex *mutex) LSMKV_ACQUIRE(*mutex);
+static inline void mutex_unlock(struct mutex *mutex) LSMKV_RELEASE(*mutex);
+static inline void condition_wait(struct condition *condition, struct mutex *mutex)
+    LSMKV_REQUIRES(*mutex);
+
+static inline void mutex_init(struct mutex *mutex)
 {
     int result = pthread_mutex_init(&mutex->os, NULL);
 
@@ -39,14 +45,12 @@ mutex_init(struct mutex *mutex)
     (void)result;
 }
 
-static inline void
-mutex_fini(struct mutex *mutex)
+static inline void mutex_fini(struct mutex *mutex)
 {
     pthread_mutex_destroy(&mutex->os);
 }
 
-static inline void LSMKV_ACQUIRE(*mutex)
-mutex_lock(struct mutex *mutex) LSMKV_NO_ANALYSIS
+static inline LSMKV_NO_ANALYSIS void mutex_lock(struct mutex *mutex)
 {
     int result = pthread_mutex_lock(&mutex->os);
 
@@ -54,8 +58,7 @@ mutex_lock(struct mutex *mutex) LSMKV_NO_ANALYSIS
     (void)result;
 }
 
-static inline void LSMKV_RELEASE(*mutex)
-mutex_unlock(struct mutex *mutex) LSMKV_NO_ANALYSIS
+static inline LSMKV_NO_ANALYSIS void mutex_unlock(struct mutex *mutex)
 {
     int result = pthread_mutex_unlock(&mutex->os);
 
@@ -63,8 +66,7 @@ mutex_unlock(struct mutex *mutex) LSMKV_NO_ANALYSIS
     (void)result;
 }
 
-static inline void
-condition_init(struct condition *condition)
+static inline void condition_init(struct condition *condition)
 {
     int result = pthread_cond_init(&condition->os, NULL);
 
@@ -72,26 +74,22 @@ condition_init(struct condition *condition)
     (void)result;
 }
 
-static inline void
-condition_fini(struct condition *condition)
+static inline void condition_fini(struct condition *condition)
 {
     pthread_cond_destroy(&condition->os);
 }
 
-static inline void LSMKV_REQUIRES(*mutex)
-condition_wait(struct condition *condition, struct mutex *mutex)
+static inline void condition_wait(struct condition *condition, struct mutex *mutex)
 {
     pthread_cond_wait(&condition->os, &mutex->os);
 }
 
-static inline void
-condition_signal(struct condition *condition)
+static inline void condition_signal(struct condition *condition)
 {
     pthread_cond_signal(&condition->os);
 }
 
-static inline void
-condition_broadcast(struct condition *condition)
+static inline void condition_broadcast(struct condition *condition)
 {
     pthread_cond_broadcast(&condition->os);
 }

@@ -31,7 +31,7 @@ void record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record
 
 /* Parses a payload; the record borrows from it.  `sequence` is the entry's own.  -EUCLEAN if
  * it is not valid.  A tombstone gives an empty record. */
-int LSMKV_CHECKED record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
-                                struct lsmkv_record *record);
+int LSMKV_CHECKED record_decode(uint8_t kind, uint64_t sequence,
+                                struct lsmkv_slice payload, struct lsmkv_record *record);
 
 #endif

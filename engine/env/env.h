@@ -42,15 +42,16 @@ struct env_thread {
 };
 
 enum env_open {
-    ENV_READ,     /* must exist; reading only */
-    ENV_WRITE,    /* must exist; reading and writing */
-    ENV_CREATE,   /* must not exist; mode 0600; reading and writing */
-    ENV_REPLACE,  /* created, or truncated to nothing; reading and writing */
+    ENV_READ,    /* must exist; reading only */
+    ENV_WRITE,   /* must exist; reading and writing */
+    ENV_CREATE,  /* must not exist; mode 0600; reading and writing */
+    ENV_REPLACE, /* created, or truncated to nothing; reading and writing */
 };
 
 struct lsmkv_env {
     /* Opens a directory.  `create` makes it (mode 0700) if it is missing, its parent synced. */
-    int (*dir_open)(struct lsmkv_env *env, const char *path, bool create, struct env_dir **dir);
+    int (*dir_open)(struct lsmkv_env *env, const char *path, bool create,
+                    struct env_dir **dir);
     void (*dir_close)(struct env_dir *dir);
     int (*dir_sync)(struct env_dir *dir);
     /* Calls `each` for every name but "." and ".."; stops at its first non-zero result and
@@ -64,7 +65,8 @@ struct lsmkv_env {
     /* Takes the store's lock, the file `name`: exclusive, or shared with other shared ones.
      * -EBUSY: another open file description holds it.  It survives fork, is kept by the
      * handle alone, and cannot be dropped by closing another descriptor of that file. */
-    int (*lock)(struct env_dir *dir, const char *name, bool shared, struct env_lock **lock);
+    int (*lock)(struct env_dir *dir, const char *name, bool shared,
+                struct env_lock **lock);
     /* The lock file's text: replace it (holder), read it (anyone; NUL-terminated, cut). */
     int (*lock_write)(struct env_lock *lock, const char *text);
     int (*lock_read)(struct env_dir *dir, const char *name, char *text, size_t size);
@@ -77,7 +79,8 @@ struct lsmkv_env {
     /* The result of close(2); the handle is gone whatever it is. */
     int (*file_close)(struct env_file *file);
     /* Bytes read: fewer than `size` only at the end of the file.  Retries EINTR itself. */
-    ssize_t (*file_read)(struct env_file *file, uint64_t offset, void *buffer, size_t size);
+    ssize_t (*file_read)(struct env_file *file, uint64_t offset, void *buffer,
+                         size_t size);
     /* Writes all, or fails with an unknown part written.  Retries EINTR and short writes. */
     int (*file_write)(struct env_file *file, uint64_t offset, const struct iovec *parts,
                       int count);
@@ -94,8 +97,9 @@ struct lsmkv_env {
     int64_t (*now)(struct lsmkv_env *env);        /* nanoseconds since 1970 */
     uint64_t (*monotonic)(struct lsmkv_env *env); /* nanoseconds, never backwards */
     void (*sleep)(struct lsmkv_env *env, uint64_t nanoseconds);
-    int (*thread_start)(struct lsmkv_env *env, const char *name, void (*body)(void *argument),
-                        void *argument, struct env_thread **thread);
+    int (*thread_start)(struct lsmkv_env *env, const char *name,
+                        void (*body)(void *argument), void *argument,
+                        struct env_thread **thread);
     void (*thread_join)(struct env_thread *thread);
     /* Buffers of 4 KiB and more: arenas, blocks, batches.  NULL: no memory. */
     void *(*allocate)(struct lsmkv_env *env, size_t size);
@@ -106,76 +110,73 @@ struct lsmkv_env {
 struct lsmkv_env *env_posix(void);
 
 /* Shorthands, so that calls read as what they do. */
-static inline int ENV_CHECKED
-env_dir_open(struct lsmkv_env *env, const char *path, bool create, struct env_dir **dir)
+static inline int ENV_CHECKED env_dir_open(struct lsmkv_env *env, const char *path,
+                                           bool create, struct env_dir **dir)
 {
     return env->dir_open(env, path, create, dir);
 }
 
-static inline void
-env_dir_close(struct env_dir *dir)
+static inline void env_dir_close(struct env_dir *dir)
 {
     if (dir != NULL)
         dir->env->dir_close(dir);
 }
 
-static inline int ENV_CHECKED
-env_dir_sync(struct env_dir *dir)
+static inline int ENV_CHECKED env_dir_sync(struct env_dir *dir)
 {
     return dir->env->dir_sync(dir);
 }
 
-static inline int ENV_CHECKED
-env_dir_list(struct env_dir *dir, int (*each)(void *context, const char *name), void *context)
+static inline int ENV_CHECKED env_dir_list(struct env_dir *dir,
+                                           int (*each)(void *context, const char *name),
+                                           void *context)
 {
     return dir->env->dir_list(dir, each, context);
 }
 
-static inline int ENV_CHECKED
-env_dir_rename(struct env_dir *dir, const char *from, const char *to)
+static inline int ENV_CHECKED env_dir_rename(struct env_dir *dir, const char *from,
+                                             const char *to)
 {
     return dir->env->dir_rename(dir, from, to);
 }
 
-static inline int ENV_CHECKED
-env_dir_unlink(struct env_dir *dir, const char *name)
+static inline int ENV_CHECKED env_dir_unlink(struct env_dir *dir, const char *name)
 {
     return dir->env->dir_unlink(dir, name);
 }
 
-static inline int ENV_CHECKED
-env_dir_space(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes)
+static inline int ENV_CHECKED env_dir_space(struct env_dir *dir, uint64_t *free_bytes,
+                                            uint64_t *total_bytes)
 {
     return dir->env->dir_space(dir, free_bytes, total_bytes);
 }
 
-static inline int ENV_CHECKED
-env_file_open(struct env_dir *dir, const char *name, enum env_open how, struct env_file **file)
+static inline int ENV_CHECKED env_file_open(struct env_dir *dir, const char *name,
+                                            enum env_open how, struct env_file **file)
 {
     return dir->env->file_open(dir, name, how, file);
 }
 
 /* NULL is allowed and is 0. */
-static inline int
-env_file_close(struct env_file *file)
+static inline int env_file_close(struct env_file *file)
 {
     return file == NULL ? 0 : file->env->file_close(file);
 }
 
-static inline ssize_t ENV_CHECKED
-env_file_read(struct env_file *file, uint64_t offset, void *buffer, size_t size)
+static inline ssize_t ENV_CHECKED env_file_read(struct env_file *file, uint64_t offset,
+                                                void *buffer, size_t size)
 {
     return file->env->file_read(file, offset, buffer, size);
 }
 
-static inline int ENV_CHECKED
-env_file_writev(struct env_file *file, uint64_t offset, const struct iovec *parts, int count)
+static inline int ENV_CHECKED env_file_writev(struct env_file *file, uint64_t offset,
+                                              const struct iovec *parts, int count)
 {
     return file->env->file_write(file, offset, parts, count);
 }
 
-static inline int ENV_CHECKED
-env_file_write(struct env_file *file, uint64_t offset, const void *data, size_t size)
+static inline int ENV_CHECKED env_file_write(struct env_file *file, uint64_t offset,
+                                             const void *data, size_t size)
 {
     union {
         const void *in;
@@ -186,38 +187,34 @@ env_file_write(struct env_file *file, uint64_t offset, const void *data, size_t 
     return file->env->file_write(file, offset, &part, 1);
 }
 
-static inline int ENV_CHECKED
-env_file_sync(struct env_file *file)
+static inline int ENV_CHECKED env_file_sync(struct env_file *file)
 {
     return file->env->file_sync(file);
 }
 
-static inline int ENV_CHECKED
-env_file_truncate(struct env_file *file, uint64_t size)
+static inline int ENV_CHECKED env_file_truncate(struct env_file *file, uint64_t size)
 {
     return file->env->file_truncate(file, size);
 }
 
-static inline int ENV_CHECKED
-env_file_allocate(struct env_file *file, uint64_t size)
+static inline int ENV_CHECKED env_file_allocate(struct env_file *file, uint64_t size)
 {
     return file->env->file_allocate(file, size);
 }
 
-static inline int ENV_CHECKED
-env_file_size(struct env_file *file, uint64_t *size)
+static inline int ENV_CHECKED env_file_size(struct env_file *file, uint64_t *size)
 {
     return file->env->file_size(file, size);
 }
 
-static inline void
-env_file_writeback(struct env_file *file, uint64_t offset, uint64_t size)
+static inline void env_file_writeback(struct env_file *file, uint64_t offset,
+                                      uint64_t size)
 {
     file->env->file_writeback(file, offset, size);
 }
 
-static inline void
-env_file_readahead(struct env_file *file, uint64_t offset, uint64_t size)
+static inline void env_file_readahead(struct env_file *file, uint64_t offset,
+                                      uint64_t size)
 {
     file->env->file_readahead(file, offset, size);
 }

@@ -1,0 +1,218 @@
+/*
+ * key.c - the two orders of user keys, internal keys, and separators.
+ *
+ * key_compare is the hottest function of the engine: every step of a skip list, every probe
+ * of a block and every step of a merge is one.  Both orders agree with each other on where
+ * two keys part, and differ only in how the two bytes there rank.  So path order costs one
+ * search for the first differing byte, eight bytes at a time, and one look at that byte.
+ */
+#include "base/key.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/coding.h"
+
+bool kind_is_known(uint8_t kind)
+{
+    return kind <= KIND_PUT_STAMPED;
+}
+
+/* The index of the lowest byte that is set in `difference`, which is not 0. */
+static inline size_t lowest_byte(uint64_t difference)
+{
+    return (size_t)__builtin_ctzll(difference) / 8;
+}
+
+static size_t short_common_size(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    size_t i = 0;
+
+    if (size >= 4) {
+        uint32_t difference = get_u32(a) ^ get_u32(b);
+
+        if (difference != 0)
+            return lowest_byte(difference);
+        i = 4;
+    }
+    while (i < size && a[i] == b[i])
+        i++;
+    return i;
+}
+
+/* How many of the first `size` bytes of both agree before the first that does not. */
+static inline size_t common_size(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    size_t i;
+
+    if (size < 8)
+        return short_common_size(a, b, size);
+    for (i = 0; i <= size - 8; i += 8) {
+        uint64_t difference = get_u64(a + i) ^ get_u64(b + i);
+
+        if (difference != 0)
+            return i + lowest_byte(difference);
+    }
+    if (i < size) {
+        /* The last eight bytes again reach to the end: what they overlap is known equal. */
+        uint64_t difference = get_u64(a + size - 8) ^ get_u64(b + size - 8);
+
+        if (difference != 0)
+            return size - 8 + lowest_byte(difference);
+    }
+    return size;
+}
+
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int compare_sizes(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    const uint8_t *x = a.data;
+    const uint8_t *y = b.data;
+    size_t size = smaller(a.size, b.size);
+    size_t i = common_size(x, y, size);
+
+    if (i == size)
+        return compare_sizes(a.size, b.size);
+    if (x[i] == '/')
+        return -1;
+    if (y[i] == '/')
+        return 1;
+    return (int)x[i] - (int)y[i];
+}
+
+static int compare_bytes(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    size_t size = smaller(a.size, b.size);
+    int result = size == 0 ? 0 : memcmp(a.data, b.data, size);
+
+    return result != 0 ? result : compare_sizes(a.size, b.size);
+}
+
+int key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    return order == LSMKV_ORDER_PATH ? compare_path(a, b) : compare_bytes(a, b);
+}
+
+int internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a,
+                         struct lsmkv_slice b)
+{
+    int result = key_compare(order, internal_user_key(a), internal_user_key(b));
+    uint64_t trailer_a, trailer_b;
+
+    if (result != 0)
+        return result;
+    trailer_a = internal_trailer(a);
+    trailer_b = internal_trailer(b);
+    return (trailer_a < trailer_b) - (trailer_a > trailer_b);
+}
+
+bool slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
+{
+    const uint8_t *data = key.data;
+
+    if (ancestor.size == 0)
+        return key.size > 0; /* every other key, whatever its first byte (K1) */
+    return key.size > ancestor.size && data[ancestor.size] == '/' &&
+           memcmp(data, ancestor.data, ancestor.size) == 0;
+}
+
+/* In either order the keys part at the byte behind what they share, where `right` ranks
+ * higher or `left` has ended: that byte is needed, and it is enough (K2). */
+size_t key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
+                          struct lsmkv_slice right)
+{
+    assert(key_compare(order, left, right) < 0);
+    (void)order;
+    return common_size(left.data, right.data, smaller(left.size, right.size)) + 1;
+}
+
+struct lsmkv_slice internal_user_key(struct lsmkv_slice internal)
+{
+    assert(internal.size >= KEY_TRAILER_SIZE);
+    return lsmkv_bytes(internal.data, internal.size - KEY_TRAILER_SIZE);
+}
+
+uint64_t internal_trailer(struct lsmkv_slice internal)
+{
+    const uint8_t *data = internal.data;
+
+    assert(internal.size >= KEY_TRAILER_SIZE);
+    return get_u64(data + internal.size - KEY_TRAILER_SIZE);
+}
+
+void keybuf_fini(struct keybuf *buf)
+{
+    free(buf->data);
+    *buf = (struct keybuf){0};
+}
+
+static int keybuf_reserve(struct keybuf *buf, size_t size)
+{
+    size_t capacity = buf->capacity < 32 ? 64 : buf->capacity * 2;
+    uint8_t *data;
+
+    if (size <= buf->capacity)
+        return 0;
+    if (capacity < size)
+        capacity = size;
+    data = realloc(buf->data, capacity);
+    if (data == NULL)
+        return -ENOMEM;
+    buf->data = data;
+    buf->capacity = capacity;
+    return 0;
+}
+
+int keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
+{
+    int result = keybuf_reserve(buf, bytes.size);
+
+    if (result != 0)
+        return result;
+    if (bytes.size > 0)
+        memmove(buf->data, bytes.data, bytes.size);
+    buf->size = bytes.size;
+    return 0;
+}
+
+int keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes)
+{
+    int result = keybuf_reserve(buf, buf->size + bytes.size);
+
+    if (result != 0)
+        return result;
+    if (bytes.size > 0)
+        memcpy(buf->data + buf->size, bytes.data, bytes.size);
+    buf->size += bytes.size;
+    return 0;
+}
+
+int keybuf_set_internal(struct keybuf *buf, struct lsmkv_slice user_key,
+                        uint64_t sequence, uint8_t kind)
+{
+    int result = keybuf_reserve(buf, user_key.size + KEY_TRAILER_SIZE);
+
+    if (result != 0)
+        return result;
+    if (user_key.size > 0)
+        memmove(buf->data, user_key.data, user_key.size);
+    put_u64(buf->data + user_key.size, trailer_pack(sequence, kind));
+    buf->size = user_key.size + KEY_TRAILER_SIZE;
+    return 0;
+}
