@@ -1,0 +1,34 @@
+/*
+ * fuse_ops.h - requests of libfuse's low-level interface turned into calls of vfs.h, and
+ * results into replies.
+ */
+#ifndef FS_FUSE_OPS_H
+#define FS_FUSE_OPS_H
+
+#ifndef FUSE_USE_VERSION
+#define FUSE_USE_VERSION 314
+#endif
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+
+#include "vfs.h"
+
+/* The user data of the session: fill in, then fuse_session_new(args, fuse_ops_table(),
+ * sizeof(struct fuse_lowlevel_ops), &ops). */
+struct fuse_ops {
+    struct vfs *vfs;
+    bool acl;       /* negotiate POSIX ACLs: the same as vfs_options.acl */
+    bool writeback; /* -o writeback: the kernel collects writes */
+    /* Called from the INIT request's handler: the mount answers from now on.  May be NULL. */
+    void (*ready)(void *context);
+    void *ready_context;
+};
+
+const struct fuse_lowlevel_ops *fuse_ops_table(void);
+
+/* Tells the kernel of changes that it did not ask for, until vfs_stop_notices: call this when
+ * the session is mounted. */
+LSMKV_CHECKED int fuse_ops_start_notices(struct fuse_ops *ops,
+                                         struct fuse_session *session);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * node.h - the inodes that somebody holds: those the kernel has looked up, and for the length
+ * of an operation those that it touches.
+ *
+ * A node knows its number and, as *links*, the names it was reached by: (parent, name).  Its
+ * path is built by walking parents, so renaming a directory relinks one node however many are
+ * below it.  A link pins its parent, so the walk always ends at a root.
+ *
+ * N1  A (parent, name) has at most one link, and so one node.
+ * N2  Several names of one file (a shared inode) have one node in a view.
+ * N3  A node is freed when its last reference goes; until then its address is its identity:
+ *     the kernel's node id is that address, with a generation never used twice.
+ *
+ * Threads.  The table has one mutex of its own, a leaf: nothing else is acquired under it.  It
+ * guards links, references and the tables.  What else a node carries is guarded as said there.
+ */
+#ifndef FS_NODE_H
+#define FS_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "lsmkv.h"
+
+struct nodes;
+struct link;
+struct remains;
+
+/* What a node's name means. */
+enum realm {
+    REALM_TREE,      /* a path: its key is the names from the root of its view down */
+    REALM_SNAPSHOTS, /* the directory .snapshots */
+    REALM_PRIVATE,   /* the directory .lsmfs */
+    REALM_KEYS,      /* .lsmfs/keys and all below it: coded keys */
+};
+
+/* A state of the store that a tree shows.  Belongs to the root node of that tree. */
+struct view {
+    struct lsmkv_snapshot *snapshot; /* NULL: the live one */
+    uint64_t id;                     /* of the snapshot; 0: live */
+    int64_t time;  /* of the snapshot's making, nanoseconds since 1970 */
+    bool permuted; /* inode numbers differ from the live ones */
+};
+
+struct node {
+    /* Constant. */
+    uint64_t ino; /* as the record has it; a view may show it permuted */
+    uint64_t generation;
+    const struct view *view;
+    enum realm realm;
+    bool directory;
+
+    /* Guarded by the table. */
+    struct link *links;
+    struct node *next_ino; /* in its hash chain */
+    struct node *older, *newer;
+    uint64_t refs;
+
+    /* Guarded by the node's lock (vfs.h), exclusively to change them. */
+    _Atomic bool shared;     /* its record is in `inodes`; never unset */
+    _Atomic bool unlinked;   /* no name is left; never unset */
+    struct remains *remains; /* what an unlinked file is made of, see remains.h */
+
+    /* Of a directory: times newer than its record's, guarded by the lock of deferred times. */
+    bool deferred;
+    struct timespec changed;
+    struct node *next_deferred;
+};
+
+/* What is known of an inode when its node is made. */
+struct node_seed {
+    uint64_t ino;
+    const struct view *view;
+    enum realm realm;
+    bool directory;
+    bool shared;
+};
+
+/* `dispose` is called once for every node that goes, outside the table's mutex, before its
+ * memory is freed.  NULL: out of memory. */
+struct nodes *nodes_new(void (*dispose)(void *context, struct node *node), void *context);
+/* Disposes of all nodes that are left. */
+void nodes_free(struct nodes *nodes);
+size_t nodes_count(const struct nodes *nodes);
+
+/* A node without a name, with one reference; NULL: out of memory. */
+struct node *nodes_add_root(struct nodes *nodes, const struct node_seed *seed);
+
+/* The node at a name, with one more reference; NULL if nobody holds one. */
+struct node *nodes_find(struct nodes *nodes, const struct node *parent,
+                        struct lsmkv_slice name);
+/* The node of a number in a view, with one more reference; NULL. */
+struct node *nodes_find_ino(struct nodes *nodes, const struct view *view, uint64_t ino);
+/* Does a live node other than the one at (`parent`, `name`) have this number? */
+bool nodes_ino_taken(struct nodes *nodes, const struct view *view, uint64_t ino,
+                     const struct node *parent, struct lsmkv_slice name);
+
+/* The node at (`parent`, `name`), which is now `seed`'s inode: found, found by its number and
+ * given this name too, or made.  A node there with another number loses the name.  With one
+ * more reference; NULL: out of memory. */
+struct node *nodes_enter(struct nodes *nodes, struct node *parent,
+                         struct lsmkv_slice name, const struct node_seed *seed);
+
+void node_ref(struct nodes *nodes, struct node *node);
+void node_unref(struct nodes *nodes, struct node *node, uint64_t count);
+
+/* Takes the name away from whatever node has it, if any. */
+void node_unlink(struct nodes *nodes, const struct node *parent, struct lsmkv_slice name);
+/* Gives the node at the old name, if there is one, the new name instead, which no node has
+ * any more.  -ENOMEM: nothing changed. */
+LSMKV_CHECKED int node_rename(struct nodes *nodes, const struct node *parent,
+                              struct lsmkv_slice name, struct node *new_parent,
+                              struct lsmkv_slice new_name);
+/* Exchanges the nodes at two names.  -ENOMEM: nothing changed. */
+LSMKV_CHECKED int node_exchange(struct nodes *nodes, struct node *parent_a,
+                                struct lsmkv_slice name_a, struct node *parent_b,
+                                struct lsmkv_slice name_b);
+
+/* The path from `top` (NULL: from the root of its view) to `node`: at the end of `buffer`,
+ * which holds LSMKV_KEY_MAX bytes.  -ENOENT: an ancestor has been removed; -ENAMETOOLONG. */
+LSMKV_CHECKED int node_path(struct nodes *nodes, const struct node *node,
+                            const struct node *top, void *buffer,
+                            struct lsmkv_slice *path);
+/* The parent of a directory with one more reference; NULL: a root, or removed. */
+struct node *node_parent(struct nodes *nodes, const struct node *node);
+/* Is `ancestor` the node itself or above it? */
+bool node_is_below(struct nodes *nodes, const struct node *node,
+                   const struct node *ancestor);
+/* Calls `each` with every name that a node is held by, under the mutex. */
+void node_names(struct nodes *nodes, const struct node *node,
+                void (*each)(void *context, const struct node *parent,
+                             struct lsmkv_slice name),
+                void *context);
+
+/* Takes up to `max` of the files that were not asked for lately and have a name: the caller
+ * asks the kernel to forget them.  Each pair holds a reference on both nodes; the name is
+ * copied to `name` with a NUL. */
+struct node_victim {
+    struct node *parent;
+    char name[256];
+};
+size_t nodes_pick(struct nodes *nodes, struct node_victim *victims, size_t max);
+
+#endif

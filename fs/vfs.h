@@ -1,0 +1,225 @@
+/*
+ * vfs.h - every operation of the filesystem as a plain function on nodes, without FUSE: the
+ * translation is in fuse_ops.c, and tests drive the filesystem through this header alone.
+ *
+ * Results are 0 or a negative errno.  Operations that hand out a node add one reference to it,
+ * which vfs_forget takes back; a node may be used while one is held.  Out-parameters are
+ * written only on success.
+ *
+ * Permissions are the kernel's work (default_permissions): nothing here checks modes, but
+ * what POSIX has the file system do to them is done here.  Names are one component, never "."
+ * or ".."; types, lengths and name clashes are checked.
+ *
+ * Threads.  Any operation may run on any number of threads at once.
+ *
+ * Lock order.  An earlier one is acquired before a later one, never the other way round:
+ *   1  tree       shared: by every operation, from building a path until its read sequence is
+ *                 pinned or its batch is published.  Exclusive: by renames, across publishing
+ *                 and relinking.  It prefers writers, so nobody may acquire it twice.
+ *   2  node locks one of a fixed number of reader-writer locks, chosen by the node: several at
+ *                 once only through lock_nodes, which sorts them.  A directory's guards its
+ *                 record and which names it has; a file's, its record and contents.
+ *   3  the sweep's and the store's own
+ *   4  leaves: the table of nodes, the deferred times, the listing's spans, the pool of
+ *      operations, the queue of notices.
+ * A change to the record at a name holds the lock of the node there exclusively; making or
+ * removing a name holds the parent's exclusively too.
+ */
+#ifndef FS_VFS_H
+#define FS_VFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+
+#include "lsmkv.h"
+#include "store.h"
+
+struct node;
+struct vfs;
+
+/* What the kernel must forget, because it changed without being asked by the kernel.  Called
+ * from one thread of the vfs, which holds no lock.  `name` NULL: the node's attributes, pages
+ * and listing; otherwise the entry `name` of the directory `node`. */
+struct vfs_notify {
+    void (*invalidate)(void *context, struct node *node, const char *name, size_t size);
+    void *context;
+};
+
+struct vfs_options {
+    struct store_options
+        store;            /* path, engine, create, read_only, sync, commit_ms, ... */
+    const char *snapshot; /* -o snapshot=NAME: show this one, read-only; or NULL */
+    bool show_snapshots;  /* -o snapdir=visible: list .snapshots in the root */
+    bool acl;             /* -o acl: ACLs are inherited and follow chmod */
+    bool noatime;         /* reads never change access times; otherwise relatime */
+    size_t node_limit;    /* nodes above which the kernel is asked to forget */
+};
+
+/* Read-write, no snapshot, hidden .snapshots, no ACLs, 1,000,000 nodes. */
+void vfs_options_init(struct vfs_options *options);
+
+/* Opens the store and its root.  `why` as of store_open.  -ENOENT also: no such snapshot. */
+LSMKV_CHECKED int vfs_open(const struct vfs_options *options, struct vfs **vfs, char *why,
+                           size_t why_size);
+
+/* Begins to notify; before, and after vfs_stop_notices, changes are not told to anybody.
+ * vfs_stop_notices returns when no call is under way: it precedes the end of the session. */
+LSMKV_CHECKED int vfs_start_notices(struct vfs *vfs, const struct vfs_notify *notify);
+void vfs_stop_notices(struct vfs *vfs);
+
+/* Puts what was deferred, syncs, closes the store and frees `vfs` whatever it returns.  Not 0:
+ * acknowledged work may be lost. */
+int vfs_close(struct vfs *vfs);
+
+/* The store beneath, for commands that come through the control socket. */
+struct store *vfs_store(struct vfs *vfs);
+bool vfs_is_read_only(const struct vfs *vfs);
+
+/* Everything acknowledged, directory times too, is on disk. */
+LSMKV_CHECKED int vfs_sync(struct vfs *vfs);
+
+/* A key of the `files` keyspace was changed not through this header (by a command): the kernel
+ * forgets what it knows of it and of the directory it is in. */
+void vfs_changed(struct vfs *vfs, struct lsmkv_slice key);
+
+/* ---- nodes ---- */
+
+/* On whose behalf. */
+struct vfs_caller {
+    uid_t uid;
+    gid_t gid;
+    mode_t umask; /* not yet applied to modes handed in */
+};
+
+struct vfs_entry {
+    struct node *node; /* with a reference */
+    struct stat stat;
+    bool lasting; /* the kernel may keep it for ever; false: the entries of .snapshots */
+};
+
+/* Lives as long as `vfs`; needs no reference and takes none back. */
+struct node *vfs_root(struct vfs *vfs);
+uint64_t vfs_generation(const struct node *node);
+
+/* -ENOENT: there is none.  `lasting` (may be NULL) says then whether that may be kept. */
+LSMKV_CHECKED int vfs_lookup(struct vfs *vfs, struct node *parent, const char *name,
+                             struct vfs_entry *entry, bool *lasting);
+void vfs_forget(struct vfs *vfs, struct node *node, uint64_t count);
+
+LSMKV_CHECKED int vfs_getattr(struct vfs *vfs, struct node *node, struct stat *st);
+
+/* What setattr changes. */
+enum {
+    VFS_MODE = 1,
+    VFS_UID = 2,
+    VFS_GID = 4,
+    VFS_SIZE = 8,
+    VFS_ATIME = 16,
+    VFS_MTIME = 32,
+    VFS_ATIME_NOW = 64,
+    VFS_MTIME_NOW = 128,
+    VFS_CTIME = 256, /* by a kernel that keeps times itself */
+};
+/* Sets those fields of `change` that `which` names; `st` is the new state. */
+LSMKV_CHECKED int vfs_setattr(struct vfs *vfs, const struct vfs_caller *caller,
+                              struct node *node, const struct stat *change,
+                              unsigned which, struct stat *st);
+
+/* ---- names ---- */
+
+/* `mode` carries the type: anything but a directory or a symbolic link. */
+LSMKV_CHECKED int vfs_mknod(struct vfs *vfs, const struct vfs_caller *caller,
+                            struct node *parent, const char *name, mode_t mode,
+                            dev_t rdev, struct vfs_entry *entry);
+/* A regular file, made and opened. */
+LSMKV_CHECKED int vfs_create(struct vfs *vfs, const struct vfs_caller *caller,
+                             struct node *parent, const char *name, mode_t mode,
+                             int flags, struct vfs_entry *entry);
+LSMKV_CHECKED int vfs_mkdir(struct vfs *vfs, const struct vfs_caller *caller,
+                            struct node *parent, const char *name, mode_t mode,
+                            struct vfs_entry *entry);
+LSMKV_CHECKED int vfs_symlink(struct vfs *vfs, const struct vfs_caller *caller,
+                              const char *target, struct node *parent, const char *name,
+                              struct vfs_entry *entry);
+LSMKV_CHECKED int vfs_link(struct vfs *vfs, struct node *node, struct node *parent,
+                           const char *name, struct vfs_entry *entry);
+LSMKV_CHECKED int vfs_unlink(struct vfs *vfs, struct node *parent, const char *name);
+LSMKV_CHECKED int vfs_rmdir(struct vfs *vfs, struct node *parent, const char *name);
+/* `flags`: 0, RENAME_NOREPLACE or RENAME_EXCHANGE; others -EINVAL. */
+LSMKV_CHECKED int vfs_rename(struct vfs *vfs, struct node *parent, const char *name,
+                             struct node *new_parent, const char *new_name,
+                             unsigned flags);
+/* Copies the target and a NUL; -ENAMETOOLONG if it does not fit. */
+LSMKV_CHECKED int vfs_readlink(struct vfs *vfs, struct node *node, char *buffer,
+                               size_t size);
+
+/* ---- contents ---- */
+
+/* Checks and prepares an open with `flags` of open(2); O_TRUNC is obeyed.  There is nothing to
+ * close. */
+LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, struct node *node, int flags);
+/* `*got` is less than `size` only at the end of the file. */
+LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
+                           void *bytes, size_t size, size_t *got);
+/* All or nothing; at most DATA_WRITE_MAX.  `flags` of the open file (O_SYNC, O_DSYNC). */
+LSMKV_CHECKED int vfs_write(struct vfs *vfs, const struct vfs_caller *caller,
+                            struct node *node, uint64_t offset, const void *bytes,
+                            size_t size, int flags);
+/* As fallocate(2).  Collapsing and inserting ranges is -EOPNOTSUPP. */
+LSMKV_CHECKED int vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller,
+                                struct node *node, int mode, uint64_t offset,
+                                uint64_t length);
+/* SEEK_DATA and SEEK_HOLE. */
+LSMKV_CHECKED int vfs_seek(struct vfs *vfs, struct node *node, uint64_t offset,
+                           int whence, uint64_t *found);
+/* Copies up to `size` bytes; `*copied` is less at the end of `from`, or where one request has
+ * done enough. */
+LSMKV_CHECKED int vfs_copy(struct vfs *vfs, const struct vfs_caller *caller,
+                           struct node *from, uint64_t from_offset, struct node *to,
+                           uint64_t to_offset, size_t size, int flags, size_t *copied);
+/* fsync, fdatasync and fsyncdir: durable on return. */
+LSMKV_CHECKED int vfs_fsync(struct vfs *vfs, struct node *node);
+
+/* ---- listing ---- */
+
+struct vfs_listed {
+    const char *name;  /* with a NUL; valid during the call */
+    struct node *node; /* plus only, with a reference, which `add` takes over unless it
+                          returns false; NULL: for "." and "..", and without plus */
+    struct stat st;    /* st_ino and the type in st_mode; all of it if node is set */
+    uint64_t cookie;   /* listing goes on behind this entry from here */
+    bool lasting;
+};
+
+/* Hands entries of a directory to `add`, beginning behind the one whose cookie is given (0: at
+ * the beginning), until it returns false: that one did not fit and is not taken.  -EINVAL: a
+ * cookie that is not known any more. */
+LSMKV_CHECKED int vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie,
+                              bool plus,
+                              bool (*add)(void *context, const struct vfs_listed *listed),
+                              void *context);
+
+/* ---- extended attributes ---- */
+
+/* Size 0 asks for the length; `*length` is set then, too.  -ERANGE: it does not fit. */
+LSMKV_CHECKED int vfs_getxattr(struct vfs *vfs, struct node *node, const char *name,
+                               void *value, size_t size, size_t *length);
+/* The names with their NULs, likewise. */
+LSMKV_CHECKED int vfs_listxattr(struct vfs *vfs, struct node *node, char *names,
+                                size_t size, size_t *length);
+/* `flags`: 0, XATTR_CREATE or XATTR_REPLACE. */
+LSMKV_CHECKED int vfs_setxattr(struct vfs *vfs, const struct vfs_caller *caller,
+                               struct node *node, const char *name, const void *value,
+                               size_t size, int flags);
+LSMKV_CHECKED int vfs_removexattr(struct vfs *vfs, const struct vfs_caller *caller,
+                                  struct node *node, const char *name);
+
+/* ---- the whole ---- */
+
+LSMKV_CHECKED int vfs_statfs(struct vfs *vfs, struct statvfs *st);
+
+#endif
