@@ -63,8 +63,10 @@ struct lsmkv_env {
     int (*dir_space)(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes);
 
     /* Takes the store's lock, the file `name`: exclusive, or shared with other shared ones.
-     * -EBUSY: another open file description holds it.  It survives fork, is kept by the
-     * handle alone, and cannot be dropped by closing another descriptor of that file. */
+     * The exclusive one makes the file if it is missing; the shared one changes nothing and
+     * gives -ENOENT.  -EBUSY: another open file description holds it.  It survives fork, is
+     * kept by the handle alone, and cannot be dropped by closing another descriptor of that
+     * file. */
     int (*lock)(struct env_dir *dir, const char *name, bool shared,
                 struct env_lock **lock);
     /* The lock file's text: replace it (holder), read it (anyone; NUL-terminated, cut). */
