@@ -29,17 +29,17 @@ struct compaction_limits {
 struct compaction {
     uint32_t keyspace;
     enum lsmkv_order order;
-    int level;            /* inputs[0] come from here */
-    int output_level;     /* inputs[1] come from here */
+    int level;        /* inputs[0] come from here */
+    int output_level; /* inputs[1] come from here */
     struct table_file **inputs[2];
     size_t input_counts[2];
-    bool trivial;         /* inputs[0] just change level: nothing overlaps */
+    bool trivial;            /* inputs[0] just change level: nothing overlaps */
     struct version *version; /* referenced */
 };
 
 /* The score of the level most in need: 1 and above means a compaction is due. */
-double compaction_score(const struct version *version, const struct compaction_limits *limits,
-                        int *level);
+double compaction_score(const struct version *version,
+                        const struct compaction_limits *limits, int *level);
 
 /* Chooses a compaction of a keyspace, or *chosen = NULL if none is due.  `cursor` holds, a
  * level, the largest user key of the last choice, so that a level is gone through in turn;
@@ -55,8 +55,9 @@ int LSMKV_CHECKED compaction_pick(uint32_t keyspace, struct version *version,
 /* All tables of `level` that meet [from, to], and what they overlap at level + 1; *chosen =
  * NULL if none.  With level = the deepest non-empty one, rewrites in place (output_level =
  * level) so that lsmkv_compact drops what can be dropped. */
-int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *version, int level,
-                                        struct lsmkv_slice from, struct lsmkv_slice to,
+int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *version,
+                                        int level, struct lsmkv_slice from,
+                                        struct lsmkv_slice to,
                                         struct compaction **chosen);
 void compaction_free(struct compaction *compaction);
 
@@ -65,12 +66,12 @@ struct build_context {
     const struct table_context *tables;
     uint32_t keyspace;
     enum lsmkv_order order;
-    uint64_t table_size;                 /* outputs are cut past it */
-    const uint64_t *snapshots;           /* ascending, the last published sequence last */
+    uint64_t table_size;       /* outputs are cut past it */
+    const uint64_t *snapshots; /* ascending, the last published sequence last */
     size_t snapshot_count;
     uint64_t (*next_number)(void *context); /* a fresh file number; thread-safe */
     void *number_context;
-    const atomic_bool *cancel;           /* when true the merge ends with -ECANCELED */
+    const atomic_bool *cancel; /* when true the merge ends with -ECANCELED */
     atomic_uint_fast64_t *bytes_read, *bytes_written; /* added to */
 };
 

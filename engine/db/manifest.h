@@ -4,7 +4,8 @@
  * Each line is one edit, a JSON object, followed by a tab and the CRC32C of the object's bytes
  * as 8 hex digits.  The first line names the format, its feature bits and the manifest's own
  * number, and carries the whole state when it was rolled.  One synced line is one atomic step.
- * Keys are hex strings, files are numbers.  The table of fields stands in manifest.c.
+ * Keys are hex strings, files are numbers.  The table of fields stands in
+ * edit_json.c, the form of a line in json_line.h.
  *
  * M1  A line is acted upon in memory only after it is durable.
  * M2  A torn last line (no newline, or a bad checksum with nothing after it) never happened;
@@ -31,7 +32,8 @@ struct edit_keyspace {
     char name[LSMKV_NAME_MAX + 1];
 };
 
-/* What one line changes.  Zero it to begin.  Absent numbers are 0. */
+/* What one line changes.  Zero it to begin.  Absent numbers are 0.  The arrays grow by the
+ * functions below only. */
 struct manifest_edit {
     uint64_t next_file;     /* file numbers from here on are unused */
     uint64_t oldest_log;    /* logs below it are replaced by tables */
@@ -51,11 +53,15 @@ struct manifest_edit {
 };
 
 void manifest_edit_fini(struct manifest_edit *edit);
-/* These copy; `meta` is taken and left zeroed.  -ENOMEM. */
-int LSMKV_CHECKED manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
-                                    struct table_meta *meta);
-int LSMKV_CHECKED manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace, int level,
-                                       uint64_t number);
+/* A deep copy; `to` is zeroed or a meta to be replaced.  -ENOMEM leaves it zeroed. */
+int LSMKV_CHECKED table_meta_copy(struct table_meta *to, const struct table_meta *from);
+/* These copy; `meta` is taken and left zeroed.  Each raises next_file, next_keyspace or
+ * next_snapshot past the number it uses, so that no line names one its reader must refuse.
+ * -ENOMEM. */
+int LSMKV_CHECKED manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace,
+                                    int level, struct table_meta *meta);
+int LSMKV_CHECKED manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace,
+                                       int level, uint64_t number);
 int LSMKV_CHECKED manifest_edit_keyspace(struct manifest_edit *edit,
                                          const struct edit_keyspace *keyspace);
 int LSMKV_CHECKED manifest_edit_drop_keyspace(struct manifest_edit *edit, uint32_t id);
@@ -64,8 +70,11 @@ int LSMKV_CHECKED manifest_edit_snapshot(struct manifest_edit *edit,
 int LSMKV_CHECKED manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id);
 
 /* Applies `edit` to `state`, itself an edit that stands for all lines so far (only added
- * tables, created keyspaces and snapshots).  -EUCLEAN with the reason in error_detail: a table
- * removed that is not there, an id used twice, a level out of range... */
+ * tables, sorted by number, created keyspaces and snapshots).  What is removed goes before
+ * what is added, so that a table can change its level; a dropped keyspace takes its tables
+ * along; numbers never go back.  -EUCLEAN with the reason in error_detail: a table removed
+ * that is not there, an id used twice, a level out of range...  After a failure `state` is
+ * only good for manifest_edit_fini. */
 int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
                                        const struct manifest_edit *edit);
 
@@ -73,19 +82,34 @@ int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
  * offset; -ENOTSUP: a format or an incompatible feature this version does not know.  `number`
  * and `end` (of the good part) are for manifest_open and for CLOSED. */
 int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
-                                struct manifest_edit *state, uint64_t *number, uint64_t *end);
+                                struct manifest_edit *state, uint64_t *number,
+                                uint64_t *end);
 
 struct manifest;
 
+/* The longest line; a longer one is -EFBIG to write and -EUCLEAN to read. */
+#define MANIFEST_LINE_MAX (256u << 20)
+
 /* Makes a new MANIFEST (number `number`) that holds `state` in its first line, replacing one
- * that is there (M4). */
-int LSMKV_CHECKED manifest_roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
-                                const struct manifest_edit *state, struct manifest **manifest);
-/* Goes on with the one that manifest_load read: cuts what follows `end`, syncs. */
-int LSMKV_CHECKED manifest_open(struct env_dir *dir, struct reporter *reporter, uint64_t number,
-                                uint64_t end, struct manifest **manifest);
+ * that is there (M4).  After a failure the one that was there may or may not have been
+ * replaced: where that one is open, use manifest_replace. */
+int LSMKV_CHECKED manifest_roll(struct env_dir *dir, struct reporter *reporter,
+                                uint64_t number, const struct manifest_edit *state,
+                                struct manifest **manifest);
+/* As manifest_roll over the open `*manifest`, which is closed on success and then replaced.  On
+ * failure it stays open: to be gone on with if nothing had been renamed yet (no space, say),
+ * broken otherwise. */
+int LSMKV_CHECKED manifest_replace(struct manifest **manifest, uint64_t number,
+                                   const struct manifest_edit *state);
+/* Goes on with the one that manifest_load read: cuts what follows `end`, writes the last line
+ * again in place (it may be one whose sync failed before, and the kernel then calls the lost
+ * page clean), syncs it and the directory. */
+int LSMKV_CHECKED manifest_open(struct env_dir *dir, struct reporter *reporter,
+                                uint64_t number, uint64_t end,
+                                struct manifest **manifest);
 /* Appends one line and syncs it (M1, M3).  One caller at a time. */
-int LSMKV_CHECKED manifest_append(struct manifest *manifest, const struct manifest_edit *edit);
+int LSMKV_CHECKED manifest_append(struct manifest *manifest,
+                                  const struct manifest_edit *edit);
 bool manifest_is_broken(const struct manifest *manifest);
 uint64_t manifest_number(const struct manifest *manifest);
 uint64_t manifest_end(const struct manifest *manifest);

@@ -23,13 +23,13 @@
 
 /* A table as the versions see it. */
 struct table_file {
-    struct table_meta meta;        /* constant */
-    atomic_uint refs;              /* of versions and of users between versions */
-    atomic_bool obsolete;          /* no durable version names it: delete at the last unref */
-    struct mutex mutex;            /* guards opening */
-    struct table *_Atomic table;   /* opened at first use; closed at the last unref */
+    struct table_meta meta; /* constant */
+    atomic_uint refs;       /* of versions and of users between versions */
+    atomic_bool obsolete;   /* no durable version names it: delete at the last unref */
+    struct mutex mutex;     /* guards opening */
+    struct table *_Atomic table; /* opened at first use; closed at the last unref */
     const struct table_context *context;
-    struct file_reaper *reaper;    /* takes obsolete files at the last unref */
+    struct file_reaper *reaper; /* takes obsolete files at the last unref */
 };
 
 /* Where files whose last reference went are put, to be deleted in one place (files.c). */
@@ -70,14 +70,15 @@ struct version_change {
 };
 /* A new version: `base` without `removed` (matched by number), with `added`.  -EUCLEAN if a
  * removed file is not there, or the result breaks V2 (then reported). */
-int LSMKV_CHECKED version_edit(const struct version *base, const struct version_change *removed,
-                               size_t removed_count, const struct version_change *added,
-                               size_t added_count, struct reporter *reporter,
-                               struct version **version);
+int LSMKV_CHECKED version_edit(const struct version *base,
+                               const struct version_change *removed, size_t removed_count,
+                               const struct version_change *added, size_t added_count,
+                               struct reporter *reporter, struct version **version);
 
 /* The index of the first table in a level > 0 whose largest user key is at or after `key`;
  * `count` if none is. */
-size_t level_find(const struct level *level, enum lsmkv_order order, struct lsmkv_slice key);
+size_t level_find(const struct level *level, enum lsmkv_order order,
+                  struct lsmkv_slice key);
 /* Whether the user-key range of a file meets [from, to]; NULL data: no bound. */
 bool table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
                          struct lsmkv_slice from, struct lsmkv_slice to);
@@ -90,6 +91,7 @@ int LSMKV_CHECKED version_iterators(const struct version *version, bool fill_cac
                                     struct iterator **children, size_t *count);
 /* An iterator over the tables of one level > 0 (or any disjoint, ordered set of files). */
 int LSMKV_CHECKED level_iterate(struct table_file *const *files, size_t count,
-                                enum lsmkv_order order, bool fill_cache, struct iterator **it);
+                                enum lsmkv_order order, bool fill_cache,
+                                struct iterator **it);
 
 #endif

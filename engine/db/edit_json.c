@@ -1,0 +1,533 @@
+/*
+ * edit_json.c - the fields of a manifest line.
+ *
+ * Every line is an object of these fields; an absent number is 0 and an absent list empty.
+ * Numbers are exact (64-bit integers, never floating point).  "hex" is a string of lower-case
+ * hex digits, two a byte.
+ *
+ *     field              type     meaning
+ *     format             string   "lsmkv-manifest"                   | the first line only,
+ *     version            number   1                                  | and there required
+ *     compatible         strings  features one may ignore            |
+ *     incompatible       strings  features one must know             |
+ *     manifest           number   of this file, for CLOSED           |
+ *     next_file          number   file numbers from here on are unused
+ *     oldest_log         number   logs below it are replaced by tables
+ *     last_sequence      number   published when the line was written
+ *     next_keyspace      number   keyspace ids from here on are unused
+ *     next_snapshot      number   snapshot ids from here on are unused
+ *     keyspaces          objects  created: id, name (hex), text, order ("bytes" or "path")
+ *     removed            objects  tables: keyspace (id), level, table (file number)
+ *     added              objects  tables: keyspace, level, table, size (bytes), entries,
+ *                                 tombstones, smallest_sequence, largest_sequence,
+ *                                 smallest, largest (internal keys, hex)
+ *     dropped_keyspaces  numbers  ids; their tables go with them
+ *     snapshots          objects  created, or by its id renamed: id, name (hex), text,
+ *                                 sequence, time (nanoseconds since 1970)
+ *     dropped_snapshots  numbers  ids
+ *
+ * `text` repeats a name for human eyes where it is UTF-8; it is not read.
+ *
+ * Reserved in a table: `blobs`, objects of blob (file number) and bytes (referred to), with
+ * the incompatible feature "blobs".  A version that does not know it refuses the store.
+ *
+ * An unknown field is an error, unless `compatible` names a feature that this version does not
+ * know: then it is passed over, and lost at the next roll.
+ */
+#include "db/edit_json.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/report.h"
+#include "db/json_line.h"
+
+#define FORMAT_NAME    "lsmkv-manifest"
+#define FORMAT_VERSION 1
+#define NUMBER_MAX     ((uint64_t)INT64_MAX - 1) /* so that the one after it still fits */
+#define KEYSPACE_MAX   (UINT32_MAX - 1)
+
+static const char *const header_fields[] = {"format", "version", "compatible",
+                                            "incompatible", "manifest"};
+static const char *const edit_fields[] = {
+    "next_file",         "oldest_log", "last_sequence",     "next_keyspace",
+    "next_snapshot",     "keyspaces",  "removed",           "added",
+    "dropped_keyspaces", "snapshots",  "dropped_snapshots", NULL};
+static const char *const keyspace_fields[] = {"id", "name", "text", "order", NULL};
+static const char *const removed_fields[] = {"keyspace", "level", "table", NULL};
+static const char *const added_fields[] = {"keyspace",
+                                           "level",
+                                           "table",
+                                           "size",
+                                           "entries",
+                                           "tombstones",
+                                           "smallest_sequence",
+                                           "largest_sequence",
+                                           "smallest",
+                                           "largest",
+                                           NULL};
+static const char *const snapshot_fields[] = {"id",       "name", "text",
+                                              "sequence", "time", NULL};
+
+/* ---- writing ---- */
+
+/* An object being built; `failed` is looked at once, at the end. */
+struct builder {
+    json_t *object;
+    bool failed;
+};
+
+static struct builder builder_new(void)
+{
+    struct builder builder = {json_object(), false};
+
+    builder.failed = builder.object == NULL;
+    return builder;
+}
+
+static void build_value(struct builder *builder, const char *name, json_t *value)
+{
+    if (builder->failed)
+        json_decref(value);
+    else if (json_object_set_new(builder->object, name, value) != 0)
+        builder->failed = true;
+}
+
+static void build_number(struct builder *builder, const char *name, uint64_t value)
+{
+    build_value(builder, name, json_integer((json_int_t)value));
+}
+
+/* As build_number, left out when 0. */
+static void build_number_if(struct builder *builder, const char *name, uint64_t value)
+{
+    if (value != 0)
+        build_number(builder, name, value);
+}
+
+static void build_hex(struct builder *builder, const char *name, struct lsmkv_slice bytes)
+{
+    build_value(builder, name, line_hex(bytes));
+}
+
+static void build_name(struct builder *builder, const char *name)
+{
+    json_t *text = json_string(name); /* NULL if it is not UTF-8 */
+
+    build_hex(builder, "name", lsmkv_str(name));
+    if (text != NULL)
+        build_value(builder, "text", text);
+}
+
+static json_t *builder_end(struct builder *builder)
+{
+    if (builder->failed) {
+        json_decref(builder->object);
+        return NULL;
+    }
+    return builder->object;
+}
+
+/* The list `name` of `count` elements, each made by `element`; left out when empty. */
+static void build_list(struct builder *builder, const char *name,
+                       const struct manifest_edit *edit, size_t count,
+                       json_t *(*element)(const struct manifest_edit *edit, size_t index))
+{
+    json_t *list;
+
+    if (count == 0)
+        return;
+    list = json_array();
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        if (json_array_append_new(list, element(edit, i)) != 0)
+            builder->failed = true;
+    }
+    build_value(builder, name, list);
+}
+
+static json_t *keyspace_to_json(const struct manifest_edit *edit, size_t index)
+{
+    const struct edit_keyspace *keyspace = &edit->keyspaces[index];
+    struct builder builder = builder_new();
+
+    build_number(&builder, "id", keyspace->id);
+    build_name(&builder, keyspace->name);
+    build_value(&builder, "order",
+                json_string(keyspace->order == LSMKV_ORDER_PATH ? "path" : "bytes"));
+    return builder_end(&builder);
+}
+
+static void build_place(struct builder *builder, const struct edit_table *table)
+{
+    build_number(builder, "keyspace", table->keyspace);
+    build_number(builder, "level", (uint64_t)table->level);
+    build_number(builder, "table", table->meta.number);
+}
+
+static json_t *removed_to_json(const struct manifest_edit *edit, size_t index)
+{
+    struct builder builder = builder_new();
+
+    build_place(&builder, &edit->removed[index]);
+    return builder_end(&builder);
+}
+
+static json_t *added_to_json(const struct manifest_edit *edit, size_t index)
+{
+    const struct table_meta *meta = &edit->added[index].meta;
+    struct builder builder = builder_new();
+
+    build_place(&builder, &edit->added[index]);
+    build_number(&builder, "size", meta->size);
+    build_number(&builder, "entries", meta->entries);
+    build_number(&builder, "tombstones", meta->tombstones);
+    build_number(&builder, "smallest_sequence", meta->smallest_sequence);
+    build_number(&builder, "largest_sequence", meta->largest_sequence);
+    build_hex(&builder, "smallest", keybuf_slice(&meta->smallest));
+    build_hex(&builder, "largest", keybuf_slice(&meta->largest));
+    return builder_end(&builder);
+}
+
+static json_t *snapshot_to_json(const struct manifest_edit *edit, size_t index)
+{
+    const struct lsmkv_snapshot_info *snapshot = &edit->snapshots[index];
+    struct builder builder = builder_new();
+
+    build_number(&builder, "id", snapshot->id);
+    build_name(&builder, snapshot->name);
+    build_number(&builder, "sequence", snapshot->sequence);
+    build_value(&builder, "time", json_integer(snapshot->time));
+    return builder_end(&builder);
+}
+
+static json_t *dropped_keyspace_to_json(const struct manifest_edit *edit, size_t index)
+{
+    return json_integer(edit->dropped_keyspaces[index]);
+}
+
+static json_t *dropped_snapshot_to_json(const struct manifest_edit *edit, size_t index)
+{
+    return json_integer((json_int_t)edit->dropped_snapshots[index]);
+}
+
+int edit_to_json(const struct manifest_header *header, const struct manifest_edit *edit,
+                 json_t **object)
+{
+    struct builder builder = builder_new();
+
+    if (header != NULL) {
+        build_value(&builder, "format", json_string(FORMAT_NAME));
+        build_number(&builder, "version", FORMAT_VERSION);
+        build_value(&builder, "compatible", json_array());
+        build_value(&builder, "incompatible", json_array());
+        build_number(&builder, "manifest", header->number);
+    }
+    build_number_if(&builder, "next_file", edit->next_file);
+    build_number_if(&builder, "oldest_log", edit->oldest_log);
+    build_number_if(&builder, "last_sequence", edit->last_sequence);
+    build_number_if(&builder, "next_keyspace", edit->next_keyspace);
+    build_number_if(&builder, "next_snapshot", edit->next_snapshot);
+    build_list(&builder, "keyspaces", edit, edit->keyspace_count, keyspace_to_json);
+    build_list(&builder, "removed", edit, edit->removed_count, removed_to_json);
+    build_list(&builder, "added", edit, edit->added_count, added_to_json);
+    build_list(&builder, "dropped_keyspaces", edit, edit->dropped_keyspace_count,
+               dropped_keyspace_to_json);
+    build_list(&builder, "snapshots", edit, edit->snapshot_count, snapshot_to_json);
+    build_list(&builder, "dropped_snapshots", edit, edit->dropped_snapshot_count,
+               dropped_snapshot_to_json);
+    *object = builder_end(&builder);
+    return *object == NULL ? -ENOMEM : 0;
+}
+
+/* ---- reading ---- */
+
+/* Features, as a list of names: none is known yet. */
+static int count_features(const json_t *object, const char *name, size_t *count,
+                          const char **first)
+{
+    const json_t *list;
+    int result = line_array(object, name, &list);
+
+    for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
+        if (!json_is_string(json_array_get(list, i)))
+            result = error_detail(-EUCLEAN, "field \"%s\": strings expected", name);
+    }
+    if (result < 0)
+        return result;
+    *count = json_array_size(list);
+    *first = *count == 0 ? "" : json_string_value(json_array_get(list, 0));
+    return 0;
+}
+
+int header_from_json(const json_t *object, struct manifest_header *header)
+{
+    const char *format, *feature;
+    size_t compatible, incompatible;
+    uint64_t version, number;
+    int result = line_string(object, "format", &format);
+
+    if (result == 0 && strcmp(format, FORMAT_NAME) != 0)
+        result =
+            error_detail(-EUCLEAN, "the format is \"%.40s\", not " FORMAT_NAME, format);
+    if (result == 0)
+        result = line_number(object, "version", NUMBER_MAX, true, &version);
+    if (result == 0 && version != FORMAT_VERSION)
+        result = error_detail(-ENOTSUP, "version %llu of the format is not known",
+                              (unsigned long long)version);
+    if (result == 0)
+        result = count_features(object, "incompatible", &incompatible, &feature);
+    if (result == 0 && incompatible > 0)
+        result = error_detail(-ENOTSUP, "the store needs feature \"%.40s\"", feature);
+    if (result == 0)
+        result = count_features(object, "compatible", &compatible, &feature);
+    if (result == 0)
+        result = line_number(object, "manifest", NUMBER_MAX, true, &number);
+    if (result < 0)
+        return result;
+    header->number = number;
+    header->lenient = compatible > 0;
+    return 0;
+}
+
+/* An element of a list, with what it is to become part of. */
+struct element {
+    json_t *object;
+    bool lenient;
+    struct manifest_edit *edit;
+};
+
+static int element_only(const struct element *element, const char *const *known)
+{
+    return element->lenient ? 0 : line_only(element->object, known);
+}
+
+/* A name of 1 to LSMKV_NAME_MAX bytes without NUL. */
+static int name_from_json(const json_t *object, char *name)
+{
+    struct keybuf bytes = {0};
+    int result = line_bytes(object, "name", 1, LSMKV_NAME_MAX, &bytes);
+
+    if (result == 0 && memchr(bytes.data, '\0', bytes.size) != NULL)
+        result = error_detail(-EUCLEAN, "field \"name\": a NUL is in it");
+    if (result == 0) {
+        memcpy(name, bytes.data, bytes.size);
+        name[bytes.size] = '\0';
+    }
+    keybuf_fini(&bytes);
+    return result;
+}
+
+static int keyspace_from_json(const struct element *element)
+{
+    struct edit_keyspace keyspace = {0};
+    const char *order;
+    uint64_t id;
+    int result = element_only(element, keyspace_fields);
+
+    if (result == 0)
+        result = line_number(element->object, "id", KEYSPACE_MAX, true, &id);
+    if (result == 0)
+        result = name_from_json(element->object, keyspace.name);
+    if (result == 0)
+        result = line_string(element->object, "order", &order);
+    if (result < 0)
+        return result;
+    if (strcmp(order, "path") == 0)
+        keyspace.order = LSMKV_ORDER_PATH;
+    else if (strcmp(order, "bytes") != 0)
+        return error_detail(-EUCLEAN, "the order \"%.40s\" is not known", order);
+    keyspace.id = (uint32_t)id;
+    return manifest_edit_keyspace(element->edit, &keyspace);
+}
+
+static int place_from_json(const json_t *object, uint32_t *keyspace, int *level,
+                           uint64_t *number)
+{
+    uint64_t id, depth;
+    int result = line_number(object, "keyspace", KEYSPACE_MAX, true, &id);
+
+    if (result == 0)
+        result = line_number(object, "level", LEVEL_COUNT - 1, true, &depth);
+    if (result == 0)
+        result = line_number(object, "table", NUMBER_MAX, true, number);
+    if (result < 0)
+        return result;
+    *keyspace = (uint32_t)id;
+    *level = (int)depth;
+    return 0;
+}
+
+static int removed_from_json(const struct element *element)
+{
+    uint32_t keyspace;
+    uint64_t number;
+    int level;
+    int result = element_only(element, removed_fields);
+
+    if (result == 0)
+        result = place_from_json(element->object, &keyspace, &level, &number);
+    return result < 0 ? result
+                      : manifest_edit_remove(element->edit, keyspace, level, number);
+}
+
+static int meta_from_json(const json_t *object, struct table_meta *meta)
+{
+    const size_t longest = LSMKV_KEY_MAX + KEY_TRAILER_SIZE;
+    int result = line_number(object, "size", NUMBER_MAX, true, &meta->size);
+
+    if (result == 0)
+        result = line_number(object, "entries", NUMBER_MAX, true, &meta->entries);
+    if (result == 0)
+        result = line_number(object, "tombstones", NUMBER_MAX, true, &meta->tombstones);
+    if (result == 0)
+        result = line_number(object, "smallest_sequence", SEQUENCE_MAX, true,
+                             &meta->smallest_sequence);
+    if (result == 0)
+        result = line_number(object, "largest_sequence", SEQUENCE_MAX, true,
+                             &meta->largest_sequence);
+    if (result == 0)
+        result =
+            line_bytes(object, "smallest", KEY_TRAILER_SIZE, longest, &meta->smallest);
+    if (result == 0)
+        result = line_bytes(object, "largest", KEY_TRAILER_SIZE, longest, &meta->largest);
+    return result;
+}
+
+static int added_from_json(const struct element *element)
+{
+    struct table_meta meta = {0};
+    uint32_t keyspace;
+    int level, result;
+
+    if (json_object_get(element->object, "blobs") != NULL)
+        return error_detail(-ENOTSUP, "a table refers to blob files: feature \"blobs\"");
+    result = element_only(element, added_fields);
+    if (result == 0)
+        result = place_from_json(element->object, &keyspace, &level, &meta.number);
+    if (result == 0)
+        result = meta_from_json(element->object, &meta);
+    if (result == 0)
+        result = manifest_edit_add(element->edit, keyspace, level, &meta);
+    table_meta_fini(&meta);
+    return result;
+}
+
+static int snapshot_from_json(const struct element *element)
+{
+    struct lsmkv_snapshot_info snapshot = {0};
+    const json_t *object = element->object;
+    int result = element_only(element, snapshot_fields);
+
+    if (result == 0)
+        result = line_number(object, "id", NUMBER_MAX, true, &snapshot.id);
+    if (result == 0)
+        result = name_from_json(object, snapshot.name);
+    if (result == 0 && strchr(snapshot.name, '/') != NULL)
+        result = error_detail(-EUCLEAN, "a snapshot's name has a '/' in it");
+    if (result == 0)
+        result = line_number(object, "sequence", SEQUENCE_MAX, true, &snapshot.sequence);
+    if (result == 0)
+        result = line_integer(object, "time", INT64_MIN, INT64_MAX, &snapshot.time);
+    return result < 0 ? result : manifest_edit_snapshot(element->edit, &snapshot);
+}
+
+static int id_from_json(const struct element *element, json_int_t most, uint64_t *id)
+{
+    json_int_t value = json_integer_value(element->object);
+
+    if (!json_is_integer(element->object) || value < 0 || value > most)
+        return error_detail(-EUCLEAN, "a list of ids holds something else");
+    *id = (uint64_t)value;
+    return 0;
+}
+
+static int dropped_keyspace_from_json(const struct element *element)
+{
+    uint64_t id;
+    int result = id_from_json(element, KEYSPACE_MAX, &id);
+
+    return result < 0 ? result : manifest_edit_drop_keyspace(element->edit, (uint32_t)id);
+}
+
+static int dropped_snapshot_from_json(const struct element *element)
+{
+    uint64_t id;
+    int result = id_from_json(element, (json_int_t)NUMBER_MAX, &id);
+
+    return result < 0 ? result : manifest_edit_drop_snapshot(element->edit, id);
+}
+
+static int list_from_json(const json_t *object, const char *name, bool objects,
+                          const struct manifest_header *header,
+                          struct manifest_edit *edit,
+                          int (*parse)(const struct element *element))
+{
+    const json_t *list;
+    int result = line_array(object, name, &list);
+
+    for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
+        struct element element = {json_array_get(list, i), header->lenient, edit};
+
+        if (objects && !json_is_object(element.object))
+            return error_detail(-EUCLEAN, "field \"%s\": objects expected", name);
+        result = parse(&element);
+    }
+    return result;
+}
+
+static int numbers_from_json(const json_t *object, struct manifest_edit *edit)
+{
+    uint64_t next_keyspace = 0;
+    int result = line_number(object, "next_file", NUMBER_MAX, false, &edit->next_file);
+
+    if (result == 0)
+        result = line_number(object, "oldest_log", NUMBER_MAX, false, &edit->oldest_log);
+    if (result == 0)
+        result = line_number(object, "last_sequence", SEQUENCE_MAX, false,
+                             &edit->last_sequence);
+    if (result == 0)
+        result = line_number(object, "next_keyspace", UINT32_MAX, false, &next_keyspace);
+    if (result == 0)
+        result =
+            line_number(object, "next_snapshot", NUMBER_MAX, false, &edit->next_snapshot);
+    edit->next_keyspace = (uint32_t)next_keyspace;
+    return result;
+}
+
+static int fields_only(json_t *object, bool first)
+{
+    const size_t headers = sizeof(header_fields) / sizeof(header_fields[0]);
+    const size_t edits = sizeof(edit_fields) / sizeof(edit_fields[0]);
+    const char *known[sizeof(header_fields) / sizeof(header_fields[0]) +
+                      sizeof(edit_fields) / sizeof(edit_fields[0])];
+
+    memcpy(known, header_fields, headers * sizeof(*known));
+    memcpy(known + headers, edit_fields, edits * sizeof(*known));
+    return line_only(object, first ? known : edit_fields);
+}
+
+int edit_from_json(json_t *object, const struct manifest_header *header, bool first,
+                   struct manifest_edit *edit)
+{
+    int result = header->lenient ? 0 : fields_only(object, first);
+
+    if (result == 0)
+        result =
+            list_from_json(object, "keyspaces", true, header, edit, keyspace_from_json);
+    if (result == 0)
+        result = list_from_json(object, "removed", true, header, edit, removed_from_json);
+    if (result == 0)
+        result = list_from_json(object, "added", true, header, edit, added_from_json);
+    if (result == 0)
+        result = list_from_json(object, "dropped_keyspaces", false, header, edit,
+                                dropped_keyspace_from_json);
+    if (result == 0)
+        result =
+            list_from_json(object, "snapshots", true, header, edit, snapshot_from_json);
+    if (result == 0)
+        result = list_from_json(object, "dropped_snapshots", false, header, edit,
+                                dropped_snapshot_from_json);
+    /* Last: what the lists imply of the numbers (see manifest_edit_add) is not read, it must
+     * be written. */
+    return result < 0 ? result : numbers_from_json(object, edit);
+}

@@ -1,0 +1,293 @@
+/*
+ * version.c - counted table files, and the versions that hold them.
+ *
+ * A version is built whole and then only read, so readers need no lock: they take a
+ * reference.  A file is in as many versions as were made since it was added; it goes when the
+ * last of them does, and is deleted only if no durable version names it any more.
+ */
+#include "db/version.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- files ---- */
+
+int table_file_new(const struct table_context *context, struct file_reaper *reaper,
+                   struct table_meta *meta, struct table_file **file)
+{
+    struct table_file *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->meta = *meta;
+    memset(meta, 0, sizeof(*meta));
+    atomic_init(&made->refs, 1);
+    atomic_init(&made->obsolete, false);
+    atomic_init(&made->table, NULL);
+    mutex_init(&made->mutex);
+    made->context = context;
+    made->reaper = reaper;
+    *file = made;
+    return 0;
+}
+
+void table_file_ref(struct table_file *file)
+{
+    atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+}
+
+void table_file_unref(struct table_file *file)
+{
+    struct table *table;
+
+    if (file == NULL || atomic_fetch_sub(&file->refs, 1) > 1)
+        return;
+    table = atomic_load(&file->table);
+    if (table != NULL)
+        table_close(table);
+    if (atomic_load(&file->obsolete) && file->reaper != NULL)
+        file->reaper->reap(file->reaper, file->meta.number);
+    table_meta_fini(&file->meta);
+    mutex_fini(&file->mutex);
+    free(file);
+}
+
+int table_file_table(struct table_file *file, struct table **table)
+{
+    struct table *open = atomic_load_explicit(&file->table, memory_order_acquire);
+    int result = 0;
+
+    if (open == NULL) {
+        mutex_lock(&file->mutex);
+        open = atomic_load_explicit(&file->table, memory_order_relaxed);
+        if (open == NULL) {
+            result = table_open(file->context, file->meta.number, file->meta.size, &open);
+            if (result == 0)
+                atomic_store_explicit(&file->table, open, memory_order_release);
+        }
+        mutex_unlock(&file->mutex);
+    }
+    if (result == 0)
+        *table = open;
+    return result;
+}
+
+static struct lsmkv_slice smallest_user_key(const struct table_file *file)
+{
+    return internal_user_key(keybuf_slice(&file->meta.smallest));
+}
+
+static struct lsmkv_slice largest_user_key(const struct table_file *file)
+{
+    return internal_user_key(keybuf_slice(&file->meta.largest));
+}
+
+bool table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
+                         struct lsmkv_slice from, struct lsmkv_slice to)
+{
+    if (from.data != NULL && key_compare(order, largest_user_key(file), from) < 0)
+        return false;
+    return to.data == NULL || key_compare(order, smallest_user_key(file), to) <= 0;
+}
+
+/* ---- versions ---- */
+
+int version_new(enum lsmkv_order order, struct version **version)
+{
+    struct version *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return -ENOMEM;
+    atomic_init(&made->refs, 1);
+    made->order = order;
+    *version = made;
+    return 0;
+}
+
+void version_ref(struct version *version)
+{
+    atomic_fetch_add_explicit(&version->refs, 1, memory_order_relaxed);
+}
+
+void version_unref(struct version *version)
+{
+    if (version == NULL || atomic_fetch_sub(&version->refs, 1) > 1)
+        return;
+    for (int level = 0; level < LEVEL_COUNT; level++) {
+        for (size_t i = 0; i < version->levels[level].count; i++)
+            table_file_unref(version->levels[level].files[i]);
+        free(version->levels[level].files);
+    }
+    free(version);
+}
+
+/* Newest first (V1). */
+static int compare_newest(const void *left, const void *right)
+{
+    const struct table_meta *a = &(*(struct table_file *const *)left)->meta;
+    const struct table_meta *b = &(*(struct table_file *const *)right)->meta;
+
+    if (a->largest_sequence != b->largest_sequence)
+        return a->largest_sequence > b->largest_sequence ? -1 : 1;
+    return (a->number < b->number) - (a->number > b->number);
+}
+
+static int compare_smallest(const void *left, const void *right, void *order)
+{
+    const struct table_file *a = *(struct table_file *const *)left;
+    const struct table_file *b = *(struct table_file *const *)right;
+
+    return internal_key_compare(*(enum lsmkv_order *)order,
+                                keybuf_slice(&a->meta.smallest),
+                                keybuf_slice(&b->meta.smallest));
+}
+
+static bool names_file(const struct version_change *changes, size_t count, int level,
+                       uint64_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (changes[i].level == level && changes[i].file->meta.number == number)
+            return true;
+    }
+    return false;
+}
+
+static size_t count_at(const struct version_change *changes, size_t count, int level)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        found += changes[i].level == level;
+    return found;
+}
+
+static void level_put(struct level *level, struct table_file *file)
+{
+    table_file_ref(file);
+    level->files[level->count++] = file;
+    level->bytes += file->meta.size;
+}
+
+/* V2, and in level 0 that no file stands twice. */
+static int level_check(const struct level *level, int number, enum lsmkv_order order,
+                       struct reporter *reporter)
+{
+    for (size_t i = 1; i < level->count; i++) {
+        const struct table_file *left = level->files[i - 1], *right = level->files[i];
+
+        if (left->meta.number == right->meta.number)
+            return report_error(reporter, -EUCLEAN, "level %d: table %llu stands twice",
+                                number, (unsigned long long)left->meta.number);
+        if (number > 0 &&
+            key_compare(order, largest_user_key(left), smallest_user_key(right)) >= 0)
+            return report_error(reporter, -EUCLEAN,
+                                "level %d: tables %llu and %llu overlap, they must not",
+                                number, (unsigned long long)left->meta.number,
+                                (unsigned long long)right->meta.number);
+    }
+    return 0;
+}
+
+/* One level of the new version.  On failure what it holds is freed with the version. */
+static int level_edit(struct level *level, int number, enum lsmkv_order order,
+                      const struct level *base, const struct version_change *removed,
+                      size_t removed_count, const struct version_change *added,
+                      size_t added_count, struct reporter *reporter)
+{
+    size_t gone = count_at(removed, removed_count, number);
+    size_t room = base->count + count_at(added, added_count, number);
+    size_t kept;
+
+    if (room == 0 && gone == 0)
+        return 0;
+    level->files = calloc(room + 1, sizeof(struct table_file *));
+    if (level->files == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < base->count; i++) {
+        if (gone == 0 ||
+            !names_file(removed, removed_count, number, base->files[i]->meta.number))
+            level_put(level, base->files[i]);
+    }
+    kept = level->count;
+    if (base->count - kept != gone)
+        return report_error(
+            reporter, -EUCLEAN,
+            "level %d: %zu tables to remove, but only %zu of them are there", number,
+            gone, base->count - kept);
+    for (size_t i = 0; i < added_count; i++) {
+        if (added[i].level == number)
+            level_put(level, added[i].file);
+    }
+    if (level->count == kept)
+        return 0;
+    if (number == 0)
+        qsort(level->files, level->count, sizeof(struct table_file *), compare_newest);
+    else
+        qsort_r(level->files, level->count, sizeof(struct table_file *), compare_smallest,
+                &order);
+    return level_check(level, number, order, reporter);
+}
+
+int version_edit(const struct version *base, const struct version_change *removed,
+                 size_t removed_count, const struct version_change *added,
+                 size_t added_count, struct reporter *reporter, struct version **version)
+{
+    struct version *made;
+    int result = version_new(base->order, &made);
+
+    for (int level = 0; result == 0 && level < LEVEL_COUNT; level++)
+        result =
+            level_edit(&made->levels[level], level, base->order, &base->levels[level],
+                       removed, removed_count, added, added_count, reporter);
+    if (result == 0)
+        *version = made;
+    else
+        version_unref(made);
+    return result;
+}
+
+size_t level_find(const struct level *level, enum lsmkv_order order,
+                  struct lsmkv_slice key)
+{
+    size_t low = 0, high = level->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (key_compare(order, largest_user_key(level->files[middle]), key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int file_iterate(struct table_file *file, bool fill_cache, struct iterator **it)
+{
+    struct table *table;
+    int result = table_file_table(file, &table);
+
+    return result < 0 ? result : table_iterate(table, fill_cache, it);
+}
+
+int version_iterators(const struct version *version, bool fill_cache,
+                      struct iterator **children, size_t *count)
+{
+    const struct level *level = &version->levels[0];
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < level->count; i++) {
+        result = file_iterate(level->files[i], fill_cache, &children[*count]);
+        *count += result == 0;
+    }
+    for (int i = 1; result == 0 && i < LEVEL_COUNT; i++) {
+        level = &version->levels[i];
+        if (level->count == 0)
+            continue;
+        result = level_iterate(level->files, level->count, version->order, fill_cache,
+                               &children[*count]);
+        *count += result == 0;
+    }
+    return result;
+}
