@@ -34,19 +34,17 @@
 
 /* Where the contents are. */
 enum attr_kind {
-    ATTR_INLINE = 1, /* in the record's value (also a symlink's target) */
-    ATTR_CHUNKS = 2, /* in the `chunks` keyspace under data.id; the value is empty */
-    ATTR_REFERENCE =
-        3, /* a name of a file with several: all else is in its inode record */
+    ATTR_INLINE = 1,    /* in the record's value (also a symlink's target) */
+    ATTR_CHUNKS = 2,    /* in the `chunks` keyspace under data.id; the value is empty */
+    ATTR_REFERENCE = 3, /* a name of a hard-linked file: see its inode record */
 };
 
 /* A file's contents as its attributes describe them.  For inline ones `size` is the value's
  * and id and chunks are 0. */
 struct attr_data {
-    enum attr_kind
-        kind;        /* ATTR_INLINE or ATTR_CHUNKS; ATTR_REFERENCE: nothing is known */
-    uint64_t size;   /* bytes */
-    uint64_t id;     /* data id */
+    enum attr_kind kind; /* of a reference nothing else is known */
+    uint64_t size;       /* bytes */
+    uint64_t id;         /* data id */
     uint64_t chunks; /* present ones; an upper bound after cutting a file with holes */
 };
 
@@ -58,8 +56,7 @@ struct attr {
     struct timespec atime, mtime, ctime, btime;
     struct attr_data data;
     uint32_t nlink; /* of an inode record: its names; 1 elsewhere (directories as well) */
-    uint32_t
-        subdirs; /* of a directory, or ATTR_SUBDIRS_UNKNOWN; st_nlink is 2 + this, or 1 */
+    uint32_t subdirs;   /* of a directory, or ATTR_SUBDIRS_UNKNOWN; see attr_nlink */
     uint64_t rdev;      /* of a device */
     bool xattr_records; /* further extended attributes stand in the `inodes` keyspace */
     bool has_value; /* of a directory: the record's value is that of the key, not ours */
@@ -110,7 +107,7 @@ LSMKV_CHECKED int attr_decode_kept(const struct attr *directory,
                                    const struct attr_defaults *defaults,
                                    struct attr *value);
 
-/* st_nlink, st_blocks (in 512) as stat shows them. */
+/* As stat shows them: links (of a directory 2 + subdirs, 1 if unknown), blocks of 512. */
 uint32_t attr_nlink(const struct attr *attr);
 uint64_t attr_blocks(const struct attr *attr);
 /* All of it; st_dev and, for a reference, everything but ino and type are left 0. */

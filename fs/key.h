@@ -45,8 +45,8 @@ LSMKV_CHECKED int key_join(struct lsmkv_slice parent, struct lsmkv_slice name,
  *   - bytes in [A-Za-z0-9_-] stand for themselves, others are %XX, two capital hex digits;
  *   - the empty key is "%";
  *   - beyond 200 bytes the coded string is cut: every component but the last has 199 bytes of
- *     it and a '+' (which no coded byte is), and the last has 1 to 200.  A cut may
- *     fall within a %XX.
+ *     it and a '+' (which no coded byte is), the last at most 200.  A cut may fall within
+ *     a %XX.
  * So a component ending in '+' is a directory and any other is a file. */
 
 /* Bytes that key_encode writes. */

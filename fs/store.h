@@ -89,6 +89,11 @@ void store_touch(struct store *store);
 LSMKV_CHECKED int store_new_ino(struct store *store, uint64_t *ino);
 LSMKV_CHECKED int store_new_data_id(struct store *store, uint64_t *id);
 
+/* A line for whoever reads the log: to the engine's `log` callback, which therefore must bear
+ * calls from several threads, or to stderr. */
+void store_log(struct store *store, enum lsmkv_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* CLOCK_REALTIME, as the kernel keeps file times: coarse is enough and much cheaper. */
 struct timespec store_now(void);
 

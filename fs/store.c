@@ -1,0 +1,564 @@
+/*
+ * store.c - the store beneath a mount.
+ *
+ * Records of `meta`, integers little-endian:
+ *
+ *     key       value
+ *     "format"  4 version, 8 salt (random, of hashed inode numbers)
+ *     "inode"   8 the first inode number not reserved
+ *     "data"    8 the first data id not reserved
+ *
+ * Work is acknowledged unsynced; the commit thread makes it durable at most commit_ms later.  It
+ * sleeps while there is nothing to do, and begins its interval with the first write.
+ *
+ * M1  `format` is the last thing that the first mount writes, synced: a store without it has no
+ *     record of ours, and an interrupted first mount begins again.
+ * M2  A number is given out only below a reserved bound that is on disk, so it is never given
+ *     out again, even to a store whose last second was lost.
+ * M3  A sync that failed is never tried again: every later write and sync is -EIO.
+ * M4  `before` runs ahead of the sync that covers what it puts, and what is deferred while it
+ *     runs keeps `touched` set for the next round.
+ */
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "coding.h"
+
+#define DEFAULT_COMMIT_MS 1000u
+#define COUNTER_BLOCK     65536u /* numbers reserved by one synced put */
+#define FORMAT_SIZE       12u
+
+struct counter {
+    const char *name;
+    _Atomic uint64_t next;     /* to be given out; may run ahead of `bound` */
+    _Atomic uint64_t bound;    /* on disk: numbers below are reserved (M2) */
+    pthread_mutex_t reserving; /* held to move `bound` */
+};
+
+struct store_state {
+    /* constant */
+    bool sync;
+    unsigned commit_ms;
+    void (*log)(void *context, enum lsmkv_level level, const char *line);
+    void *log_context;
+    int (*before)(void *context);
+    void *before_context;
+
+    struct counter inodes;
+    struct counter data_ids;
+    atomic_bool unsynced; /* something was written since the last sync began */
+    atomic_bool touched;  /* something was deferred since `before` was last called */
+    atomic_int failure;   /* of a sync (M3), or 0 */
+
+    pthread_t thread;
+    bool running; /* the thread was started */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    /* protected by mutex */
+    bool stopping;
+};
+
+void store_log(struct store *store, enum lsmkv_level level, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (store->state->log)
+        store->state->log(store->state->log_context, level, line);
+    else if (level <= LSMKV_LOG_WARNING)
+        fprintf(stderr, "lsmfs: %s\n", line);
+}
+
+struct timespec store_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now;
+}
+
+/* ---- writing ---- */
+
+/* Sets a reason to commit, and wakes the commit thread if it was the first. */
+static void state_raise(struct store_state *state, atomic_bool *reason)
+{
+    if (atomic_load_explicit(reason, memory_order_relaxed) ||
+        atomic_exchange(reason, true))
+        return;
+    pthread_mutex_lock(&state->mutex);
+    pthread_cond_signal(&state->wake);
+    pthread_mutex_unlock(&state->mutex);
+}
+
+/* Why nothing may be written, or 0. */
+static int store_refusal(struct store *store)
+{
+    if (store->read_only)
+        return -EROFS;
+    return atomic_load(&store->state->failure) ? -EIO : 0;
+}
+
+static unsigned write_flags(struct store *store, bool durable)
+{
+    return durable || store->state->sync ? 0 : LSMKV_UNSYNCED;
+}
+
+int store_write(struct store *store, struct lsmkv_batch *batch, bool durable)
+{
+    if (lsmkv_batch_count(batch) == 0)
+        return 0;
+    int result = store_refusal(store);
+    if (result)
+        return result;
+    unsigned flags = write_flags(store, durable);
+    result = lsmkv_write(store->db, batch, flags);
+    if (result == 0 && (flags & LSMKV_UNSYNCED))
+        state_raise(store->state, &store->state->unsynced);
+    return result;
+}
+
+int store_move(struct store *store, const struct lsmkv_move *moves, size_t count,
+               struct lsmkv_batch *batch, bool durable)
+{
+    int result = store_refusal(store);
+    if (result)
+        return result;
+    unsigned flags = write_flags(store, durable);
+    result = lsmkv_move_trees(store->db, store->files, moves, count, batch, flags);
+    if (result == 0 && (flags & LSMKV_UNSYNCED))
+        state_raise(store->state, &store->state->unsynced);
+    return result;
+}
+
+int store_sync(struct store *store)
+{
+    if (store->read_only)
+        return 0;
+    struct store_state *state = store->state;
+    if (atomic_load(&state->failure))
+        return -EIO;
+    /* Lowered first: a write that the sync misses raises it again. */
+    atomic_store(&state->unsynced, false);
+    int result = lsmkv_sync(store->db);
+    if (result == 0)
+        return 0;
+    atomic_store(&state->failure, result);
+    store_log(store, LSMKV_LOG_ERROR, "sync failed, the store takes no more writes: %s",
+              lsmkv_strerror(result));
+    return result;
+}
+
+void store_touch(struct store *store)
+{
+    state_raise(store->state, &store->state->touched);
+}
+
+/* ---- counters ---- */
+
+static void counter_init(struct counter *counter, const char *name, uint64_t first)
+{
+    counter->name = name;
+    atomic_init(&counter->next, first);
+    atomic_init(&counter->bound, first);
+    pthread_mutex_init(&counter->reserving, NULL);
+}
+
+static int counter_load(struct store *store, struct counter *counter)
+{
+    uint8_t value[8];
+    struct lsmkv_record record;
+    int result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str(counter->name), value,
+                           sizeof value, &record);
+    if (result == -ENOENT)
+        return 0;
+    if (result)
+        return result == -ERANGE ? -EUCLEAN : result;
+    if (record.value.size != sizeof value)
+        return -EUCLEAN;
+    uint64_t bound = get_le64(record.value.data);
+    atomic_store(&counter->next, bound);
+    atomic_store(&counter->bound, bound);
+    return 0;
+}
+
+/* Moves the bound past `number` (M2). */
+static int counter_reserve(struct store *store, struct counter *counter, uint64_t number)
+{
+    int result = 0;
+    pthread_mutex_lock(&counter->reserving);
+    if (number >= atomic_load(&counter->bound)) {
+        uint8_t value[8];
+        uint64_t bound = number + COUNTER_BLOCK;
+        put_le64(value, bound);
+        result = lsmkv_put(store->db, store->meta, lsmkv_str(counter->name),
+                           lsmkv_bytes(NULL, 0), lsmkv_bytes(value, sizeof value), 0);
+        if (result == 0)
+            atomic_store(&counter->bound, bound);
+    }
+    pthread_mutex_unlock(&counter->reserving);
+    return result;
+}
+
+static int counter_take(struct store *store, struct counter *counter, uint64_t *number)
+{
+    int result = store_refusal(store);
+    if (result)
+        return result;
+    uint64_t taken = atomic_fetch_add(&counter->next, 1);
+    if (taken >= atomic_load(&counter->bound))
+        result = counter_reserve(store, counter, taken);
+    if (result == 0)
+        *number = taken;
+    return result;
+}
+
+/* Reserves the next block on the commit thread once half of this one is gone, so that as a rule
+ * no caller waits for that sync. */
+static void counter_keep_ahead(struct store *store, struct counter *counter)
+{
+    uint64_t next = atomic_load(&counter->next), bound = atomic_load(&counter->bound);
+    if (next + COUNTER_BLOCK / 2 < bound || next == bound)
+        return;
+    int result = counter_reserve(store, counter, next + COUNTER_BLOCK);
+    if (result)
+        store_log(store, LSMKV_LOG_WARNING, "cannot reserve numbers of '%s': %s",
+                  counter->name, lsmkv_strerror(result));
+}
+
+int store_new_ino(struct store *store, uint64_t *ino)
+{
+    return counter_take(store, &store->state->inodes, ino);
+}
+
+int store_new_data_id(struct store *store, uint64_t *id)
+{
+    return counter_take(store, &store->state->data_ids, id);
+}
+
+/* ---- the commit thread ---- */
+
+/* Puts what was deferred (M4). */
+static int commit_deferred(struct store *store)
+{
+    struct store_state *state = store->state;
+    if (!atomic_exchange(&state->touched, false) || !state->before)
+        return 0;
+    int result = state->before(state->before_context);
+    if (result) {
+        atomic_store(&state->touched, true);
+        store_log(store, LSMKV_LOG_ERROR, "cannot put deferred times: %s",
+                  lsmkv_strerror(result));
+    }
+    return result;
+}
+
+static void commit(struct store *store)
+{
+    struct store_state *state = store->state;
+    if (atomic_load(&state->failure))
+        return;
+    int result = commit_deferred(store);
+    if (atomic_load(&state->unsynced))
+        result = store_sync(store);
+    if (result)
+        return;
+    counter_keep_ahead(store, &state->inodes);
+    counter_keep_ahead(store, &state->data_ids);
+}
+
+static struct timespec deadline_after(unsigned milliseconds)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += milliseconds / 1000;
+    at.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+/* Waits for a reason to commit and then for the interval; false when it shall stop. */
+static bool await_commit(struct store_state *state)
+{
+    pthread_mutex_lock(&state->mutex);
+    while (!state->stopping && !atomic_load(&state->unsynced) &&
+           !atomic_load(&state->touched))
+        pthread_cond_wait(&state->wake, &state->mutex);
+    struct timespec deadline = deadline_after(state->commit_ms);
+    while (!state->stopping &&
+           pthread_cond_timedwait(&state->wake, &state->mutex, &deadline) != ETIMEDOUT)
+        continue;
+    bool go_on = !state->stopping;
+    pthread_mutex_unlock(&state->mutex);
+    return go_on;
+}
+
+static void *commit_thread(void *argument)
+{
+    struct store *store = argument;
+    while (await_commit(store->state))
+        commit(store);
+    return NULL;
+}
+
+int store_start(struct store *store, int (*before)(void *context), void *context)
+{
+    struct store_state *state = store->state;
+    state->before = before;
+    state->before_context = context;
+    if (store->read_only)
+        return 0;
+    int result = -pthread_create(&state->thread, NULL, commit_thread, store);
+    state->running = result == 0;
+    return result;
+}
+
+int store_stop(struct store *store)
+{
+    struct store_state *state = store->state;
+    if (state->running) {
+        pthread_mutex_lock(&state->mutex);
+        state->stopping = true;
+        pthread_cond_signal(&state->wake);
+        pthread_mutex_unlock(&state->mutex);
+        pthread_join(state->thread, NULL);
+        state->running = false;
+    }
+    int deferred = commit_deferred(store);
+    int synced = store_sync(store);
+    state->before = NULL;
+    return deferred ? deferred : synced;
+}
+
+/* ---- opening ---- */
+
+void store_options_init(struct store_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->commit_ms = DEFAULT_COMMIT_MS;
+    options->defaults.uid = geteuid();
+    options->defaults.gid = getegid();
+    options->defaults.file_mode = 0644;
+    options->defaults.directory_mode = 0755;
+}
+
+static struct store *store_new(const struct store_options *options)
+{
+    struct store *store = calloc(1, sizeof *store);
+    struct store_state *state = calloc(1, sizeof *state);
+    if (!store || !state) {
+        free(store);
+        free(state);
+        return NULL;
+    }
+    store->read_only = options->read_only;
+    store->defaults = options->defaults;
+    store->state = state;
+    state->sync = options->sync;
+    state->commit_ms = options->commit_ms ? options->commit_ms : DEFAULT_COMMIT_MS;
+    if (options->engine) {
+        state->log = options->engine->log;
+        state->log_context = options->engine->log_context;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&state->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&state->mutex, NULL);
+    counter_init(&state->inodes, "inode", ATTR_INO_FIRST);
+    counter_init(&state->data_ids, "data", 1);
+    return store;
+}
+
+static void store_free(struct store *store)
+{
+    struct store_state *state = store->state;
+    pthread_mutex_destroy(&state->inodes.reserving);
+    pthread_mutex_destroy(&state->data_ids.reserving);
+    pthread_mutex_destroy(&state->mutex);
+    pthread_cond_destroy(&state->wake);
+    free(state);
+    free(store);
+}
+
+/* Is there nothing at `path`, or an empty directory?  A store is made nowhere else. */
+static bool is_vacant(const char *path)
+{
+    DIR *directory = opendir(path);
+    if (!directory)
+        return errno == ENOENT;
+    bool vacant = true;
+    for (struct dirent *entry; vacant && (entry = readdir(directory));)
+        vacant = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+                 !strcmp(entry->d_name, "lost+found");
+    closedir(directory);
+    return vacant;
+}
+
+static int open_engine(const struct store_options *options, struct store *store)
+{
+    struct lsmkv_options engine;
+    if (options->engine)
+        engine = *options->engine;
+    else
+        lsmkv_options_init(&engine);
+    engine.read_only = options->read_only;
+    engine.create = options->create && !options->read_only && is_vacant(options->path);
+    int result = lsmkv_open(options->path, &engine, &store->db);
+    if (result == 0)
+        store->files = lsmkv_default_keyspace(store->db);
+    return result;
+}
+
+/* The keyspace of that name, or NULL if there is none.  -EUCLEAN: it cannot be ours. */
+static int find_keyspace(struct store *store, const char *name,
+                         struct lsmkv_keyspace **keyspace)
+{
+    int result = lsmkv_keyspace_open(store->db, name, keyspace);
+    if (result == -ENOENT)
+        return 0;
+    if (result == 0 && lsmkv_keyspace_order(*keyspace) != LSMKV_ORDER_BYTES)
+        return -EUCLEAN;
+    return result;
+}
+
+/* -EUCLEAN if `keyspace` holds anything: without a format it is somebody else's (M1). */
+static int expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
+{
+    struct lsmkv_iter_options all = {0};
+    struct lsmkv_iter *iter;
+    if (!keyspace)
+        return 0;
+    int result = lsmkv_iter_new(store->db, keyspace, &all, &iter);
+    if (result)
+        return result;
+    lsmkv_iter_first(iter);
+    result = lsmkv_iter_valid(iter) ? -EUCLEAN : lsmkv_iter_status(iter);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
+static int make_keyspace(struct store *store, const char *name,
+                         struct lsmkv_keyspace **keyspace)
+{
+    if (*keyspace)
+        return 0;
+    return lsmkv_keyspace_create(store->db, name, LSMKV_ORDER_BYTES, keyspace);
+}
+
+/* The first mount: keyspaces, then format (M1). */
+static int make_format(struct store *store)
+{
+    uint8_t value[FORMAT_SIZE];
+    int result = expect_empty(store, store->chunks);
+    result = result ? result : expect_empty(store, store->inodes);
+    result = result ? result : expect_empty(store, store->meta);
+    if (result || store->read_only)
+        return result;
+    result = make_keyspace(store, "chunks", &store->chunks);
+    result = result ? result : make_keyspace(store, "inodes", &store->inodes);
+    result = result ? result : make_keyspace(store, "meta", &store->meta);
+    if (result)
+        return result;
+    if (getrandom(&store->salt, sizeof store->salt, 0) != sizeof store->salt)
+        return -EIO;
+    put_le64(put_le32(value, STORE_FORMAT), store->salt);
+    return lsmkv_put(store->db, store->meta, lsmkv_str("format"), lsmkv_bytes(NULL, 0),
+                     lsmkv_bytes(value, sizeof value), 0);
+}
+
+static int check_format(struct store *store, struct lsmkv_slice value)
+{
+    const uint8_t *bytes = value.data;
+    if (value.size < 4)
+        return -EUCLEAN;
+    if (get_le32(bytes) > STORE_FORMAT)
+        return -EPROTONOSUPPORT;
+    if (get_le32(bytes) != STORE_FORMAT || value.size != FORMAT_SIZE || !store->chunks ||
+        !store->inodes)
+        return -EUCLEAN;
+    store->salt = get_le64(bytes + 4);
+    return 0;
+}
+
+static int open_keyspaces(struct store *store)
+{
+    uint8_t value[256];
+    struct lsmkv_record record;
+    int result = find_keyspace(store, "chunks", &store->chunks);
+    result = result ? result : find_keyspace(store, "inodes", &store->inodes);
+    result = result ? result : find_keyspace(store, "meta", &store->meta);
+    if (result || !store->meta)
+        return result ? result : make_format(store);
+    result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str("format"), value,
+                       sizeof value, &record);
+    if (result == -ENOENT)
+        return make_format(store);
+    if (result)
+        return result == -ERANGE ? -EUCLEAN : result;
+    result = check_format(store, record.value);
+    result = result ? result : counter_load(store, &store->state->inodes);
+    return result ? result : counter_load(store, &store->state->data_ids);
+}
+
+static void explain(int result, const char *path, char *why, size_t why_size)
+{
+    const char *detail = lsmkv_error_detail();
+    const char *separator = *detail ? ": " : "";
+    if (result == -ENOENT && access(path, F_OK) == 0)
+        snprintf(why, why_size, "%s: not a store%s%s", path, separator, detail);
+    else if (result == -EPROTONOSUPPORT)
+        snprintf(why, why_size, "%s: written by a newer version of lsmfs", path);
+    else if (result == -EUCLEAN && !*detail)
+        snprintf(why, why_size,
+                 "%s: its keyspaces chunks, inodes and meta are damaged or not lsmfs's",
+                 path);
+    else
+        snprintf(why, why_size, "%s: %s%s%s", path, lsmkv_strerror(result), separator,
+                 detail);
+}
+
+int store_open(const struct store_options *options, struct store **out, char *why,
+               size_t why_size)
+{
+    struct store *store = store_new(options);
+    if (!store) {
+        snprintf(why, why_size, "%s: out of memory", options->path);
+        return -ENOMEM;
+    }
+    int result = open_engine(options, store);
+    if (result == 0)
+        result = open_keyspaces(store);
+    if (result == 0) {
+        *out = store;
+        return 0;
+    }
+    explain(result, options->path, why, why_size);
+    if (store->db)
+        lsmkv_close(store->db);
+    store_free(store);
+    return result;
+}
+
+int store_close(struct store *store)
+{
+    int failure = atomic_load(&store->state->failure);
+    int result = lsmkv_close(store->db);
+    store_free(store);
+    return failure ? failure : result;
+}
