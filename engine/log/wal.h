@@ -19,6 +19,8 @@
 #define WAL_NAME_SIZE 32u
 /* "000007.log". */
 void wal_name(char *name, uint64_t number);
+/* Whether `name` is what wal_name gives for some number. */
+bool wal_name_parse(const char *name, uint64_t *number);
 
 /* The log before, and the offset where its last frame ends; number 0: there is none. */
 struct wal_previous {
@@ -35,10 +37,17 @@ struct wal_append {
     struct lsmkv_slice entries; /* an encoded batch */
 };
 
-/* Creates log `number`, syncs the directory, writes and syncs its first frame.  The caller
- * has synced the log before (invariant 4).  On failure the file is removed again. */
+/* Creates log `number`, writes and syncs its first frame, syncs the directory.  The caller
+ * has synced the log before (invariant 4) and never appends to it again, even if this fails:
+ * on failure the file is removed, but perhaps not durably, and recovery ignores what lies
+ * beyond the end that a first frame names.  To go on with the log before, see wal_rotate. */
 int LSMKV_CHECKED wal_create(struct env_dir *dir, uint64_t number,
                              const struct wal_previous *previous, struct reporter *reporter,
+                             struct wal_writer **writer);
+/* Syncs `older` and creates the log after it, which names it; nothing may be appended to
+ * `older` then.  On failure `older` may be written on, unless wal_is_broken(older): then the
+ * new log could not be removed durably, or a sync failed. */
+int LSMKV_CHECKED wal_rotate(struct env_dir *dir, uint64_t number, struct wal_writer *older,
                              struct wal_writer **writer);
 /* Appends the frames of a group with one write.  A failed write is undone: the file is cut
  * back to the last good frame and synced; if that fails too, the writer is broken: this and
@@ -54,6 +63,9 @@ uint64_t wal_number(const struct wal_writer *writer);
 /* Where the last frame ends, and up to where the log is known durable. */
 uint64_t wal_end(const struct wal_writer *writer);
 uint64_t wal_synced(const struct wal_writer *writer);
+/* Counters: bytes of frames written, and syncs asked for. */
+uint64_t wal_bytes_written(const struct wal_writer *writer);
+uint64_t wal_syncs(const struct wal_writer *writer);
 /* Closes the file without syncing it. */
 int wal_close(struct wal_writer *writer);
 
@@ -78,23 +90,36 @@ struct wal_frame {
 
 struct wal_reader;
 
-/* Reads log `number` from the start.  A read error is its errno, never the end of the log
- * (invariant 6). */
+/* Reads log `number` from the start, as long as it is now.  A read error is its errno, never
+ * the end of the log (invariant 6). */
 int LSMKV_CHECKED wal_reader_open(struct env_dir *dir, uint64_t number,
                                   struct reporter *reporter, struct wal_reader **reader);
+/* As wal_reader_open, of a file under another name. */
+int LSMKV_CHECKED wal_reader_open_file(struct env_dir *dir, const char *name, uint64_t number,
+                                       struct reporter *reporter, struct wal_reader **reader);
 /* 1 and the next frame, the first one (WAL_FRAME_FIRST) included; 0 at the end, whatever
  * ended it: see wal_reader_stop; negative: an I/O error. */
 int LSMKV_CHECKED wal_read(struct wal_reader *reader, struct wal_frame *frame);
 /* After wal_read gave 0: why, and at which offset.  Damage is not yet reported. */
 enum wal_stop wal_reader_stop(const struct wal_reader *reader, uint64_t *offset);
-/* What the first frame names; number 0 and end 0 if there was none or it is bad. */
+/* After wal_read gave 0: what was found there, in words, never NULL; and for WAL_DAMAGED what
+ * the damage is: -EBADMSG, or -EUCLEAN if the checksum holds but not the structure; else 0. */
+const char *wal_reader_reason(const struct wal_reader *reader);
+int wal_reader_error(const struct wal_reader *reader);
+/* The file's size when it was opened, and the largest `synced` of the frames read. */
+uint64_t wal_reader_size(const struct wal_reader *reader);
+uint64_t wal_reader_synced(const struct wal_reader *reader);
+/* What the first frame names, after the first wal_read; number 0 and end 0 if there was none
+ * or it is bad. */
 struct wal_previous wal_reader_previous(const struct wal_reader *reader);
 void wal_reader_close(struct wal_reader *reader);
 
 /* ---- recovery of all logs ---- */
 
 struct wal_recovery_ops {
-    /* Called in order.  A negative result ends the recovery with it. */
+    /* Called in order; `frame` for batches only.  A negative result ends the recovery with
+     * it.  Damage may be met after they were called: put nothing of it to use before
+     * wal_recover has returned 0. */
     int (*begin_log)(void *context, uint64_t number);
     int (*frame)(void *context, const struct wal_frame *frame);
     int (*end_log)(void *context, uint64_t number, uint64_t end);
@@ -103,7 +128,7 @@ struct wal_recovery_ops {
 /* The outcome, for the recovery report and for the next log's first frame. */
 struct wal_recovery {
     struct wal_previous last;   /* the newest log with a frame; number 0: none */
-    uint64_t logs, frames, bytes;
+    uint64_t logs, frames, bytes; /* replayed; frames of batches */
     enum wal_stop stop;         /* of the newest log */
     uint64_t stop_offset;
     uint64_t cut_bytes;         /* of a torn tail */
@@ -113,8 +138,11 @@ struct wal_recovery {
  * one, `oldest`) by invariants 5, 6 and 8 of the design: tells torn tails from damage, uses
  * what each first frame says of the log before, and unless `read_only` cuts the newest log,
  * writes its bytes past the last *synced* again in place and syncs it before returning.
- * -EBADMSG: damage, reported with file and offset; nothing is changed then.  May be
- * interrupted anywhere and started again. */
+ * -EBADMSG: damage, reported with file and offset; -EUCLEAN the same where a checksum holds
+ * but not the structure, or the logs do not fit together; no file is changed then.  A log
+ * that is empty by invariant 5, or that no other names as the one before it and that holds no
+ * batch, is passed over; its number must not be used again.  May be interrupted anywhere and
+ * started again. */
 int LSMKV_CHECKED wal_recover(struct env_dir *dir, const uint64_t *numbers, size_t count,
                               uint64_t oldest, bool read_only, struct reporter *reporter,
                               const struct wal_recovery_ops *ops, void *context,
