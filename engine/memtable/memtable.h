@@ -37,7 +37,7 @@ int LSMKV_CHECKED memtable_reserve(struct memtable *memtable, size_t bytes, size
 
 /* Bytes taken, free space of the current arena block included. */
 size_t memtable_memory(const struct memtable *memtable);
-/* Entries added, and of them tombstones. */
+/* Entries added. */
 size_t memtable_count(const struct memtable *memtable);
 bool memtable_is_empty(const struct memtable *memtable);
 

@@ -1,0 +1,265 @@
+/*
+ * memtable.c - the newest entries of one keyspace: a skip list (skiplist.c) of records, what
+ * readers ask of it, and the iterator over it.
+ *
+ * T1  largest_sequence is stored before the entry is linked: whoever may read a sequence
+ *     finds it there or above.
+ */
+#include "memtable/memtable.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/record.h"
+#include "memtable/skiplist.h"
+
+struct memtable {
+    struct skiplist list;
+    _Atomic uint64_t largest_sequence;
+    _Atomic size_t count;
+};
+
+int memtable_new(struct lsmkv_env *env, enum lsmkv_order order, struct memtable **out)
+{
+    struct memtable *memtable = calloc(1, sizeof(*memtable));
+
+    if (memtable == NULL)
+        return -ENOMEM;
+    if (skiplist_init(&memtable->list, env, order) != 0) {
+        free(memtable);
+        return -ENOMEM;
+    }
+    *out = memtable;
+    return 0;
+}
+
+void memtable_free(struct memtable *memtable)
+{
+    if (memtable == NULL)
+        return;
+    skiplist_fini(&memtable->list);
+    free(memtable);
+}
+
+/* ---- adding ---- */
+
+/* Only the writer changes it, so that load and store need not be one step. */
+static void note_sequence(struct memtable *memtable, uint64_t sequence)
+{
+    if (sequence >
+        atomic_load_explicit(&memtable->largest_sequence, memory_order_relaxed))
+        atomic_store_explicit(&memtable->largest_sequence, sequence,
+                              memory_order_relaxed);
+}
+
+int memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence,
+                 uint8_t kind, const struct lsmkv_record *record)
+{
+    struct node *node;
+
+    assert(key.size <= LSMKV_KEY_MAX && sequence <= SEQUENCE_MAX);
+    node = skiplist_new_node(&memtable->list, key, trailer_pack(sequence, kind),
+                             record_payload_size(kind, record));
+    if (node == NULL)
+        return -ENOMEM;
+    record_encode(node_payload_room(node), kind, record);
+    note_sequence(memtable, sequence);
+    skiplist_link(&memtable->list, node);
+    atomic_store_explicit(&memtable->count, memtable_count(memtable) + 1,
+                          memory_order_relaxed);
+    return 0;
+}
+
+int memtable_reserve(struct memtable *memtable, size_t bytes, size_t count)
+{
+    return skiplist_reserve(&memtable->list, bytes, count);
+}
+
+/* ---- asking ---- */
+
+size_t memtable_memory(const struct memtable *memtable)
+{
+    return arena_memory(&memtable->list.arena);
+}
+
+size_t memtable_count(const struct memtable *memtable)
+{
+    return atomic_load_explicit(&memtable->count, memory_order_relaxed);
+}
+
+bool memtable_is_empty(const struct memtable *memtable)
+{
+    return memtable_count(memtable) == 0;
+}
+
+static void set_hit(struct memtable_hit *hit, const struct node *node)
+{
+    hit->key = node_internal_key(node);
+    hit->payload = node_payload(node);
+}
+
+bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key,
+                  uint64_t sequence, struct memtable_hit *hit)
+{
+    const struct node *before;
+    const struct node *node =
+        skiplist_find(&memtable->list, key, trailer_pack(sequence, 0xff), &before);
+
+    if (node == NULL || !slice_equal(node_user_key(node), key))
+        return false;
+    set_hit(hit, node);
+    return true;
+}
+
+/* The first entry at or after an internal key. */
+static const struct node *find(const struct memtable *memtable,
+                               struct lsmkv_slice internal, const struct node **before)
+{
+    return skiplist_find(&memtable->list, internal_user_key(internal),
+                         internal_trailer(internal), before);
+}
+
+bool memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
+                      struct memtable_hit *hit)
+{
+    const struct node *before;
+    const struct node *node = find(memtable, internal, &before);
+
+    if (node == NULL)
+        return false;
+    set_hit(hit, node);
+    return true;
+}
+
+/* ---- iterating ---- */
+
+struct memtable_iterator {
+    struct iterator base;
+    const struct memtable *memtable;
+    const struct node *at; /* NULL: not valid */
+};
+
+static struct memtable_iterator *iterator_of(struct iterator *it)
+{
+    return (struct memtable_iterator *)it;
+}
+
+static void stand_on(struct memtable_iterator *it, const struct node *node)
+{
+    it->at = node;
+    it->base.valid = node != NULL;
+    if (node == NULL)
+        return;
+    it->base.key = node_internal_key(node);
+    it->base.payload = node_payload(node);
+}
+
+static void seek(struct iterator *base, struct lsmkv_slice internal)
+{
+    struct memtable_iterator *it = iterator_of(base);
+    const struct node *before;
+
+    stand_on(it, find(it->memtable, internal, &before));
+}
+
+static void seek_before(struct iterator *base, struct lsmkv_slice internal)
+{
+    struct memtable_iterator *it = iterator_of(base);
+    const struct node *before;
+    const struct node *node = find(it->memtable, internal, &before);
+
+    if (node != NULL && slice_equal(node_internal_key(node), internal))
+        stand_on(it, node);
+    else
+        stand_on(it, before);
+}
+
+static void first(struct iterator *base)
+{
+    struct memtable_iterator *it = iterator_of(base);
+
+    stand_on(it, skiplist_first(&it->memtable->list));
+}
+
+static void last(struct iterator *base)
+{
+    struct memtable_iterator *it = iterator_of(base);
+
+    stand_on(it, skiplist_last(&it->memtable->list));
+}
+
+static void next(struct iterator *base)
+{
+    struct memtable_iterator *it = iterator_of(base);
+
+    assert(base->valid);
+    stand_on(it, node_next(it->at, 0));
+}
+
+/* By a search: links backwards could not be kept in step with those forwards. */
+static void prev(struct iterator *base)
+{
+    struct memtable_iterator *it = iterator_of(base);
+    const struct node *before;
+
+    assert(base->valid);
+    find(it->memtable, base->key, &before);
+    stand_on(it, before);
+}
+
+static bool reaches(const struct memtable_iterator *it, struct lsmkv_slice bound)
+{
+    if (bound.data == NULL)
+        return false;
+    return key_compare(it->memtable->list.order, node_user_key(it->at), bound) >= 0;
+}
+
+static void skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_slice bound)
+{
+    struct memtable_iterator *it = iterator_of(base);
+    const struct memtable *memtable = it->memtable;
+    const struct node *before;
+
+    assert(base->valid);
+    if (internal_sequence(base->key) > sequence || reaches(it, bound))
+        return;
+    if (atomic_load_explicit(&memtable->largest_sequence, memory_order_relaxed) <=
+        sequence) {
+        stand_on(it, bound.data == NULL
+                         ? NULL
+                         : skiplist_find(&memtable->list, bound, UINT64_MAX, &before));
+        return;
+    }
+    while (base->valid && internal_sequence(base->key) <= sequence && !reaches(it, bound))
+        stand_on(it, node_next(it->at, 0));
+}
+
+static void release(struct iterator *base)
+{
+    free(iterator_of(base));
+}
+
+static const struct iterator_ops memtable_iterator_ops = {
+    .seek = seek,
+    .seek_before = seek_before,
+    .first = first,
+    .last = last,
+    .next = next,
+    .prev = prev,
+    .skip_older = skip_older,
+    .free = release,
+};
+
+int memtable_iterate(const struct memtable *memtable, struct iterator **out)
+{
+    struct memtable_iterator *it = calloc(1, sizeof(*it));
+
+    if (it == NULL)
+        return -ENOMEM;
+    it->base.ops = &memtable_iterator_ops;
+    it->memtable = memtable;
+    *out = &it->base;
+    return 0;
+}
