@@ -27,16 +27,22 @@ void block_cache_free(struct block_cache *cache);
 
 /* A pinned block, or NULL.  (table, offset) names a block for ever: file numbers are never
  * used twice. */
-const struct block *block_cache_get(struct block_cache *cache, uint64_t table, uint64_t offset);
-/* Takes ownership of `data` (from env->allocate, `size` bytes), puts it in the cache and pins
- * it.  If another thread was first, that block is pinned and `data` released.  NULL: no
+const struct block *block_cache_get(struct block_cache *cache, uint64_t table,
+                                    uint64_t offset);
+/* Takes ownership of `data` (from env->allocate, `allocated` bytes, of which the first `size`
+ * are the block), puts it in the cache and pins it.  If another thread was first, that block
+ * is pinned and `data` released.  A block too large for the cache is pinned only.  NULL: no
  * memory, `data` released. */
 const struct block *block_cache_insert(struct block_cache *cache, uint64_t table,
-                                       uint64_t offset, uint8_t *data, size_t size);
+                                       uint64_t offset, uint8_t *data, size_t size,
+                                       size_t allocated);
+/* The same for a block that is not to be kept: gone with its last pin. */
+const struct block *block_cache_detached(struct block_cache *cache, uint8_t *data,
+                                         size_t size, size_t allocated);
 /* Takes another pin on an already pinned block. */
 void block_pin(const struct block *block);
 void block_unpin(const struct block *block);
-/* Bytes of blocks in the cache. */
+/* Bytes of blocks in the cache, what keeping them costs included; never above its capacity. */
 size_t block_cache_bytes(struct block_cache *cache);
 
 #endif

@@ -67,14 +67,16 @@ int LSMKV_CHECKED table_writer_open(const struct table_context *context, uint64_
                                     struct table_writer **writer);
 /* Entries come in strictly rising internal-key order.  -EINVAL if not (a bug of ours, or a
  * damaged input). */
-int LSMKV_CHECKED table_writer_add(struct table_writer *writer, struct lsmkv_slice internal,
+int LSMKV_CHECKED table_writer_add(struct table_writer *writer,
+                                   struct lsmkv_slice internal,
                                    struct lsmkv_slice payload);
 /* Bytes the file will have at least. */
 uint64_t table_writer_size(const struct table_writer *writer);
 uint64_t table_writer_count(const struct table_writer *writer);
 /* Writes what is left, syncs and closes the file (the caller syncs the directory), frees the
  * writer whatever the result.  On failure the file is deleted.  At least one entry. */
-int LSMKV_CHECKED table_writer_finish(struct table_writer *writer, struct table_meta *meta);
+int LSMKV_CHECKED table_writer_finish(struct table_writer *writer,
+                                      struct table_meta *meta);
 /* Closes and deletes the file, frees the writer.  NULL is allowed. */
 void table_writer_abandon(struct table_writer *writer);
 
@@ -87,6 +89,10 @@ struct table;
  * reported with file and offset; -ENOENT: no such file (reported as missing). */
 int LSMKV_CHECKED table_open(const struct table_context *context, uint64_t number,
                              uint64_t size, struct table **table);
+/* The same by file name, whatever it is; the table's number is what its footer says. */
+int LSMKV_CHECKED table_open_file(const struct table_context *context, const char *name,
+                                  struct table **table);
+/* NULL is allowed. */
 void table_close(struct table *table);
 
 /* The hash that every table's filter is asked with: one for all tables. */
@@ -108,13 +114,14 @@ int LSMKV_CHECKED table_ceiling(struct table *table, struct lsmkv_slice internal
                                 struct table_hit *hit);
 /* The first entry at or after `internal` with the same user key; the filter is asked first,
  * with `hash`.  -ENOENT: none. */
-int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal, uint64_t hash,
-                            struct table_hit *hit);
+int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal,
+                            uint64_t hash, struct table_hit *hit);
 void table_hit_release(struct table_hit *hit);
 
 /* Borrows the table.  `fill_cache` false: blocks read are not kept (compaction, verifying),
  * and reading ahead is asked for. */
-int LSMKV_CHECKED table_iterate(struct table *table, bool fill_cache, struct iterator **it);
+int LSMKV_CHECKED table_iterate(struct table *table, bool fill_cache,
+                                struct iterator **it);
 
 /* What the properties block says. */
 struct table_properties {
@@ -131,15 +138,23 @@ uint64_t table_number(const struct table *table);
 
 /* Calls `each` for every index entry, in order. */
 struct table_index_entry {
-    struct lsmkv_slice separator; /* user-key prefix; see format.h */
+    struct lsmkv_slice separator; /* user-key prefix; see index.h */
+    uint64_t trailer; /* the rest of the separator; UINT64_MAX: before any version */
     uint64_t offset;
     uint64_t size;
     uint64_t largest_sequence;
 };
-int LSMKV_CHECKED table_each_index_entry(const struct table *table,
-                                         int (*each)(void *context,
-                                                     const struct table_index_entry *entry),
-                                         void *context);
+int LSMKV_CHECKED table_each_index_entry(
+    const struct table *table,
+    int (*each)(void *context, const struct table_index_entry *entry), void *context);
+
+/* How a table's filter is built; all 0 without one. */
+struct table_filter_info {
+    uint64_t lines; /* of 64 bytes */
+    uint64_t bits_set;
+    unsigned probes;
+};
+struct table_filter_info table_get_filter_info(const struct table *table);
 
 /* Reads every byte: checksums, order of entries, index and filter against keys, properties
  * against counts.  Reports each finding; returns the first error. */

@@ -1,0 +1,308 @@
+/* block.c - prefix-compressed blocks: builder and cursor; the format stands in block.h. */
+#include "table/block.h"
+
+#include <errno.h>
+
+#include "base/coding.h"
+
+#define RESTART_INTERVAL 16u
+#define ENTRY_HEAD_MAX   (3u * VARINT32_MAX)
+#define INTERNAL_KEY_MAX (LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
+
+static size_t
+min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct lsmkv_slice
+slice_from(struct lsmkv_slice slice, size_t begin)
+{
+    return lsmkv_bytes((const uint8_t *)slice.data + begin, slice.size - begin);
+}
+
+/* ---- building ---- */
+
+void
+block_builder_fini(struct block_builder *builder)
+{
+    keybuf_fini(&builder->data);
+    keybuf_fini(&builder->restarts);
+    keybuf_fini(&builder->last);
+}
+
+void
+block_builder_clear(struct block_builder *builder)
+{
+    builder->data.size = 0;
+    builder->restarts.size = 0;
+    builder->last.size = 0;
+    builder->entries = 0;
+}
+
+static size_t
+shared_prefix(const struct keybuf *last, struct lsmkv_slice key)
+{
+    const uint8_t *bytes = key.data;
+    size_t limit = min_size(last->size, key.size);
+    size_t shared = 0;
+
+    while (shared < limit && last->data[shared] == bytes[shared])
+        shared++;
+    return shared;
+}
+
+static int
+append_u32(struct keybuf *buf, uint32_t value)
+{
+    uint8_t bytes[4];
+
+    put_u32(bytes, value);
+    return keybuf_append(buf, lsmkv_bytes(bytes, sizeof(bytes)));
+}
+
+int
+block_builder_add(struct block_builder *builder, struct lsmkv_slice key,
+                  struct lsmkv_slice payload)
+{
+    uint8_t head[ENTRY_HEAD_MAX];
+    uint8_t *end;
+    size_t shared = 0;
+    int result = 0;
+
+    if (builder->entries % RESTART_INTERVAL != 0)
+        shared = shared_prefix(&builder->last, key);
+    else
+        result = append_u32(&builder->restarts, (uint32_t)builder->data.size);
+
+    end = put_varint(head, shared);
+    end = put_varint(end, key.size - shared);
+    end = put_varint(end, payload.size);
+    if (result == 0)
+        result = keybuf_append(&builder->data, lsmkv_bytes(head, (size_t)(end - head)));
+    if (result == 0)
+        result = keybuf_append(&builder->data, slice_from(key, shared));
+    if (result == 0)
+        result = keybuf_append(&builder->data, payload);
+    if (result == 0)
+        result = keybuf_set(&builder->last, key);
+    if (result == 0)
+        builder->entries++;
+    return result;
+}
+
+size_t
+block_builder_size(const struct block_builder *builder)
+{
+    return builder->data.size + builder->restarts.size + 4;
+}
+
+int
+block_builder_finish(struct block_builder *builder)
+{
+    int result = keybuf_append(&builder->data, keybuf_slice(&builder->restarts));
+
+    if (result == 0)
+        result = append_u32(&builder->data, (uint32_t)(builder->restarts.size / 4));
+    return result;
+}
+
+/* ---- reading ---- */
+
+int
+block_iter_set(struct block_iter *it, enum lsmkv_order order, struct lsmkv_slice contents)
+{
+    const uint8_t *data = contents.data;
+    size_t restarts;
+
+    it->valid = false;
+    it->status = 0;
+    if (contents.size < 4)
+        return -EUCLEAN;
+    restarts = get_u32(data + contents.size - 4);
+    if (restarts == 0 || restarts > (contents.size - 4) / 4)
+        return -EUCLEAN;
+    it->order = order;
+    it->data = data;
+    it->restarts = restarts;
+    it->entries_end = contents.size - 4 - restarts * 4;
+    /* The first restart point is where prev() stops looking. */
+    if (it->entries_end == 0 || get_u32(data + it->entries_end) != 0)
+        return -EUCLEAN;
+    return 0;
+}
+
+void
+block_iter_fini(struct block_iter *it)
+{
+    keybuf_fini(&it->buffer);
+}
+
+static void
+end_at(struct block_iter *it, int status)
+{
+    it->valid = false;
+    it->status = status;
+}
+
+static size_t
+restart_offset(const struct block_iter *it, size_t i)
+{
+    return get_u32(it->data + it->entries_end + i * 4);
+}
+
+struct entry {
+    size_t shared;
+    struct lsmkv_slice rest;
+    struct lsmkv_slice payload;
+    size_t end;
+};
+
+static int
+parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
+{
+    struct reader reader;
+    uint32_t rest, payload;
+
+    if (offset >= it->entries_end)
+        return -EUCLEAN;
+    reader = reader_of(lsmkv_bytes(it->data + offset, it->entries_end - offset));
+    entry->shared = read_varint32(&reader);
+    rest = read_varint32(&reader);
+    payload = read_varint32(&reader);
+    entry->rest = read_bytes(&reader, rest);
+    entry->payload = read_bytes(&reader, payload);
+    entry->end = (size_t)(reader.next - it->data);
+    if (reader.failed || entry->shared > INTERNAL_KEY_MAX ||
+        rest > INTERNAL_KEY_MAX - entry->shared ||
+        rest + entry->shared < KEY_TRAILER_SIZE)
+        return -EUCLEAN;
+    return 0;
+}
+
+/* The key of an entry that shares bytes with the current one, which stays whole until now. */
+static int
+join_key(struct block_iter *it, const struct entry *entry)
+{
+    int result = 0;
+
+    if (entry->shared > it->key.size)
+        return -EUCLEAN;
+    if (it->key.data == it->buffer.data)
+        it->buffer.size = entry->shared;
+    else
+        result = keybuf_set(&it->buffer, lsmkv_bytes(it->key.data, entry->shared));
+    if (result == 0)
+        result = keybuf_append(&it->buffer, entry->rest);
+    it->key = keybuf_slice(&it->buffer);
+    return result;
+}
+
+/* Makes the entry at `offset` the current one.  It must be a restart point or follow the
+ * current one. */
+static void
+read_entry(struct block_iter *it, size_t offset)
+{
+    struct entry entry;
+    int result = parse_entry(it, offset, &entry);
+
+    if (result == 0 && entry.shared == 0)
+        it->key = entry.rest;
+    else if (result == 0)
+        result = join_key(it, &entry);
+    if (result != 0) {
+        end_at(it, result);
+        return;
+    }
+    it->payload = entry.payload;
+    it->offset = offset;
+    it->next = entry.end;
+    it->status = 0;
+    it->valid = true;
+}
+
+static void
+read_restart(struct block_iter *it, size_t i)
+{
+    it->key = lsmkv_bytes(NULL, 0); /* B1: nothing to share */
+    read_entry(it, restart_offset(it, i));
+}
+
+/* To the last restart point whose key is before `internal`, or the first of all. */
+static void
+bisect_restarts(struct block_iter *it, struct lsmkv_slice internal)
+{
+    size_t low = 0, high = it->restarts - 1;
+
+    while (low < high) {
+        size_t middle = high - (high - low) / 2;
+
+        read_restart(it, middle);
+        if (!it->valid)
+            return;
+        if (internal_key_compare(it->order, it->key, internal) < 0)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    read_restart(it, low);
+}
+
+void
+block_iter_seek(struct block_iter *it, struct lsmkv_slice internal)
+{
+    bisect_restarts(it, internal);
+    while (it->valid && internal_key_compare(it->order, it->key, internal) < 0)
+        block_iter_next(it);
+}
+
+void
+block_iter_seek_before(struct block_iter *it, struct lsmkv_slice internal)
+{
+    block_iter_seek(it, internal);
+    if (it->valid && internal_key_compare(it->order, it->key, internal) > 0)
+        block_iter_prev(it);
+    else if (!it->valid && it->status == 0)
+        block_iter_last(it);
+}
+
+void
+block_iter_first(struct block_iter *it)
+{
+    read_restart(it, 0);
+}
+
+void
+block_iter_last(struct block_iter *it)
+{
+    read_restart(it, it->restarts - 1);
+    while (it->valid && it->next < it->entries_end)
+        read_entry(it, it->next);
+}
+
+void
+block_iter_next(struct block_iter *it)
+{
+    if (it->next < it->entries_end)
+        read_entry(it, it->next);
+    else
+        end_at(it, 0);
+}
+
+/* From the last restart point before the current entry forward to the entry before it. */
+void
+block_iter_prev(struct block_iter *it)
+{
+    size_t current = it->offset;
+    size_t i = it->restarts - 1;
+
+    if (current == 0) {
+        end_at(it, 0);
+        return;
+    }
+    while (restart_offset(it, i) >= current)
+        i--; /* ends: the first is 0 */
+    read_restart(it, i);
+    while (it->valid && it->next < current)
+        read_entry(it, it->next);
+}

@@ -1,0 +1,178 @@
+/* filter.c - the cache-line blocked bloom filter of filter.h. */
+#include "table/filter.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#define LINE_BITS  (FILTER_LINE_SIZE * 8u)
+#define PROBES_MAX 16u
+
+uint64_t
+filter_hash(struct lsmkv_slice key)
+{
+    return XXH3_64bits(key.data, key.size);
+}
+
+/* ---- which keys a filter holds ---- */
+
+static size_t
+slash_at_or_after(struct lsmkv_slice key, size_t from)
+{
+    const uint8_t *bytes = key.data;
+    const uint8_t *slash;
+
+    if (from >= key.size)
+        return key.size;
+    slash = memchr(bytes + from, '/', key.size - from);
+    return slash == NULL ? key.size : (size_t)(slash - bytes);
+}
+
+size_t
+filter_ancestor_first(struct lsmkv_slice previous, struct lsmkv_slice key)
+{
+    const uint8_t *a = previous.data;
+    const uint8_t *b = key.data;
+    size_t limit = previous.size < key.size ? previous.size : key.size;
+    size_t shared = 0;
+
+    while (shared < limit && a[shared] == b[shared])
+        shared++;
+    if (shared == previous.size) /* `previous` is itself no news */
+        shared++;
+    return slash_at_or_after(key, shared > 0 ? shared : 1);
+}
+
+size_t
+filter_ancestor_next(struct lsmkv_slice key, size_t at)
+{
+    return slash_at_or_after(key, at + 1);
+}
+
+/* ---- lines and bits ---- */
+
+static size_t
+line_of(uint64_t hash, uint32_t lines)
+{
+    return (size_t)((hash >> 32) * lines >> 32);
+}
+
+/* The next of a key's bits; `state` begins as the low half of its hash. */
+static unsigned
+next_bit(uint32_t *state)
+{
+    unsigned bit = *state >> 23;
+
+    *state *= UINT32_C(0x9e3779b9);
+    return bit;
+}
+
+/* ---- building ---- */
+
+void
+filter_builder_fini(struct filter_builder *builder)
+{
+    free(builder->hashes);
+}
+
+int
+filter_builder_add(struct filter_builder *builder, uint64_t hash)
+{
+    if (builder->count == builder->capacity) {
+        size_t capacity = builder->capacity == 0 ? 1024 : builder->capacity * 2;
+        uint64_t *hashes = realloc(builder->hashes, capacity * sizeof(*hashes));
+
+        if (hashes == NULL)
+            return -ENOMEM;
+        builder->hashes = hashes;
+        builder->capacity = capacity;
+    }
+    builder->hashes[builder->count++] = hash;
+    return 0;
+}
+
+/* About 0.6 of the bits a key: fewer than ln 2, as lines fill unevenly (F2). */
+static unsigned
+probes_for(unsigned bits_per_key)
+{
+    unsigned probes = bits_per_key * 3 / 5;
+
+    if (probes == 0)
+        return 1;
+    return probes > PROBES_MAX ? PROBES_MAX : probes;
+}
+
+static void
+set_bits(uint8_t *line, uint32_t state, unsigned probes)
+{
+    while (probes-- > 0) {
+        unsigned bit = next_bit(&state);
+
+        line[bit / 8] = (uint8_t)(line[bit / 8] | 1u << bit % 8);
+    }
+}
+
+int
+filter_builder_finish(const struct filter_builder *builder, unsigned bits_per_key,
+                      uint8_t **block, size_t *size)
+{
+    uint64_t lines =
+        ((uint64_t)builder->count * bits_per_key + LINE_BITS - 1) / LINE_BITS;
+    unsigned probes = probes_for(bits_per_key);
+    uint8_t *made;
+
+    if (lines > UINT32_MAX / FILTER_LINE_SIZE - 1)
+        return -EFBIG;
+    made = calloc(1, lines * FILTER_LINE_SIZE + 1);
+    if (made == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < builder->count; i++) {
+        uint64_t hash = builder->hashes[i];
+        size_t line = line_of(hash, (uint32_t)lines);
+
+        set_bits(made + line * FILTER_LINE_SIZE, (uint32_t)hash, probes);
+    }
+    made[lines * FILTER_LINE_SIZE] = (uint8_t)probes;
+    *block = made;
+    *size = lines * FILTER_LINE_SIZE + 1;
+    return 0;
+}
+
+/* ---- asking ---- */
+
+int
+filter_decode(struct lsmkv_slice contents, struct filter *filter)
+{
+    const uint8_t *bytes = contents.data;
+    size_t lines = contents.size / FILTER_LINE_SIZE;
+    unsigned probes;
+
+    if (lines == 0 || lines > UINT32_MAX || contents.size % FILTER_LINE_SIZE != 1)
+        return -EUCLEAN;
+    probes = bytes[contents.size - 1];
+    if (probes == 0 || probes > PROBES_MAX)
+        return -EUCLEAN;
+    filter->lines = bytes;
+    filter->count = (uint32_t)lines;
+    filter->probes = probes;
+    return 0;
+}
+
+bool
+filter_may_contain(const struct filter *filter, uint64_t hash)
+{
+    const uint8_t *line;
+    uint32_t state = (uint32_t)hash;
+
+    if (filter->lines == NULL)
+        return true;
+    line = filter->lines + line_of(hash, filter->count) * FILTER_LINE_SIZE;
+    for (unsigned i = 0; i < filter->probes; i++) {
+        unsigned bit = next_bit(&state);
+
+        if ((line[bit / 8] & 1u << bit % 8) == 0)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,481 @@
+/*
+ * reader.c - an open table: its footer, properties, index and filter are read and checked at
+ * open and stay in memory; data blocks come through the cache.
+ *
+ * R1  Every byte that comes from the file has passed its checksum before it is looked at,
+ *     and lengths are held against the file's size before anything is allocated.
+ * R2  Damage is reported here, once, with file and offset.
+ */
+#include "table/reader.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading blocks ---- */
+
+static int
+damaged(const struct table *table, int result, uint64_t offset, const char *problem)
+{
+    return report_error(table->context->reporter, result, "%s: offset %" PRIu64 ": %s",
+                        table->name, offset, problem);
+}
+
+/* All of it or an error. */
+static int
+read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t size)
+{
+    ssize_t got = env_file_read(table->file, offset, buffer, size);
+
+    if (got < 0)
+        return damaged(table, (int)got, offset, lsmkv_strerror((int)got));
+    if ((size_t)got < size)
+        return damaged(table, -EUCLEAN, offset, "the file ends where a block should be");
+    return 0;
+}
+
+int
+table_read_block(const struct table *table, struct block_handle handle, uint8_t *buffer)
+{
+    struct table_counters *counters = table->context->counters;
+    const char *problem;
+    int result =
+        read_bytes_at(table, handle.offset, buffer, handle.size + BLOCK_TRAILER_SIZE);
+
+    if (result != 0)
+        return result;
+    atomic_fetch_add_explicit(&counters->blocks_read, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->block_bytes_read, handle.size,
+                              memory_order_relaxed);
+    result =
+        block_check(buffer, handle.size, table->footer.number, handle.offset, &problem);
+    if (result == 0)
+        return 0;
+    return report_error(table->context->reporter, result,
+                        "%s: offset %" PRIu64 ": a block of %" PRIu32 " bytes: %s",
+                        table->name, handle.offset, handle.size, problem);
+}
+
+struct block_handle
+table_data_handle(const struct table *table, size_t i)
+{
+    struct block_handle handle = {table->index.entries[i].offset,
+                                  table->index.entries[i].size};
+
+    return handle;
+}
+
+int
+table_block_failed(const struct table *table, size_t i, int status)
+{
+    if (status != -EUCLEAN)
+        return status;
+    return damaged(table, status, table->index.entries[i].offset,
+                   "a data block does not parse");
+}
+
+static int
+read_and_pin(struct table *table, struct block_handle handle, bool keep,
+             const struct block **block)
+{
+    struct lsmkv_env *env = table->context->env;
+    struct block_cache *cache = table->context->cache;
+    size_t allocated = (size_t)handle.size + BLOCK_TRAILER_SIZE;
+    uint8_t *buffer = env->allocate(env, allocated);
+    int result;
+
+    if (buffer == NULL)
+        return -ENOMEM;
+    result = table_read_block(table, handle, buffer);
+    if (result != 0) {
+        env->release(env, buffer, allocated);
+        return result;
+    }
+    if (keep)
+        *block = block_cache_insert(cache, table->footer.number, handle.offset, buffer,
+                                    handle.size, allocated);
+    else
+        *block = block_cache_detached(cache, buffer, handle.size, allocated);
+    return *block == NULL ? -ENOMEM : 0;
+}
+
+int
+table_pin_block(struct table *table, size_t i, bool keep, const struct block **block)
+{
+    struct table_counters *counters = table->context->counters;
+    struct block_handle handle = table_data_handle(table, i);
+    const struct block *found =
+        block_cache_get(table->context->cache, table->footer.number, handle.offset);
+
+    if (found != NULL) {
+        atomic_fetch_add_explicit(&counters->cache_hits, 1, memory_order_relaxed);
+        *block = found;
+        return 0;
+    }
+    atomic_fetch_add_explicit(&counters->cache_misses, 1, memory_order_relaxed);
+    return read_and_pin(table, handle, keep, block);
+}
+
+/* ---- opening ---- */
+
+/* The file must have `expected` bytes, unless that is 0. */
+static int
+check_size(struct table *table, uint64_t expected)
+{
+    int result = env_file_size(table->file, &table->size);
+
+    if (result != 0)
+        return damaged(table, result, 0, lsmkv_strerror(result));
+    if (expected != 0 && table->size != expected)
+        return report_error(table->context->reporter, -EUCLEAN,
+                            "%s: offset %" PRIu64
+                            ": the file ends here, expected %" PRIu64 " bytes",
+                            table->name, table->size, expected);
+    if (table->size < TABLE_FOOTER_SIZE)
+        return damaged(table, -EUCLEAN, table->size, "too short to be a table");
+    return 0;
+}
+
+/* `number`: which table it should be; NULL: any. */
+static int
+load_footer(struct table *table, const uint64_t *number)
+{
+    uint8_t bytes[TABLE_FOOTER_SIZE];
+    uint64_t offset = table->size - TABLE_FOOTER_SIZE;
+    const char *problem;
+    int result = read_bytes_at(table, offset, bytes, sizeof(bytes));
+
+    if (result != 0)
+        return result;
+    result = table_footer_decode(bytes, offset, &table->footer, &problem);
+    if (result != 0)
+        return damaged(table, result, offset, problem);
+    if (number != NULL && *number != table->footer.number)
+        return report_error(table->context->reporter, -EUCLEAN,
+                            "%s: offset %" PRIu64 ": this is table %" PRIu64
+                            ", expected table %" PRIu64,
+                            table->name, offset, table->footer.number, *number);
+    return 0;
+}
+
+static int
+load_properties(struct table *table)
+{
+    struct block_handle handle = table->footer.properties;
+    uint8_t *buffer = malloc((size_t)handle.size + BLOCK_TRAILER_SIZE);
+    const char *problem;
+    int result;
+
+    if (buffer == NULL)
+        return -ENOMEM;
+    result = table_read_block(table, handle, buffer);
+    if (result == 0) {
+        result = table_properties_decode(lsmkv_bytes(buffer, handle.size),
+                                         &table->properties, &problem);
+        if (result != 0)
+            result = report_error(table->context->reporter, result,
+                                  "%s: offset %" PRIu64 ": the properties: %s",
+                                  table->name, handle.offset, problem);
+    }
+    free(buffer);
+    return result;
+}
+
+/* The index must cover the data blocks exactly, and agree with the properties. */
+static int
+check_index(const struct table *table)
+{
+    const struct table_properties *properties = &table->properties;
+
+    if (table->index.data_end != table->footer.filter.offset)
+        return damaged(table, -EUCLEAN, table->footer.index.offset,
+                       "the index does not cover the data blocks");
+    if (properties->data_blocks != table->index.count ||
+        properties->data_bytes != table->index.data_end ||
+        properties->index_bytes != table->footer.index.size ||
+        properties->filter_bytes != table->footer.filter.size)
+        return damaged(table, -EUCLEAN, table->footer.properties.offset,
+                       "the properties do not agree with index and filter");
+    return 0;
+}
+
+static int
+load_index(struct table *table)
+{
+    struct block_handle handle = table->footer.index;
+    uint8_t *buffer = malloc((size_t)handle.size + BLOCK_TRAILER_SIZE);
+    const char *problem;
+    int result;
+
+    if (buffer == NULL)
+        return -ENOMEM;
+    result = table_read_block(table, handle, buffer);
+    if (result == 0) {
+        result =
+            table_index_decode(lsmkv_bytes(buffer, handle.size), table->properties.order,
+                               table->footer.filter.offset, &table->index, &problem);
+        if (result == -EUCLEAN)
+            result = damaged(table, result, handle.offset, problem);
+    }
+    free(buffer);
+    return result == 0 ? check_index(table) : result;
+}
+
+/* Lines aligned to cache lines, so that a question touches one (filter.h). */
+static int
+load_filter(struct table *table)
+{
+    struct lsmkv_env *env = table->context->env;
+    struct block_handle handle = table->footer.filter;
+    uint8_t *lines;
+    int result;
+
+    if (handle.size == 0)
+        return 0;
+    table->filter_allocated = (size_t)handle.size + BLOCK_TRAILER_SIZE + FILTER_LINE_SIZE;
+    table->filter_buffer = env->allocate(env, table->filter_allocated);
+    if (table->filter_buffer == NULL)
+        return -ENOMEM;
+    lines = table->filter_buffer;
+    lines += -(uintptr_t)lines % FILTER_LINE_SIZE;
+    result = table_read_block(table, handle, lines);
+    if (result != 0)
+        return result;
+    result = filter_decode(lsmkv_bytes(lines, handle.size), &table->filter);
+    if (result != 0)
+        return damaged(table, result, handle.offset, "the filter is malformed");
+    return 0;
+}
+
+static int
+load(struct table *table, uint64_t expected_size, const uint64_t *number)
+{
+    int result = env_file_open(table->context->dir, table->name, ENV_READ, &table->file);
+
+    if (result != 0)
+        return report_error(table->context->reporter, result, "%s: cannot be opened: %s",
+                            table->name, lsmkv_strerror(result));
+    result = check_size(table, expected_size);
+    if (result == 0)
+        result = load_footer(table, number);
+    if (result == 0)
+        result = load_properties(table);
+    if (result == 0)
+        result = load_index(table);
+    if (result == 0)
+        result = load_filter(table);
+    return result;
+}
+
+static int
+open_named(const struct table_context *context, const char *name, uint64_t expected_size,
+           const uint64_t *number, struct table **table)
+{
+    struct table *made = calloc(1, sizeof(*made));
+    int result = -ENOMEM;
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->context = context;
+    made->name = strdup(name);
+    if (made->name != NULL)
+        result = load(made, expected_size, number);
+    if (result != 0) {
+        table_close(made);
+        return result;
+    }
+    *table = made;
+    return 0;
+}
+
+int
+table_open(const struct table_context *context, uint64_t number, uint64_t size,
+           struct table **table)
+{
+    char name[TABLE_NAME_SIZE];
+
+    table_name(name, number);
+    return open_named(context, name, size, &number, table);
+}
+
+int
+table_open_file(const struct table_context *context, const char *name,
+                struct table **table)
+{
+    return open_named(context, name, 0, NULL, table);
+}
+
+void
+table_close(struct table *table)
+{
+    struct lsmkv_env *env;
+
+    if (table == NULL)
+        return;
+    env = table->context->env;
+    (void)env_file_close(table->file); /* only read: nothing is lost */
+    table_index_fini(&table->index);
+    if (table->filter_buffer != NULL)
+        env->release(env, table->filter_buffer, table->filter_allocated);
+    free(table->name);
+    free(table);
+}
+
+/* ---- looking up ---- */
+
+uint64_t
+table_hash(struct lsmkv_slice user_key)
+{
+    return filter_hash(user_key);
+}
+
+bool
+table_may_contain(const struct table *table, uint64_t hash)
+{
+    struct table_counters *counters = table->context->counters;
+    bool may;
+
+    if (table->filter.lines == NULL)
+        return true;
+    may = filter_may_contain(&table->filter, hash);
+    atomic_fetch_add_explicit(&counters->filter_checks, 1, memory_order_relaxed);
+    if (!may)
+        atomic_fetch_add_explicit(&counters->filter_negatives, 1, memory_order_relaxed);
+    return may;
+}
+
+void
+table_hit_release(struct table_hit *hit)
+{
+    block_unpin(hit->block);
+    keybuf_fini(&hit->copy);
+}
+
+/* The first entry of block `i` at or after `internal`, which NULL leaves at the very first.
+ * -ENOENT: none in this block. */
+static int
+ceiling_in_block(struct table *table, size_t i, const struct lsmkv_slice *internal,
+                 struct table_hit *hit)
+{
+    struct block_iter cursor = {0};
+    const struct block *block;
+    int result = table_pin_block(table, i, true, &block);
+
+    if (result != 0)
+        return result;
+    result = block_iter_set(&cursor, table->properties.order,
+                            lsmkv_bytes(block->data, block->size));
+    if (result == 0) {
+        if (internal != NULL)
+            block_iter_seek(&cursor, *internal);
+        else
+            block_iter_first(&cursor);
+        result = cursor.valid || cursor.status != 0 ? cursor.status : -ENOENT;
+    }
+    if (result != 0) {
+        block_unpin(block);
+        block_iter_fini(&cursor);
+        return table_block_failed(table, i, result);
+    }
+    hit->key = cursor.key;
+    hit->payload = cursor.payload;
+    hit->block = block;
+    hit->copy = cursor.buffer;
+    return 0;
+}
+
+int
+table_ceiling(struct table *table, struct lsmkv_slice internal, struct table_hit *hit)
+{
+    size_t i = table_index_find(&table->index, table->properties.order, internal);
+    int result = ceiling_in_block(table, i, &internal, hit);
+
+    /* Beyond the end of its block it is the first of the next, which is after it (X1). */
+    if (result == -ENOENT && i + 1 < table->index.count)
+        result = ceiling_in_block(table, i + 1, NULL, hit);
+    return result;
+}
+
+static void
+count_false_positive(const struct table *table)
+{
+    if (table->filter.lines != NULL)
+        atomic_fetch_add_explicit(&table->context->counters->filter_false_positives, 1,
+                                  memory_order_relaxed);
+}
+
+int
+table_get(struct table *table, struct lsmkv_slice internal, uint64_t hash,
+          struct table_hit *hit)
+{
+    struct lsmkv_slice user = internal_user_key(internal);
+    struct table_hit found = {0};
+    struct lsmkv_slice found_key;
+    int result;
+
+    if (!table_may_contain(table, hash))
+        return -ENOENT;
+    result = table_ceiling(table, internal, &found);
+    if (result == -ENOENT)
+        count_false_positive(table);
+    if (result != 0)
+        return result;
+    found_key = internal_user_key(found.key);
+    if (slice_equal(found_key, user)) {
+        *hit = found;
+        return 0;
+    }
+    /* The filter was right if the key is an ancestor: what is below it would come next. */
+    if (table->properties.order != LSMKV_ORDER_PATH || !key_is_below(found_key, user))
+        count_false_positive(table);
+    table_hit_release(&found);
+    return -ENOENT;
+}
+
+/* ---- about the table ---- */
+
+const struct table_properties *
+table_get_properties(const struct table *table)
+{
+    return &table->properties;
+}
+
+uint64_t
+table_number(const struct table *table)
+{
+    return table->footer.number;
+}
+
+struct table_filter_info
+table_get_filter_info(const struct table *table)
+{
+    struct table_filter_info info = {table->filter.count, 0, table->filter.probes};
+    size_t bytes = (size_t)table->filter.count * FILTER_LINE_SIZE;
+
+    for (size_t i = 0; i < bytes; i++)
+        info.bits_set += (unsigned)__builtin_popcount(table->filter.lines[i]);
+    return info;
+}
+
+int
+table_each_index_entry(const struct table *table,
+                       int (*each)(void *context, const struct table_index_entry *entry),
+                       void *context)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < table->index.count; i++) {
+        const struct index_entry *entry = &table->index.entries[i];
+        struct table_index_entry shown = {
+            .separator = index_entry_separator(entry),
+            .trailer = entry->trailer,
+            .offset = entry->offset,
+            .size = entry->size,
+            .largest_sequence = entry->largest_sequence,
+        };
+
+        result = each(context, &shown);
+    }
+    return result;
+}

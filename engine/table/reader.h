@@ -1,0 +1,40 @@
+/*
+ * reader.h - what reader.c, table_iter.c and verify.c share: an open table.
+ *
+ * Constant from table_open to table_close, so that any number of threads may read it.
+ */
+#ifndef TABLE_READER_H
+#define TABLE_READER_H
+
+#include "table/block.h"
+#include "table/filter.h"
+#include "table/format.h"
+#include "table/index.h"
+
+struct table {
+    const struct table_context *context;
+    char *name;
+    struct env_file *file;
+    uint64_t size;
+    struct table_footer footer;
+    struct table_properties properties;
+    struct table_index index;
+    struct filter filter;
+    uint8_t *filter_buffer; /* from env->allocate, holds the filter's lines */
+    size_t filter_allocated;
+};
+
+/* Reads a block and its trailer, handle.size + BLOCK_TRAILER_SIZE bytes, from the file and
+ * checks it; reports. */
+int LSMKV_CHECKED table_read_block(const struct table *table, struct block_handle handle,
+                                   uint8_t *buffer);
+
+/* Where the table's data block number `i` stands. */
+struct block_handle table_data_handle(const struct table *table, size_t i);
+/* Pins it; from the cache, or read and, with `keep`, put there. */
+int LSMKV_CHECKED table_pin_block(struct table *table, size_t i, bool keep,
+                                  const struct block **block);
+/* What a cursor says of data block `i`: reports damage, passes the status on. */
+int table_block_failed(const struct table *table, size_t i, int status);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * table_iter.c - the cursor over a table: the index chooses a data block, a block cursor
+ * walks it.
+ *
+ * T1  At most one block is pinned: that of the current entry.
+ * T2  skip_older reads no block whose largest sequence is not newer, but for the one in
+ *     which the bound lies.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "table/reader.h"
+
+#define READ_AHEAD (512u << 10)
+
+struct table_iter {
+    struct iterator base; /* first */
+    struct table *table;
+    bool keep; /* blocks read go to the cache */
+
+    size_t i;                  /* which block is pinned */
+    const struct block *block; /* NULL: none */
+    struct block_iter cursor;
+    uint64_t asked_ahead; /* of the file, up to here */
+};
+
+static struct table_iter *
+table_iter_of(struct iterator *it)
+{
+    return (struct table_iter *)it;
+}
+
+static enum lsmkv_order
+order_of(const struct table_iter *t)
+{
+    return t->table->properties.order;
+}
+
+static const struct index_entry *
+index_entry(const struct table_iter *t, size_t i)
+{
+    return &t->table->index.entries[i];
+}
+
+static size_t
+block_count(const struct table_iter *t)
+{
+    return t->table->index.count;
+}
+
+static void
+drop_block(struct table_iter *t)
+{
+    if (t->block != NULL)
+        block_unpin(t->block);
+    t->block = NULL;
+}
+
+static void
+stop(struct table_iter *t, int status)
+{
+    t->base.valid = false;
+    t->base.status = status;
+    drop_block(t);
+}
+
+static void
+read_ahead(struct table_iter *t, size_t i)
+{
+    uint64_t offset = index_entry(t, i)->offset;
+
+    if (t->keep || offset < t->asked_ahead)
+        return;
+    env_file_readahead(t->table->file, offset, READ_AHEAD);
+    t->asked_ahead = offset + READ_AHEAD / 2; /* the next half comes in time */
+}
+
+/* Points the cursor at block `i`.  False: stopped, with the status. */
+static bool
+enter_block(struct table_iter *t, size_t i)
+{
+    const struct block *block;
+    int result;
+
+    if (t->block != NULL && t->i == i)
+        return true;
+    read_ahead(t, i);
+    result = table_pin_block(t->table, i, t->keep, &block);
+    if (result != 0) {
+        stop(t, result);
+        return false;
+    }
+    drop_block(t);
+    t->block = block;
+    t->i = i;
+    result =
+        block_iter_set(&t->cursor, order_of(t), lsmkv_bytes(block->data, block->size));
+    if (result != 0) {
+        stop(t, table_block_failed(t->table, i, result));
+        return false;
+    }
+    return true;
+}
+
+/* Makes the cursor's entry the current one.  False: it has none. */
+static bool
+show(struct table_iter *t)
+{
+    if (!t->cursor.valid) {
+        if (t->cursor.status != 0)
+            stop(t, table_block_failed(t->table, t->i, t->cursor.status));
+        return t->cursor.status != 0;
+    }
+    t->base.key = t->cursor.key;
+    t->base.payload = t->cursor.payload;
+    t->base.status = 0;
+    t->base.valid = true;
+    return true;
+}
+
+/* After a move forwards: shows the entry, or the first of the blocks that follow. */
+static void
+settle_forward(struct table_iter *t)
+{
+    while (!show(t)) {
+        if (t->i + 1 >= block_count(t)) {
+            stop(t, 0);
+            return;
+        }
+        if (!enter_block(t, t->i + 1))
+            return;
+        block_iter_first(&t->cursor);
+    }
+}
+
+static void
+settle_backward(struct table_iter *t)
+{
+    while (!show(t)) {
+        if (t->i == 0) {
+            stop(t, 0);
+            return;
+        }
+        if (!enter_block(t, t->i - 1))
+            return;
+        block_iter_last(&t->cursor);
+    }
+}
+
+static bool
+enter_block_of(struct table_iter *t, struct lsmkv_slice internal)
+{
+    return enter_block(t, table_index_find(&t->table->index, order_of(t), internal));
+}
+
+static void
+table_iter_seek(struct iterator *it, struct lsmkv_slice internal)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    if (!enter_block_of(t, internal))
+        return;
+    block_iter_seek(&t->cursor, internal);
+    settle_forward(t);
+}
+
+static void
+table_iter_seek_before(struct iterator *it, struct lsmkv_slice internal)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    if (!enter_block_of(t, internal))
+        return;
+    block_iter_seek_before(&t->cursor, internal);
+    settle_backward(t);
+}
+
+static void
+table_iter_first(struct iterator *it)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    if (!enter_block(t, 0))
+        return;
+    block_iter_first(&t->cursor);
+    settle_forward(t);
+}
+
+static void
+table_iter_last(struct iterator *it)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    if (!enter_block(t, block_count(t) - 1))
+        return;
+    block_iter_last(&t->cursor);
+    settle_backward(t);
+}
+
+static void
+table_iter_next(struct iterator *it)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    block_iter_next(&t->cursor);
+    settle_forward(t);
+}
+
+static void
+table_iter_prev(struct iterator *it)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    block_iter_prev(&t->cursor);
+    settle_backward(t);
+}
+
+/* ---- skip_older ---- */
+
+struct skip {
+    uint64_t sequence;
+    struct lsmkv_slice bound; /* user key; NULL data: none */
+    struct keybuf target;     /* the first internal key that `bound` can have */
+    size_t bound_block;       /* no entry before this block is at or past the bound */
+};
+
+static bool
+skip_ends_here(const struct table_iter *t, const struct skip *skip)
+{
+    if (internal_sequence(t->base.key) > skip->sequence)
+        return true;
+    return skip->bound.data != NULL &&
+           key_compare(order_of(t), internal_user_key(t->base.key), skip->bound) >= 0;
+}
+
+static int
+skip_begin(const struct table_iter *t, uint64_t sequence, struct lsmkv_slice bound,
+           struct skip *skip)
+{
+    int result;
+
+    *skip = (struct skip){
+        .sequence = sequence, .bound = bound, .bound_block = block_count(t)};
+    if (bound.data == NULL)
+        return 0;
+    result = keybuf_set_internal(&skip->target, bound, SEQUENCE_MAX, 0xff);
+    if (result == 0)
+        skip->bound_block =
+            table_index_find(&t->table->index, order_of(t), keybuf_slice(&skip->target));
+    return result;
+}
+
+/* The first block from `i` on that must be looked into. */
+static size_t
+skip_blocks(const struct table_iter *t, const struct skip *skip, size_t i)
+{
+    if (t->table->properties.largest_sequence <= skip->sequence)
+        return i < skip->bound_block ? skip->bound_block : i;
+    while (i < skip->bound_block && index_entry(t, i)->largest_sequence <= skip->sequence)
+        i++;
+    return i;
+}
+
+/* Moves to the first entry of a later block that may end the skip. */
+static void
+skip_to_block(struct table_iter *t, const struct skip *skip, size_t i)
+{
+    if (i >= block_count(t)) {
+        stop(t, 0);
+    } else if (i == skip->bound_block &&
+               index_entry(t, i)->largest_sequence <= skip->sequence) {
+        table_iter_seek(&t->base, keybuf_slice(&skip->target));
+    } else if (enter_block(t, i)) {
+        block_iter_first(&t->cursor);
+        settle_forward(t);
+    }
+}
+
+static void
+table_iter_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
+{
+    struct table_iter *t = table_iter_of(it);
+    struct skip skip;
+    int result = skip_begin(t, sequence, bound, &skip);
+
+    if (result != 0)
+        stop(t, result);
+    while (it->valid && !skip_ends_here(t, &skip)) {
+        size_t i = skip_blocks(t, &skip, t->i);
+
+        if (i != t->i)
+            skip_to_block(t, &skip, i);
+        else
+            table_iter_next(it);
+    }
+    keybuf_fini(&skip.target);
+}
+
+static void
+table_iter_free(struct iterator *it)
+{
+    struct table_iter *t = table_iter_of(it);
+
+    drop_block(t);
+    block_iter_fini(&t->cursor);
+    free(t);
+}
+
+static const struct iterator_ops table_iter_ops = {
+    .seek = table_iter_seek,
+    .seek_before = table_iter_seek_before,
+    .first = table_iter_first,
+    .last = table_iter_last,
+    .next = table_iter_next,
+    .prev = table_iter_prev,
+    .skip_older = table_iter_skip_older,
+    .free = table_iter_free,
+};
+
+int
+table_iterate(struct table *table, bool fill_cache, struct iterator **it)
+{
+    struct table_iter *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->base.ops = &table_iter_ops;
+    made->table = table;
+    made->keep = fill_cache;
+    *it = &made->base;
+    return 0;
+}

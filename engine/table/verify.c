@@ -1,0 +1,246 @@
+/*
+ * verify.c - reading a whole table with suspicion: what a table promises its readers, held
+ * against every entry.
+ *
+ * Blocks are read from the file, not from the cache.  A bad block is reported and left out;
+ * the rest goes on, so that one run names all that is damaged.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/record.h"
+#include "table/reader.h"
+
+struct verifier {
+    struct table *table;
+    int first_error;
+    bool whole;                   /* no block was left out: counts can be compared */
+    struct keybuf last;           /* internal key of the entry before */
+    struct table_properties seen; /* counted again */
+};
+
+static struct lsmkv_slice
+contents_of(const uint8_t *buffer, struct block_handle handle)
+{
+    return lsmkv_bytes(buffer, handle.size);
+}
+
+/* Reports a finding about the block at `offset`. */
+static void
+finding(struct verifier *v, uint64_t offset, const char *what)
+{
+    int result = report_error(v->table->context->reporter, -EUCLEAN,
+                              "%s: offset %" PRIu64 ": %s", v->table->name, offset, what);
+
+    if (v->first_error == 0)
+        v->first_error = result;
+}
+
+/* An error that was reported already, or that is none of the table's. */
+static void
+failed(struct verifier *v, int result)
+{
+    if (v->first_error == 0)
+        v->first_error = result;
+    v->whole = false;
+}
+
+/* ---- entries ---- */
+
+static void
+verify_filter(struct verifier *v, struct lsmkv_slice key, uint64_t offset)
+{
+    const struct filter *filter = &v->table->filter;
+    struct lsmkv_slice previous = {NULL, 0};
+    bool there;
+
+    if (filter->lines == NULL)
+        return;
+    if (v->last.size > 0) {
+        previous = internal_user_key(keybuf_slice(&v->last));
+        if (slice_equal(previous, key))
+            return;
+    }
+    there = filter_may_contain(filter, filter_hash(key));
+    v->seen.filter_keys++;
+    if (v->table->properties.order == LSMKV_ORDER_PATH) {
+        size_t at = filter_ancestor_first(previous, key);
+
+        for (; at < key.size; at = filter_ancestor_next(key, at)) {
+            struct lsmkv_slice ancestor = lsmkv_bytes(key.data, at);
+
+            there = filter_may_contain(filter, filter_hash(ancestor)) && there;
+            v->seen.filter_keys++;
+        }
+    }
+    if (!there)
+        finding(v, offset, "the filter does not know a key of this block");
+}
+
+static void
+count(struct table_properties *seen, struct lsmkv_slice key, struct lsmkv_slice payload)
+{
+    uint64_t sequence = internal_sequence(key);
+
+    seen->entries++;
+    if (!kind_is_put(internal_kind(key)))
+        seen->tombstones++;
+    seen->raw_key_bytes += key.size;
+    seen->raw_payload_bytes += payload.size;
+    if (sequence < seen->smallest_sequence)
+        seen->smallest_sequence = sequence;
+    if (sequence > seen->largest_sequence)
+        seen->largest_sequence = sequence;
+}
+
+static void
+verify_record(struct verifier *v, const struct block_iter *it, uint64_t offset)
+{
+    uint8_t kind = internal_kind(it->key);
+    struct lsmkv_record record;
+
+    if (!kind_is_known(kind))
+        finding(v, offset, "an entry's kind is unknown to this version");
+    else if (record_decode(kind, internal_sequence(it->key), it->payload, &record) != 0)
+        finding(v, offset, "an entry's payload is malformed");
+}
+
+static void
+verify_entry(struct verifier *v, const struct block_iter *it, uint64_t offset)
+{
+    int result;
+
+    if (v->last.size > 0 &&
+        internal_key_compare(it->order, keybuf_slice(&v->last), it->key) >= 0)
+        finding(v, offset, "entries are out of order");
+    verify_record(v, it, offset);
+    verify_filter(v, internal_user_key(it->key), offset);
+    count(&v->seen, it->key, it->payload);
+    result = keybuf_set(&v->last, it->key);
+    if (result != 0)
+        failed(v, result);
+}
+
+/* ---- blocks ---- */
+
+/* X1 of index.h for block `i`, whose first entry is under the cursor. */
+static void
+verify_separator(struct verifier *v, size_t i, const struct block_iter *it)
+{
+    const struct index_entry *entry = &v->table->index.entries[i];
+    struct keybuf separator = {0};
+    int result = keybuf_set_internal(&separator, index_entry_separator(entry),
+                                     entry->trailer >> 8, (uint8_t)entry->trailer);
+
+    if (result != 0)
+        failed(v, result);
+    else if (internal_key_compare(it->order, it->key, keybuf_slice(&separator)) < 0)
+        finding(v, entry->offset, "the block begins before its separator in the index");
+    else if (v->last.size > 0 && internal_key_compare(it->order, keybuf_slice(&v->last),
+                                                      keybuf_slice(&separator)) >= 0)
+        finding(v, entry->offset, "the block before reaches past this one's separator");
+    keybuf_fini(&separator);
+}
+
+static void
+verify_entries(struct verifier *v, size_t i, struct lsmkv_slice contents)
+{
+    const struct index_entry *entry = &v->table->index.entries[i];
+    struct block_iter it = {0};
+    uint64_t largest = 0;
+    int result = block_iter_set(&it, v->table->properties.order, contents);
+
+    if (result != 0) {
+        failed(v, table_block_failed(v->table, i, result));
+        return;
+    }
+    block_iter_first(&it);
+    if (it.valid)
+        verify_separator(v, i, &it);
+    for (; it.valid; block_iter_next(&it)) {
+        if (internal_sequence(it.key) > largest)
+            largest = internal_sequence(it.key);
+        verify_entry(v, &it, entry->offset);
+    }
+    if (it.status != 0)
+        failed(v, table_block_failed(v->table, i, it.status));
+    else if (largest != entry->largest_sequence)
+        finding(v, entry->offset, "the index gives this block another largest sequence");
+    block_iter_fini(&it);
+}
+
+/* Reads a block again from the file.  NULL: it is bad. */
+static uint8_t *
+read_again(struct verifier *v, struct block_handle handle)
+{
+    uint8_t *buffer = malloc((size_t)handle.size + BLOCK_TRAILER_SIZE);
+    int result = buffer == NULL ? -ENOMEM : table_read_block(v->table, handle, buffer);
+
+    if (result == 0)
+        return buffer;
+    failed(v, result);
+    free(buffer);
+    return NULL;
+}
+
+static void
+verify_data_blocks(struct verifier *v)
+{
+    for (size_t i = 0; i < v->table->index.count; i++) {
+        struct block_handle handle = table_data_handle(v->table, i);
+        uint8_t *buffer = read_again(v, handle);
+
+        if (buffer != NULL)
+            verify_entries(v, i, contents_of(buffer, handle));
+        free(buffer);
+    }
+}
+
+/* What was read at open stays in memory; on the disk it may have gone bad since. */
+static void
+verify_rest(struct verifier *v)
+{
+    const struct table_footer *footer = &v->table->footer;
+
+    if (footer->filter.size > 0)
+        free(read_again(v, footer->filter));
+    free(read_again(v, footer->index));
+    free(read_again(v, footer->properties));
+}
+
+static void
+verify_counts(struct verifier *v)
+{
+    const struct table_properties *said = &v->table->properties;
+    const struct table_properties *seen = &v->seen;
+    uint64_t offset = v->table->footer.properties.offset;
+
+    if (said->entries != seen->entries || said->tombstones != seen->tombstones)
+        finding(v, offset, "the properties give another number of entries");
+    if (said->raw_key_bytes != seen->raw_key_bytes ||
+        said->raw_payload_bytes != seen->raw_payload_bytes)
+        finding(v, offset, "the properties give other sizes of keys and payloads");
+    if (said->smallest_sequence != seen->smallest_sequence ||
+        said->largest_sequence != seen->largest_sequence)
+        finding(v, offset, "the properties give other sequences");
+    if (said->filter_keys != seen->filter_keys)
+        finding(v, offset, "the properties give another number of keys in the filter");
+}
+
+int
+table_verify(struct table *table)
+{
+    struct verifier v = {
+        .table = table,
+        .whole = true,
+        .seen = {.smallest_sequence = UINT64_MAX},
+    };
+
+    verify_data_blocks(&v);
+    verify_rest(&v);
+    if (v.whole)
+        verify_counts(&v);
+    keybuf_fini(&v.last);
+    return v.first_error;
+}
