@@ -19,23 +19,27 @@
 #define ENTRY_SIZE_MIN 3u
 #define STAMP_SIZE     16u
 
-static bool kind_is_stamped(uint8_t kind)
+static bool
+kind_is_stamped(uint8_t kind)
 {
     return (kind & ~(unsigned)KIND_BLOB_BIT) == KIND_PUT_STAMPED;
 }
 
-void batch_init(struct lsmkv_batch *batch)
+void
+batch_init(struct lsmkv_batch *batch)
 {
     memset(batch, 0, sizeof(*batch));
 }
 
-void batch_fini(struct lsmkv_batch *batch)
+void
+batch_fini(struct lsmkv_batch *batch)
 {
     free(batch->data);
     batch_init(batch);
 }
 
-void batch_clear(struct lsmkv_batch *batch)
+void
+batch_clear(struct lsmkv_batch *batch)
 {
     batch->count = 0;
     batch->size = 0;
@@ -46,7 +50,8 @@ void batch_clear(struct lsmkv_batch *batch)
 }
 
 /* Makes room for `extra` bytes behind the header and what is there. */
-static int batch_reserve(struct lsmkv_batch *batch, size_t extra)
+static int
+batch_reserve(struct lsmkv_batch *batch, size_t extra)
 {
     size_t used = batch->data == NULL ? BATCH_HEADER_SIZE : batch->size;
     size_t capacity;
@@ -73,20 +78,23 @@ static int batch_reserve(struct lsmkv_batch *batch, size_t extra)
     return 0;
 }
 
-static void batch_grown(struct lsmkv_batch *batch, size_t extra, uint32_t count)
+static void
+batch_grown(struct lsmkv_batch *batch, size_t extra, uint32_t count)
 {
     batch->size += extra;
     batch->count += count;
     put_u32(batch->data + 8, batch->count);
 }
 
-static size_t sized_bytes(size_t size)
+static size_t
+sized_bytes(size_t size)
 {
     return varint_size(size) + size;
 }
 
-static size_t entry_size(uint32_t keyspace, uint8_t kind, struct lsmkv_slice key,
-                         const struct lsmkv_record *record)
+static size_t
+entry_size(uint32_t keyspace, uint8_t kind, struct lsmkv_slice key,
+           const struct lsmkv_record *record)
 {
     size_t size = 1 + varint_size(keyspace) + sized_bytes(key.size);
 
@@ -97,7 +105,8 @@ static size_t entry_size(uint32_t keyspace, uint8_t kind, struct lsmkv_slice key
     return size + sized_bytes(record->attributes.size) + sized_bytes(record->value.size);
 }
 
-static uint8_t *put_sized(uint8_t *out, struct lsmkv_slice bytes)
+static uint8_t *
+put_sized(uint8_t *out, struct lsmkv_slice bytes)
 {
     out = put_varint(out, bytes.size);
     if (bytes.size > 0)
@@ -105,8 +114,9 @@ static uint8_t *put_sized(uint8_t *out, struct lsmkv_slice bytes)
     return out + bytes.size;
 }
 
-int batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
-              struct lsmkv_slice key, const struct lsmkv_record *record)
+int
+batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
+          struct lsmkv_slice key, const struct lsmkv_record *record)
 {
     uint8_t *out;
     size_t size;
@@ -141,7 +151,8 @@ int batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
     return 0;
 }
 
-int batch_append(struct lsmkv_batch *batch, const struct lsmkv_batch *other)
+int
+batch_append(struct lsmkv_batch *batch, const struct lsmkv_batch *other)
 {
     uint32_t count = other->count;
     size_t size;
@@ -161,13 +172,15 @@ int batch_append(struct lsmkv_batch *batch, const struct lsmkv_batch *other)
     return 0;
 }
 
-void batch_set_time(struct lsmkv_batch *batch, int64_t time)
+void
+batch_set_time(struct lsmkv_batch *batch, int64_t time)
 {
     if (batch->data != NULL)
         put_u64(batch->data, (uint64_t)time);
 }
 
-struct lsmkv_slice batch_slice(const struct lsmkv_batch *batch)
+struct lsmkv_slice
+batch_slice(const struct lsmkv_batch *batch)
 {
     static const uint8_t empty[BATCH_HEADER_SIZE];
 
@@ -176,8 +189,9 @@ struct lsmkv_slice batch_slice(const struct lsmkv_batch *batch)
     return lsmkv_bytes(batch->data, batch->size);
 }
 
-int batch_read(struct batch_reader *reader, struct lsmkv_slice encoded,
-               uint64_t first_sequence)
+int
+batch_read(struct batch_reader *reader, struct lsmkv_slice encoded,
+           uint64_t first_sequence)
 {
     struct reader bytes = reader_of(encoded);
     int64_t time = (int64_t)read_u64(&bytes);
@@ -195,7 +209,8 @@ int batch_read(struct batch_reader *reader, struct lsmkv_slice encoded,
 }
 
 /* A length of at most `max`, then as many bytes. */
-static struct lsmkv_slice read_sized(struct reader *bytes, uint64_t max)
+static struct lsmkv_slice
+read_sized(struct reader *bytes, uint64_t max)
 {
     uint64_t size = read_varint(bytes);
 
@@ -204,8 +219,9 @@ static struct lsmkv_slice read_sized(struct reader *bytes, uint64_t max)
     return read_bytes(bytes, size);
 }
 
-static void read_record(struct reader *bytes, uint8_t kind, int64_t batch_time,
-                        struct lsmkv_record *record)
+static void
+read_record(struct reader *bytes, uint8_t kind, int64_t batch_time,
+            struct lsmkv_record *record)
 {
     record->stamp_sequence = record->sequence;
     if (kind_is_stamped(kind)) {
@@ -220,7 +236,8 @@ static void read_record(struct reader *bytes, uint8_t kind, int64_t batch_time,
     record->value = read_sized(bytes, LSMKV_VALUE_MAX);
 }
 
-int batch_next(struct batch_reader *reader, struct batch_entry *entry)
+int
+batch_next(struct batch_reader *reader, struct batch_entry *entry)
 {
     struct reader bytes = reader_of(reader->rest);
     struct batch_entry parsed = {0};
@@ -246,7 +263,8 @@ int batch_next(struct batch_reader *reader, struct batch_entry *entry)
     return 1;
 }
 
-int batch_verify(struct lsmkv_slice encoded)
+int
+batch_verify(struct lsmkv_slice encoded)
 {
     struct batch_reader reader;
     struct batch_entry entry;

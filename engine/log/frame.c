@@ -7,7 +7,8 @@
 #include "base/coding.h"
 #include "base/crc32c.h"
 
-void frame_header_encode(uint8_t *out, const struct frame_header *header)
+void
+frame_header_encode(uint8_t *out, const struct frame_header *header)
 {
     put_u32(out, header->checksum);
     put_u32(out + 4, header->length);
@@ -15,7 +16,8 @@ void frame_header_encode(uint8_t *out, const struct frame_header *header)
     put_u64(out + 16, header->synced);
 }
 
-void frame_header_decode(const uint8_t *in, struct frame_header *header)
+void
+frame_header_decode(const uint8_t *in, struct frame_header *header)
 {
     uint64_t typed_sequence = get_u64(in + 8);
 
@@ -26,7 +28,8 @@ void frame_header_decode(const uint8_t *in, struct frame_header *header)
     header->synced = get_u64(in + 16);
 }
 
-uint32_t frame_seed(uint64_t number, uint64_t offset)
+uint32_t
+frame_seed(uint64_t number, uint64_t offset)
 {
     uint8_t bytes[16];
 
@@ -35,8 +38,8 @@ uint32_t frame_seed(uint64_t number, uint64_t offset)
     return crc32c(0, bytes, sizeof(bytes));
 }
 
-void frame_seal(uint8_t *header, uint64_t number, uint64_t offset,
-                struct lsmkv_slice entries)
+void
+frame_seal(uint8_t *header, uint64_t number, uint64_t offset, struct lsmkv_slice entries)
 {
     static const uint8_t zeros[FRAME_ALIGNMENT];
     uint32_t crc = frame_seed(number, offset);
@@ -46,7 +49,8 @@ void frame_seal(uint8_t *header, uint64_t number, uint64_t offset,
     put_u32(header, crc32c(crc, zeros, frame_padding((uint32_t)entries.size)));
 }
 
-void frame_first_encode(uint8_t *out, const struct frame_first *first)
+void
+frame_first_encode(uint8_t *out, const struct frame_first *first)
 {
     put_u32(out, first->version);
     put_u32(out + 4, first->features);
@@ -55,7 +59,8 @@ void frame_first_encode(uint8_t *out, const struct frame_first *first)
     put_u64(out + 24, first->earlier);
 }
 
-int frame_first_decode(struct lsmkv_slice entries, struct frame_first *first)
+int
+frame_first_decode(struct lsmkv_slice entries, struct frame_first *first)
 {
     const uint8_t *in = entries.data;
 

@@ -54,13 +54,15 @@ struct frame_header {
 };
 
 /* Zeros up to the next multiple of 8. */
-static inline size_t frame_padding(uint32_t length)
+static inline size_t
+frame_padding(uint32_t length)
 {
     return (FRAME_ALIGNMENT - length % FRAME_ALIGNMENT) % FRAME_ALIGNMENT;
 }
 
 /* Header, entries and padding. */
-static inline uint64_t frame_size(uint32_t length)
+static inline uint64_t
+frame_size(uint32_t length)
 {
     return (uint64_t)FRAME_HEADER_SIZE + length + frame_padding(length);
 }

@@ -53,8 +53,8 @@ struct recoverer {
     struct wal_recovery outcome;
 };
 
-static int damage(struct recoverer *recoverer, uint64_t number,
-                  const struct wal_reader *reader)
+static int
+damage(struct recoverer *recoverer, uint64_t number, const struct wal_reader *reader)
 {
     char name[WAL_NAME_SIZE];
     uint64_t offset;
@@ -66,7 +66,8 @@ static int damage(struct recoverer *recoverer, uint64_t number,
                         wal_reader_reason(reader));
 }
 
-static bool has_number(const struct recoverer *recoverer, uint64_t number)
+static bool
+has_number(const struct recoverer *recoverer, uint64_t number)
 {
     size_t i;
 
@@ -77,8 +78,8 @@ static bool has_number(const struct recoverer *recoverer, uint64_t number)
 }
 
 /* 1 and what the first frame of a log names; 0 if the log is empty (V1). */
-static int read_first(struct recoverer *recoverer, uint64_t number,
-                      struct wal_previous *previous)
+static int
+read_first(struct recoverer *recoverer, uint64_t number, struct wal_previous *previous)
 {
     struct wal_reader *reader;
     struct wal_frame frame;
@@ -98,8 +99,8 @@ static int read_first(struct recoverer *recoverer, uint64_t number,
 }
 
 /* The newest log with a frame: 1 and what it names, or 0. */
-static int find_newest(struct recoverer *recoverer, uint64_t *number,
-                       struct wal_previous *previous)
+static int
+find_newest(struct recoverer *recoverer, uint64_t *number, struct wal_previous *previous)
 {
     size_t i;
     int result;
@@ -117,7 +118,8 @@ static int find_newest(struct recoverer *recoverer, uint64_t *number,
 }
 
 /* Follows what first frames name, down to the oldest log that is needed. */
-static int find_chain(struct recoverer *recoverer)
+static int
+find_chain(struct recoverer *recoverer)
 {
     struct link *link = recoverer->chain;
     struct wal_previous previous = {0, 0};
@@ -158,7 +160,8 @@ static int find_chain(struct recoverer *recoverer)
 }
 
 /* V3, of one log outside the chain. */
-static int check_outsider(struct recoverer *recoverer, uint64_t number)
+static int
+check_outsider(struct recoverer *recoverer, uint64_t number)
 {
     struct wal_reader *reader;
     struct wal_frame frame;
@@ -183,7 +186,8 @@ static int check_outsider(struct recoverer *recoverer, uint64_t number)
     return result;
 }
 
-static int check_outsiders(struct recoverer *recoverer)
+static int
+check_outsiders(struct recoverer *recoverer)
 {
     size_t i, link = 0;
     int result = 0;
@@ -200,8 +204,9 @@ static int check_outsiders(struct recoverer *recoverer)
     return result;
 }
 
-static int replay_frame(struct recoverer *recoverer, const struct link *link,
-                        const struct wal_frame *frame)
+static int
+replay_frame(struct recoverer *recoverer, const struct link *link,
+             const struct wal_frame *frame)
 {
     struct batch_reader entries;
     int result;
@@ -231,8 +236,9 @@ static int replay_frame(struct recoverer *recoverer, const struct link *link,
 }
 
 /* Replays up to where the log ends; V2 for an older one. */
-static int replay_frames(struct recoverer *recoverer, const struct link *link,
-                         struct wal_reader *reader, uint64_t *end)
+static int
+replay_frames(struct recoverer *recoverer, const struct link *link,
+              struct wal_reader *reader, uint64_t *end)
 {
     struct wal_frame frame;
     int result;
@@ -252,8 +258,9 @@ static int replay_frames(struct recoverer *recoverer, const struct link *link,
     return 0;
 }
 
-static int older_is_short(struct recoverer *recoverer, const struct link *link,
-                          const struct wal_reader *reader, uint64_t end)
+static int
+older_is_short(struct recoverer *recoverer, const struct link *link,
+               const struct wal_reader *reader, uint64_t end)
 {
     int error = wal_reader_error(reader);
 
@@ -263,8 +270,9 @@ static int older_is_short(struct recoverer *recoverer, const struct link *link,
                         wal_reader_reason(reader), (unsigned long long)link->end);
 }
 
-static void note_newest(struct recoverer *recoverer, const struct link *link,
-                        const struct wal_reader *reader)
+static void
+note_newest(struct recoverer *recoverer, const struct link *link,
+            const struct wal_reader *reader)
 {
     struct wal_recovery *outcome = &recoverer->outcome;
 
@@ -280,7 +288,8 @@ static void note_newest(struct recoverer *recoverer, const struct link *link,
                    (unsigned long long)outcome->stop_offset, wal_reader_reason(reader));
 }
 
-static int replay_log(struct recoverer *recoverer, const struct link *link)
+static int
+replay_log(struct recoverer *recoverer, const struct link *link)
 {
     struct wal_reader *reader;
     uint64_t end, offset;
@@ -313,7 +322,8 @@ out:
     return result;
 }
 
-static int rewrite(const struct wal_file *file, uint64_t from, uint64_t to)
+static int
+rewrite(const struct wal_file *file, uint64_t from, uint64_t to)
 {
     uint8_t *buffer = malloc(COPY_SIZE);
     size_t now;
@@ -330,7 +340,8 @@ static int rewrite(const struct wal_file *file, uint64_t from, uint64_t to)
 }
 
 /* V4. */
-static int mend_newest(struct recoverer *recoverer)
+static int
+mend_newest(struct recoverer *recoverer)
 {
     const struct wal_previous *last = &recoverer->outcome.last;
     struct wal_file file;
@@ -357,7 +368,8 @@ static int mend_newest(struct recoverer *recoverer)
     return result < 0 ? result : closed;
 }
 
-static int recover(struct recoverer *recoverer, bool read_only)
+static int
+recover(struct recoverer *recoverer, bool read_only)
 {
     size_t i;
     int result;
@@ -376,10 +388,10 @@ static int recover(struct recoverer *recoverer, bool read_only)
     return recoverer->links == 0 || read_only ? 0 : mend_newest(recoverer);
 }
 
-int wal_recover(struct env_dir *dir, const uint64_t *numbers, size_t count,
-                uint64_t oldest, bool read_only, struct reporter *reporter,
-                const struct wal_recovery_ops *ops, void *context,
-                struct wal_recovery *recovery)
+int
+wal_recover(struct env_dir *dir, const uint64_t *numbers, size_t count, uint64_t oldest,
+            bool read_only, struct reporter *reporter, const struct wal_recovery_ops *ops,
+            void *context, struct wal_recovery *recovery)
 {
     struct recoverer recoverer = {
         .dir = dir,

@@ -52,8 +52,9 @@ struct search {
 };
 
 /* Whether a frame of this file may begin so at `offset` (T1). */
-static bool is_plausible(const struct search *search, uint64_t offset,
-                         const struct frame_header *header)
+static bool
+is_plausible(const struct search *search, uint64_t offset,
+             const struct frame_header *header)
 {
     uint64_t left = search->question->file->size - offset;
 
@@ -63,8 +64,8 @@ static bool is_plausible(const struct search *search, uint64_t offset,
 }
 
 /* CRC32C of file bytes, from the window if they are all there. */
-static int search_crc(struct search *search, uint64_t offset, uint64_t size,
-                      uint32_t *crc)
+static int
+search_crc(struct search *search, uint64_t offset, uint64_t size, uint32_t *crc)
 {
     uint64_t into = offset - search->start;
     size_t now;
@@ -85,8 +86,9 @@ static int search_crc(struct search *search, uint64_t offset, uint64_t size,
 }
 
 /* 1 if a frame with this header at `offset` is good under `number`, 0 if not. */
-static int is_good(struct search *search, uint64_t number, uint64_t offset,
-                   const struct frame_header *header)
+static int
+is_good(struct search *search, uint64_t number, uint64_t offset,
+        const struct frame_header *header)
 {
     uint32_t crc = frame_seed(number, offset);
     uint64_t size = frame_size(header->length);
@@ -100,8 +102,8 @@ static int is_good(struct search *search, uint64_t number, uint64_t offset,
 }
 
 /* Looks for a frame of this log at `offset`: 1 if there is one, 0 if not. */
-static int try_ours(struct search *search, uint64_t offset,
-                    const struct frame_header *header)
+static int
+try_ours(struct search *search, uint64_t offset, const struct frame_header *header)
 {
     const struct tail_question *question = search->question;
     int result;
@@ -125,8 +127,8 @@ static int try_ours(struct search *search, uint64_t offset,
     return 1;
 }
 
-static int try_stale(struct search *search, uint64_t offset,
-                     const struct frame_header *header)
+static int
+try_stale(struct search *search, uint64_t offset, const struct frame_header *header)
 {
     int result;
 
@@ -141,8 +143,8 @@ static int try_stale(struct search *search, uint64_t offset,
 }
 
 /* Sets `*next` to where the search goes on. */
-static int search_at(struct search *search, uint64_t offset, const uint8_t *bytes,
-                     uint64_t *next)
+static int
+search_at(struct search *search, uint64_t offset, const uint8_t *bytes, uint64_t *next)
 {
     const struct tail_question *question = search->question;
     struct frame_header header;
@@ -163,12 +165,14 @@ static int search_at(struct search *search, uint64_t offset, const uint8_t *byte
     return result < 0 ? result : 0;
 }
 
-static bool is_zero(const uint8_t *bytes, size_t size)
+static bool
+is_zero(const uint8_t *bytes, size_t size)
 {
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
-static int search_fill(struct search *search, uint64_t offset)
+static int
+search_fill(struct search *search, uint64_t offset)
 {
     const struct wal_file *file = search->question->file;
     uint64_t left = file->size - offset;
@@ -185,7 +189,8 @@ static int search_fill(struct search *search, uint64_t offset)
     return 0;
 }
 
-static int search_tail(struct search *search)
+static int
+search_tail(struct search *search)
 {
     uint64_t size = search->question->file->size;
     uint64_t offset = search->question->offset;
@@ -207,7 +212,8 @@ static int search_tail(struct search *search)
     return result;
 }
 
-static void verdict_of(const struct search *search, struct tail_verdict *verdict)
+static void
+verdict_of(const struct search *search, struct tail_verdict *verdict)
 {
     unsigned long long left = search->question->file->size - search->question->offset;
     size_t size = sizeof(verdict->reason);
@@ -239,7 +245,8 @@ static void verdict_of(const struct search *search, struct tail_verdict *verdict
     }
 }
 
-int tail_judge(const struct tail_question *question, struct tail_verdict *verdict)
+int
+tail_judge(const struct tail_question *question, struct tail_verdict *verdict)
 {
     struct search search = {.question = question};
     int result = -ENOMEM;

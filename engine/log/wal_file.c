@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-void wal_name(char *name, uint64_t number)
+void
+wal_name(char *name, uint64_t number)
 {
     snprintf(name, WAL_NAME_SIZE, "%06llu.log", (unsigned long long)number);
 }
 
-bool wal_name_parse(const char *name, uint64_t *number)
+bool
+wal_name_parse(const char *name, uint64_t *number)
 {
     char expected[WAL_NAME_SIZE];
     unsigned long long parsed;
@@ -30,8 +32,9 @@ bool wal_name_parse(const char *name, uint64_t *number)
     return true;
 }
 
-int wal_file_open(struct wal_file *file, struct env_dir *dir, const char *name,
-                  uint64_t number, enum env_open how, struct reporter *reporter)
+int
+wal_file_open(struct wal_file *file, struct env_dir *dir, const char *name,
+              uint64_t number, enum env_open how, struct reporter *reporter)
 {
     struct wal_file opened = {.reporter = reporter, .number = number};
     int result;
@@ -52,7 +55,8 @@ int wal_file_open(struct wal_file *file, struct env_dir *dir, const char *name,
     return 0;
 }
 
-int wal_file_close(struct wal_file *file)
+int
+wal_file_close(struct wal_file *file)
 {
     int result = env_file_close(file->file);
 
@@ -62,7 +66,8 @@ int wal_file_close(struct wal_file *file)
     return result;
 }
 
-int wal_file_read(const struct wal_file *file, uint64_t offset, void *buffer, size_t size)
+int
+wal_file_read(const struct wal_file *file, uint64_t offset, void *buffer, size_t size)
 {
     ssize_t got;
 

@@ -40,7 +40,8 @@ struct wal_reader {
 };
 
 /* Keeps what the window holds from `offset` on, with room for `size` bytes. */
-static int window_move(struct wal_reader *reader, uint64_t offset, size_t size)
+static int
+window_move(struct wal_reader *reader, uint64_t offset, size_t size)
 {
     uint64_t into = offset - reader->start;
     size_t capacity = size < WINDOW_SIZE ? WINDOW_SIZE : size;
@@ -61,8 +62,8 @@ static int window_move(struct wal_reader *reader, uint64_t offset, size_t size)
 }
 
 /* Points at `size` bytes of the file at `offset`, which are there. */
-static int window_get(struct wal_reader *reader, uint64_t offset, size_t size,
-                      const uint8_t **bytes)
+static int
+window_get(struct wal_reader *reader, uint64_t offset, size_t size, const uint8_t **bytes)
 {
     uint64_t into = offset - reader->start;
     uint64_t left;
@@ -88,8 +89,9 @@ static int window_get(struct wal_reader *reader, uint64_t offset, size_t size,
     return 0;
 }
 
-int wal_reader_open_file(struct env_dir *dir, const char *name, uint64_t number,
-                         struct reporter *reporter, struct wal_reader **reader)
+int
+wal_reader_open_file(struct env_dir *dir, const char *name, uint64_t number,
+                     struct reporter *reporter, struct wal_reader **reader)
 {
     struct wal_reader *opened = calloc(1, sizeof(*opened));
     int result;
@@ -106,8 +108,9 @@ int wal_reader_open_file(struct env_dir *dir, const char *name, uint64_t number,
     return 0;
 }
 
-int wal_reader_open(struct env_dir *dir, uint64_t number, struct reporter *reporter,
-                    struct wal_reader **reader)
+int
+wal_reader_open(struct env_dir *dir, uint64_t number, struct reporter *reporter,
+                struct wal_reader **reader)
 {
     char name[WAL_NAME_SIZE];
 
@@ -115,7 +118,8 @@ int wal_reader_open(struct env_dir *dir, uint64_t number, struct reporter *repor
     return wal_reader_open_file(dir, name, number, reporter, reader);
 }
 
-void wal_reader_close(struct wal_reader *reader)
+void
+wal_reader_close(struct wal_reader *reader)
 {
     if (reader == NULL)
         return;
@@ -125,7 +129,8 @@ void wal_reader_close(struct wal_reader *reader)
 }
 
 /* R1: the header at the reader's offset, and 1 if a whole frame may follow it. */
-static int read_header(struct wal_reader *reader, struct frame_header *header)
+static int
+read_header(struct wal_reader *reader, struct frame_header *header)
 {
     uint64_t left = reader->file.size - reader->offset;
     const uint8_t *bytes;
@@ -142,7 +147,8 @@ static int read_header(struct wal_reader *reader, struct frame_header *header)
 }
 
 /* 1 and the frame at the reader's offset if its checksum holds; 0 if none does. */
-static int read_frame(struct wal_reader *reader, struct wal_frame *frame)
+static int
+read_frame(struct wal_reader *reader, struct wal_frame *frame)
 {
     struct frame_header header;
     const uint8_t *bytes;
@@ -170,7 +176,8 @@ static int read_frame(struct wal_reader *reader, struct wal_frame *frame)
 }
 
 /* Reads every entry; `*next` is the sequence after the last. */
-static const char *check_batch(const struct wal_frame *frame, uint64_t *next)
+static const char *
+check_batch(const struct wal_frame *frame, uint64_t *next)
 {
     struct batch_reader entries;
 
@@ -182,7 +189,8 @@ static const char *check_batch(const struct wal_frame *frame, uint64_t *next)
 }
 
 /* R3: what is wrong with a frame whose checksum holds; NULL: nothing. */
-static const char *check_frame(struct wal_reader *reader, const struct wal_frame *frame)
+static const char *
+check_frame(struct wal_reader *reader, const struct wal_frame *frame)
 {
     uint64_t next = 0;
     const char *wrong = NULL;
@@ -207,8 +215,8 @@ static const char *check_frame(struct wal_reader *reader, const struct wal_frame
     return wrong;
 }
 
-static void end_at(struct wal_reader *reader, enum wal_stop stop, int error,
-                   const char *reason)
+static void
+end_at(struct wal_reader *reader, enum wal_stop stop, int error, const char *reason)
 {
     reader->ended = true;
     reader->error = error;
@@ -217,7 +225,8 @@ static void end_at(struct wal_reader *reader, enum wal_stop stop, int error,
 }
 
 /* No frame begins here: why? */
-static int end_in_tail(struct wal_reader *reader)
+static int
+end_in_tail(struct wal_reader *reader)
 {
     struct tail_question question = {
         .file = &reader->file,
@@ -234,7 +243,8 @@ static int end_in_tail(struct wal_reader *reader)
     return 0;
 }
 
-int wal_read(struct wal_reader *reader, struct wal_frame *frame)
+int
+wal_read(struct wal_reader *reader, struct wal_frame *frame)
 {
     struct wal_frame found;
     const char *wrong;
@@ -263,33 +273,39 @@ int wal_read(struct wal_reader *reader, struct wal_frame *frame)
     return 1;
 }
 
-enum wal_stop wal_reader_stop(const struct wal_reader *reader, uint64_t *offset)
+enum wal_stop
+wal_reader_stop(const struct wal_reader *reader, uint64_t *offset)
 {
     *offset = reader->offset;
     return reader->verdict.stop;
 }
 
-const char *wal_reader_reason(const struct wal_reader *reader)
+const char *
+wal_reader_reason(const struct wal_reader *reader)
 {
     return reader->verdict.reason;
 }
 
-int wal_reader_error(const struct wal_reader *reader)
+int
+wal_reader_error(const struct wal_reader *reader)
 {
     return reader->error;
 }
 
-uint64_t wal_reader_size(const struct wal_reader *reader)
+uint64_t
+wal_reader_size(const struct wal_reader *reader)
 {
     return reader->file.size;
 }
 
-uint64_t wal_reader_synced(const struct wal_reader *reader)
+uint64_t
+wal_reader_synced(const struct wal_reader *reader)
 {
     return reader->synced;
 }
 
-struct wal_previous wal_reader_previous(const struct wal_reader *reader)
+struct wal_previous
+wal_reader_previous(const struct wal_reader *reader)
 {
     struct wal_previous previous = {reader->first.previous, reader->first.end};
 

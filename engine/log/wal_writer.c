@@ -51,7 +51,8 @@ struct wal_writer {
 };
 
 /* The first error stays. */
-static int writer_break(struct wal_writer *writer, int error)
+static int
+writer_break(struct wal_writer *writer, int error)
 {
     int none = 0;
 
@@ -61,7 +62,8 @@ static int writer_break(struct wal_writer *writer, int error)
 
 static int writer_sync_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing);
 
-static int writer_sync_locked(struct wal_writer *writer)
+static int
+writer_sync_locked(struct wal_writer *writer)
 {
     uint64_t end = atomic_load(&writer->end);
     int result = atomic_load(&writer->error);
@@ -81,7 +83,8 @@ static int writer_sync_locked(struct wal_writer *writer)
 }
 
 /* W3; under the lock, so that no sync runs beside the truncation. */
-static int writer_undo(struct wal_writer *writer)
+static int
+writer_undo(struct wal_writer *writer)
 {
     uint64_t end = atomic_load(&writer->end);
     int result;
@@ -101,8 +104,9 @@ static int writer_undo(struct wal_writer *writer)
 }
 
 /* Writes `count` parts, `size` bytes in all, at the end, or nothing. */
-static int writer_write(struct wal_writer *writer, const struct iovec *parts,
-                        size_t count, uint64_t size)
+static int
+writer_write(struct wal_writer *writer, const struct iovec *parts, size_t count,
+             uint64_t size)
 {
     uint64_t end = atomic_load(&writer->end);
     uint64_t offset = end;
@@ -134,7 +138,8 @@ static int writer_write(struct wal_writer *writer, const struct iovec *parts,
     return 0;
 }
 
-static int writer_reserve(struct wal_writer *writer, size_t count)
+static int
+writer_reserve(struct wal_writer *writer, size_t count)
 {
     uint8_t *headers;
     struct iovec *parts;
@@ -153,7 +158,8 @@ static int writer_reserve(struct wal_writer *writer, size_t count)
     return 0;
 }
 
-static struct iovec *part_of(struct iovec *part, const void *data, size_t size)
+static struct iovec *
+part_of(struct iovec *part, const void *data, size_t size)
 {
     union {
         const void *in;
@@ -168,10 +174,9 @@ static struct iovec *part_of(struct iovec *part, const void *data, size_t size)
 }
 
 /* Encodes one frame's header and points parts at the frame.  Returns the end of the parts. */
-static struct iovec *writer_frame(struct wal_writer *writer, uint8_t *out,
-                                  struct iovec *part, uint64_t offset,
-                                  enum wal_frame_type type,
-                                  const struct wal_append *frame)
+static struct iovec *
+writer_frame(struct wal_writer *writer, uint8_t *out, struct iovec *part, uint64_t offset,
+             enum wal_frame_type type, const struct wal_append *frame)
 {
     static const uint8_t zeros[FRAME_ALIGNMENT];
     uint32_t length = (uint32_t)frame->entries.size;
@@ -189,8 +194,9 @@ static struct iovec *writer_frame(struct wal_writer *writer, uint8_t *out,
     return part_of(part, zeros, frame_padding(length));
 }
 
-static int writer_append(struct wal_writer *writer, enum wal_frame_type type,
-                         const struct wal_append *frames, size_t count)
+static int
+writer_append(struct wal_writer *writer, enum wal_frame_type type,
+              const struct wal_append *frames, size_t count)
 {
     uint64_t end = atomic_load(&writer->end);
     uint64_t offset = end;
@@ -217,12 +223,14 @@ static int writer_append(struct wal_writer *writer, enum wal_frame_type type,
                         offset - end);
 }
 
-int wal_append(struct wal_writer *writer, const struct wal_append *frames, size_t count)
+int
+wal_append(struct wal_writer *writer, const struct wal_append *frames, size_t count)
 {
     return writer_append(writer, WAL_FRAME_BATCH, frames, count);
 }
 
-int wal_sync(struct wal_writer *writer)
+int
+wal_sync(struct wal_writer *writer)
 {
     uint64_t end = atomic_load(&writer->end);
     int result;
@@ -235,8 +243,8 @@ int wal_sync(struct wal_writer *writer)
     return result;
 }
 
-static struct wal_writer *writer_new(struct env_file *file, uint64_t number,
-                                     struct reporter *reporter)
+static struct wal_writer *
+writer_new(struct env_file *file, uint64_t number, struct reporter *reporter)
 {
     struct wal_writer *writer = calloc(1, sizeof(*writer));
 
@@ -250,8 +258,9 @@ static struct wal_writer *writer_new(struct env_file *file, uint64_t number,
     return writer;
 }
 
-static int writer_begin(struct wal_writer *writer, struct env_dir *dir,
-                        const struct wal_previous *previous)
+static int
+writer_begin(struct wal_writer *writer, struct env_dir *dir,
+             const struct wal_previous *previous)
 {
     struct frame_first first = {
         .version = FRAME_VERSION,
@@ -280,7 +289,8 @@ static int writer_begin(struct wal_writer *writer, struct env_dir *dir,
 
 /* Removes what wal_create made.  Whether it is certainly gone (W5): nothing that failed was
  * a sync, and the removal is durable. */
-static bool created_undo(struct env_dir *dir, uint64_t number, bool broken)
+static bool
+created_undo(struct env_dir *dir, uint64_t number, bool broken)
 {
     char name[WAL_NAME_SIZE];
 
@@ -291,9 +301,9 @@ static bool created_undo(struct env_dir *dir, uint64_t number, bool broken)
 }
 
 /* `undone` is set on failure. */
-static int create(struct env_dir *dir, uint64_t number,
-                  const struct wal_previous *previous, struct reporter *reporter,
-                  struct wal_writer **out, bool *undone)
+static int
+create(struct env_dir *dir, uint64_t number, const struct wal_previous *previous,
+       struct reporter *reporter, struct wal_writer **out, bool *undone)
 {
     char name[WAL_NAME_SIZE];
     struct wal_writer *made;
@@ -327,16 +337,18 @@ remove:
     return result;
 }
 
-int wal_create(struct env_dir *dir, uint64_t number, const struct wal_previous *previous,
-               struct reporter *reporter, struct wal_writer **writer)
+int
+wal_create(struct env_dir *dir, uint64_t number, const struct wal_previous *previous,
+           struct reporter *reporter, struct wal_writer **writer)
 {
     bool undone;
 
     return create(dir, number, previous, reporter, writer, &undone);
 }
 
-int wal_rotate(struct env_dir *dir, uint64_t number, struct wal_writer *older,
-               struct wal_writer **writer)
+int
+wal_rotate(struct env_dir *dir, uint64_t number, struct wal_writer *older,
+           struct wal_writer **writer)
 {
     struct wal_previous previous = {older->number, 0};
     bool undone;
@@ -352,37 +364,44 @@ int wal_rotate(struct env_dir *dir, uint64_t number, struct wal_writer *older,
     return result;
 }
 
-bool wal_is_broken(const struct wal_writer *writer)
+bool
+wal_is_broken(const struct wal_writer *writer)
 {
     return atomic_load(&writer->error) < 0;
 }
 
-uint64_t wal_number(const struct wal_writer *writer)
+uint64_t
+wal_number(const struct wal_writer *writer)
 {
     return writer->number;
 }
 
-uint64_t wal_end(const struct wal_writer *writer)
+uint64_t
+wal_end(const struct wal_writer *writer)
 {
     return atomic_load(&writer->end);
 }
 
-uint64_t wal_synced(const struct wal_writer *writer)
+uint64_t
+wal_synced(const struct wal_writer *writer)
 {
     return atomic_load(&writer->synced);
 }
 
-uint64_t wal_bytes_written(const struct wal_writer *writer)
+uint64_t
+wal_bytes_written(const struct wal_writer *writer)
 {
     return atomic_load(&writer->bytes_written);
 }
 
-uint64_t wal_syncs(const struct wal_writer *writer)
+uint64_t
+wal_syncs(const struct wal_writer *writer)
 {
     return atomic_load(&writer->syncs);
 }
 
-int wal_close(struct wal_writer *writer)
+int
+wal_close(struct wal_writer *writer)
 {
     int result;
 
