@@ -4,12 +4,13 @@
  * (retain.c) and how sorted entries become tables (build.c).
  *
  * C1  Of one user key's versions, newest first, an entry is dropped when a newer one already
- *     written or dropped is visible to every snapshot that could see it: no snapshot's
- *     sequence lies in [entry, newer).  The list of snapshots ends with the last published
- *     sequence.
- * C2  A tombstone is dropped only if C1 leaves it as what the oldest snapshot sees, no source
- *     outside the inputs may hold an older version of the key (levels below the output, and
- *     any unmerged table above whose smallest sequence is lower), and so nothing resurfaces.
+ *     written or dropped is visible to every reader that could see it: no snapshot's sequence
+ *     lies in [entry, newer), and the newer one is not above the last published sequence (past
+ *     which a reader may come to stand anywhere).  The list of snapshots ends with the last
+ *     published sequence.
+ * C2  A tombstone is dropped only if C1 leaves no older version of its key, and no source
+ *     outside the inputs may hold one (levels below the output, and any unmerged table above
+ *     whose smallest sequence is lower): then to every reader its absence says the same.
  * C3  An output is cut only between user keys (V2).
  * C4  The inputs from level 0 are closed: with a table, every older one of level 0 that
  *     overlaps the whole of the inputs' range is in.
@@ -22,9 +23,17 @@
 
 struct compaction_limits {
     unsigned l0_trigger;
-    uint64_t level_base_size; /* of level 1; a deeper level is 10 times the one above */
+    uint64_t level_base_size; /* the most that the first level below 0 in use aims at */
     uint64_t table_size;
 };
+
+/* Levels are sized from the bottom up: the deepest one aims at what it holds, each one above
+ * at a tenth of the one below.  The first whose aim is at most level_base_size is the *base
+ * level*, which level 0 is merged into; between the two all is empty.  Writes the aim of each
+ * level (0 above the base level) and returns the base level, 1 to LEVEL_COUNT - 1. */
+int compaction_targets(const struct version *version,
+                       const struct compaction_limits *limits,
+                       uint64_t targets[LEVEL_COUNT]);
 
 struct compaction {
     uint32_t keyspace;
@@ -52,9 +61,11 @@ int LSMKV_CHECKED compaction_pick(uint32_t keyspace, struct version *version,
                                   const struct compaction_limits *limits,
                                   struct compaction_cursor *cursor,
                                   struct compaction **chosen);
-/* All tables of `level` that meet [from, to], and what they overlap at level + 1; *chosen =
- * NULL if none.  With level = the deepest non-empty one, rewrites in place (output_level =
- * level) so that lsmkv_compact drops what can be dropped. */
+/* All tables of `level` that meet [from, to], and what they overlap at the next level (below
+ * level 0: the first that is not empty, or the deepest there can be); *chosen = NULL if none.
+ * With level = the deepest non-empty one, rewrites in place (output_level = level).  So a walk
+ * from level 0 to the deepest drops what can be dropped; no choice that reaches the deepest is
+ * trivial. */
 int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *version,
                                         int level, struct lsmkv_slice from,
                                         struct lsmkv_slice to,
@@ -76,7 +87,7 @@ struct build_context {
 };
 
 /* Writes the entries of `it` that C1 keeps (tombstones always stay) as tables, added to
- * `edit` at level 0: what a flush does.  No entry left: no table.  `it` is borrowed.  On
+ * `edit` at level 0, and syncs the directory: what a flush does.  No entry left: no table.  `it` is borrowed.  On
  * failure no file is left behind. */
 int LSMKV_CHECKED build_flush(const struct build_context *context, struct iterator *it,
                               struct manifest_edit *edit);

@@ -1,0 +1,151 @@
+/*
+ * build.c - sorted entries become tables.
+ *
+ * Every table is synced when it is finished, their names once, at the end (invariant 3): only
+ * then may a manifest line name them.  Whatever fails, all of this build's files are deleted
+ * again: they are in no version yet, so this is not a deletion by reference count but the end
+ * of a file that never became part of the store.
+ */
+#include "db/build.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct build {
+    struct retain_sink sink; /* first member */
+    const struct build_context *context;
+    int level;
+    struct manifest_edit *edit;
+    struct table_writer *writer; /* NULL between two tables */
+};
+
+static int
+finish_table(struct build *build)
+{
+    const struct build_context *context = build->context;
+    struct table_writer *writer = build->writer;
+    struct table_meta meta = {0};
+    uint64_t number;
+    int result;
+
+    if (writer == NULL)
+        return 0;
+    build->writer = NULL;
+    result = table_writer_finish(writer, &meta);
+    if (result < 0)
+        return result;
+    number = meta.number;
+    if (context->bytes_written != NULL)
+        atomic_fetch_add_explicit(context->bytes_written, meta.size,
+                                  memory_order_relaxed);
+    result = manifest_edit_add(build->edit, context->keyspace, build->level, &meta);
+    if (result < 0) {
+        char name[TABLE_NAME_SIZE];
+        int unlinked;
+
+        table_name(name, number);
+        unlinked = env_dir_unlink(context->tables->dir, name);
+        (void)unlinked; /* the sweep at opening finds it */
+        table_meta_fini(&meta);
+    }
+    return result;
+}
+
+/* C3: a table is cut only before the first entry of a user key. */
+static int
+build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
+           struct lsmkv_slice payload, bool first)
+{
+    struct build *build = (struct build *)sink;
+    const struct build_context *context = build->context;
+    int result = 0;
+
+    if (first && build->writer != NULL &&
+        table_writer_size(build->writer) >= context->table_size)
+        result = finish_table(build);
+    if (result == 0 && build->writer == NULL)
+        result = table_writer_open(context->tables,
+                                   context->next_number(context->number_context),
+                                   context->keyspace, context->order, &build->writer);
+    if (result < 0)
+        return result;
+    result = table_writer_add(build->writer, internal, payload);
+    if (result == -EINVAL)
+        return report_error(context->tables->reporter, -EUCLEAN,
+                            "keyspace %u: the entries to be merged are out of order",
+                            context->keyspace);
+    return result;
+}
+
+static bool
+is_cancelled(const struct build_context *context)
+{
+    return context->cancel != NULL &&
+           atomic_load_explicit(context->cancel, memory_order_relaxed);
+}
+
+static int
+feed(const struct build_context *context, struct retain *retain, struct iterator *it)
+{
+    int result = 0;
+
+    for (iterator_first(it); result == 0 && it->valid;) {
+        if (is_cancelled(context))
+            return -ECANCELED;
+        result = retain_offer(retain, it->key, it->payload);
+        if (result == 0)
+            iterator_next(it);
+    }
+    if (result == 0)
+        result = it->status;
+    return result < 0 ? result : retain_end(retain);
+}
+
+void
+build_undo(const struct build_context *context, struct manifest_edit *edit,
+           size_t added_count)
+{
+    while (edit->added_count > added_count) {
+        struct table_meta *meta = &edit->added[--edit->added_count].meta;
+        char name[TABLE_NAME_SIZE];
+        int result;
+
+        table_name(name, meta->number);
+        result = env_dir_unlink(context->tables->dir, name);
+        if (result < 0)
+            report_warning(context->tables->reporter, "%s: cannot delete it: %s", name,
+                           strerror(-result));
+        table_meta_fini(meta);
+    }
+}
+
+int
+build_tables(const struct build_context *context, const struct outside *outside,
+             struct iterator *it, int level, struct manifest_edit *edit)
+{
+    struct build build = {{build_keep}, context, level, edit, NULL};
+    const size_t added_count = edit->added_count;
+    struct retain retain;
+    int result;
+
+    retain_init(&retain, context->order, context->snapshots, context->snapshot_count,
+                outside, &build.sink);
+    result = feed(context, &retain, it);
+    if (result == 0)
+        result = finish_table(&build);
+    if (result == 0 && edit->added_count > added_count)
+        result = env_dir_sync(context->tables->dir);
+    if (result < 0) {
+        table_writer_abandon(build.writer);
+        build_undo(context, edit, added_count);
+    }
+    retain_fini(&retain);
+    return result;
+}
+
+int
+build_flush(const struct build_context *context, struct iterator *it,
+            struct manifest_edit *edit)
+{
+    return build_tables(context, NULL, it, 0, edit);
+}

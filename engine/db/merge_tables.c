@@ -1,0 +1,153 @@
+/*
+ * merge_tables.c - runs a compaction: reads the inputs as one sorted stream, writes what is
+ * kept at the output level, and says so in an edit.
+ *
+ * The inputs are read past the cache: what is read once and then deleted must not push out
+ * what readers use.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/build.h"
+#include "iter/merge.h"
+
+/* One iterator over inputs[which]. */
+static int
+open_inputs(const struct compaction *compaction, int which, struct iterator **children,
+            size_t *count)
+{
+    struct table_file *const *files = compaction->inputs[which];
+    const size_t file_count = compaction->input_counts[which];
+    int result = 0;
+
+    if (file_count == 0)
+        return 0;
+    if (which == 1 || compaction->level > 0) {
+        result =
+            level_iterate(files, file_count, compaction->order, false, &children[*count]);
+        *count += result == 0;
+        return result;
+    }
+    for (size_t i = 0; result == 0 && i < file_count; i++) {
+        struct table *table;
+
+        result = table_file_table(files[i], &table);
+        if (result == 0)
+            result = table_iterate(table, false, &children[*count]);
+        *count += result == 0;
+    }
+    return result;
+}
+
+static int
+merge_open(const struct compaction *compaction, struct iterator **merge)
+{
+    struct iterator **children =
+        calloc(compaction->input_counts[0] + 1, sizeof(struct iterator *));
+    size_t count = 0;
+    int result = 0;
+
+    if (children == NULL)
+        return -ENOMEM;
+    for (int which = 0; result == 0 && which < 2; which++)
+        result = open_inputs(compaction, which, children, &count);
+    if (result == 0)
+        result = merge_new(compaction->order, children, count, merge);
+    else
+        while (count > 0)
+            iterator_free(children[--count]);
+    free(children);
+    return result;
+}
+
+static int
+remove_inputs(const struct compaction *compaction, struct manifest_edit *edit)
+{
+    const int levels[2] = {compaction->level, compaction->output_level};
+    int result = 0;
+
+    for (int which = 0; which < 2; which++) {
+        for (size_t i = 0; result == 0 && i < compaction->input_counts[which]; i++)
+            result = manifest_edit_remove(edit, compaction->keyspace, levels[which],
+                                          compaction->inputs[which][i]->meta.number);
+    }
+    return result;
+}
+
+/* The same files at another level. */
+static int
+move_inputs(const struct compaction *compaction, struct manifest_edit *edit)
+{
+    const size_t added_count = edit->added_count;
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < compaction->input_counts[0]; i++) {
+        struct table_meta meta = {0};
+
+        result = table_meta_copy(&meta, &compaction->inputs[0][i]->meta);
+        if (result == 0)
+            result = manifest_edit_add(edit, compaction->keyspace,
+                                       compaction->output_level, &meta);
+        table_meta_fini(&meta);
+    }
+    while (result < 0 && edit->added_count > added_count)
+        table_meta_fini(&edit->added[--edit->added_count].meta);
+    return result;
+}
+
+static int
+merge_inputs(const struct build_context *context, const struct compaction *compaction,
+             struct manifest_edit *edit)
+{
+    struct outside outside;
+    struct iterator *merge;
+    int result = outside_init(&outside, compaction);
+
+    if (result < 0)
+        return result;
+    result = merge_open(compaction, &merge);
+    if (result == 0) {
+        result = build_tables(context, &outside, merge, compaction->output_level, edit);
+        iterator_free(merge);
+    }
+    outside_fini(&outside);
+    return result;
+}
+
+static void
+count_read(const struct build_context *context, const struct compaction *compaction)
+{
+    if (context->bytes_read == NULL)
+        return;
+    for (int which = 0; which < 2; which++) {
+        for (size_t i = 0; i < compaction->input_counts[which]; i++)
+            atomic_fetch_add_explicit(context->bytes_read,
+                                      compaction->inputs[which][i]->meta.size,
+                                      memory_order_relaxed);
+    }
+}
+
+int
+compaction_run(const struct build_context *context, const struct compaction *compaction,
+               struct manifest_edit *edit)
+{
+    const size_t added_count = edit->added_count, removed_count = edit->removed_count;
+    int result;
+
+    if (compaction->trivial) {
+        result = move_inputs(compaction, edit);
+    } else {
+        result = merge_inputs(context, compaction, edit);
+        count_read(context, compaction);
+    }
+    if (result < 0)
+        return result;
+    result = remove_inputs(compaction, edit);
+    if (result < 0) {
+        edit->removed_count = removed_count;
+        if (!compaction->trivial)
+            build_undo(context, edit, added_count);
+    }
+    return result;
+}

@@ -1,0 +1,417 @@
+/*
+ * pick.c - which tables to merge next.  Pure: a version and limits in, a choice out.
+ *
+ * Level 0 is due by the number of its tables, a deeper one by its bytes against what it aims
+ * at (compaction_targets).  From level 0 the oldest table is taken with everything that
+ * overlaps it there, directly or through others; from a deeper level one table, the next after
+ * the last choice, and more of its neighbours if they come for free.
+ *
+ * P1  Level 0 is merged into no level below a non-empty one (V3): the base level is never
+ *     deeper than the first non-empty one.
+ * P2  A table changes level without being rewritten only if nothing at the output level
+ *     overlaps it, and rewriting would not drop a tombstone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "db/compaction.h"
+
+#define DEEPEST      (LEVEL_COUNT - 1)
+#define LEVEL_RATIO  10u
+#define GROWN_TABLES 25u /* a choice is grown up to so many tables' worth of bytes */
+
+/* A range of user keys, both ends in it. */
+struct range {
+    struct lsmkv_slice from, to;
+};
+
+static struct lsmkv_slice
+first_key(const struct table_file *file)
+{
+    return internal_user_key(keybuf_slice(&file->meta.smallest));
+}
+
+static struct lsmkv_slice
+last_key(const struct table_file *file)
+{
+    return internal_user_key(keybuf_slice(&file->meta.largest));
+}
+
+static void
+range_cover(struct range *range, enum lsmkv_order order, const struct table_file *file)
+{
+    struct lsmkv_slice from = first_key(file), to = last_key(file);
+
+    if (range->from.data == NULL || key_compare(order, from, range->from) < 0)
+        range->from = from;
+    if (range->to.data == NULL || key_compare(order, to, range->to) > 0)
+        range->to = to;
+}
+
+/* ---- how much is due ---- */
+
+static int
+first_used_level(const struct version *version)
+{
+    int level = 1;
+
+    while (level < DEEPEST && version->levels[level].count == 0)
+        level++;
+    return level;
+}
+
+int
+compaction_targets(const struct version *version, const struct compaction_limits *limits,
+                   uint64_t targets[LEVEL_COUNT])
+{
+    const int used = first_used_level(version);
+    uint64_t most = limits->level_base_size > 0 ? limits->level_base_size : 1;
+    uint64_t aim = 0;
+    int base = used;
+
+    for (int level = 0; level < LEVEL_COUNT; level++) {
+        targets[level] = 0;
+        if (level > 0 && version->levels[level].bytes > aim)
+            aim = version->levels[level].bytes;
+    }
+    for (int level = DEEPEST; level > used; level--)
+        aim /= LEVEL_RATIO;
+    while (base > 1 && aim > most) {
+        base--;
+        aim /= LEVEL_RATIO;
+    }
+    if (aim > most)
+        aim = most;
+    if (aim <= most / LEVEL_RATIO)
+        aim = most / LEVEL_RATIO + 1;
+    for (int level = base; level < LEVEL_COUNT; level++) {
+        targets[level] = aim > most ? aim : most;
+        aim = aim > UINT64_MAX / LEVEL_RATIO ? UINT64_MAX : aim * LEVEL_RATIO;
+    }
+    return base;
+}
+
+double
+compaction_score(const struct version *version, const struct compaction_limits *limits,
+                 int *level)
+{
+    unsigned trigger = limits->l0_trigger > 0 ? limits->l0_trigger : 1;
+    double most = (double)version->levels[0].count / trigger;
+    uint64_t targets[LEVEL_COUNT];
+
+    *level = 0;
+    for (int i = compaction_targets(version, limits, targets); i < DEEPEST; i++) {
+        double score = (double)version->levels[i].bytes / (double)targets[i];
+
+        if (score > most) {
+            most = score;
+            *level = i;
+        }
+    }
+    return most;
+}
+
+/* ---- a choice ---- */
+
+static int
+compaction_new(uint32_t keyspace, struct version *version, int level, int output_level,
+               struct compaction **compaction)
+{
+    struct compaction *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->keyspace = keyspace;
+    made->order = version->order;
+    made->level = level;
+    made->output_level = output_level;
+    made->version = version;
+    version_ref(version);
+    *compaction = made;
+    return 0;
+}
+
+void
+compaction_free(struct compaction *compaction)
+{
+    if (compaction == NULL)
+        return;
+    free(compaction->inputs[0]);
+    free(compaction->inputs[1]);
+    version_unref(compaction->version);
+    free(compaction);
+}
+
+/* Makes inputs[which] the tables of a level that meet `range`, in the level's order. */
+static int
+take_overlapping(struct compaction *compaction, int which, int number,
+                 const struct range *range)
+{
+    const struct level *level = &compaction->version->levels[number];
+    struct table_file **files = calloc(level->count + 1, sizeof(struct table_file *));
+    size_t count = 0;
+
+    if (files == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < level->count; i++) {
+        if (table_file_overlaps(level->files[i], compaction->order, range->from,
+                                range->to))
+            files[count++] = level->files[i];
+    }
+    free(compaction->inputs[which]);
+    compaction->inputs[which] = files;
+    compaction->input_counts[which] = count;
+    return 0;
+}
+
+static struct range
+input_range(const struct compaction *compaction)
+{
+    struct range range = {{NULL, 0}, {NULL, 0}};
+
+    for (int which = 0; which < 2; which++) {
+        for (size_t i = 0; i < compaction->input_counts[which]; i++)
+            range_cover(&range, compaction->order, compaction->inputs[which][i]);
+    }
+    return range;
+}
+
+static uint64_t
+input_bytes(const struct compaction *compaction)
+{
+    uint64_t bytes = 0;
+
+    for (int which = 0; which < 2; which++) {
+        for (size_t i = 0; i < compaction->input_counts[which]; i++)
+            bytes += compaction->inputs[which][i]->meta.size;
+    }
+    return bytes;
+}
+
+/* From level 0, `range` and everything that overlaps it, directly or through others (C4). */
+static int
+take_closed(struct compaction *compaction, struct range range)
+{
+    size_t before;
+
+    do {
+        int result;
+
+        before = compaction->input_counts[0];
+        result = take_overlapping(compaction, 0, 0, &range);
+        if (result < 0)
+            return result;
+        range = input_range(compaction);
+    } while (compaction->input_counts[0] > before);
+    return 0;
+}
+
+/* The tables at the output level under what was taken from the upper one. */
+static int
+take_below(struct compaction *compaction)
+{
+    struct range range = input_range(compaction);
+
+    return take_overlapping(compaction, 1, compaction->output_level, &range);
+}
+
+/* More tables of the upper level, where they lie over what is rewritten anyway. */
+static int
+grow(struct compaction *compaction, uint64_t most_bytes)
+{
+    struct table_file **upper = compaction->inputs[0];
+    size_t upper_count = compaction->input_counts[0];
+    size_t lower_count = compaction->input_counts[1];
+    struct range range = input_range(compaction);
+    int result;
+
+    if (lower_count == 0)
+        return 0;
+    compaction->inputs[0] = NULL;
+    result = take_overlapping(compaction, 0, compaction->level, &range);
+    if (result == 0)
+        result = take_below(compaction);
+    if (result == 0 && compaction->input_counts[1] == lower_count &&
+        input_bytes(compaction) <= most_bytes) {
+        free(upper);
+        return 0;
+    }
+    free(compaction->inputs[0]);
+    compaction->inputs[0] = upper;
+    compaction->input_counts[0] = upper_count;
+    return result < 0 ? result : take_below(compaction);
+}
+
+/* Whether any level below the output has tables; with a range, tables that meet it. */
+static bool
+has_below(const struct compaction *compaction, const struct range *range)
+{
+    for (int i = compaction->output_level + 1; i < LEVEL_COUNT; i++) {
+        const struct level *level = &compaction->version->levels[i];
+        size_t at = range->from.data == NULL
+                        ? 0
+                        : level_find(level, compaction->order, range->from);
+
+        if (at < level->count && table_file_overlaps(level->files[at], compaction->order,
+                                                     range->from, range->to))
+            return true;
+    }
+    return false;
+}
+
+static bool
+has_tombstones(const struct compaction *compaction)
+{
+    for (size_t i = 0; i < compaction->input_counts[0]; i++) {
+        if (compaction->inputs[0][i]->meta.tombstones > 0)
+            return true;
+    }
+    return false;
+}
+
+/* P2.  Several tables of level 0 were taken because they overlap each other. */
+static bool
+is_trivial(const struct compaction *compaction)
+{
+    struct range range = input_range(compaction);
+
+    if (compaction->input_counts[1] > 0 ||
+        (compaction->level == 0 && compaction->input_counts[0] > 1))
+        return false;
+    return !has_tombstones(compaction) || has_below(compaction, &range);
+}
+
+/* ---- choosing ---- */
+
+/* The table of a level whose turn it is. */
+static const struct table_file *
+next_in_turn(const struct level *level, enum lsmkv_order order,
+             const struct keybuf *after)
+{
+    size_t index = 0;
+
+    if (after->data != NULL) {
+        index = level_find(level, order, keybuf_slice(after));
+        if (index < level->count &&
+            key_compare(order, last_key(level->files[index]), keybuf_slice(after)) == 0)
+            index++;
+    }
+    return level->files[index < level->count ? index : 0];
+}
+
+static int
+pick_upper(struct compaction *compaction, const struct compaction_limits *limits,
+           struct keybuf *after)
+{
+    const struct level *level = &compaction->version->levels[compaction->level];
+    struct range range = {{NULL, 0}, {NULL, 0}};
+    int result;
+
+    if (compaction->level == 0) {
+        range_cover(&range, compaction->order, level->files[level->count - 1]);
+        result = take_closed(compaction, range);
+        return result < 0 ? result : take_below(compaction);
+    }
+    range_cover(&range, compaction->order, next_in_turn(level, compaction->order, after));
+    result = take_overlapping(compaction, 0, compaction->level, &range);
+    if (result == 0)
+        result = take_below(compaction);
+    if (result == 0)
+        result = grow(compaction, GROWN_TABLES * limits->table_size);
+    if (result == 0)
+        result = keybuf_set(
+            after, last_key(compaction->inputs[0][compaction->input_counts[0] - 1]));
+    return result;
+}
+
+int
+compaction_pick(uint32_t keyspace, struct version *version,
+                const struct compaction_limits *limits, struct compaction_cursor *cursor,
+                struct compaction **chosen)
+{
+    uint64_t targets[LEVEL_COUNT];
+    struct compaction *compaction;
+    int level, result;
+
+    if (compaction_score(version, limits, &level) < 1.0 ||
+        version->levels[level].count == 0) {
+        *chosen = NULL;
+        return 0;
+    }
+    result = compaction_new(keyspace, version, level,
+                            level == 0 ? compaction_targets(version, limits, targets)
+                                       : level + 1,
+                            &compaction);
+    if (result < 0)
+        return result;
+    result = pick_upper(compaction, limits, &cursor->after[level]);
+    if (result < 0) {
+        compaction_free(compaction);
+        return result;
+    }
+    compaction->trivial = is_trivial(compaction);
+    *chosen = compaction;
+    return 0;
+}
+
+static int
+range_output_level(const struct version *version, int level)
+{
+    int deepest = DEEPEST;
+
+    if (level == 0)
+        return first_used_level(version);
+    while (version->levels[deepest].count == 0)
+        deepest--;
+    return level == deepest ? level : level + 1;
+}
+
+static int
+take_range(struct compaction *compaction, const struct range *range)
+{
+    struct range all = {{NULL, 0}, {NULL, 0}};
+    int result = take_overlapping(compaction, 0, compaction->level, range);
+
+    if (result < 0 || compaction->input_counts[0] == 0)
+        return result;
+    if (compaction->level == 0) {
+        all = input_range(compaction);
+        result = take_closed(compaction, all);
+    }
+    if (result == 0 && compaction->output_level != compaction->level)
+        result = take_below(compaction);
+    return result;
+}
+
+int
+compaction_pick_range(uint32_t keyspace, struct version *version, int level,
+                      struct lsmkv_slice from, struct lsmkv_slice to,
+                      struct compaction **chosen)
+{
+    const struct range range = {from, to}, all = {{NULL, 0}, {NULL, 0}};
+    struct compaction *compaction;
+    int result;
+
+    *chosen = NULL;
+    if (version->levels[level].count == 0)
+        return 0;
+    result = compaction_new(keyspace, version, level, range_output_level(version, level),
+                            &compaction);
+    if (result < 0)
+        return result;
+    result = take_range(compaction, &range);
+    if (result < 0 || compaction->input_counts[0] == 0) {
+        compaction_free(compaction);
+        return result;
+    }
+    compaction->trivial = has_below(compaction, &all) && is_trivial(compaction);
+    *chosen = compaction;
+    return 0;
+}
+
+void
+compaction_cursor_fini(struct compaction_cursor *cursor)
+{
+    for (int level = 0; level < LEVEL_COUNT; level++)
+        keybuf_fini(&cursor->after[level]);
+}
