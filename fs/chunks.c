@@ -33,8 +33,9 @@ struct fragment {
     uint32_t at, total;
 };
 
-int chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot,
-                uint64_t data_id, uint64_t first, uint64_t last, struct lsmkv_iter **iter)
+int
+chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
+            uint64_t first, uint64_t last, struct lsmkv_iter **iter)
 {
     if (!store->chunks)
         return -EUCLEAN;
@@ -46,7 +47,8 @@ int chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot,
 }
 
 /* The key the iterator stands on; -ENOENT at its end. */
-static int current_key(struct lsmkv_iter *iter, uint64_t *index, unsigned *fragment)
+static int
+current_key(struct lsmkv_iter *iter, uint64_t *index, unsigned *fragment)
 {
     uint64_t data_id;
     if (!lsmkv_iter_valid(iter)) {
@@ -57,14 +59,16 @@ static int current_key(struct lsmkv_iter *iter, uint64_t *index, unsigned *fragm
                                                                              : -EUCLEAN;
 }
 
-int chunks_at(struct lsmkv_iter *iter, uint64_t *index)
+int
+chunks_at(struct lsmkv_iter *iter, uint64_t *index)
 {
     unsigned fragment;
     return current_key(iter, index, &fragment);
 }
 
 /* A fragment's attributes, checked against its chunk (C2). */
-static int fragment_decode(const struct lsmkv_record *record, struct fragment *fragment)
+static int
+fragment_decode(const struct lsmkv_record *record, struct fragment *fragment)
 {
     if (record->attributes.size != FRAGMENT_ATTRIBUTES)
         return -EUCLEAN;
@@ -75,8 +79,9 @@ static int fragment_decode(const struct lsmkv_record *record, struct fragment *f
     return 0;
 }
 
-int chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
-                 struct chunk_state *state)
+int
+chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
+             struct chunk_state *state)
 {
     struct chunk_key last = chunk_key(data_id, index, UINT8_MAX);
     struct fragment fragment = {0};
@@ -108,7 +113,8 @@ struct reading {
         filled; /* up to this offset the chunks (not yet all fragments) are in place */
 };
 
-static void fill_zeros(struct reading *reading, uint64_t to)
+static void
+fill_zeros(struct reading *reading, uint64_t to)
 {
     if (to > reading->end)
         to = reading->end;
@@ -119,7 +125,8 @@ static void fill_zeros(struct reading *reading, uint64_t to)
 }
 
 /* Copies those of the bytes at file offset `at` that are wanted. */
-static void overlay(struct reading *reading, uint64_t at, struct lsmkv_slice value)
+static void
+overlay(struct reading *reading, uint64_t at, struct lsmkv_slice value)
 {
     uint64_t from = at > reading->offset ? at : reading->offset;
     uint64_t to = at + value.size < reading->end ? at + value.size : reading->end;
@@ -128,8 +135,9 @@ static void overlay(struct reading *reading, uint64_t at, struct lsmkv_slice val
                (const uint8_t *)value.data + (from - at), to - from);
 }
 
-static int read_record(struct reading *reading, uint64_t index, unsigned number,
-                       const struct lsmkv_record *record)
+static int
+read_record(struct reading *reading, uint64_t index, unsigned number,
+            const struct lsmkv_record *record)
 {
     uint64_t start = index * CHUNK_SIZE;
     struct fragment fragment;
@@ -151,8 +159,9 @@ static int read_record(struct reading *reading, uint64_t index, unsigned number,
     return 0;
 }
 
-int chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot,
-                uint64_t data_id, uint64_t offset, uint8_t *bytes, size_t size)
+int
+chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
+            uint64_t offset, uint8_t *bytes, size_t size)
 {
     struct reading reading = {offset, offset + size, bytes, offset};
     struct lsmkv_iter *iter;
@@ -177,9 +186,10 @@ int chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot,
 
 /* ---- writing ---- */
 
-int chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
-               uint64_t index, const struct chunk_state *state, const void *bytes,
-               size_t size)
+int
+chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+           uint64_t index, const struct chunk_state *state, const void *bytes,
+           size_t size)
 {
     struct chunk_key key = chunk_key(data_id, index, 0);
     int result = lsmkv_batch_put(batch, store->chunks, chunk_slice(&key),
@@ -191,15 +201,17 @@ int chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
     return result;
 }
 
-bool chunks_would_fold(const struct chunk_state *state, size_t size)
+bool
+chunks_would_fold(const struct chunk_state *state, size_t size)
 {
     return state->fragments + 1 >= CHUNK_FRAGMENTS_MAX ||
            state->fragment_bytes + size > CHUNK_SIZE / 2;
 }
 
-int chunks_put_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
-                        uint64_t index, const struct chunk_state *state, size_t at,
-                        const void *bytes, size_t size)
+int
+chunks_put_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                    uint64_t index, const struct chunk_state *state, size_t at,
+                    const void *bytes, size_t size)
 {
     struct chunk_key key = chunk_key(data_id, index, state->fragments + 1);
     uint8_t attributes[FRAGMENT_ATTRIBUTES];

@@ -16,13 +16,15 @@
 #define CHUNK_SIZE          (128u << 10)
 #define CHUNK_FRAGMENTS_MAX 16u /* this one would fold */
 
-static inline uint64_t chunk_index(uint64_t offset)
+static inline uint64_t
+chunk_index(uint64_t offset)
 {
     return offset / CHUNK_SIZE;
 }
 
 /* How many chunks hold `size` bytes. */
-static inline uint64_t chunk_count(uint64_t size)
+static inline uint64_t
+chunk_count(uint64_t size)
 {
     return size / CHUNK_SIZE + (size % CHUNK_SIZE > 0);
 }
