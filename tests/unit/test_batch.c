@@ -56,6 +56,7 @@ add_four(void)
 }
 
 /* What the file's head says, byte by byte. */
+/* clang-format off: the columns are the point. */
 static const uint8_t golden[] = {
     0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* time */
     4,    0,    0,    0,                            /* count */
@@ -67,6 +68,7 @@ static const uint8_t golden[] = {
     0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* and time */
     2,    'a',  't',  1,    'v',
 };
+/* clang-format on */
 
 START_TEST(test_batch_bytes_are_golden)
 {
