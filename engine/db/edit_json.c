@@ -443,7 +443,7 @@ static int id_from_json(const struct element *element, json_int_t most, uint64_t
 
 static int dropped_keyspace_from_json(const struct element *element)
 {
-    uint64_t id;
+    uint64_t id = 0;
     int result = id_from_json(element, KEYSPACE_MAX, &id);
 
     return result < 0 ? result : manifest_edit_drop_keyspace(element->edit, (uint32_t)id);
@@ -451,7 +451,7 @@ static int dropped_keyspace_from_json(const struct element *element)
 
 static int dropped_snapshot_from_json(const struct element *element)
 {
-    uint64_t id;
+    uint64_t id = 0;
     int result = id_from_json(element, (json_int_t)NUMBER_MAX, &id);
 
     return result < 0 ? result : manifest_edit_drop_snapshot(element->edit, id);

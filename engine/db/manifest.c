@@ -163,8 +163,8 @@ static int apply_line(json_t *object, struct manifest_header *header, bool first
 static int load_lines(struct line_source *source, struct manifest_header *header,
                       struct manifest_edit *state)
 {
-    const char *line;
-    size_t size;
+    const char *line = NULL;
+    size_t size = 0;
     int result;
 
     for (bool first = true; (result = source_next(source, &line, &size)) == 1;
@@ -403,7 +403,7 @@ static int rewrite(struct env_file *file, uint64_t from, uint64_t to, char *buff
 static int settle(struct manifest *manifest, uint64_t end)
 {
     char *buffer = malloc(READ_SIZE);
-    uint64_t last_start;
+    uint64_t last_start = end;
     int result;
 
     if (buffer == NULL)

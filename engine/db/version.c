@@ -233,7 +233,7 @@ int version_edit(const struct version *base, const struct version_change *remove
                  size_t removed_count, const struct version_change *added,
                  size_t added_count, struct reporter *reporter, struct version **version)
 {
-    struct version *made;
+    struct version *made = NULL;
     int result = version_new(base->order, &made);
 
     for (int level = 0; result == 0 && level < LEVEL_COUNT; level++)

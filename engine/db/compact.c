@@ -1,0 +1,191 @@
+/*
+ * compact.c - running compactions: whose turn it is, one at a time, and what callers ask for.
+ *
+ * What to merge is decided by pick.c, the merge is made by merge_tables.c; here a choice is
+ * taken, run and installed.  One compaction runs at a time, in the background thread or in the
+ * thread that called lsmkv_compact.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+
+static struct compaction_limits
+limits_of(const struct lsmkv *db)
+{
+    struct compaction_limits limits = {
+        .l0_trigger = db->options.l0_compaction_trigger,
+        .level_base_size = db->options.level_base_size,
+        .table_size = db->options.table_size,
+    };
+
+    return limits;
+}
+
+/* The keyspace most in need, or NULL. */
+static struct lsmkv_keyspace *
+neediest(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    struct compaction_limits limits = limits_of(db);
+    struct lsmkv_keyspace *found = NULL;
+    double most = 1.0;
+    int level;
+
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next) {
+        double score = compaction_score(ks->view->version, &limits, &level);
+
+        if (score >= most) {
+            most = score;
+            found = ks;
+        }
+    }
+    return found;
+}
+
+bool
+compaction_due(struct lsmkv *db)
+{
+    return !db->compacting && neediest(db) != NULL;
+}
+
+static void
+turn_take(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    while (db->compacting)
+        condition_wait(&db->progress, &db->mutex);
+    db->compacting = true;
+}
+
+static void
+turn_end(struct lsmkv *db, int result)
+{
+    mutex_lock(&db->mutex);
+    db->compacting = false;
+    if (result != -ECANCELED)
+        db->background_error = result;
+    condition_broadcast(&db->progress);
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
+}
+
+/* Merges and installs; in the compaction's turn. */
+static int
+run(struct lsmkv *db, struct lsmkv_keyspace *keyspace, const struct compaction *compaction)
+{
+    struct manifest_edit edit = {0};
+    struct build_context context;
+    uint64_t *sequences = NULL;
+    size_t count;
+    int result = snapshot_sequences(db, &sequences, &count);
+
+    if (result == 0) {
+        context = build_context_of(db, keyspace, sequences, count);
+        result = compaction_run(&context, compaction, &edit);
+    }
+    if (result == 0)
+        result = install(db, &edit, NULL, 0);
+    if (result == 0)
+        atomic_fetch_add(compaction->trivial ? &db->counters.trivial_moves
+                                             : &db->counters.compactions,
+                         1);
+    manifest_edit_fini(&edit);
+    free(sequences);
+    return result;
+}
+
+int
+compact_once(struct lsmkv *db, bool *did)
+{
+    struct compaction_limits limits = limits_of(db);
+    struct compaction *compaction = NULL;
+    struct lsmkv_keyspace *keyspace;
+    int result = 0;
+
+    *did = false;
+    mutex_lock(&db->mutex);
+    turn_take(db);
+    keyspace = neediest(db);
+    if (keyspace != NULL)
+        result = compaction_pick(keyspace->id, keyspace->view->version, &limits,
+                                 &keyspace->cursor, &compaction);
+    mutex_unlock(&db->mutex);
+    if (compaction != NULL) {
+        result = run(db, keyspace, compaction);
+        *did = result == 0;
+        compaction_free(compaction);
+        files_delete_obsolete(db);
+    }
+    turn_end(db, result);
+    return result;
+}
+
+/* ---- what callers ask for ---- */
+
+static int
+compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
+              struct lsmkv_slice from, struct lsmkv_slice to)
+{
+    struct compaction *compaction = NULL;
+    int result;
+
+    mutex_lock(&db->mutex);
+    turn_take(db);
+    result = compaction_pick_range(keyspace->id, keyspace->view->version, level, from, to,
+                                   &compaction);
+    mutex_unlock(&db->mutex);
+    if (compaction != NULL) {
+        result = run(db, keyspace, compaction);
+        compaction_free(compaction);
+        files_delete_obsolete(db);
+    }
+    turn_end(db, result);
+    return result;
+}
+
+/* The deepest level with a table, at least 1. */
+static int
+deepest_level(struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
+{
+    int level = LEVEL_COUNT - 1;
+
+    mutex_lock(&db->mutex);
+    while (level > 1 && keyspace->view->version->levels[level].count == 0)
+        level--;
+    mutex_unlock(&db->mutex);
+    return level;
+}
+
+int
+lsmkv_compact(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct lsmkv_slice from,
+              struct lsmkv_slice to)
+{
+    int result = lsmkv_flush(db), deepest;
+
+    if (keyspace == NULL)
+        keyspace = db->default_keyspace;
+    deepest = deepest_level(db, keyspace);
+    for (int level = 0; level <= deepest && result == 0; level++)
+        result = compact_level(db, keyspace, level, from, to);
+    return result;
+}
+
+int
+lsmkv_settle(struct lsmkv *db)
+{
+    int result = 0;
+
+    error_clear();
+    if (db->options.read_only)
+        return 0;
+    mutex_lock(&db->mutex);
+    db->background_error = 0;
+    while (result == 0 &&
+           (db->frozen > 0 || db->flushing || db->compacting || neediest(db) != NULL)) {
+        condition_broadcast(&db->work);
+        condition_wait(&db->progress, &db->mutex);
+        result = db->poison != 0 ? db->poison : db->background_error;
+    }
+    mutex_unlock(&db->mutex);
+    return result;
+}

@@ -1,0 +1,325 @@
+/*
+ * db.h - an open store: what its threads share, and who guards what.
+ *
+ * One log is one generation of memtables, one memtable a keyspace.  The active generation
+ * takes writes; a full one freezes, is flushed to at most one level-0 table a keyspace, and
+ * goes, together with its log, in one manifest line.
+ *
+ * A reader takes the keyspace's view (memtables and version) and the published sequence, and
+ * needs no lock after that.
+ *
+ * Locks, outermost first:
+ *   the writer's turn    one thread at a time writes to the log and the active memtables;
+ *                        a place at the head of a queue, not a mutex (write.c)
+ *   manifest_mutex       one manifest line at a time (install.c)
+ *   mutex                everything marked below
+ *   leaf mutexes         of table files, dead ranges, the reaper, the reporter: nothing is
+ *                        locked inside them
+ *
+ * D1  last_sequence is published after the memtable inserts it covers, under mutex.
+ * D2  A snapshot's sequence is chosen and the snapshot registered in one hold of mutex; a
+ *     merge takes its list of snapshots and last_sequence in one hold of mutex.  So no
+ *     snapshot is missed (invariant 11).
+ * D3  Views change only under mutex; a view, once made, never changes.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mutex.h"
+#include "base/report.h"
+#include "db/compaction.h"
+#include "db/dead_ranges.h"
+#include "db/manifest.h"
+#include "db/version.h"
+#include "env/env.h"
+#include "log/batch.h"
+#include "log/wal.h"
+#include "lsmkv.h"
+#include "memtable/memtable.h"
+#include "table/cache.h"
+#include "table/table.h"
+
+#define LOCK_NAME "LOCK"
+#define FROZEN_MAX 2u /* frozen generations before writers wait for the flush */
+
+/* The memtables of one log. */
+struct generation {
+    struct generation *newer; /* guarded by db->mutex */
+    atomic_uint refs;         /* the store's one, and one a view */
+    uint64_t log_number;
+    size_t count;             /* of slots; grows, under mutex, when a keyspace is made */
+    struct generation_slot {
+        uint32_t keyspace;
+        struct memtable *memtable;
+        size_t need_bytes, need_count; /* of the group being written; in the writer's turn */
+    } * slots;
+};
+
+/* What a reader of one keyspace looks into.  Immutable. */
+struct view {
+    atomic_uint refs;
+    struct version *version;
+    size_t count;                    /* of generations, newest first */
+    struct generation **generations; /* referenced */
+    struct memtable **memtables;     /* this keyspace's in each */
+};
+
+struct lsmkv_keyspace {
+    struct lsmkv *db;
+    uint32_t id;
+    enum lsmkv_order order;
+    char name[LSMKV_NAME_MAX + 1];
+    struct dead_ranges *dead_ranges; /* NULL: not remembered */
+    uint64_t created_sequence;       /* 0: before this opening */
+    /* guarded by db->mutex */
+    struct lsmkv_keyspace *next; /* in order of creation */
+    struct view *view;
+    /* guarded by the compaction's turn */
+    struct compaction_cursor cursor;
+};
+
+/* A pinned read sequence, in a list that ascends by sequence. */
+struct lsmkv_snapshot {
+    struct lsmkv_snapshot *prev, *next; /* guarded by db->mutex */
+    uint64_t sequence;
+};
+
+struct named_snapshot {
+    struct named_snapshot *next; /* in order of creation */
+    struct lsmkv_snapshot *pin;
+    struct lsmkv_snapshot_info info;
+    bool durable; /* its manifest line is written; until then only the name is taken */
+};
+
+struct db_counters {
+    atomic_uint_fast64_t writes, write_groups, write_entries;
+    atomic_uint_fast64_t log_bytes_written, log_syncs;
+    atomic_uint_fast64_t gets, lookups, iterators, seeks;
+    atomic_uint_fast64_t flushes, flush_bytes_read, flush_bytes_written;
+    atomic_uint_fast64_t compactions, trivial_moves;
+    atomic_uint_fast64_t compaction_bytes_read, compaction_bytes_written;
+    atomic_uint_fast64_t stall_slowdowns, stall_stops;
+    atomic_uint_fast64_t manifest_lines, manifest_bytes;
+    atomic_uint_fast64_t dead_range_skips;
+};
+
+/* Files that nothing refers to any more, waiting for the one place that deletes (files.c). */
+struct obsolete_files {
+    struct file_reaper reaper; /* first member */
+    struct mutex mutex;
+    uint64_t *numbers;
+    size_t count, capacity;
+};
+
+/* A place in the queue of writers, on the stack of the thread that waits (write.c). */
+struct writer {
+    struct writer *next;
+    struct condition turn;
+    struct lsmkv_batch *batch; /* NULL: wants the turn itself */
+    bool sync;
+    bool done;
+    int result;
+};
+
+struct lsmkv {
+    /* Constant after opening. */
+    struct lsmkv_env *env;
+    struct lsmkv_options options;
+    struct env_dir *dir;
+    struct env_lock *lock;
+    struct reporter reporter;
+    struct block_cache *cache;
+    struct table_context tables;
+    struct lsmkv_keyspace *default_keyspace;
+    uint64_t space_reserve;
+    char *recovery_text; /* what the opening found */
+    struct env_thread *flush_thread, *compaction_thread;
+
+    struct db_counters counters;
+    struct table_counters table_counters;
+    struct obsolete_files obsolete;
+    atomic_uint_fast64_t next_file;
+    atomic_bool closing;
+    atomic_bool dirty;     /* something was written after the last log sync */
+    atomic_bool space_low; /* at the last look, free space was below the reserve */
+
+    /* The writer's turn. */
+    struct wal_writer *wal;
+    uint64_t next_sequence;
+    uint64_t space_checked_at; /* log bytes written at the last look at free space */
+
+    struct mutex manifest_mutex;
+    struct manifest *manifest; /* guarded by manifest_mutex */
+
+    struct mutex mutex;
+    /* guarded by mutex */
+    struct condition work;     /* for the background threads */
+    struct condition progress; /* a flush, a compaction, an error or a turn ended */
+    uint64_t last_sequence;    /* published: what readers see */
+    struct generation *oldest, *active;
+    unsigned frozen;           /* generations before the active one */
+    struct lsmkv_keyspace *keyspaces;
+    uint32_t next_keyspace;
+    struct lsmkv_snapshot snapshots; /* head of the ring of pins */
+    struct named_snapshot *named;
+    uint64_t next_snapshot;
+    struct writer *writers, *last_writer; /* the queue */
+    bool compacting;           /* somebody has the compaction's turn */
+    bool flushing;
+    int poison;                /* a failed sync: no more writes until reopened */
+    int background_error;      /* of the last flush or compaction, cleared by success */
+    char *lock_note;
+    bool lock_closing;
+};
+
+/* ---- views and generations (view.c) ---- */
+
+/* A generation with an empty memtable for each keyspace. */
+int LSMKV_CHECKED generation_new(struct lsmkv *db, uint64_t log_number,
+                                 struct generation **generation) LSMKV_REQUIRES(db->mutex);
+int LSMKV_CHECKED generation_add_keyspace(struct lsmkv *db, struct generation *generation,
+                                          uint32_t keyspace, enum lsmkv_order order);
+/* NULL: it has none for the keyspace. */
+struct generation_slot *generation_slot(const struct generation *generation, uint32_t keyspace);
+struct memtable *generation_memtable(const struct generation *generation, uint32_t keyspace);
+bool generation_is_empty(const struct generation *generation);
+size_t generation_memory(const struct generation *generation);
+void generation_unref(struct generation *generation);
+
+/* Makes the view of `keyspace` anew from the live generations and `version`. */
+int LSMKV_CHECKED view_install(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                               struct version *version) LSMKV_REQUIRES(db->mutex);
+/* The views of all keyspaces anew, all or none. */
+int LSMKV_CHECKED view_install_all(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+void view_unref(struct view *view);
+
+/* What a read begins with: NULL keyspace and NULL snapshot stand for the default and the
+ * newest.  The view is referenced. */
+struct read_point {
+    struct lsmkv_keyspace *keyspace;
+    struct view *view;
+    uint64_t sequence;
+};
+struct read_point read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                                  const struct lsmkv_snapshot *snapshot);
+/* An internal iterator over everything in a view; borrows the view. */
+int LSMKV_CHECKED view_iterate(const struct view *view, enum lsmkv_order order,
+                               struct iterator **it);
+
+/* ---- writing (write.c, room.c) ---- */
+
+/* Waits for the writer's turn: no other write, rotation, tree move, keyspace or snapshot change
+ * runs until writer_end. */
+void writer_begin(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mutex);
+void writer_end(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mutex);
+/* Writes one batch while holding the turn: log, sync, memtables, publish. */
+int LSMKV_CHECKED write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
+    LSMKV_EXCLUDES(db->mutex);
+/* Syncs the log while holding the turn. */
+int LSMKV_CHECKED sync_in_turn(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Freezes the active generation and begins a new log; in the writer's turn.  The old log is
+ * wholly synced first (invariant 4). */
+int LSMKV_CHECKED rotate(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Waits until the active generation has room, slowing down and stopping as the levels demand;
+ * in the writer's turn. */
+int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* -ENOSPC if free space is below the reserve and the batch adds data (invariant 15). */
+int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
+/* Looks at free space again once a MiB of log; in the writer's turn. */
+void space_look(struct lsmkv *db);
+/* Poisons the store: no write succeeds until it is opened again.  Returns `error`. */
+int poison(struct lsmkv *db, int error) LSMKV_EXCLUDES(db->mutex);
+/* 0, or why the store takes no writes: poisoned, or read-only. */
+int LSMKV_CHECKED check_writable(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+
+/* ---- the manifest (install.c) ---- */
+
+/* Makes `edit` durable as one manifest line, then true in memory, in one hold of mutex:
+ * versions, `retired` (a flushed generation, or NULL) gone, `publish` (0: none) as the new
+ * last_sequence.  On failure the tables that the edit adds are deleted, unless the line may
+ * have become durable; then the store is poisoned. */
+int LSMKV_CHECKED install(struct lsmkv *db, struct manifest_edit *edit,
+                          struct generation *retired, uint64_t publish)
+    LSMKV_EXCLUDES(db->mutex);
+/* The whole state as one edit, for rolling. */
+int LSMKV_CHECKED state_edit(struct lsmkv *db, struct manifest_edit *edit)
+    LSMKV_REQUIRES(db->mutex);
+
+/* ---- keyspaces (keyspace.c) ---- */
+
+struct lsmkv_keyspace *keyspace_by_id(struct lsmkv *db, uint32_t id) LSMKV_REQUIRES(db->mutex);
+/* In memory alone: a keyspace as the manifest has it, empty, at the end of the list. */
+int LSMKV_CHECKED keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
+    LSMKV_REQUIRES(db->mutex);
+/* What a durable edit says of keyspaces, in memory. */
+int LSMKV_CHECKED keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit)
+    LSMKV_REQUIRES(db->mutex);
+void keyspace_free(struct lsmkv_keyspace *keyspace);
+
+/* ---- snapshots (snapshot.c) ---- */
+
+/* Pins `sequence` in the ascending ring. */
+int LSMKV_CHECKED snapshot_pin(struct lsmkv *db, uint64_t sequence,
+                               struct lsmkv_snapshot **snapshot) LSMKV_REQUIRES(db->mutex);
+void snapshot_unpin(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
+    LSMKV_REQUIRES(db->mutex);
+/* In memory alone: a named snapshot as the manifest has it. */
+int LSMKV_CHECKED snapshot_register(struct lsmkv *db, const struct lsmkv_snapshot_info *info,
+                                    struct named_snapshot **named) LSMKV_REQUIRES(db->mutex);
+/* What a durable edit says of named snapshots, in memory. */
+void snapshots_apply(struct lsmkv *db, const struct manifest_edit *edit)
+    LSMKV_REQUIRES(db->mutex);
+/* All pinned sequences, each once, and last_sequence at the end; ascending; malloced (D2). */
+int LSMKV_CHECKED snapshot_sequences(struct lsmkv *db, uint64_t **sequences, size_t *count)
+    LSMKV_EXCLUDES(db->mutex);
+void snapshots_free_all(struct lsmkv *db);
+
+/* ---- background work (background.c, flush.c, compact.c) ---- */
+
+int LSMKV_CHECKED background_start(struct lsmkv *db);
+/* Ends the threads; a merge under way is cancelled. */
+void background_stop(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Flushes the oldest frozen generation; 0 if there is none. */
+int LSMKV_CHECKED flush_oldest(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Waits until no generation is frozen, or a background error. */
+int LSMKV_CHECKED flush_wait(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Does the most urgent compaction; *did = false if none is due.  In the compaction's turn. */
+int LSMKV_CHECKED compact_once(struct lsmkv *db, bool *did) LSMKV_EXCLUDES(db->mutex);
+bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* A build context for `keyspace`; `sequences` must outlive it. */
+struct build_context build_context_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+                                      const uint64_t *sequences, size_t count);
+
+/* ---- files (files.c) ---- */
+
+uint64_t file_number_take(struct lsmkv *db);
+/* Parses "000012.sst" or "000012.log"; false for any other name. */
+bool file_name_parse(const char *name, uint64_t *number, bool *is_log);
+void obsolete_init(struct obsolete_files *obsolete);
+void obsolete_fini(struct obsolete_files *obsolete);
+/* Deletes what the reaper was given. */
+void files_delete_obsolete(struct lsmkv *db);
+/* Deletes logs below `oldest_log` after the line that replaced them is durable (W2). */
+void files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log);
+/* All logs at or above `oldest_log`, ascending, and the highest number of any file. */
+int LSMKV_CHECKED files_scan(struct lsmkv *db, uint64_t oldest_log, uint64_t **logs,
+                             size_t *count, uint64_t *highest);
+/* Deletes tables that no version names and logs below `oldest_log`, left by a crash; at
+ * opening, after replay, with an undamaged manifest (invariant 9). */
+int LSMKV_CHECKED files_sweep(struct lsmkv *db, uint64_t oldest_log);
+
+/* ---- opening (open.c, recover.c) ---- */
+
+/* Replays the logs into frozen generations; sets `last`, next_sequence, last_sequence. */
+int LSMKV_CHECKED recover_logs(struct lsmkv *db, uint64_t oldest_log,
+                               const struct closed_mark *closed, struct wal_previous *last);
+/* The lock file's text from note and state. */
+int LSMKV_CHECKED lock_note_write(struct lsmkv *db);
+int LSMKV_CHECKED lock_take(struct lsmkv *db, const char *path);
+
+#endif

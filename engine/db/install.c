@@ -1,0 +1,363 @@
+/*
+ * install.c - how the store changes what it consists of: one durable manifest line, then the
+ * same change in memory.
+ *
+ * The new versions are made before the line is written, so that an edit that cannot be
+ * applied is never made durable.  After the line, the change is made in one hold of mutex:
+ * readers see all of it or nothing.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+
+/* One keyspace's part of an edit. */
+struct change {
+    struct lsmkv_keyspace *keyspace;
+    struct version *version;        /* the one to install */
+    struct version_change *added, *removed;
+    size_t added_count, removed_count;
+};
+
+struct change_set {
+    struct change *changes;
+    size_t count;
+};
+
+static struct change *
+change_of(struct change_set *set, struct lsmkv_keyspace *keyspace, size_t room)
+{
+    struct change *change;
+
+    for (size_t i = 0; i < set->count; i++)
+        if (set->changes[i].keyspace == keyspace)
+            return &set->changes[i];
+    change = &set->changes[set->count];
+    change->added = calloc(room, sizeof(*change->added));
+    change->removed = calloc(room, sizeof(*change->removed));
+    change->keyspace = keyspace;
+    set->count++;
+    return change->added != NULL && change->removed != NULL ? change : NULL;
+}
+
+static void
+change_set_fini(struct change_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        struct change *change = &set->changes[i];
+
+        for (size_t k = 0; k < change->added_count; k++)
+            table_file_unref(change->added[k].file);
+        for (size_t k = 0; k < change->removed_count; k++)
+            table_file_unref(change->removed[k].file);
+        version_unref(change->version);
+        free(change->added);
+        free(change->removed);
+    }
+    free(set->changes);
+}
+
+static struct table_file *
+find_file(const struct version *version, int level, uint64_t number)
+{
+    for (size_t i = 0; i < version->levels[level].count; i++)
+        if (version->levels[level].files[i]->meta.number == number)
+            return version->levels[level].files[i];
+    return NULL;
+}
+
+static int
+set_remove(struct lsmkv *db, struct change_set *set, const struct edit_table *table, size_t room)
+    LSMKV_REQUIRES(db->mutex)
+{
+    struct lsmkv_keyspace *keyspace = keyspace_by_id(db, table->keyspace);
+    struct change *change;
+    struct table_file *file;
+
+    if (keyspace == NULL)
+        return -ESTALE; /* dropped while its tables were being merged */
+    change = change_of(set, keyspace, room);
+    if (change == NULL)
+        return -ENOMEM;
+    file = find_file(keyspace->view->version, table->level, table->meta.number);
+    if (file == NULL)
+        return -ESTALE;
+    table_file_ref(file);
+    change->removed[change->removed_count].level = table->level;
+    change->removed[change->removed_count++].file = file;
+    return 0;
+}
+
+static struct table_file *
+removed_file(const struct change *change, uint64_t number)
+{
+    for (size_t i = 0; i < change->removed_count; i++)
+        if (change->removed[i].file->meta.number == number)
+            return change->removed[i].file;
+    return NULL;
+}
+
+static int
+copy_meta(const struct table_meta *from, struct table_meta *to)
+{
+    int result;
+
+    *to = *from;
+    memset(&to->smallest, 0, sizeof(to->smallest));
+    memset(&to->largest, 0, sizeof(to->largest));
+    result = keybuf_set(&to->smallest, keybuf_slice(&from->smallest));
+    if (result == 0)
+        result = keybuf_set(&to->largest, keybuf_slice(&from->largest));
+    if (result != 0)
+        table_meta_fini(to);
+    return result;
+}
+
+static int
+set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table, size_t room)
+    LSMKV_REQUIRES(db->mutex)
+{
+    struct lsmkv_keyspace *keyspace = keyspace_by_id(db, table->keyspace);
+    struct change *change;
+    struct table_file *file;
+
+    if (keyspace == NULL)
+        return -ESTALE;
+    change = change_of(set, keyspace, room);
+    if (change == NULL)
+        return -ENOMEM;
+    file = removed_file(change, table->meta.number);
+    if (file != NULL) {
+        table_file_ref(file); /* a trivial move: the same file at another level */
+    } else {
+        struct table_meta meta;
+        int result = copy_meta(&table->meta, &meta);
+
+        if (result != 0)
+            return result;
+        result = table_file_new(&db->tables, &db->obsolete.reaper, &meta, &file);
+        table_meta_fini(&meta);
+        if (result != 0)
+            return result;
+    }
+    change->added[change->added_count].level = table->level;
+    change->added[change->added_count++].file = file;
+    return 0;
+}
+
+static int
+change_set_make(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit)
+    LSMKV_REQUIRES(db->mutex)
+{
+    size_t room = edit->added_count + edit->removed_count;
+    int result = 0;
+
+    set->count = 0;
+    set->changes = calloc(room + 1, sizeof(*set->changes));
+    if (set->changes == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < edit->removed_count && result == 0; i++)
+        result = set_remove(db, set, &edit->removed[i], room);
+    for (size_t i = 0; i < edit->added_count && result == 0; i++)
+        result = set_add(db, set, &edit->added[i], room);
+    for (size_t i = 0; i < set->count && result == 0; i++) {
+        struct change *change = &set->changes[i];
+
+        result = version_edit(change->keyspace->view->version, change->removed,
+                              change->removed_count, change->added, change->added_count,
+                              &db->reporter, &change->version);
+    }
+    return result;
+}
+
+/* Deletes the tables of an edit that will not be installed. */
+static void
+delete_added(struct lsmkv *db, const struct manifest_edit *edit)
+{
+    for (size_t i = 0; i < edit->added_count; i++) {
+        bool moved = false;
+
+        for (size_t k = 0; k < edit->removed_count; k++)
+            moved = moved || edit->removed[k].meta.number == edit->added[i].meta.number;
+        if (!moved)
+            db->obsolete.reaper.reap(&db->obsolete.reaper, edit->added[i].meta.number);
+    }
+}
+
+static void
+retire(struct lsmkv *db, struct generation *generation) LSMKV_REQUIRES(db->mutex)
+{
+    assert(db->oldest == generation && generation->newer != NULL);
+    db->oldest = generation->newer;
+    db->frozen--;
+}
+
+/* Files that the edit removed and did not put at another level die with their last reader. */
+static void
+mark_obsolete(const struct change *change)
+{
+    for (size_t i = 0; i < change->removed_count; i++) {
+        struct table_file *file = change->removed[i].file;
+        bool moved = false;
+
+        for (size_t k = 0; k < change->added_count; k++)
+            moved = moved || change->added[k].file == file;
+        if (!moved)
+            atomic_store(&file->obsolete, true);
+    }
+}
+
+/* The change in memory, after its line is durable. */
+static int
+apply(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit,
+      struct generation *retired, uint64_t publish) LSMKV_REQUIRES(db->mutex)
+{
+    int result = 0;
+
+    if (retired != NULL)
+        retire(db, retired);
+    for (size_t i = 0; i < set->count && result == 0; i++)
+        result = view_install(db, set->changes[i].keyspace, set->changes[i].version);
+    if (result == 0 && retired != NULL)
+        result = view_install_all(db);
+    if (result == 0)
+        result = keyspaces_apply(db, edit);
+    if (result != 0)
+        return result;
+    snapshots_apply(db, edit);
+    for (size_t i = 0; i < set->count; i++)
+        mark_obsolete(&set->changes[i]);
+    if (publish > db->last_sequence)
+        db->last_sequence = publish;
+    return 0;
+}
+
+int
+state_edit(struct lsmkv *db, struct manifest_edit *edit)
+{
+    int result = 0;
+
+    memset(edit, 0, sizeof(*edit));
+    edit->next_file = atomic_load(&db->next_file);
+    edit->oldest_log = db->oldest != NULL ? db->oldest->log_number : 0;
+    edit->last_sequence = db->last_sequence;
+    edit->next_keyspace = db->next_keyspace;
+    edit->next_snapshot = db->next_snapshot;
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next) {
+        struct edit_keyspace described = {.id = ks->id, .order = ks->order};
+
+        memcpy(described.name, ks->name, sizeof(described.name));
+        result = manifest_edit_keyspace(edit, &described);
+        for (int level = 0; level < LEVEL_COUNT && result == 0; level++) {
+            const struct level *tables = &ks->view->version->levels[level];
+
+            for (size_t i = 0; i < tables->count && result == 0; i++) {
+                struct table_meta meta;
+
+                result = copy_meta(&tables->files[i]->meta, &meta);
+                if (result == 0) {
+                    result = manifest_edit_add(edit, ks->id, level, &meta);
+                    table_meta_fini(&meta);
+                }
+            }
+        }
+    }
+    for (struct named_snapshot *named = db->named; named != NULL && result == 0;
+         named = named->next)
+        if (named->durable)
+            result = manifest_edit_snapshot(edit, &named->info);
+    if (result != 0)
+        manifest_edit_fini(edit);
+    return result;
+}
+
+/* Replaces an outgrown manifest; a failure before the rename leaves the old one in use. */
+static int
+roll_if_due(struct lsmkv *db) LSMKV_REQUIRES(db->manifest_mutex)
+{
+    struct manifest_edit state;
+    struct manifest *rolled;
+    int result;
+
+    if (!manifest_wants_roll(db->manifest))
+        return 0;
+    mutex_lock(&db->mutex);
+    result = state_edit(db, &state);
+    mutex_unlock(&db->mutex);
+    if (result != 0)
+        return result;
+    result = manifest_roll(db->dir, &db->reporter, file_number_take(db), &state, &rolled);
+    manifest_edit_fini(&state);
+    if (result != 0)
+        return result;
+    (void)manifest_close(db->manifest); /* replaced; its bytes no longer count */
+    db->manifest = rolled;
+    return 0;
+}
+
+static int
+append_line(struct lsmkv *db, struct manifest_edit *edit, uint64_t publish)
+    LSMKV_REQUIRES(db->manifest_mutex)
+{
+    uint64_t before = manifest_end(db->manifest);
+    int result;
+
+    mutex_lock(&db->mutex);
+    edit->last_sequence = publish > db->last_sequence ? publish : db->last_sequence;
+    mutex_unlock(&db->mutex);
+    edit->next_file = atomic_load(&db->next_file);
+    result = manifest_append(db->manifest, edit);
+    if (result == 0) {
+        atomic_fetch_add(&db->counters.manifest_lines, 1);
+        atomic_fetch_add(&db->counters.manifest_bytes, manifest_end(db->manifest) - before);
+    }
+    return result;
+}
+
+int
+install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired,
+        uint64_t publish)
+{
+    struct change_set set;
+    bool undecided = false; /* the line may be durable although its writing failed */
+    int result;
+
+    mutex_lock(&db->manifest_mutex);
+    mutex_lock(&db->mutex);
+    result = db->poison;
+    if (result == 0)
+        result = change_set_make(db, &set, edit);
+    else
+        memset(&set, 0, sizeof(set));
+    mutex_unlock(&db->mutex);
+    if (result == 0) {
+        result = append_line(db, edit, publish);
+        undecided = manifest_is_broken(db->manifest);
+        if (undecided)
+            (void)poison(db, result);
+    }
+    if (result == 0) {
+        mutex_lock(&db->mutex);
+        result = apply(db, &set, edit, retired, publish);
+        mutex_unlock(&db->mutex);
+        if (result != 0) {
+            undecided = true;
+            (void)poison(db, result); /* memory and manifest no longer agree */
+        }
+    }
+    if (result != 0 && !undecided)
+        delete_added(db, edit);
+    change_set_fini(&set);
+    if (result == 0) {
+        int rolled = roll_if_due(db);
+
+        if (rolled != 0)
+            report_warning(&db->reporter, "MANIFEST: cannot be rolled: %s", strerror(-rolled));
+    }
+    mutex_unlock(&db->manifest_mutex);
+    if (result == 0 && retired != NULL)
+        generation_unref(retired);
+    return result;
+}

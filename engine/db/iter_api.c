@@ -1,0 +1,124 @@
+/* iter_api.c - the public iterator: a cursor and the view that keeps what it reads alive. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "db/cursor.h"
+#include "db/db.h"
+
+struct lsmkv_iter {
+    struct lsmkv *db;
+    struct view *view;
+    struct cursor cursor;
+};
+
+int
+lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+               const struct lsmkv_iter_options *options, struct lsmkv_iter **out)
+{
+    static const struct lsmkv_iter_options everything;
+    struct lsmkv_iter *iter = calloc(1, sizeof(*iter));
+    struct read_point point;
+    struct iterator *it;
+    int result;
+
+    error_clear();
+    if (iter == NULL)
+        return -ENOMEM;
+    if (options == NULL)
+        options = &everything;
+    atomic_fetch_add_explicit(&db->counters.iterators, 1, memory_order_relaxed);
+    point = read_point_take(db, keyspace, options->snapshot);
+    iter->db = db;
+    iter->view = point.view;
+    result = view_iterate(point.view, point.keyspace->order, &it);
+    if (result == 0)
+        result = cursor_init(&iter->cursor, it, point.keyspace->order, point.sequence,
+                             options->lower, options->upper, point.keyspace->dead_ranges);
+    if (result != 0) {
+        view_unref(iter->view);
+        free(iter);
+        return result;
+    }
+    *out = iter;
+    return 0;
+}
+
+void
+lsmkv_iter_free(struct lsmkv_iter *iter)
+{
+    if (iter == NULL)
+        return;
+    atomic_fetch_add_explicit(&iter->db->counters.seeks, iter->cursor.seeks,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips, iter->cursor.dead_skips,
+                              memory_order_relaxed);
+    cursor_fini(&iter->cursor);
+    view_unref(iter->view);
+    free(iter);
+}
+
+void
+lsmkv_iter_first(struct lsmkv_iter *iter)
+{
+    cursor_first(&iter->cursor);
+}
+
+void
+lsmkv_iter_last(struct lsmkv_iter *iter)
+{
+    cursor_last(&iter->cursor);
+}
+
+void
+lsmkv_iter_seek(struct lsmkv_iter *iter, struct lsmkv_slice key)
+{
+    cursor_seek(&iter->cursor, key);
+}
+
+void
+lsmkv_iter_seek_before(struct lsmkv_iter *iter, struct lsmkv_slice key)
+{
+    cursor_seek_before(&iter->cursor, key);
+}
+
+void
+lsmkv_iter_next(struct lsmkv_iter *iter)
+{
+    cursor_next(&iter->cursor);
+}
+
+void
+lsmkv_iter_prev(struct lsmkv_iter *iter)
+{
+    cursor_prev(&iter->cursor);
+}
+
+void
+lsmkv_iter_skip_tree(struct lsmkv_iter *iter, struct lsmkv_slice key)
+{
+    cursor_skip_tree(&iter->cursor, key);
+}
+
+bool
+lsmkv_iter_valid(const struct lsmkv_iter *iter)
+{
+    return cursor_valid(&iter->cursor);
+}
+
+int
+lsmkv_iter_status(const struct lsmkv_iter *iter)
+{
+    return cursor_status(&iter->cursor);
+}
+
+struct lsmkv_slice
+lsmkv_iter_key(const struct lsmkv_iter *iter)
+{
+    return cursor_key(&iter->cursor);
+}
+
+const struct lsmkv_record *
+lsmkv_iter_record(const struct lsmkv_iter *iter)
+{
+    return cursor_record(&iter->cursor);
+}

@@ -1,0 +1,461 @@
+/*
+ * open.c - opening and closing a store.
+ *
+ * Opening: lock, manifest, CLOSED held against it, logs replayed, CLOSED removed durably, a
+ * new log, orphans swept, threads.  Before the new log nothing of the store has changed but
+ * for the recovered log's own repair (log/recovery.c), so opening can be interrupted anywhere
+ * and begun again.
+ *
+ * Closing: threads stopped, log synced, CLOSED written, lock given up.  Memtables are not
+ * flushed: the log holds them, and the next opening replays it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+void
+lsmkv_options_init(struct lsmkv_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    options->write_buffer_size = 64 * MIB;
+    options->cache_size = 64 * MIB;
+    options->block_size = 4096;
+    options->table_size = 16 * MIB;
+    options->level_base_size = 64 * MIB;
+    options->l0_compaction_trigger = 4;
+    options->l0_slowdown_trigger = 20;
+    options->l0_stop_trigger = 36;
+    options->filter_bits_per_key = 10;
+    options->move_log_limit = 16 * MIB;
+    options->dead_ranges = true;
+    options->lock_wait_ms = 30000;
+}
+
+/* ---- making and freeing the struct ---- */
+
+static struct lsmkv *
+db_new(const struct lsmkv_options *options)
+{
+    struct lsmkv *db = calloc(1, sizeof(*db));
+
+    if (db == NULL)
+        return NULL;
+    db->options = *options;
+    db->env = options->env != NULL ? options->env : env_posix();
+    reporter_init(&db->reporter, options->log, options->log_context);
+    obsolete_init(&db->obsolete);
+    mutex_init(&db->manifest_mutex);
+    mutex_init(&db->mutex);
+    condition_init(&db->work);
+    condition_init(&db->progress);
+    db->snapshots.prev = db->snapshots.next = &db->snapshots;
+    atomic_store(&db->next_file, 1);
+    if (options->lock_note != NULL) {
+        db->lock_note = strdup(options->lock_note);
+        if (db->lock_note != NULL)
+            db->lock_note[strcspn(db->lock_note, "\n")] = '\0';
+    }
+    return db;
+}
+
+static void
+free_keyspaces(struct lsmkv *db)
+{
+    while (db->keyspaces != NULL) {
+        struct lsmkv_keyspace *keyspace = db->keyspaces;
+
+        db->keyspaces = keyspace->next;
+        keyspace_free(keyspace);
+    }
+    while (db->oldest != NULL) {
+        struct generation *generation = db->oldest;
+
+        db->oldest = generation->newer;
+        generation_unref(generation);
+    }
+}
+
+/* Whatever was made so far; closes files without syncing them. */
+static void
+db_free(struct lsmkv *db)
+{
+    snapshots_free_all(db);
+    free_keyspaces(db);
+    if (db->wal != NULL)
+        (void)wal_close(db->wal); /* synced before, or given up */
+    if (db->manifest != NULL)
+        (void)manifest_close(db->manifest); /* every line was synced */
+    if (db->cache != NULL)
+        block_cache_free(db->cache);
+    if (db->lock != NULL)
+        db->env->unlock(db->lock);
+    env_dir_close(db->dir);
+    obsolete_fini(&db->obsolete);
+    condition_fini(&db->work);
+    condition_fini(&db->progress);
+    mutex_fini(&db->manifest_mutex);
+    mutex_fini(&db->mutex);
+    reporter_fini(&db->reporter);
+    free(db->recovery_text);
+    free(db->lock_note);
+    free(db);
+}
+
+/* ---- a new store ---- */
+
+struct foreign {
+    char name[256];
+    bool ours;
+};
+
+/* Stops at a name that a directory without a store must not have. */
+static int
+look_for_foreign(void *context, const char *name)
+{
+    struct foreign *foreign = context;
+    uint64_t number;
+    bool is_log;
+
+    if (strcmp(name, LOCK_NAME) == 0 || strcmp(name, "MANIFEST.tmp") == 0)
+        return 0;
+    strncpy(foreign->name, name, sizeof(foreign->name) - 1);
+    foreign->ours = file_name_parse(name, &number, &is_log);
+    return -ENOTEMPTY;
+}
+
+/* Refuses to make a store over something else, or over one that lost its manifest. */
+static int
+check_empty(struct lsmkv *db, const char *path)
+{
+    struct foreign foreign = {.ours = false};
+    int result = env_dir_list(db->dir, look_for_foreign, &foreign);
+
+    if (result != -ENOTEMPTY)
+        return result;
+    if (foreign.ours)
+        return report_error(&db->reporter, -EUCLEAN, "%s: has %s but no MANIFEST", path,
+                            foreign.name);
+    return error_detail(-ENOTEMPTY, "%s: not a store, and not empty (it has %s)", path,
+                        foreign.name);
+}
+
+static int
+make_store(struct lsmkv *db, const char *path)
+{
+    struct edit_keyspace described = {.id = 0, .order = LSMKV_ORDER_PATH, .name = "default"};
+    struct manifest_edit state = {.next_keyspace = 1, .next_snapshot = 1};
+    uint64_t number = file_number_take(db);
+    int result = check_empty(db, path);
+
+    state.next_file = atomic_load(&db->next_file);
+    if (result == 0)
+        result = manifest_edit_keyspace(&state, &described);
+    if (result == 0)
+        result = manifest_roll(db->dir, &db->reporter, number, &state, &db->manifest);
+    manifest_edit_fini(&state);
+    if (result == 0) {
+        result = manifest_close(db->manifest);
+        db->manifest = NULL;
+    }
+    return result;
+}
+
+/* ---- the state the manifest describes ---- */
+
+static int
+take_tables(struct lsmkv *db, struct manifest_edit *state, struct lsmkv_keyspace *keyspace)
+    LSMKV_REQUIRES(db->mutex)
+{
+    struct version_change *added = calloc(state->added_count + 1, sizeof(*added));
+    struct version *version = NULL;
+    size_t count = 0;
+    int result = added == NULL ? -ENOMEM : 0;
+
+    for (size_t i = 0; i < state->added_count && result == 0; i++) {
+        struct edit_table *table = &state->added[i];
+
+        if (table->keyspace != keyspace->id)
+            continue;
+        added[count].level = table->level;
+        result = table_file_new(&db->tables, &db->obsolete.reaper, &table->meta,
+                                &added[count].file);
+        if (result == 0)
+            count++;
+    }
+    if (result == 0)
+        result = version_edit(keyspace->view->version, NULL, 0, added, count, &db->reporter,
+                              &version);
+    if (result == 0)
+        result = view_install(db, keyspace, version);
+    version_unref(version);
+    for (size_t i = 0; i < count; i++)
+        table_file_unref(added[i].file);
+    free(added);
+    return result;
+}
+
+static int
+take_state(struct lsmkv *db, struct manifest_edit *state)
+{
+    int result = 0;
+
+    mutex_lock(&db->mutex);
+    atomic_store(&db->next_file, state->next_file);
+    db->last_sequence = state->last_sequence;
+    for (size_t i = 0; i < state->keyspace_count && result == 0; i++)
+        result = keyspace_register(db, &state->keyspaces[i]);
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next) {
+        ks->created_sequence = 0;
+        result = take_tables(db, state, ks);
+    }
+    for (size_t i = 0; i < state->snapshot_count && result == 0; i++) {
+        struct named_snapshot *named;
+
+        result = snapshot_register(db, &state->snapshots[i], &named);
+        if (result == 0)
+            named->durable = true;
+    }
+    if (state->next_keyspace > db->next_keyspace)
+        db->next_keyspace = state->next_keyspace;
+    if (state->next_snapshot > db->next_snapshot)
+        db->next_snapshot = state->next_snapshot;
+    db->default_keyspace = keyspace_by_id(db, 0);
+    mutex_unlock(&db->mutex);
+    if (result == 0 && db->default_keyspace == NULL)
+        result = report_error(&db->reporter, -EUCLEAN, "MANIFEST: no default keyspace");
+    return result;
+}
+
+/* The log that the next writes go to, behind all recovered ones. */
+static int
+begin_log(struct lsmkv *db, const struct wal_previous *last)
+{
+    struct generation *generation;
+    uint64_t number = file_number_take(db);
+    int result = wal_create(db->dir, number, last, &db->reporter, &db->wal);
+
+    if (result != 0)
+        return result;
+    mutex_lock(&db->mutex);
+    result = generation_new(db, number, &generation);
+    if (result == 0) {
+        if (db->active != NULL)
+            db->active->newer = generation;
+        else
+            db->oldest = generation;
+        db->active = generation;
+        result = view_install_all(db);
+    }
+    mutex_unlock(&db->mutex);
+    return result;
+}
+
+/* Without a log: what was replayed is all there is, and it is read only. */
+static int
+begin_read_only(struct lsmkv *db)
+{
+    struct generation *generation;
+    int result = 0;
+
+    mutex_lock(&db->mutex);
+    if (db->active == NULL) {
+        result = generation_new(db, 0, &generation);
+        if (result == 0)
+            db->oldest = db->active = generation;
+    } else {
+        db->frozen--; /* the newest recovered generation stands in for the active one */
+    }
+    if (result == 0)
+        result = view_install_all(db);
+    mutex_unlock(&db->mutex);
+    return result;
+}
+
+static void
+derive_reserve(struct lsmkv *db)
+{
+    const struct lsmkv_options *options = &db->options;
+    uint64_t free_bytes, total_bytes;
+    /* A memtable's table and log, and one compaction's output. */
+    uint64_t reserve = 2 * (uint64_t)options->write_buffer_size + 4 * options->table_size;
+
+    if (options->space_reserve != 0) {
+        reserve = options->space_reserve;
+    } else if (env_dir_space(db->dir, &free_bytes, &total_bytes) == 0 &&
+               reserve > total_bytes / 16) {
+        reserve = total_bytes / 16;
+    }
+    db->space_reserve = reserve;
+}
+
+/* ---- opening ---- */
+
+static int
+open_environment(struct lsmkv *db, const char *path)
+{
+    const struct lsmkv_options *options = &db->options;
+    int result = env_dir_open(db->env, path, options->create, &db->dir);
+
+    if (result != 0)
+        return error_detail(result, "%s: %s", path, strerror(-result));
+    result = lock_take(db, path);
+    if (result == 0)
+        result = block_cache_new(db->env, options->cache_size, &db->cache);
+    db->tables = (struct table_context){
+        .env = db->env,
+        .dir = db->dir,
+        .cache = db->cache,
+        .reporter = &db->reporter,
+        .counters = &db->table_counters,
+        .block_size = options->block_size,
+        .filter_bits_per_key = options->filter_bits_per_key,
+    };
+    return result;
+}
+
+static int
+load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state, uint64_t *number,
+              uint64_t *end)
+{
+    int result = manifest_load(db->dir, &db->reporter, state, number, end);
+
+    if (result == 0 && db->options.exclusive && db->options.create)
+        return error_detail(-EEXIST, "%s: there is a store already", path);
+    if (result != -ENOENT)
+        return result;
+    if (!db->options.create || db->options.read_only)
+        return error_detail(-ENOENT, "%s: not a store (it has no MANIFEST)", path);
+    result = make_store(db, path);
+    return result == 0 ? manifest_load(db->dir, &db->reporter, state, number, end) : result;
+}
+
+/* The mark of a clean close, held against the manifest.  *closed = NULL: there is none. */
+static int
+check_closed(struct lsmkv *db, uint64_t number, uint64_t end, struct closed_mark *mark,
+             struct closed_mark **closed)
+{
+    int result = closed_read(db->dir, &db->reporter, mark);
+
+    *closed = NULL;
+    if (result != 0)
+        return result == -ENOENT ? 0 : result;
+    if (mark->manifest_number != number || mark->manifest_end != end)
+        return report_error(&db->reporter, -EUCLEAN,
+                            "MANIFEST: offset %llu: the store was closed with manifest %llu "
+                            "ending at %llu, not %llu",
+                            (unsigned long long)end, (unsigned long long)mark->manifest_number,
+                            (unsigned long long)mark->manifest_end, (unsigned long long)number);
+    *closed = mark;
+    return 0;
+}
+
+static int
+begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, uint64_t oldest_log,
+              const struct wal_previous *last)
+{
+    int result = closed_remove(db->dir);
+
+    if (result == 0)
+        result = manifest_open(db->dir, &db->reporter, number, end, &db->manifest);
+    if (result == 0)
+        result = begin_log(db, last);
+    if (result == 0)
+        result = files_sweep(db, oldest_log);
+    if (result == 0)
+        result = background_start(db);
+    return result;
+}
+
+static int
+open_store(struct lsmkv *db, const char *path)
+{
+    struct manifest_edit state = {0};
+    struct closed_mark mark, *closed;
+    struct wal_previous last = {0};
+    uint64_t number, end, oldest_log = 0;
+    int result = open_environment(db, path);
+
+    if (result == 0)
+        result = load_manifest(db, path, &state, &number, &end);
+    if (result == 0)
+        result = take_state(db, &state);
+    oldest_log = state.oldest_log;
+    manifest_edit_fini(&state);
+    if (result == 0)
+        result = check_closed(db, number, end, &mark, &closed);
+    if (result == 0)
+        result = recover_logs(db, oldest_log, closed, &last);
+    if (result != 0)
+        return result;
+    derive_reserve(db);
+    if (db->options.read_only)
+        return begin_read_only(db);
+    return begin_writing(db, number, end, oldest_log, &last);
+}
+
+int
+lsmkv_open(const char *path, const struct lsmkv_options *options, struct lsmkv **out)
+{
+    struct lsmkv_options defaults;
+    struct lsmkv *db;
+    int result;
+
+    error_clear();
+    if (options == NULL) {
+        lsmkv_options_init(&defaults);
+        options = &defaults;
+    }
+    db = db_new(options);
+    if (db == NULL)
+        return -ENOMEM;
+    result = open_store(db, path);
+    if (result != 0) {
+        background_stop(db);
+        db_free(db);
+        return result;
+    }
+    *out = db;
+    return 0;
+}
+
+/* ---- closing ---- */
+
+/* The last sync, then the mark; without the first no second. */
+static int
+close_cleanly(struct lsmkv *db)
+{
+    struct closed_mark mark;
+    int result = lsmkv_sync(db);
+
+    if (result == 0)
+        result = check_writable(db); /* poisoned in the background */
+    if (result != 0)
+        return result;
+    mark.manifest_number = manifest_number(db->manifest);
+    mark.manifest_end = manifest_end(db->manifest);
+    mark.log_number = wal_number(db->wal);
+    mark.log_end = wal_end(db->wal);
+    return closed_write(db->dir, &mark);
+}
+
+int
+lsmkv_close(struct lsmkv *db)
+{
+    int result = 0;
+
+    if (db == NULL)
+        return 0;
+    error_clear();
+    background_stop(db);
+    if (!db->options.read_only) {
+        lsmkv_announce_close(db);
+        files_delete_obsolete(db);
+        result = close_cleanly(db);
+    }
+    db_free(db);
+    return result;
+}

@@ -1,0 +1,462 @@
+/*
+ * read.c - the life of a read: view, memtables, level 0, one table a deeper level.
+ *
+ * Sources are asked from new to old (V3), and the first version found at or below the read
+ * sequence decides, live or tombstone.  Each table's filter is asked with one hash of the key,
+ * so that a name that was never written costs no block.
+ *
+ * A lookup that finds no record asks whether a key below it is live.  Filters hold ancestors,
+ * so an absent name still costs no block; an implied one costs a seek in the sources that may
+ * hold something below.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/record.h"
+#include "db/cursor.h"
+#include "db/db.h"
+
+#define KEY_STACK_SIZE 512u
+
+/* What a search found, and what keeps it in memory besides the view. */
+struct found {
+    struct table_hit hit;
+    struct lsmkv_slice key; /* internal */
+    struct lsmkv_slice payload;
+};
+
+static void
+found_release(struct found *found)
+{
+    table_hit_release(&found->hit);
+}
+
+/* An internal key for seeking, on the stack unless it is long. */
+struct target {
+    uint8_t stack[KEY_STACK_SIZE];
+    uint8_t *heap;
+    struct lsmkv_slice internal;
+    struct lsmkv_slice user;
+};
+
+/* `key`, then the `suffix_size` (0 or 1) bytes of `suffix`, then the trailer. */
+static int
+target_init(struct target *target, struct lsmkv_slice key, const char *suffix,
+            size_t suffix_size, uint64_t sequence)
+{
+    size_t user_size = key.size + suffix_size;
+    size_t size = user_size + KEY_TRAILER_SIZE;
+    uint64_t trailer = trailer_pack(sequence, 0xff);
+    uint8_t *bytes = target->stack;
+
+    target->heap = NULL;
+    if (size > sizeof(target->stack)) {
+        target->heap = malloc(size);
+        if (target->heap == NULL)
+            return -ENOMEM;
+        bytes = target->heap;
+    }
+    if (key.size > 0)
+        memcpy(bytes, key.data, key.size);
+    if (suffix_size > 0)
+        memcpy(bytes + key.size, suffix, suffix_size);
+    for (unsigned i = 0; i < KEY_TRAILER_SIZE; i++)
+        bytes[user_size + i] = (uint8_t)(trailer >> (8 * i));
+    target->internal = lsmkv_bytes(bytes, size);
+    target->user = lsmkv_bytes(bytes, user_size);
+    return 0;
+}
+
+static void
+target_fini(struct target *target)
+{
+    free(target->heap);
+}
+
+/* One key asked of one state. */
+struct query {
+    struct lsmkv *db;
+    const struct view *view;
+    uint64_t sequence;
+    uint64_t hash; /* of the user key, for the filters */
+    struct target target;
+};
+
+static int
+query_init(struct query *query, struct lsmkv *db, const struct read_point *point,
+           struct lsmkv_slice key)
+{
+    query->db = db;
+    query->view = point->view;
+    query->sequence = point->sequence;
+    query->hash = table_hash(key);
+    return target_init(&query->target, key, NULL, 0, point->sequence);
+}
+
+static void
+query_fini(struct query *query)
+{
+    target_fini(&query->target);
+}
+
+/* ---- the newest version of a key ---- */
+
+static int
+search_table(const struct query *query, struct table_file *file, struct found *found)
+{
+    struct table *table;
+    int result;
+
+    if (!table_file_overlaps(file, query->view->version->order, query->target.user,
+                             query->target.user))
+        return -ENOENT;
+    result = table_file_table(file, &table);
+    if (result == 0)
+        result = table_get(table, query->target.internal, query->hash, &found->hit);
+    if (result == 0) {
+        found->key = found->hit.key;
+        found->payload = found->hit.payload;
+    }
+    return result;
+}
+
+static int
+search_version(const struct query *query, struct found *found)
+{
+    const struct version *version = query->view->version;
+    const struct level *level = &version->levels[0];
+    int result = -ENOENT;
+
+    for (size_t i = 0; i < level->count && result == -ENOENT; i++)
+        result = search_table(query, level->files[i], found);
+    for (int n = 1; n < LEVEL_COUNT && result == -ENOENT; n++) {
+        level = &version->levels[n];
+        size_t at = level_find(level, version->order, query->target.user);
+
+        if (at < level->count)
+            result = search_table(query, level->files[at], found);
+    }
+    return result;
+}
+
+/* The newest version at or below the sequence, live or tombstone; -ENOENT: none. */
+static int
+search(const struct query *query, struct found *found)
+{
+    const struct view *view = query->view;
+    struct memtable_hit hit;
+
+    for (size_t i = 0; i < view->count; i++)
+        if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
+            found->key = hit.key;
+            found->payload = hit.payload;
+            return 0;
+        }
+    return search_version(query, found);
+}
+
+/* As search, but a tombstone is -ENOENT.  The record borrows from `found` and the view. */
+static int
+search_live(const struct query *query, struct found *found, struct lsmkv_record *record)
+{
+    int result = search(query, found);
+
+    if (result != 0)
+        return result;
+    if (!kind_is_put(internal_kind(found->key)))
+        return -ENOENT;
+    result = record_decode(internal_kind(found->key), internal_sequence(found->key),
+                           found->payload, record);
+    if (result != 0)
+        return report_error(&query->db->reporter, result,
+                            "the payload of entry %llu is not valid",
+                            (unsigned long long)internal_sequence(found->key));
+    return 0;
+}
+
+/* ---- whether something live is below a key ---- */
+
+/* Whether the key of an entry below the one asked for is live at the query's sequence. */
+static int
+is_live(const struct query *query, struct lsmkv_slice user_key, bool *live)
+{
+    struct read_point point = {NULL, (struct view *)(uintptr_t)query->view, query->sequence};
+    struct found found = {0};
+    struct lsmkv_record record;
+    struct query other;
+    int result = query_init(&other, query->db, &point, user_key);
+
+    if (result != 0)
+        return result;
+    result = search_live(&other, &found, &record);
+    *live = result == 0;
+    found_release(&found);
+    query_fini(&other);
+    return result == -ENOENT ? 0 : result;
+}
+
+/* What asking the sources one after the other has shown. */
+struct below {
+    struct lsmkv_slice ancestor;
+    const struct target *from; /* "K/" */
+    bool live;                 /* something below is live: the answer */
+    bool maybe;                /* a source holds something below, though its first is dead */
+};
+
+static int
+below_entry(const struct query *query, struct below *below, struct lsmkv_slice internal)
+{
+    struct lsmkv_slice user_key = internal_user_key(internal);
+
+    if (!key_is_below(user_key, below->ancestor))
+        return 0;
+    below->maybe = true;
+    return is_live(query, user_key, &below->live);
+}
+
+static int
+below_in_table(const struct query *query, struct below *below, struct table_file *file)
+{
+    struct table_hit hit = {0};
+    struct table *table;
+    int result = table_file_table(file, &table);
+
+    if (result != 0)
+        return result;
+    /* Filters leave the empty ancestor out: everything is below it. */
+    if (below->ancestor.size > 0 && !table_may_contain(table, query->hash))
+        return 0;
+    result = table_ceiling(table, below->from->internal, &hit);
+    if (result == 0)
+        result = below_entry(query, below, hit.key);
+    else if (result == -ENOENT)
+        result = 0;
+    table_hit_release(&hit);
+    return result;
+}
+
+static int
+below_in_version(const struct query *query, struct below *below)
+{
+    const struct version *version = query->view->version;
+    int result = 0;
+
+    for (int n = 0; n < LEVEL_COUNT && result == 0; n++) {
+        const struct level *level = &version->levels[n];
+        size_t at = n == 0 ? 0 : level_find(level, version->order, below->from->user);
+
+        for (; at < level->count && result == 0 && !below->live; at++) {
+            struct lsmkv_slice smallest =
+                internal_user_key(keybuf_slice(&level->files[at]->meta.smallest));
+
+            /* Past the last table of a level that can hold something below. */
+            if (key_compare(version->order, smallest, below->from->user) > 0 &&
+                !key_is_below(smallest, below->ancestor)) {
+                if (n > 0)
+                    break;
+                continue;
+            }
+            result = below_in_table(query, below, level->files[at]);
+        }
+    }
+    return result;
+}
+
+static int
+below_in_memtables(const struct query *query, struct below *below)
+{
+    struct memtable_hit hit;
+    int result = 0;
+
+    for (size_t i = 0; i < query->view->count && result == 0 && !below->live; i++)
+        if (memtable_ceiling(query->view->memtables[i], below->from->internal, &hit))
+            result = below_entry(query, below, hit.key);
+    return result;
+}
+
+/* The rare case: the first key below is dead in every source that has one.  A scan tells. */
+static int
+below_by_scan(const struct query *query, struct below *below, struct lsmkv_keyspace *keyspace)
+{
+    struct iterator *it;
+    struct cursor cursor;
+    int result = view_iterate(query->view, LSMKV_ORDER_PATH, &it);
+
+    if (result != 0)
+        return result;
+    result = cursor_init(&cursor, it, keyspace->order, query->sequence, below->from->user,
+                         lsmkv_bytes(NULL, 0), keyspace->dead_ranges);
+    if (result != 0)
+        return result;
+    cursor_first(&cursor);
+    below->live = cursor_valid(&cursor) && key_is_below(cursor_key(&cursor), below->ancestor);
+    result = cursor_status(&cursor);
+    cursor_fini(&cursor);
+    return result;
+}
+
+static int
+is_implied(const struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_slice key,
+           bool *implied)
+{
+    struct target from;
+    struct below below = {.ancestor = key, .from = &from};
+    int result = target_init(&from, key, "/", 1, SEQUENCE_MAX);
+
+    if (result != 0)
+        return result;
+    result = below_in_memtables(query, &below);
+    if (result == 0 && !below.live)
+        result = below_in_version(query, &below);
+    if (result == 0 && !below.live && below.maybe)
+        result = below_by_scan(query, &below, keyspace);
+    target_fini(&from);
+    if (result == 0)
+        *implied = below.live;
+    return result;
+}
+
+/* ---- copying out ---- */
+
+/* Copies attributes, then the value if wanted, to `buffer`; the record points at the copies. */
+static int
+copy_out(const struct lsmkv_record *found, bool with_value, void *buffer, size_t capacity,
+         struct lsmkv_record *record)
+{
+    uint8_t *to = buffer;
+    size_t attributes = found->attributes.size, value = found->value.size;
+
+    *record = *found;
+    record->attributes.data = record->value.data = NULL;
+    if (attributes > capacity || (with_value && value > capacity - attributes))
+        return -ERANGE;
+    if (attributes > 0)
+        memcpy(to, found->attributes.data, attributes);
+    record->attributes.data = to;
+    if (!with_value)
+        return 0;
+    if (value > 0)
+        memcpy(to + attributes, found->value.data, value);
+    record->value.data = to + attributes;
+    return 0;
+}
+
+/* ---- the public functions ---- */
+
+int
+lsmkv_get(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+          const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key, void *buffer,
+          size_t capacity, struct lsmkv_record *record)
+{
+    struct read_point point;
+    struct found found = {0};
+    struct lsmkv_record live;
+    struct query query;
+    int result;
+
+    error_clear();
+    atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
+    point = read_point_take(db, keyspace, snapshot);
+    result = query_init(&query, db, &point, key);
+    if (result == 0) {
+        result = search_live(&query, &found, &live);
+        if (result == 0)
+            result = copy_out(&live, true, buffer, capacity, record);
+        found_release(&found);
+        query_fini(&query);
+    }
+    view_unref(point.view);
+    return result;
+}
+
+int
+lsmkv_lookup(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+             const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key, bool with_value,
+             void *buffer, size_t capacity, struct lsmkv_record *record)
+{
+    struct read_point point;
+    struct found found = {0};
+    struct lsmkv_record live;
+    struct query query;
+    bool implied = false;
+    int result;
+
+    error_clear();
+    atomic_fetch_add_explicit(&db->counters.lookups, 1, memory_order_relaxed);
+    point = read_point_take(db, keyspace, snapshot);
+    result = query_init(&query, db, &point, key);
+    if (result != 0)
+        goto out;
+    result = search_live(&query, &found, &live);
+    if (result == 0) {
+        with_value = with_value && live.value.size <= capacity &&
+                     live.attributes.size <= capacity - live.value.size;
+        if (record != NULL)
+            result = copy_out(&live, with_value, buffer, capacity, record);
+        result = result == 0 ? LSMKV_EXACT : result;
+    } else if (result == -ENOENT) {
+        result = 0;
+        if (point.keyspace->order == LSMKV_ORDER_PATH)
+            result = is_implied(&query, point.keyspace, key, &implied);
+        if (result == 0)
+            result = implied ? LSMKV_IMPLIED : LSMKV_ABSENT;
+    }
+    found_release(&found);
+    query_fini(&query);
+out:
+    view_unref(point.view);
+    return result;
+}
+
+/* ---- held records ---- */
+
+struct lsmkv_held {
+    struct lsmkv_record record;
+    struct found found;
+    struct view *view;
+};
+
+int
+lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+               const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key,
+               struct lsmkv_held **out)
+{
+    struct lsmkv_held *held = calloc(1, sizeof(*held));
+    struct read_point point;
+    struct query query;
+    int result;
+
+    error_clear();
+    if (held == NULL)
+        return -ENOMEM;
+    atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
+    point = read_point_take(db, keyspace, snapshot);
+    held->view = point.view;
+    result = query_init(&query, db, &point, key);
+    if (result == 0) {
+        result = search_live(&query, &held->found, &held->record);
+        query_fini(&query);
+    }
+    if (result == 0)
+        *out = held;
+    else
+        lsmkv_held_release(held);
+    return result;
+}
+
+const struct lsmkv_record *
+lsmkv_held_record(const struct lsmkv_held *held)
+{
+    return &held->record;
+}
+
+void
+lsmkv_held_release(struct lsmkv_held *held)
+{
+    if (held == NULL)
+        return;
+    found_release(&held->found);
+    view_unref(held->view);
+    free(held);
+}

@@ -1,0 +1,190 @@
+/*
+ * recover.c - from logs back to memtables.
+ *
+ * Each log becomes a generation of its own, frozen, to be flushed in the background as if the
+ * store had never stopped; nothing is flushed while opening.  What is a torn tail and what is
+ * damage is decided by the log layer (wal_recover); here its frames are applied.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/db.h"
+
+struct replay {
+    struct lsmkv *db;
+    struct generation *generation;
+    uint64_t log_number;
+    uint64_t last_sequence;
+    uint64_t entries, skipped;
+};
+
+static int
+begin_log(void *context, uint64_t number)
+{
+    struct replay *replay = context;
+    struct lsmkv *db = replay->db;
+    int result;
+
+    replay->log_number = number;
+    mutex_lock(&db->mutex);
+    result = generation_new(db, number, &replay->generation);
+    mutex_unlock(&db->mutex);
+    return result;
+}
+
+/* Entries of a keyspace that was dropped meanwhile are passed over; one that never was is
+ * damage. */
+static int
+apply_entry(struct replay *replay, const struct batch_entry *entry, uint64_t offset)
+{
+    struct memtable *memtable = generation_memtable(replay->generation, entry->keyspace);
+
+    if (memtable != NULL) {
+        replay->entries++;
+        return memtable_add(memtable, entry->key, entry->sequence, entry->kind, &entry->record);
+    }
+    if (entry->keyspace >= replay->db->next_keyspace)
+        return report_error(&replay->db->reporter, -EUCLEAN,
+                            "%06llu.log: offset %llu: an entry names keyspace %u, which never "
+                            "was",
+                            (unsigned long long)replay->log_number, (unsigned long long)offset,
+                            entry->keyspace);
+    replay->skipped++;
+    return 0;
+}
+
+static int
+replay_frame(void *context, const struct wal_frame *frame)
+{
+    struct replay *replay = context;
+    struct batch_reader reader;
+    struct batch_entry entry;
+    int result;
+
+    if (frame->first_sequence <= replay->last_sequence)
+        return report_error(&replay->db->reporter, -EUCLEAN,
+                            "%06llu.log: offset %llu: sequence %llu comes after %llu",
+                            (unsigned long long)replay->log_number,
+                            (unsigned long long)frame->offset,
+                            (unsigned long long)frame->first_sequence,
+                            (unsigned long long)replay->last_sequence);
+    result = batch_read(&reader, frame->entries, frame->first_sequence);
+    while (result == 0 && (result = batch_next(&reader, &entry)) == 1) {
+        replay->last_sequence = entry.sequence;
+        result = apply_entry(replay, &entry, frame->offset);
+    }
+    return result;
+}
+
+static int
+end_log(void *context, uint64_t number, uint64_t end)
+{
+    struct replay *replay = context;
+    struct lsmkv *db = replay->db;
+
+    (void)number;
+    (void)end;
+    mutex_lock(&db->mutex);
+    if (db->oldest == NULL)
+        db->oldest = replay->generation;
+    else
+        db->active->newer = replay->generation;
+    db->active = replay->generation;
+    db->frozen++;
+    mutex_unlock(&db->mutex);
+    replay->generation = NULL;
+    return 0;
+}
+
+static const char *
+stop_text(enum wal_stop stop)
+{
+    switch (stop) {
+    case WAL_CLEAN_END:
+        return "clean end";
+    case WAL_ZERO_TAIL:
+        return "zero tail";
+    case WAL_STALE_TAIL:
+        return "stale tail";
+    case WAL_TORN:
+        return "torn frame";
+    case WAL_DAMAGED:
+        return "damage";
+    }
+    return "?";
+}
+
+static int
+describe(struct lsmkv *db, const struct replay *replay, const struct wal_recovery *recovery,
+         bool was_closed)
+{
+    int size = asprintf(&db->recovery_text,
+                        "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
+                        "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
+                        was_closed ? "clean close" : "unclean stop",
+                        (unsigned long long)recovery->logs, (unsigned long long)recovery->frames,
+                        (unsigned long long)replay->entries,
+                        (unsigned long long)replay->skipped, stop_text(recovery->stop),
+                        (unsigned long long)recovery->stop_offset,
+                        (unsigned long long)recovery->cut_bytes);
+
+    if (size < 0) {
+        db->recovery_text = NULL;
+        return -ENOMEM;
+    }
+    if (was_closed || recovery->logs == 0)
+        report_info(&db->reporter, "recovery: %s", db->recovery_text);
+    else
+        report_warning(&db->reporter, "recovery: %s", db->recovery_text);
+    return 0;
+}
+
+/* A store that was closed cleanly must be as it was left: anything shorter lost something. */
+static int
+hold_against_mark(struct lsmkv *db, const struct closed_mark *closed,
+                  const struct wal_recovery *recovery)
+{
+    if (closed->log_number == recovery->last.number && closed->log_end == recovery->last.end)
+        return 0;
+    return report_error(&db->reporter, -EUCLEAN,
+                        "%06llu.log: offset %llu: the store was closed with log %06llu ending at "
+                        "%llu",
+                        (unsigned long long)recovery->last.number,
+                        (unsigned long long)recovery->last.end,
+                        (unsigned long long)closed->log_number,
+                        (unsigned long long)closed->log_end);
+}
+
+int
+recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *closed,
+             struct wal_previous *last)
+{
+    static const struct wal_recovery_ops ops = {begin_log, replay_frame, end_log};
+    struct replay replay = {.db = db};
+    struct wal_recovery recovery = {0};
+    uint64_t *logs = NULL, highest;
+    size_t count;
+    int result = files_scan(db, oldest_log, &logs, &count, &highest);
+
+    if (result != 0)
+        return result;
+    if (atomic_load(&db->next_file) <= highest)
+        atomic_store(&db->next_file, highest + 1);
+    result = wal_recover(db->dir, logs, count, oldest_log, db->options.read_only, &db->reporter,
+                         &ops, &replay, &recovery);
+    generation_unref(replay.generation);
+    free(logs);
+    if (result == 0 && closed != NULL)
+        result = hold_against_mark(db, closed, &recovery);
+    if (result == 0)
+        result = describe(db, &replay, &recovery, closed != NULL);
+    if (result != 0)
+        return result;
+    if (replay.last_sequence > db->last_sequence)
+        db->last_sequence = replay.last_sequence;
+    db->next_sequence = db->last_sequence + 1;
+    *last = recovery.last;
+    return 0;
+}

@@ -1,0 +1,166 @@
+/*
+ * room.c - room to write: freezing a full generation, slowing and stopping writers, and free
+ * space on the disk.
+ *
+ * A generation is full when its memtables hold write_buffer_size bytes.  Writers are delayed a
+ * little each when level 0 has many tables, and stop when it has too many or when FROZEN_MAX
+ * generations wait for the flush.  A background error lets them go with that error instead of
+ * keeping them waiting for space that may never come.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "db/db.h"
+
+#define SLOWDOWN_NS UINT64_C(1000000)
+#define SPACE_LOOK_BYTES (UINT64_C(1) << 20)
+/* A batch with a delete may put this many bytes although space is short: removing a file puts
+ * a record or two. */
+#define SMALL_PUTS_BYTES 4096u
+
+int
+rotate(struct lsmkv *db)
+{
+    struct wal_previous previous = {wal_number(db->wal), wal_end(db->wal)};
+    struct wal_writer *wal;
+    struct generation *generation;
+    uint64_t number = file_number_take(db);
+    int result = sync_in_turn(db); /* invariant 4 */
+
+    if (result != 0)
+        return result;
+    mutex_lock(&db->mutex);
+    result = generation_new(db, number, &generation);
+    mutex_unlock(&db->mutex);
+    if (result != 0)
+        return result;
+    result = wal_create(db->dir, number, &previous, &db->reporter, &wal);
+    if (result != 0) {
+        generation_unref(generation);
+        return result;
+    }
+    (void)wal_close(db->wal); /* synced above */
+    db->wal = wal;
+    mutex_lock(&db->mutex);
+    db->active->newer = generation;
+    db->active = generation;
+    db->frozen++;
+    result = view_install_all(db);
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
+    /* The new log names the old one's end; without the views nobody would read it. */
+    return result == 0 ? 0 : poison(db, result);
+}
+
+/* The most level-0 tables of any keyspace. */
+static size_t
+l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    size_t most = 0;
+
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        if (ks->view->version->levels[0].count > most)
+            most = ks->view->version->levels[0].count;
+    return most;
+}
+
+static bool
+must_stop(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    return db->frozen >= FROZEN_MAX || l0_count(db) >= db->options.l0_stop_trigger;
+}
+
+/* Waits until the background threads have made room, or cannot. */
+static int
+wait_for_background(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    if (must_stop(db))
+        atomic_fetch_add(&db->counters.stall_stops, 1);
+    while (must_stop(db) && db->poison == 0 && db->background_error == 0) {
+        condition_broadcast(&db->work);
+        condition_wait(&db->progress, &db->mutex);
+    }
+    if (db->poison != 0)
+        return db->poison;
+    return must_stop(db) ? db->background_error : 0;
+}
+
+int
+make_room(struct lsmkv *db)
+{
+    bool full, slow;
+    int result;
+
+    mutex_lock(&db->mutex);
+    result = db->poison;
+    full = generation_memory(db->active) >= db->options.write_buffer_size;
+    slow = l0_count(db) >= db->options.l0_slowdown_trigger;
+    if (result == 0 && full)
+        result = wait_for_background(db);
+    mutex_unlock(&db->mutex);
+    if (result == 0 && slow) {
+        atomic_fetch_add(&db->counters.stall_slowdowns, 1);
+        db->env->sleep(db->env, SLOWDOWN_NS);
+    }
+    if (result == 0 && full)
+        result = rotate(db);
+    return result;
+}
+
+/* ---- space on the disk ---- */
+
+static bool
+space_is_low(struct lsmkv *db)
+{
+    uint64_t free_bytes, total_bytes;
+
+    if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0)
+        return false; /* unknown: the write itself will tell */
+    return free_bytes < db->space_reserve;
+}
+
+void
+space_look(struct lsmkv *db)
+{
+    uint64_t written = atomic_load(&db->counters.log_bytes_written);
+
+    if (written - db->space_checked_at < SPACE_LOOK_BYTES)
+        return;
+    db->space_checked_at = written;
+    atomic_store(&db->space_low, space_is_low(db));
+}
+
+/* Whether the batch grows the store: more than small puts beside a delete. */
+static bool
+adds_data(const struct lsmkv_batch *batch)
+{
+    struct batch_reader reader;
+    struct batch_entry entry;
+    size_t bytes = 0;
+    bool deletes = false;
+
+    if (batch->count == 0 || batch_read(&reader, batch_slice(batch), 0) != 0)
+        return false;
+    while (batch_next(&reader, &entry) == 1) {
+        if (kind_is_put(entry.kind))
+            bytes += entry.key.size + entry.record.attributes.size + entry.record.value.size;
+        else
+            deletes = true;
+    }
+    return deletes ? bytes > SMALL_PUTS_BYTES : bytes > 0;
+}
+
+int
+space_check(struct lsmkv *db, const struct lsmkv_batch *batch)
+{
+    if (!atomic_load(&db->space_low))
+        return 0;
+    if (!space_is_low(db)) {
+        atomic_store(&db->space_low, false);
+        return 0;
+    }
+    if (!adds_data(batch))
+        return 0;
+    return error_detail(-ENOSPC, "free space is below the reserve of %llu bytes",
+                        (unsigned long long)db->space_reserve);
+}

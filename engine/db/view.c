@@ -1,0 +1,245 @@
+/*
+ * view.c - generations of memtables, and the views readers hold.
+ *
+ * A view lists one keyspace's memtables, newest first, and its version.  Whoever holds a view
+ * sees all entries up to any sequence published before it was taken, without a lock: what
+ * freezes, is flushed or merged meanwhile makes new views and leaves this one alone (D3).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "db/db.h"
+#include "iter/merge.h"
+
+/* ---- generations ---- */
+
+int
+generation_add_keyspace(struct lsmkv *db, struct generation *generation, uint32_t keyspace,
+                        enum lsmkv_order order)
+{
+    struct generation_slot *slots =
+        realloc(generation->slots, (generation->count + 1) * sizeof(*slots));
+    int result;
+
+    if (slots == NULL)
+        return -ENOMEM;
+    generation->slots = slots;
+    slots[generation->count] = (struct generation_slot){.keyspace = keyspace};
+    result = memtable_new(db->env, order, &slots[generation->count].memtable);
+    if (result == 0)
+        generation->count++;
+    return result;
+}
+
+static void
+generation_ref(struct generation *generation)
+{
+    atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
+}
+
+void
+generation_unref(struct generation *generation)
+{
+    if (generation == NULL ||
+        atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < generation->count; i++)
+        memtable_free(generation->slots[i].memtable);
+    free(generation->slots);
+    free(generation);
+}
+
+int
+generation_new(struct lsmkv *db, uint64_t log_number, struct generation **out)
+{
+    struct generation *generation = calloc(1, sizeof(*generation));
+    int result = 0;
+
+    if (generation == NULL)
+        return -ENOMEM;
+    atomic_init(&generation->refs, 1);
+    generation->log_number = log_number;
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next)
+        result = generation_add_keyspace(db, generation, ks->id, ks->order);
+    if (result == 0)
+        *out = generation;
+    else
+        generation_unref(generation);
+    return result;
+}
+
+struct generation_slot *
+generation_slot(const struct generation *generation, uint32_t keyspace)
+{
+    for (size_t i = 0; i < generation->count; i++)
+        if (generation->slots[i].keyspace == keyspace)
+            return &generation->slots[i];
+    return NULL;
+}
+
+struct memtable *
+generation_memtable(const struct generation *generation, uint32_t keyspace)
+{
+    struct generation_slot *slot = generation_slot(generation, keyspace);
+
+    return slot != NULL ? slot->memtable : NULL;
+}
+
+bool
+generation_is_empty(const struct generation *generation)
+{
+    for (size_t i = 0; i < generation->count; i++)
+        if (!memtable_is_empty(generation->slots[i].memtable))
+            return false;
+    return true;
+}
+
+size_t
+generation_memory(const struct generation *generation)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < generation->count; i++)
+        if (!memtable_is_empty(generation->slots[i].memtable))
+            sum += memtable_memory(generation->slots[i].memtable);
+    return sum;
+}
+
+/* ---- views ---- */
+
+void
+view_unref(struct view *view)
+{
+    if (view == NULL || atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < view->count; i++)
+        generation_unref(view->generations[i]);
+    version_unref(view->version);
+    free(view->generations);
+    free(view->memtables);
+    free(view);
+}
+
+static int
+view_new(struct lsmkv *db, uint32_t keyspace, struct version *version, struct view **out)
+    LSMKV_REQUIRES(db->mutex)
+{
+    struct view *view = calloc(1, sizeof(*view));
+    size_t room = db->frozen + 1;
+
+    if (view == NULL)
+        return -ENOMEM;
+    atomic_init(&view->refs, 1);
+    view->generations = calloc(room, sizeof(*view->generations));
+    view->memtables = calloc(room, sizeof(*view->memtables));
+    if (view->generations == NULL || view->memtables == NULL) {
+        free(view->generations);
+        free(view->memtables);
+        free(view);
+        return -ENOMEM;
+    }
+    version_ref(version);
+    view->version = version;
+    for (struct generation *g = db->oldest; g != NULL; g = g->newer)
+        if (generation_memtable(g, keyspace) != NULL)
+            view->count++;
+    /* The list runs from old to new, the view from new to old. */
+    size_t at = view->count;
+    for (struct generation *g = db->oldest; g != NULL; g = g->newer) {
+        struct memtable *memtable = generation_memtable(g, keyspace);
+
+        if (memtable == NULL)
+            continue;
+        assert(at > 0);
+        at--;
+        generation_ref(g);
+        view->generations[at] = g;
+        view->memtables[at] = memtable;
+    }
+    *out = view;
+    return 0;
+}
+
+int
+view_install(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct version *version)
+{
+    struct view *view, *old = keyspace->view;
+    int result = view_new(db, keyspace->id, version, &view);
+
+    if (result != 0)
+        return result;
+    keyspace->view = view;
+    view_unref(old);
+    return 0;
+}
+
+int
+view_install_all(struct lsmkv *db)
+{
+    struct view **made;
+    size_t count = 0, i = 0;
+    int result = 0;
+
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        count++;
+    made = calloc(count, sizeof(*made));
+    if (made == NULL)
+        return -ENOMEM;
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next)
+        result = view_new(db, ks->id, ks->view->version, &made[i++]);
+    i = 0;
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next, i++) {
+        if (result == 0) {
+            view_unref(ks->view);
+            ks->view = made[i];
+        } else {
+            view_unref(made[i]);
+        }
+    }
+    free(made);
+    return result;
+}
+
+struct read_point
+read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                const struct lsmkv_snapshot *snapshot)
+{
+    struct read_point point;
+
+    point.keyspace = keyspace != NULL ? keyspace : db->default_keyspace;
+    mutex_lock(&db->mutex);
+    point.view = point.keyspace->view;
+    atomic_fetch_add_explicit(&point.view->refs, 1, memory_order_relaxed);
+    point.sequence = snapshot != NULL ? snapshot->sequence : db->last_sequence;
+    mutex_unlock(&db->mutex);
+    return point;
+}
+
+int
+view_iterate(const struct view *view, enum lsmkv_order order, struct iterator **it)
+{
+    size_t room = view->count + VERSION_ITERATORS_MAX(view->version), count = 0;
+    struct iterator **children = calloc(room, sizeof(struct iterator *));
+    int result = 0;
+
+    if (children == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < view->count && result == 0; i++) {
+        if (memtable_is_empty(view->memtables[i]) && i > 0)
+            continue; /* frozen and empty: it stays so */
+        result = memtable_iterate(view->memtables[i], &children[count]);
+        if (result == 0)
+            count++;
+    }
+    if (result == 0)
+        result = version_iterators(view->version, true, children, &count);
+    if (result == 0) {
+        result = merge_new(order, children, count, it);
+        count = 0; /* the merge owns them, or freed them */
+    }
+    for (size_t i = 0; i < count; i++)
+        iterator_free(children[i]);
+    free(children);
+    return result;
+}

@@ -1,0 +1,404 @@
+/*
+ * write.c - the life of a write: queue, log, sync, memtables, publish.
+ *
+ * Writers queue.  The one at the head has the turn: it takes a group of the batches behind it,
+ * appends their frames to the log with one write, syncs once if any of them asked for it,
+ * inserts the entries, publishes the last sequence and wakes the others.  Meanwhile the next
+ * group forms behind it.
+ *
+ * R1  A synced write returns 0 only after wal_sync covered its frame.
+ * R2  Nothing of a failed write shows: entries reach the memtables only after the log took
+ *     them, and memory for them is reserved before that.  Its sequences are burned.
+ * R3  A failed sync poisons the store.  A failed append was undone by the log; if it could
+ *     not be, the log is broken and the store poisoned.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/record.h"
+#include "db/db.h"
+
+#define GROUP_MAX 64u                 /* batches in one group */
+#define GROUP_BYTES_MAX (1u << 20)    /* their bytes, unless the first alone is larger */
+#define GROUP_SMALL_BYTES (128u << 10) /* a small first write is not kept waiting by more */
+
+/* ---- the turn ---- */
+
+static void
+enqueue_and_wait(struct lsmkv *db, struct writer *writer) LSMKV_REQUIRES(db->mutex)
+{
+    writer->next = NULL;
+    writer->done = false;
+    if (db->writers == NULL)
+        db->writers = writer;
+    else
+        db->last_writer->next = writer;
+    db->last_writer = writer;
+    while (!writer->done && db->writers != writer)
+        condition_wait(&writer->turn, &db->mutex);
+}
+
+/* Takes the head off the queue and gives the turn to the next. */
+static void
+pass_turn(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    db->writers = db->writers->next;
+    if (db->writers == NULL)
+        db->last_writer = NULL;
+    else
+        condition_signal(&db->writers->turn);
+}
+
+void
+writer_begin(struct lsmkv *db, struct writer *writer)
+{
+    memset(writer, 0, sizeof(*writer));
+    condition_init(&writer->turn);
+    mutex_lock(&db->mutex);
+    enqueue_and_wait(db, writer);
+    mutex_unlock(&db->mutex);
+}
+
+void
+writer_end(struct lsmkv *db, struct writer *writer)
+{
+    mutex_lock(&db->mutex);
+    assert(db->writers == writer);
+    pass_turn(db);
+    mutex_unlock(&db->mutex);
+    condition_fini(&writer->turn);
+}
+
+int
+poison(struct lsmkv *db, int error)
+{
+    mutex_lock(&db->mutex);
+    if (db->poison == 0) {
+        db->poison = error;
+        (void)report_error(&db->reporter, error, "no more writes until the store is reopened: %s",
+                           strerror(-error));
+    }
+    condition_broadcast(&db->progress);
+    mutex_unlock(&db->mutex);
+    return error;
+}
+
+int
+check_writable(struct lsmkv *db)
+{
+    int result;
+
+    if (db->options.read_only)
+        return error_detail(-EROFS, "the store was opened read-only");
+    mutex_lock(&db->mutex);
+    result = db->poison;
+    mutex_unlock(&db->mutex);
+    if (result != 0)
+        return error_detail(result, "an earlier sync failed; reopen the store");
+    return 0;
+}
+
+/* ---- a group ---- */
+
+struct group {
+    struct writer *writers[GROUP_MAX];
+    struct wal_append frames[GROUP_MAX];
+    size_t count;
+    bool sync;
+    uint64_t last_sequence;
+    uint64_t entries;
+};
+
+static void
+group_add(struct lsmkv *db, struct group *group, struct writer *writer)
+{
+    group->writers[group->count] = writer;
+    group->frames[group->count] = (struct wal_append){0};
+    group->sync = group->sync || writer->sync;
+    if (writer->batch->count > 0) {
+        group->frames[group->count].first_sequence = db->next_sequence;
+        group->frames[group->count].entries = batch_slice(writer->batch);
+        db->next_sequence += writer->batch->count; /* burned if the write fails (R2) */
+        group->entries += writer->batch->count;
+    }
+    group->count++;
+}
+
+/* The head's batch and those behind it, up to one that wants the turn for itself.  An empty
+ * batch stands for a plain sync. */
+static void
+group_form(struct lsmkv *db, struct group *group) LSMKV_REQUIRES(db->mutex)
+{
+    struct writer *writer = db->writers;
+    size_t bytes = 0, limit = GROUP_BYTES_MAX;
+
+    memset(&group->sync, 0, sizeof(*group) - offsetof(struct group, sync));
+    group->count = 0;
+    if (writer->batch->size <= GROUP_SMALL_BYTES)
+        limit = writer->batch->size + GROUP_SMALL_BYTES;
+    while (writer != NULL && writer->batch != NULL && group->count < GROUP_MAX) {
+        if (group->count > 0 && writer->batch->size > limit - bytes)
+            break;
+        bytes += writer->batch->size;
+        group_add(db, group, writer);
+        if (bytes >= limit)
+            break;
+        writer = writer->next;
+    }
+    group->last_sequence = db->next_sequence - 1;
+}
+
+/* Counts what a frame will take of each memtable; refuses a keyspace that is not there. */
+static int
+count_needs(struct lsmkv *db, const struct wal_append *frame)
+{
+    struct batch_reader reader;
+    struct batch_entry entry;
+    int result = batch_read(&reader, frame->entries, frame->first_sequence);
+
+    if (result != 0)
+        return result;
+    while ((result = batch_next(&reader, &entry)) == 1) {
+        struct generation_slot *slot = generation_slot(db->active, entry.keyspace);
+
+        if (slot == NULL)
+            return error_detail(-EINVAL, "a batch names keyspace %u, which does not exist",
+                                entry.keyspace);
+        slot->need_count++;
+        slot->need_bytes += entry.key.size + KEY_TRAILER_SIZE +
+                            record_payload_size(entry.kind, &entry.record);
+    }
+    return result;
+}
+
+/* Makes room in the active memtables for all entries, so that inserting cannot fail. */
+static int
+reserve(struct lsmkv *db, const struct wal_append *frames, size_t count)
+{
+    struct generation *active = db->active;
+    int result = 0;
+
+    for (size_t i = 0; i < active->count; i++)
+        active->slots[i].need_bytes = active->slots[i].need_count = 0;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = count_needs(db, &frames[i]);
+    for (size_t i = 0; i < active->count && result == 0; i++)
+        if (active->slots[i].need_count > 0)
+            result = memtable_reserve(active->slots[i].memtable, active->slots[i].need_bytes,
+                                      active->slots[i].need_count);
+    return result;
+}
+
+static int
+insert(struct lsmkv *db, const struct wal_append *frame)
+{
+    struct batch_reader reader;
+    struct batch_entry entry;
+    int result = batch_read(&reader, frame->entries, frame->first_sequence);
+
+    while (result == 0 && (result = batch_next(&reader, &entry)) == 1)
+        result = memtable_add(generation_memtable(db->active, entry.keyspace), entry.key,
+                              entry.sequence, entry.kind, &entry.record);
+    return result;
+}
+
+int
+sync_in_turn(struct lsmkv *db)
+{
+    int result = wal_sync(db->wal);
+
+    if (result != 0)
+        return poison(db, result); /* R3 */
+    atomic_store(&db->dirty, false);
+    atomic_fetch_add(&db->counters.log_syncs, 1);
+    return 0;
+}
+
+/* Log and sync. */
+static int
+log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count, bool sync)
+{
+    uint64_t before = wal_end(db->wal);
+    int result = 0;
+
+    if (count > 0) {
+        result = wal_append(db->wal, frames, count);
+        if (result != 0)
+            return wal_is_broken(db->wal) ? poison(db, result) : result;
+        atomic_fetch_add(&db->counters.log_bytes_written, wal_end(db->wal) - before);
+        atomic_store(&db->dirty, true);
+    }
+    return sync ? sync_in_turn(db) : 0;
+}
+
+/* All of a group but its queueing.  Frames without entries are plain syncs. */
+static int
+commit(struct lsmkv *db, struct wal_append *frames, size_t count, bool sync)
+{
+    size_t kept = 0;
+    int result;
+
+    for (size_t i = 0; i < count; i++)
+        if (frames[i].entries.size > 0)
+            frames[kept++] = frames[i];
+    result = reserve(db, frames, kept);
+    if (result == 0)
+        result = log_frames(db, frames, kept, sync);
+    if (result != 0)
+        return result;
+    for (size_t i = 0; i < kept && result == 0; i++)
+        result = insert(db, &frames[i]);
+    /* Reserved and read once already: a failure means that memory and log differ. */
+    return result == 0 ? 0 : poison(db, result);
+}
+
+static void
+count_writes(struct lsmkv *db, size_t writes, uint64_t entries)
+{
+    atomic_fetch_add(&db->counters.writes, writes);
+    atomic_fetch_add(&db->counters.write_groups, 1);
+    atomic_fetch_add(&db->counters.write_entries, entries);
+}
+
+/* The head's work for itself and its group. */
+static void
+lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    struct group group;
+    int result;
+
+    mutex_unlock(&db->mutex);
+    result = make_room(db);
+    mutex_lock(&db->mutex);
+    group_form(db, &group);
+    mutex_unlock(&db->mutex);
+    if (result == 0)
+        result = commit(db, group.frames, group.count, group.sync);
+    if (result == 0) {
+        space_look(db);
+        count_writes(db, group.count, group.entries);
+    }
+    mutex_lock(&db->mutex);
+    if (result == 0)
+        db->last_sequence = group.last_sequence; /* D1 */
+    for (size_t i = 0; i < group.count; i++) {
+        struct writer *writer = group.writers[i];
+
+        writer->result = result;
+        writer->done = true;
+        db->writers = writer->next;
+        if (i > 0)
+            condition_signal(&writer->turn);
+    }
+    if (db->writers == NULL)
+        db->last_writer = NULL;
+    else
+        condition_signal(&db->writers->turn);
+}
+
+static int
+queue_write(struct lsmkv *db, struct lsmkv_batch *batch, bool sync)
+{
+    struct writer writer = {.batch = batch, .sync = sync};
+
+    condition_init(&writer.turn);
+    mutex_lock(&db->mutex);
+    enqueue_and_wait(db, &writer);
+    if (!writer.done)
+        lead(db);
+    mutex_unlock(&db->mutex);
+    condition_fini(&writer.turn);
+    return writer.result;
+}
+
+int
+write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
+{
+    struct wal_append frame;
+    int result = make_room(db);
+
+    if (result != 0)
+        return result;
+    batch_set_time(batch, db->env->now(db->env));
+    frame.first_sequence = db->next_sequence;
+    frame.entries = batch->count > 0 ? batch_slice(batch) : lsmkv_bytes(NULL, 0);
+    db->next_sequence += batch->count;
+    result = commit(db, &frame, 1, (flags & LSMKV_UNSYNCED) == 0);
+    if (result != 0)
+        return result;
+    count_writes(db, 1, batch->count);
+    mutex_lock(&db->mutex);
+    db->last_sequence = db->next_sequence - 1; /* D1 */
+    mutex_unlock(&db->mutex);
+    return 0;
+}
+
+/* ---- the public functions ---- */
+
+int
+lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
+{
+    int result;
+
+    error_clear();
+    result = check_writable(db);
+    if (result == 0)
+        result = space_check(db, batch);
+    if (result != 0)
+        return result;
+    if (batch->count == 0 && (flags & LSMKV_UNSYNCED) != 0)
+        return 0;
+    batch_set_time(batch, db->env->now(db->env));
+    return queue_write(db, batch, (flags & LSMKV_UNSYNCED) == 0);
+}
+
+int
+lsmkv_sync(struct lsmkv *db)
+{
+    struct lsmkv_batch nothing;
+    int result;
+
+    error_clear();
+    if (db->options.read_only)
+        return 0;
+    result = check_writable(db);
+    if (result != 0 || !atomic_load(&db->dirty))
+        return result;
+    batch_init(&nothing);
+    result = queue_write(db, &nothing, true);
+    batch_fini(&nothing);
+    return result;
+}
+
+int
+lsmkv_put(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct lsmkv_slice key,
+          struct lsmkv_slice attributes, struct lsmkv_slice value, unsigned flags)
+{
+    struct lsmkv_batch batch;
+    int result;
+
+    error_clear();
+    batch_init(&batch);
+    result = lsmkv_batch_put(&batch, keyspace, key, attributes, value);
+    if (result == 0)
+        result = lsmkv_write(db, &batch, flags);
+    batch_fini(&batch);
+    return result;
+}
+
+int
+lsmkv_delete(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct lsmkv_slice key,
+             unsigned flags)
+{
+    struct lsmkv_batch batch;
+    int result;
+
+    error_clear();
+    batch_init(&batch);
+    result = lsmkv_batch_delete(&batch, keyspace, key);
+    if (result == 0)
+        result = lsmkv_write(db, &batch, flags);
+    batch_fini(&batch);
+    return result;
+}

@@ -1,0 +1,72 @@
+/* The engine against a sorted array, under random operations. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "support/world.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEPS 100000
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define STEPS 100000
+#endif
+#endif
+#ifndef STEPS
+#define STEPS 1000000
+#endif
+
+/* LSMKV_STEPS overrides the number of operations, LSMKV_SEED the seed. */
+static uint64_t
+steps(void)
+{
+    const char *given = getenv("LSMKV_STEPS");
+
+    return given != NULL ? strtoull(given, NULL, 10) : STEPS;
+}
+
+static void
+run(bool dead_ranges)
+{
+    struct world *world = malloc(sizeof(*world));
+
+    ck_assert_ptr_nonnull(world);
+    world_init(world, random_seed(), dead_ranges);
+    for (uint64_t i = steps() / 2; i > 0; i--)
+        world_step(world);
+    world_check(world);
+    world_reopen(world);
+    world_check(world);
+    world_fini(world);
+    free(world);
+}
+
+START_TEST(test_engine_holds_what_a_sorted_array_holds)
+{
+    run(true);
+}
+END_TEST
+
+START_TEST(test_engine_holds_it_without_dead_ranges_too)
+{
+    run(false);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("model");
+    TCase *tcase = tcase_create("model");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 900);
+    tcase_add_test(tcase, test_engine_holds_what_a_sorted_array_holds);
+    tcase_add_test(tcase, test_engine_holds_it_without_dead_ranges_too);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
