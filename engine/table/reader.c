@@ -29,7 +29,7 @@ read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t s
     ssize_t got = env_file_read(table->file, offset, buffer, size);
 
     if (got < 0)
-        return damaged(table, (int)got, offset, lsmkv_strerror((int)got));
+        return damaged(table, (int)got, offset, "reading failed");
     if ((size_t)got < size)
         return damaged(table, -EUCLEAN, offset, "the file ends where a block should be");
     return 0;
@@ -126,7 +126,7 @@ check_size(struct table *table, uint64_t expected)
     int result = env_file_size(table->file, &table->size);
 
     if (result != 0)
-        return damaged(table, result, 0, lsmkv_strerror(result));
+        return damaged(table, result, 0, "its size cannot be asked");
     if (expected != 0 && table->size != expected)
         return report_error(table->context->reporter, -EUCLEAN,
                             "%s: offset %" PRIu64
@@ -254,8 +254,8 @@ load(struct table *table, uint64_t expected_size, const uint64_t *number)
     int result = env_file_open(table->context->dir, table->name, ENV_READ, &table->file);
 
     if (result != 0)
-        return report_error(table->context->reporter, result, "%s: cannot be opened: %s",
-                            table->name, lsmkv_strerror(result));
+        return report_error(table->context->reporter, result, "%s: cannot be opened",
+                            table->name);
     result = check_size(table, expected_size);
     if (result == 0)
         result = load_footer(table, number);

@@ -288,10 +288,13 @@ table_iter_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice
     while (it->valid && !skip_ends_here(t, &skip)) {
         size_t i = skip_blocks(t, &skip, t->i);
 
-        if (i != t->i)
-            skip_to_block(t, &skip, i);
-        else
-            table_iter_next(it);
+        if (i == t->i) {
+            block_iter_next(&t->cursor);
+            if (show(t))
+                continue;
+            i = skip_blocks(t, &skip, t->i + 1);
+        }
+        skip_to_block(t, &skip, i);
     }
     keybuf_fini(&skip.target);
 }

@@ -79,8 +79,8 @@ table_writer_open(const struct table_context *context, uint64_t number, uint32_t
     table_name(made->name, number);
     result = env_file_open(context->dir, made->name, ENV_CREATE, &made->file);
     if (result != 0) {
-        result = report_error(context->reporter, result, "%s: cannot be created: %s",
-                              made->name, lsmkv_strerror(result));
+        result =
+            report_error(context->reporter, result, "%s: cannot be created", made->name);
         writer_free(made);
         return result;
     }
@@ -107,9 +107,8 @@ write_out(struct table_writer *writer)
         env_file_write(writer->file, writer->written, writer->out.data, writer->out.size);
     if (result != 0)
         return report_error(writer->context->reporter, result,
-                            "%s: offset %llu: %zu bytes cannot be written: %s",
-                            writer->name, (unsigned long long)writer->written,
-                            writer->out.size, lsmkv_strerror(result));
+                            "%s: offset %llu: %zu bytes cannot be written", writer->name,
+                            (unsigned long long)writer->written, writer->out.size);
     /* Else the sync at the end would wait for all of it. */
     env_file_writeback(writer->file, writer->written, writer->out.size);
     writer->written += writer->out.size;
@@ -360,8 +359,8 @@ sync_and_close(struct table_writer *writer)
     if (result == 0)
         result = closed;
     if (result != 0)
-        return report_error(writer->context->reporter, result, "%s: cannot be synced: %s",
-                            writer->name, lsmkv_strerror(result));
+        return report_error(writer->context->reporter, result, "%s: cannot be synced",
+                            writer->name);
     return 0;
 }
 
