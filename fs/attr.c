@@ -67,7 +67,8 @@ struct reader {
     bool bad;
 };
 
-static const uint8_t *reader_take(struct reader *reader, size_t size)
+static const uint8_t *
+reader_take(struct reader *reader, size_t size)
 {
     static const uint8_t zeros[DATA_FIELD_SIZE];
     if (size > reader->left) {
@@ -81,14 +82,16 @@ static const uint8_t *reader_take(struct reader *reader, size_t size)
     return field;
 }
 
-static struct lsmkv_slice reader_bytes(struct reader *reader)
+static struct lsmkv_slice
+reader_bytes(struct reader *reader)
 {
     size_t size = get_le16(reader_take(reader, 2));
     const uint8_t *bytes = reader_take(reader, size);
     return reader->bad ? lsmkv_bytes(NULL, 0) : lsmkv_bytes(bytes, size);
 }
 
-static void read_time(const uint8_t *at, struct timespec *time, bool *bad)
+static void
+read_time(const uint8_t *at, struct timespec *time, bool *bad)
 {
     time->tv_sec = (int64_t)get_le64(at);
     uint32_t nanoseconds = get_le32(at + 8);
@@ -96,7 +99,8 @@ static void read_time(const uint8_t *at, struct timespec *time, bool *bad)
     time->tv_nsec = (long)nanoseconds;
 }
 
-static void read_data(struct reader *reader, struct attr_data *data)
+static void
+read_data(struct reader *reader, struct attr_data *data)
 {
     const uint8_t *field = reader_take(reader, DATA_FIELD_SIZE);
     data->size = get_le64(field);
@@ -106,7 +110,8 @@ static void read_data(struct reader *reader, struct attr_data *data)
 }
 
 /* Does every entry of the list end within it, and have a name? */
-static bool list_is_whole(struct lsmkv_slice list)
+static bool
+list_is_whole(struct lsmkv_slice list)
 {
     struct lsmkv_slice name, value;
     while (attr_xattr_next(&list, &name, &value))
@@ -114,7 +119,8 @@ static bool list_is_whole(struct lsmkv_slice list)
     return list.size == 0;
 }
 
-static void read_optional(struct reader *reader, uint8_t flags, struct attr *attr)
+static void
+read_optional(struct reader *reader, uint8_t flags, struct attr *attr)
 {
     if (attr->data.kind == ATTR_CHUNKS)
         read_data(reader, &attr->data);
@@ -132,8 +138,8 @@ static void read_optional(struct reader *reader, uint8_t flags, struct attr *att
 }
 
 /* Everything of `attr` is 0 or unknown but mode, ino and kind. */
-static void attr_clear(struct attr *attr, uint32_t mode, uint64_t ino,
-                       enum attr_kind kind)
+static void
+attr_clear(struct attr *attr, uint32_t mode, uint64_t ino, enum attr_kind kind)
 {
     memset(attr, 0, sizeof *attr);
     attr->mode = mode;
@@ -143,7 +149,8 @@ static void attr_clear(struct attr *attr, uint32_t mode, uint64_t ino,
     attr->subdirs = ATTR_SUBDIRS_UNKNOWN;
 }
 
-static int decode_ours(const struct lsmkv_record *record, struct attr *attr)
+static int
+decode_ours(const struct lsmkv_record *record, struct attr *attr)
 {
     struct reader reader = {record->attributes.data, record->attributes.size, false};
     const uint8_t *head = reader_take(&reader, REFERENCE_SIZE);
@@ -170,7 +177,8 @@ static int decode_ours(const struct lsmkv_record *record, struct attr *attr)
     return reader.bad ? -EUCLEAN : 0;
 }
 
-static struct timespec stamp_timespec(int64_t nanoseconds)
+static struct timespec
+stamp_timespec(int64_t nanoseconds)
 {
     struct timespec time = {nanoseconds / NANOSECONDS, (long)(nanoseconds % NANOSECONDS)};
     if (time.tv_nsec < 0) {
@@ -180,8 +188,9 @@ static struct timespec stamp_timespec(int64_t nanoseconds)
     return time;
 }
 
-int attr_decode(const struct lsmkv_record *record, const struct attr_defaults *defaults,
-                struct attr *attr)
+int
+attr_decode(const struct lsmkv_record *record, const struct attr_defaults *defaults,
+            struct attr *attr)
 {
     const struct lsmkv_slice bytes = record->attributes;
     if (bytes.size > 0 && *(const uint8_t *)bytes.data == MARK)
@@ -195,8 +204,9 @@ int attr_decode(const struct lsmkv_record *record, const struct attr_defaults *d
     return 0;
 }
 
-int attr_decode_kept(const struct attr *directory, const struct lsmkv_record *record,
-                     const struct attr_defaults *defaults, struct attr *value)
+int
+attr_decode_kept(const struct attr *directory, const struct lsmkv_record *record,
+                 const struct attr_defaults *defaults, struct attr *value)
 {
     struct lsmkv_record kept = *record;
     kept.attributes = directory->value_attributes;
@@ -206,14 +216,16 @@ int attr_decode_kept(const struct attr *directory, const struct lsmkv_record *re
 /* ---- encoding ---- */
 
 /* The field `links`, and whether it says anything. */
-static bool attr_links(const struct attr *attr, uint32_t *links)
+static bool
+attr_links(const struct attr *attr, uint32_t *links)
 {
     bool directory = S_ISDIR(attr->mode);
     *links = directory ? attr->subdirs : attr->nlink;
     return *links != (directory ? ATTR_SUBDIRS_UNKNOWN : 1);
 }
 
-static uint8_t attr_flags(const struct attr *attr)
+static uint8_t
+attr_flags(const struct attr *attr)
 {
     uint32_t links;
     unsigned flags = 0;
@@ -232,7 +244,8 @@ static uint8_t attr_flags(const struct attr *attr)
     return (uint8_t)flags;
 }
 
-size_t attr_encoded_size(const struct attr *attr)
+size_t
+attr_encoded_size(const struct attr *attr)
 {
     if (attr->data.kind == ATTR_REFERENCE)
         return REFERENCE_SIZE;
@@ -246,20 +259,23 @@ size_t attr_encoded_size(const struct attr *attr)
     return size;
 }
 
-static uint8_t *put_time(uint8_t *at, struct timespec time)
+static uint8_t *
+put_time(uint8_t *at, struct timespec time)
 {
     at = put_le64(at, (uint64_t)time.tv_sec);
     return put_le32(at, (uint32_t)time.tv_nsec);
 }
 
-static uint8_t *put_bytes(uint8_t *at, struct lsmkv_slice bytes)
+static uint8_t *
+put_bytes(uint8_t *at, struct lsmkv_slice bytes)
 {
     at = put_le16(at, (uint16_t)bytes.size);
     memcpy(at, bytes.data, bytes.size);
     return at + bytes.size;
 }
 
-static uint8_t *put_optional(uint8_t *at, const struct attr *attr)
+static uint8_t *
+put_optional(uint8_t *at, const struct attr *attr)
 {
     uint32_t links;
     if (attr->data.kind == ATTR_CHUNKS) {
@@ -278,7 +294,8 @@ static uint8_t *put_optional(uint8_t *at, const struct attr *attr)
     return at;
 }
 
-size_t attr_encode(const struct attr *attr, void *buffer)
+size_t
+attr_encode(const struct attr *attr, void *buffer)
 {
     bool reference = attr->data.kind == ATTR_REFERENCE;
     uint8_t *at = buffer;
@@ -302,8 +319,9 @@ size_t attr_encode(const struct attr *attr, void *buffer)
 
 /* ---- making ---- */
 
-void attr_init(struct attr *attr, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t ino,
-               struct timespec now)
+void
+attr_init(struct attr *attr, uint32_t mode, uint32_t uid, uint32_t gid, uint64_t ino,
+          struct timespec now)
 {
     attr_clear(attr, mode, ino, ATTR_INLINE);
     attr->uid = uid;
@@ -313,15 +331,17 @@ void attr_init(struct attr *attr, uint32_t mode, uint32_t uid, uint32_t gid, uin
         attr->subdirs = 0;
 }
 
-void attr_init_implied(struct attr *attr, const struct attr_defaults *defaults,
-                       uint64_t ino, struct timespec when)
+void
+attr_init_implied(struct attr *attr, const struct attr_defaults *defaults, uint64_t ino,
+                  struct timespec when)
 {
     attr_init(attr, S_IFDIR | defaults->directory_mode, defaults->uid, defaults->gid, ino,
               when);
     attr->subdirs = ATTR_SUBDIRS_UNKNOWN;
 }
 
-void attr_keep_value(struct attr *directory, const struct lsmkv_record *record)
+void
+attr_keep_value(struct attr *directory, const struct lsmkv_record *record)
 {
     directory->has_value = true;
     directory->value_attributes = record->attributes;
@@ -329,14 +349,16 @@ void attr_keep_value(struct attr *directory, const struct lsmkv_record *record)
 
 /* ---- showing ---- */
 
-uint32_t attr_nlink(const struct attr *attr)
+uint32_t
+attr_nlink(const struct attr *attr)
 {
     if (!S_ISDIR(attr->mode))
         return attr->nlink;
     return attr->subdirs < ATTR_SUBDIRS_UNKNOWN - 2 ? 2 + attr->subdirs : 1;
 }
 
-uint64_t attr_blocks(const struct attr *attr)
+uint64_t
+attr_blocks(const struct attr *attr)
 {
     uint64_t size = S_ISDIR(attr->mode) ? DIRECTORY_SIZE : attr->data.size;
     uint64_t blocks = size / 512 + (size % 512 > 0);
@@ -348,7 +370,8 @@ uint64_t attr_blocks(const struct attr *attr)
     return present < blocks ? present : blocks;
 }
 
-void attr_to_stat(const struct attr *attr, struct stat *st)
+void
+attr_to_stat(const struct attr *attr, struct stat *st)
 {
     memset(st, 0, sizeof *st);
     st->st_ino = attr->ino;
@@ -369,8 +392,9 @@ void attr_to_stat(const struct attr *attr, struct stat *st)
 
 /* ---- lists of extended attributes ---- */
 
-bool attr_xattr_next(struct lsmkv_slice *list, struct lsmkv_slice *name,
-                     struct lsmkv_slice *value)
+bool
+attr_xattr_next(struct lsmkv_slice *list, struct lsmkv_slice *name,
+                struct lsmkv_slice *value)
 {
     const uint8_t *bytes = list->data;
     if (list->size < 3)
@@ -385,13 +409,15 @@ bool attr_xattr_next(struct lsmkv_slice *list, struct lsmkv_slice *name,
     return true;
 }
 
-static bool slices_equal(struct lsmkv_slice a, struct lsmkv_slice b)
+static bool
+slices_equal(struct lsmkv_slice a, struct lsmkv_slice b)
 {
     return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
-bool attr_xattr_find(struct lsmkv_slice list, struct lsmkv_slice name,
-                     struct lsmkv_slice *value)
+bool
+attr_xattr_find(struct lsmkv_slice list, struct lsmkv_slice name,
+                struct lsmkv_slice *value)
 {
     struct lsmkv_slice entry_name, entry_value;
     while (attr_xattr_next(&list, &entry_name, &entry_value)) {
@@ -403,7 +429,8 @@ bool attr_xattr_find(struct lsmkv_slice list, struct lsmkv_slice name,
     return false;
 }
 
-static uint8_t *put_xattr(uint8_t *at, struct lsmkv_slice name, struct lsmkv_slice value)
+static uint8_t *
+put_xattr(uint8_t *at, struct lsmkv_slice name, struct lsmkv_slice value)
 {
     *at++ = (uint8_t)name.size;
     at = put_le16(at, (uint16_t)value.size);
@@ -414,8 +441,9 @@ static uint8_t *put_xattr(uint8_t *at, struct lsmkv_slice name, struct lsmkv_sli
     return at + value.size;
 }
 
-size_t attr_xattr_replace(struct lsmkv_slice list, struct lsmkv_slice name,
-                          const struct lsmkv_slice *value, void *out)
+size_t
+attr_xattr_replace(struct lsmkv_slice list, struct lsmkv_slice name,
+                   const struct lsmkv_slice *value, void *out)
 {
     struct lsmkv_slice entry_name, entry_value;
     uint8_t *at = out;

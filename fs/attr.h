@@ -96,6 +96,10 @@ void attr_init(struct attr *attr, uint32_t mode, uint32_t uid, uint32_t gid, uin
 void attr_init_implied(struct attr *attr, const struct attr_defaults *defaults,
                        uint64_t ino, struct timespec when);
 
+/* The number of an implied directory: ATTR_INO_IMPLIED | a hash of its key and the store's salt.
+ * A mount that finds it taken by another live node asks again with the next salt. */
+uint64_t attr_implied_ino(uint64_t salt, struct lsmkv_slice key);
+
 /* Makes `directory` (initialised) the record of a key that holds `record`, a value:
  * has_value, value_attributes.  The value itself must be put along (lsmkv_batch_put_held). */
 void attr_keep_value(struct attr *directory, const struct lsmkv_record *record);

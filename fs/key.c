@@ -17,12 +17,14 @@
 /* Coded bytes in a component that others follow. */
 #define PART_BYTES (KEY_PART_MAX - 1)
 
-static bool slice_is(struct lsmkv_slice slice, const char *string)
+static bool
+slice_is(struct lsmkv_slice slice, const char *string)
 {
     return slice.size == strlen(string) && memcmp(slice.data, string, slice.size) == 0;
 }
 
-bool key_is_name(struct lsmkv_slice name)
+bool
+key_is_name(struct lsmkv_slice name)
 {
     if (name.size == 0 || name.size > KEY_NAME_MAX)
         return false;
@@ -33,7 +35,8 @@ bool key_is_name(struct lsmkv_slice name)
 
 /* Takes the component before the first '/' off `rest`; false once the last has been taken,
  * which leaves rest->data NULL. */
-static bool next_component(struct lsmkv_slice *rest, struct lsmkv_slice *component)
+static bool
+next_component(struct lsmkv_slice *rest, struct lsmkv_slice *component)
 {
     if (!rest->data)
         return false;
@@ -50,7 +53,8 @@ static bool next_component(struct lsmkv_slice *rest, struct lsmkv_slice *compone
     return true;
 }
 
-bool key_is_plain(struct lsmkv_slice key)
+bool
+key_is_plain(struct lsmkv_slice key)
 {
     if (key.size == 0)
         return true;
@@ -65,7 +69,8 @@ bool key_is_plain(struct lsmkv_slice key)
     return true;
 }
 
-bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
+bool
+key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
 {
     if (ancestor.size == 0)
         return key.size > 0;
@@ -73,8 +78,8 @@ bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
            memcmp(key.data, ancestor.data, ancestor.size) == 0;
 }
 
-void key_split(struct lsmkv_slice key, struct lsmkv_slice *parent,
-               struct lsmkv_slice *name)
+void
+key_split(struct lsmkv_slice key, struct lsmkv_slice *parent, struct lsmkv_slice *name)
 {
     const char *bytes = key.data;
     const char *slash = memrchr(bytes, '/', key.size);
@@ -86,8 +91,9 @@ void key_split(struct lsmkv_slice key, struct lsmkv_slice *parent,
         *name = lsmkv_bytes(bytes + behind, key.size - behind);
 }
 
-int key_join(struct lsmkv_slice parent, struct lsmkv_slice name, void *buffer,
-             size_t capacity, size_t *size)
+int
+key_join(struct lsmkv_slice parent, struct lsmkv_slice name, void *buffer,
+         size_t capacity, size_t *size)
 {
     size_t before = parent.size > 0 ? parent.size + 1 : 0;
     if (capacity > LSMKV_KEY_MAX)
@@ -107,14 +113,16 @@ int key_join(struct lsmkv_slice parent, struct lsmkv_slice name, void *buffer,
 
 /* ---- coded names ---- */
 
-static bool stands_for_itself(uint8_t byte)
+static bool
+stands_for_itself(uint8_t byte)
 {
     return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
            (byte >= '0' && byte <= '9') || byte == '_' || byte == '-';
 }
 
 /* Bytes of the coded string before it is cut. */
-static size_t uncut_size(struct lsmkv_slice key)
+static size_t
+uncut_size(struct lsmkv_slice key)
 {
     if (key.size == 0)
         return 1;
@@ -126,14 +134,16 @@ static size_t uncut_size(struct lsmkv_slice key)
 }
 
 /* How many components precede the last: as few as leave it at most KEY_PART_MAX bytes. */
-static size_t parts_before_last(size_t uncut)
+static size_t
+parts_before_last(size_t uncut)
 {
     if (uncut <= KEY_PART_MAX)
         return 0;
     return (uncut - KEY_PART_MAX + PART_BYTES - 1) / PART_BYTES;
 }
 
-size_t key_encoded_size(struct lsmkv_slice key)
+size_t
+key_encoded_size(struct lsmkv_slice key)
 {
     size_t uncut = uncut_size(key);
     return uncut + 2 * parts_before_last(uncut);
@@ -146,7 +156,8 @@ struct coder {
     size_t parts;   /* components to be cut yet */
 };
 
-static void coder_put(struct coder *coder, char byte)
+static void
+coder_put(struct coder *coder, char byte)
 {
     if (coder->in_part == PART_BYTES && coder->parts > 0) {
         *coder->at++ = '+';
@@ -158,7 +169,8 @@ static void coder_put(struct coder *coder, char byte)
     coder->in_part++;
 }
 
-void key_encode(struct lsmkv_slice key, char *buffer)
+void
+key_encode(struct lsmkv_slice key, char *buffer)
 {
     static const char digits[] = "0123456789ABCDEF";
     const uint8_t *bytes = key.data;
@@ -176,7 +188,8 @@ void key_encode(struct lsmkv_slice key, char *buffer)
     }
 }
 
-bool key_is_coded_directory(struct lsmkv_slice name)
+bool
+key_is_coded_directory(struct lsmkv_slice name)
 {
     const uint8_t *bytes = name.data;
     if (name.size != KEY_PART_MAX || bytes[PART_BYTES] != '+')
@@ -188,7 +201,8 @@ bool key_is_coded_directory(struct lsmkv_slice name)
 }
 
 /* The value of a capital hex digit, or -1. */
-static int hex_digit(int byte)
+static int
+hex_digit(int byte)
 {
     if (byte >= '0' && byte <= '9')
         return byte - '0';
@@ -205,7 +219,8 @@ struct decoder {
 };
 
 /* The next coded byte, or -1 at the end or where a cut is wrong. */
-static int decoder_next(struct decoder *decoder)
+static int
+decoder_next(struct decoder *decoder)
 {
     if (decoder->in_part == PART_BYTES && decoder->end - decoder->at > 2 &&
         decoder->at[0] == '+' && decoder->at[1] == '/') {
@@ -223,7 +238,8 @@ static int decoder_next(struct decoder *decoder)
 }
 
 /* The next byte of the key, or -1 at the end or where the coding is wrong. */
-static int decoder_byte(struct decoder *decoder)
+static int
+decoder_byte(struct decoder *decoder)
 {
     int byte = decoder_next(decoder);
     if (byte < 0 || stands_for_itself((uint8_t)byte))
@@ -234,7 +250,8 @@ static int decoder_byte(struct decoder *decoder)
     return decoder->malformed ? -1 : high << 4 | low;
 }
 
-int key_decode(struct lsmkv_slice path, void *buffer, size_t capacity, size_t *size)
+int
+key_decode(struct lsmkv_slice path, void *buffer, size_t capacity, size_t *size)
 {
     if (slice_is(path, "%")) {
         *size = 0;

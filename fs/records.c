@@ -23,7 +23,8 @@
 
 #include "coding.h"
 
-static struct record_key record_number(enum record_tag tag, uint64_t number)
+static struct record_key
+record_number(enum record_tag tag, uint64_t number)
 {
     struct record_key key;
     key.bytes[0] = (uint8_t)tag;
@@ -32,12 +33,14 @@ static struct record_key record_number(enum record_tag tag, uint64_t number)
     return key;
 }
 
-struct record_key record_inode(uint64_t ino)
+struct record_key
+record_inode(uint64_t ino)
 {
     return record_number(RECORD_INODE, ino);
 }
 
-struct record_key record_xattr(uint64_t ino, struct lsmkv_slice name)
+struct record_key
+record_xattr(uint64_t ino, struct lsmkv_slice name)
 {
     struct record_key key = record_number(RECORD_XATTR, ino);
     assert(name.size <= sizeof key.bytes - 9);
@@ -47,18 +50,21 @@ struct record_key record_xattr(uint64_t ino, struct lsmkv_slice name)
     return key;
 }
 
-struct record_key record_xattr_end(uint64_t ino)
+struct record_key
+record_xattr_end(uint64_t ino)
 {
     return ino == UINT64_MAX ? record_tag_end(RECORD_XATTR)
                              : record_number(RECORD_XATTR, ino + 1);
 }
 
-struct record_key record_orphan(uint64_t data_id)
+struct record_key
+record_orphan(uint64_t data_id)
 {
     return record_number(RECORD_ORPHAN, data_id);
 }
 
-struct record_key record_trim(uint64_t data_id, uint64_t first_dead)
+struct record_key
+record_trim(uint64_t data_id, uint64_t first_dead)
 {
     struct record_key key = record_number(RECORD_TRIM, data_id);
     put_be64(key.bytes + 9, first_dead);
@@ -66,7 +72,8 @@ struct record_key record_trim(uint64_t data_id, uint64_t first_dead)
     return key;
 }
 
-struct record_key record_tag_begin(enum record_tag tag)
+struct record_key
+record_tag_begin(enum record_tag tag)
 {
     struct record_key key;
     key.bytes[0] = (uint8_t)tag;
@@ -74,14 +81,16 @@ struct record_key record_tag_begin(enum record_tag tag)
     return key;
 }
 
-struct record_key record_tag_end(enum record_tag tag)
+struct record_key
+record_tag_end(enum record_tag tag)
 {
     struct record_key key = record_tag_begin(tag);
     key.bytes[0]++;
     return key;
 }
 
-bool record_decode_sweep(struct lsmkv_slice key, uint64_t *data_id, uint64_t *first_dead)
+bool
+record_decode_sweep(struct lsmkv_slice key, uint64_t *data_id, uint64_t *first_dead)
 {
     const uint8_t *bytes = key.data;
     bool orphan = key.size == 9 && bytes[0] == RECORD_ORPHAN;
@@ -93,14 +102,16 @@ bool record_decode_sweep(struct lsmkv_slice key, uint64_t *data_id, uint64_t *fi
     return orphan || *first_dead > 0;
 }
 
-struct lsmkv_slice record_xattr_name(struct lsmkv_slice key)
+struct lsmkv_slice
+record_xattr_name(struct lsmkv_slice key)
 {
     if (key.size < 9)
         return lsmkv_bytes(NULL, 0);
     return lsmkv_bytes((const uint8_t *)key.data + 9, key.size - 9);
 }
 
-struct chunk_key chunk_key(uint64_t data_id, uint64_t index, unsigned fragment)
+struct chunk_key
+chunk_key(uint64_t data_id, uint64_t index, unsigned fragment)
 {
     struct chunk_key key;
     bool end = index >= UINT32_MAX;
@@ -110,8 +121,9 @@ struct chunk_key chunk_key(uint64_t data_id, uint64_t index, unsigned fragment)
     return key;
 }
 
-bool chunk_key_decode(struct lsmkv_slice key, uint64_t *data_id, uint64_t *index,
-                      unsigned *fragment)
+bool
+chunk_key_decode(struct lsmkv_slice key, uint64_t *data_id, uint64_t *index,
+                 unsigned *fragment)
 {
     const uint8_t *bytes = key.data;
     if (key.size != sizeof(struct chunk_key))

@@ -25,7 +25,8 @@ struct record_key {
     uint16_t size;
 };
 
-static inline struct lsmkv_slice record_slice(const struct record_key *key)
+static inline struct lsmkv_slice
+record_slice(const struct record_key *key)
 {
     return lsmkv_bytes(key->bytes, key->size);
 }
@@ -53,7 +54,8 @@ struct chunk_key {
     uint8_t bytes[13];
 };
 
-static inline struct lsmkv_slice chunk_slice(const struct chunk_key *key)
+static inline struct lsmkv_slice
+chunk_slice(const struct chunk_key *key)
 {
     return lsmkv_bytes(key->bytes, sizeof key->bytes);
 }

@@ -69,7 +69,8 @@ struct store_state {
     bool stopping;
 };
 
-void store_log(struct store *store, enum lsmkv_level level, const char *format, ...)
+void
+store_log(struct store *store, enum lsmkv_level level, const char *format, ...)
 {
     char line[512];
     va_list arguments;
@@ -82,7 +83,8 @@ void store_log(struct store *store, enum lsmkv_level level, const char *format, 
         fprintf(stderr, "lsmfs: %s\n", line);
 }
 
-struct timespec store_now(void)
+struct timespec
+store_now(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
@@ -92,7 +94,8 @@ struct timespec store_now(void)
 /* ---- writing ---- */
 
 /* Sets a reason to commit, and wakes the commit thread if it was the first. */
-static void state_raise(struct store_state *state, atomic_bool *reason)
+static void
+state_raise(struct store_state *state, atomic_bool *reason)
 {
     if (atomic_load_explicit(reason, memory_order_relaxed) ||
         atomic_exchange(reason, true))
@@ -103,19 +106,22 @@ static void state_raise(struct store_state *state, atomic_bool *reason)
 }
 
 /* Why nothing may be written, or 0. */
-static int store_refusal(struct store *store)
+static int
+store_refusal(struct store *store)
 {
     if (store->read_only)
         return -EROFS;
     return atomic_load(&store->state->failure) ? -EIO : 0;
 }
 
-static unsigned write_flags(struct store *store, bool durable)
+static unsigned
+write_flags(struct store *store, bool durable)
 {
     return durable || store->state->sync ? 0 : LSMKV_UNSYNCED;
 }
 
-int store_write(struct store *store, struct lsmkv_batch *batch, bool durable)
+int
+store_write(struct store *store, struct lsmkv_batch *batch, bool durable)
 {
     if (lsmkv_batch_count(batch) == 0)
         return 0;
@@ -129,8 +135,9 @@ int store_write(struct store *store, struct lsmkv_batch *batch, bool durable)
     return result;
 }
 
-int store_move(struct store *store, const struct lsmkv_move *moves, size_t count,
-               struct lsmkv_batch *batch, bool durable)
+int
+store_move(struct store *store, const struct lsmkv_move *moves, size_t count,
+           struct lsmkv_batch *batch, bool durable)
 {
     int result = store_refusal(store);
     if (result)
@@ -142,7 +149,8 @@ int store_move(struct store *store, const struct lsmkv_move *moves, size_t count
     return result;
 }
 
-int store_sync(struct store *store)
+int
+store_sync(struct store *store)
 {
     if (store->read_only)
         return 0;
@@ -160,14 +168,16 @@ int store_sync(struct store *store)
     return result;
 }
 
-void store_touch(struct store *store)
+void
+store_touch(struct store *store)
 {
     state_raise(store->state, &store->state->touched);
 }
 
 /* ---- counters ---- */
 
-static void counter_init(struct counter *counter, const char *name, uint64_t first)
+static void
+counter_init(struct counter *counter, const char *name, uint64_t first)
 {
     counter->name = name;
     atomic_init(&counter->next, first);
@@ -175,7 +185,8 @@ static void counter_init(struct counter *counter, const char *name, uint64_t fir
     pthread_mutex_init(&counter->reserving, NULL);
 }
 
-static int counter_load(struct store *store, struct counter *counter)
+static int
+counter_load(struct store *store, struct counter *counter)
 {
     uint8_t value[8];
     struct lsmkv_record record;
@@ -194,7 +205,8 @@ static int counter_load(struct store *store, struct counter *counter)
 }
 
 /* Moves the bound past `number` (M2). */
-static int counter_reserve(struct store *store, struct counter *counter, uint64_t number)
+static int
+counter_reserve(struct store *store, struct counter *counter, uint64_t number)
 {
     int result = 0;
     pthread_mutex_lock(&counter->reserving);
@@ -211,7 +223,8 @@ static int counter_reserve(struct store *store, struct counter *counter, uint64_
     return result;
 }
 
-static int counter_take(struct store *store, struct counter *counter, uint64_t *number)
+static int
+counter_take(struct store *store, struct counter *counter, uint64_t *number)
 {
     int result = store_refusal(store);
     if (result)
@@ -226,7 +239,8 @@ static int counter_take(struct store *store, struct counter *counter, uint64_t *
 
 /* Reserves the next block on the commit thread once half of this one is gone, so that as a rule
  * no caller waits for that sync. */
-static void counter_keep_ahead(struct store *store, struct counter *counter)
+static void
+counter_keep_ahead(struct store *store, struct counter *counter)
 {
     uint64_t next = atomic_load(&counter->next), bound = atomic_load(&counter->bound);
     if (next + COUNTER_BLOCK / 2 < bound || next == bound)
@@ -237,12 +251,14 @@ static void counter_keep_ahead(struct store *store, struct counter *counter)
                   counter->name, lsmkv_strerror(result));
 }
 
-int store_new_ino(struct store *store, uint64_t *ino)
+int
+store_new_ino(struct store *store, uint64_t *ino)
 {
     return counter_take(store, &store->state->inodes, ino);
 }
 
-int store_new_data_id(struct store *store, uint64_t *id)
+int
+store_new_data_id(struct store *store, uint64_t *id)
 {
     return counter_take(store, &store->state->data_ids, id);
 }
@@ -250,7 +266,8 @@ int store_new_data_id(struct store *store, uint64_t *id)
 /* ---- the commit thread ---- */
 
 /* Puts what was deferred (M4). */
-static int commit_deferred(struct store *store)
+static int
+commit_deferred(struct store *store)
 {
     struct store_state *state = store->state;
     if (!atomic_exchange(&state->touched, false) || !state->before)
@@ -264,7 +281,8 @@ static int commit_deferred(struct store *store)
     return result;
 }
 
-static void commit(struct store *store)
+static void
+commit(struct store *store)
 {
     struct store_state *state = store->state;
     if (atomic_load(&state->failure))
@@ -278,7 +296,8 @@ static void commit(struct store *store)
     counter_keep_ahead(store, &state->data_ids);
 }
 
-static struct timespec deadline_after(unsigned milliseconds)
+static struct timespec
+deadline_after(unsigned milliseconds)
 {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
@@ -292,7 +311,8 @@ static struct timespec deadline_after(unsigned milliseconds)
 }
 
 /* Waits for a reason to commit and then for the interval; false when it shall stop. */
-static bool await_commit(struct store_state *state)
+static bool
+await_commit(struct store_state *state)
 {
     pthread_mutex_lock(&state->mutex);
     while (!state->stopping && !atomic_load(&state->unsynced) &&
@@ -307,7 +327,8 @@ static bool await_commit(struct store_state *state)
     return go_on;
 }
 
-static void *commit_thread(void *argument)
+static void *
+commit_thread(void *argument)
 {
     struct store *store = argument;
     while (await_commit(store->state))
@@ -315,7 +336,8 @@ static void *commit_thread(void *argument)
     return NULL;
 }
 
-int store_start(struct store *store, int (*before)(void *context), void *context)
+int
+store_start(struct store *store, int (*before)(void *context), void *context)
 {
     struct store_state *state = store->state;
     state->before = before;
@@ -327,7 +349,8 @@ int store_start(struct store *store, int (*before)(void *context), void *context
     return result;
 }
 
-int store_stop(struct store *store)
+int
+store_stop(struct store *store)
 {
     struct store_state *state = store->state;
     if (state->running) {
@@ -346,7 +369,8 @@ int store_stop(struct store *store)
 
 /* ---- opening ---- */
 
-void store_options_init(struct store_options *options)
+void
+store_options_init(struct store_options *options)
 {
     memset(options, 0, sizeof *options);
     options->commit_ms = DEFAULT_COMMIT_MS;
@@ -356,7 +380,8 @@ void store_options_init(struct store_options *options)
     options->defaults.directory_mode = 0755;
 }
 
-static struct store *store_new(const struct store_options *options)
+static struct store *
+store_new(const struct store_options *options)
 {
     struct store *store = calloc(1, sizeof *store);
     struct store_state *state = calloc(1, sizeof *state);
@@ -385,7 +410,8 @@ static struct store *store_new(const struct store_options *options)
     return store;
 }
 
-static void store_free(struct store *store)
+static void
+store_free(struct store *store)
 {
     struct store_state *state = store->state;
     pthread_mutex_destroy(&state->inodes.reserving);
@@ -397,7 +423,8 @@ static void store_free(struct store *store)
 }
 
 /* Is there nothing at `path`, or an empty directory?  A store is made nowhere else. */
-static bool is_vacant(const char *path)
+static bool
+is_vacant(const char *path)
 {
     DIR *directory = opendir(path);
     if (!directory)
@@ -410,7 +437,8 @@ static bool is_vacant(const char *path)
     return vacant;
 }
 
-static int open_engine(const struct store_options *options, struct store *store)
+static int
+open_engine(const struct store_options *options, struct store *store)
 {
     struct lsmkv_options engine;
     if (options->engine)
@@ -426,8 +454,8 @@ static int open_engine(const struct store_options *options, struct store *store)
 }
 
 /* The keyspace of that name, or NULL if there is none.  -EUCLEAN: it cannot be ours. */
-static int find_keyspace(struct store *store, const char *name,
-                         struct lsmkv_keyspace **keyspace)
+static int
+find_keyspace(struct store *store, const char *name, struct lsmkv_keyspace **keyspace)
 {
     int result = lsmkv_keyspace_open(store->db, name, keyspace);
     if (result == -ENOENT)
@@ -438,7 +466,8 @@ static int find_keyspace(struct store *store, const char *name,
 }
 
 /* -EUCLEAN if `keyspace` holds anything: without a format it is somebody else's (M1). */
-static int expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
+static int
+expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
 {
     struct lsmkv_iter_options all = {0};
     struct lsmkv_iter *iter;
@@ -453,8 +482,8 @@ static int expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
     return result;
 }
 
-static int make_keyspace(struct store *store, const char *name,
-                         struct lsmkv_keyspace **keyspace)
+static int
+make_keyspace(struct store *store, const char *name, struct lsmkv_keyspace **keyspace)
 {
     if (*keyspace)
         return 0;
@@ -462,7 +491,8 @@ static int make_keyspace(struct store *store, const char *name,
 }
 
 /* The first mount: keyspaces, then format (M1). */
-static int make_format(struct store *store)
+static int
+make_format(struct store *store)
 {
     uint8_t value[FORMAT_SIZE];
     int result = expect_empty(store, store->chunks);
@@ -482,7 +512,8 @@ static int make_format(struct store *store)
                      lsmkv_bytes(value, sizeof value), 0);
 }
 
-static int check_format(struct store *store, struct lsmkv_slice value)
+static int
+check_format(struct store *store, struct lsmkv_slice value)
 {
     const uint8_t *bytes = value.data;
     if (value.size < 4)
@@ -496,7 +527,8 @@ static int check_format(struct store *store, struct lsmkv_slice value)
     return 0;
 }
 
-static int open_keyspaces(struct store *store)
+static int
+open_keyspaces(struct store *store)
 {
     uint8_t value[256];
     struct lsmkv_record record;
@@ -516,7 +548,8 @@ static int open_keyspaces(struct store *store)
     return result ? result : counter_load(store, &store->state->data_ids);
 }
 
-static void explain(int result, const char *path, char *why, size_t why_size)
+static void
+explain(int result, const char *path, char *why, size_t why_size)
 {
     const char *detail = lsmkv_error_detail();
     const char *separator = *detail ? ": " : "";
@@ -533,8 +566,9 @@ static void explain(int result, const char *path, char *why, size_t why_size)
                  detail);
 }
 
-int store_open(const struct store_options *options, struct store **out, char *why,
-               size_t why_size)
+int
+store_open(const struct store_options *options, struct store **out, char *why,
+           size_t why_size)
 {
     struct store *store = store_new(options);
     if (!store) {
@@ -555,7 +589,8 @@ int store_open(const struct store_options *options, struct store **out, char *wh
     return result;
 }
 
-int store_close(struct store *store)
+int
+store_close(struct store *store)
 {
     int failure = atomic_load(&store->state->failure);
     int result = lsmkv_close(store->db);
