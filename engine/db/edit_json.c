@@ -77,7 +77,8 @@ struct builder {
     bool failed;
 };
 
-static struct builder builder_new(void)
+static struct builder
+builder_new(void)
 {
     struct builder builder = {json_object(), false};
 
@@ -85,7 +86,8 @@ static struct builder builder_new(void)
     return builder;
 }
 
-static void build_value(struct builder *builder, const char *name, json_t *value)
+static void
+build_value(struct builder *builder, const char *name, json_t *value)
 {
     if (builder->failed)
         json_decref(value);
@@ -93,24 +95,28 @@ static void build_value(struct builder *builder, const char *name, json_t *value
         builder->failed = true;
 }
 
-static void build_number(struct builder *builder, const char *name, uint64_t value)
+static void
+build_number(struct builder *builder, const char *name, uint64_t value)
 {
     build_value(builder, name, json_integer((json_int_t)value));
 }
 
 /* As build_number, left out when 0. */
-static void build_number_if(struct builder *builder, const char *name, uint64_t value)
+static void
+build_number_if(struct builder *builder, const char *name, uint64_t value)
 {
     if (value != 0)
         build_number(builder, name, value);
 }
 
-static void build_hex(struct builder *builder, const char *name, struct lsmkv_slice bytes)
+static void
+build_hex(struct builder *builder, const char *name, struct lsmkv_slice bytes)
 {
     build_value(builder, name, line_hex(bytes));
 }
 
-static void build_name(struct builder *builder, const char *name)
+static void
+build_name(struct builder *builder, const char *name)
 {
     json_t *text = json_string(name); /* NULL if it is not UTF-8 */
 
@@ -119,7 +125,8 @@ static void build_name(struct builder *builder, const char *name)
         build_value(builder, "text", text);
 }
 
-static json_t *builder_end(struct builder *builder)
+static json_t *
+builder_end(struct builder *builder)
 {
     if (builder->failed) {
         json_decref(builder->object);
@@ -129,9 +136,10 @@ static json_t *builder_end(struct builder *builder)
 }
 
 /* The list `name` of `count` elements, each made by `element`; left out when empty. */
-static void build_list(struct builder *builder, const char *name,
-                       const struct manifest_edit *edit, size_t count,
-                       json_t *(*element)(const struct manifest_edit *edit, size_t index))
+static void
+build_list(struct builder *builder, const char *name, const struct manifest_edit *edit,
+           size_t count,
+           json_t *(*element)(const struct manifest_edit *edit, size_t index))
 {
     json_t *list;
 
@@ -145,7 +153,8 @@ static void build_list(struct builder *builder, const char *name,
     build_value(builder, name, list);
 }
 
-static json_t *keyspace_to_json(const struct manifest_edit *edit, size_t index)
+static json_t *
+keyspace_to_json(const struct manifest_edit *edit, size_t index)
 {
     const struct edit_keyspace *keyspace = &edit->keyspaces[index];
     struct builder builder = builder_new();
@@ -157,14 +166,16 @@ static json_t *keyspace_to_json(const struct manifest_edit *edit, size_t index)
     return builder_end(&builder);
 }
 
-static void build_place(struct builder *builder, const struct edit_table *table)
+static void
+build_place(struct builder *builder, const struct edit_table *table)
 {
     build_number(builder, "keyspace", table->keyspace);
     build_number(builder, "level", (uint64_t)table->level);
     build_number(builder, "table", table->meta.number);
 }
 
-static json_t *removed_to_json(const struct manifest_edit *edit, size_t index)
+static json_t *
+removed_to_json(const struct manifest_edit *edit, size_t index)
 {
     struct builder builder = builder_new();
 
@@ -172,7 +183,8 @@ static json_t *removed_to_json(const struct manifest_edit *edit, size_t index)
     return builder_end(&builder);
 }
 
-static json_t *added_to_json(const struct manifest_edit *edit, size_t index)
+static json_t *
+added_to_json(const struct manifest_edit *edit, size_t index)
 {
     const struct table_meta *meta = &edit->added[index].meta;
     struct builder builder = builder_new();
@@ -188,7 +200,8 @@ static json_t *added_to_json(const struct manifest_edit *edit, size_t index)
     return builder_end(&builder);
 }
 
-static json_t *snapshot_to_json(const struct manifest_edit *edit, size_t index)
+static json_t *
+snapshot_to_json(const struct manifest_edit *edit, size_t index)
 {
     const struct lsmkv_snapshot_info *snapshot = &edit->snapshots[index];
     struct builder builder = builder_new();
@@ -200,18 +213,21 @@ static json_t *snapshot_to_json(const struct manifest_edit *edit, size_t index)
     return builder_end(&builder);
 }
 
-static json_t *dropped_keyspace_to_json(const struct manifest_edit *edit, size_t index)
+static json_t *
+dropped_keyspace_to_json(const struct manifest_edit *edit, size_t index)
 {
     return json_integer(edit->dropped_keyspaces[index]);
 }
 
-static json_t *dropped_snapshot_to_json(const struct manifest_edit *edit, size_t index)
+static json_t *
+dropped_snapshot_to_json(const struct manifest_edit *edit, size_t index)
 {
     return json_integer((json_int_t)edit->dropped_snapshots[index]);
 }
 
-int edit_to_json(const struct manifest_header *header, const struct manifest_edit *edit,
-                 json_t **object)
+int
+edit_to_json(const struct manifest_header *header, const struct manifest_edit *edit,
+             json_t **object)
 {
     struct builder builder = builder_new();
 
@@ -242,8 +258,8 @@ int edit_to_json(const struct manifest_header *header, const struct manifest_edi
 /* ---- reading ---- */
 
 /* Features, as a list of names: none is known yet. */
-static int count_features(const json_t *object, const char *name, size_t *count,
-                          const char **first)
+static int
+count_features(const json_t *object, const char *name, size_t *count, const char **first)
 {
     const json_t *list;
     int result = line_array(object, name, &list);
@@ -259,7 +275,8 @@ static int count_features(const json_t *object, const char *name, size_t *count,
     return 0;
 }
 
-int header_from_json(const json_t *object, struct manifest_header *header)
+int
+header_from_json(const json_t *object, struct manifest_header *header)
 {
     const char *format, *feature;
     size_t compatible, incompatible;
@@ -296,13 +313,15 @@ struct element {
     struct manifest_edit *edit;
 };
 
-static int element_only(const struct element *element, const char *const *known)
+static int
+element_only(const struct element *element, const char *const *known)
 {
     return element->lenient ? 0 : line_only(element->object, known);
 }
 
 /* A name of 1 to LSMKV_NAME_MAX bytes without NUL. */
-static int name_from_json(const json_t *object, char *name)
+static int
+name_from_json(const json_t *object, char *name)
 {
     struct keybuf bytes = {0};
     int result = line_bytes(object, "name", 1, LSMKV_NAME_MAX, &bytes);
@@ -317,7 +336,8 @@ static int name_from_json(const json_t *object, char *name)
     return result;
 }
 
-static int keyspace_from_json(const struct element *element)
+static int
+keyspace_from_json(const struct element *element)
 {
     struct edit_keyspace keyspace = {0};
     const char *order;
@@ -340,8 +360,8 @@ static int keyspace_from_json(const struct element *element)
     return manifest_edit_keyspace(element->edit, &keyspace);
 }
 
-static int place_from_json(const json_t *object, uint32_t *keyspace, int *level,
-                           uint64_t *number)
+static int
+place_from_json(const json_t *object, uint32_t *keyspace, int *level, uint64_t *number)
 {
     uint64_t id, depth;
     int result = line_number(object, "keyspace", KEYSPACE_MAX, true, &id);
@@ -357,7 +377,8 @@ static int place_from_json(const json_t *object, uint32_t *keyspace, int *level,
     return 0;
 }
 
-static int removed_from_json(const struct element *element)
+static int
+removed_from_json(const struct element *element)
 {
     uint32_t keyspace;
     uint64_t number;
@@ -370,7 +391,8 @@ static int removed_from_json(const struct element *element)
                       : manifest_edit_remove(element->edit, keyspace, level, number);
 }
 
-static int meta_from_json(const json_t *object, struct table_meta *meta)
+static int
+meta_from_json(const json_t *object, struct table_meta *meta)
 {
     const size_t longest = LSMKV_KEY_MAX + KEY_TRAILER_SIZE;
     int result = line_number(object, "size", NUMBER_MAX, true, &meta->size);
@@ -393,7 +415,8 @@ static int meta_from_json(const json_t *object, struct table_meta *meta)
     return result;
 }
 
-static int added_from_json(const struct element *element)
+static int
+added_from_json(const struct element *element)
 {
     struct table_meta meta = {0};
     uint32_t keyspace;
@@ -412,7 +435,8 @@ static int added_from_json(const struct element *element)
     return result;
 }
 
-static int snapshot_from_json(const struct element *element)
+static int
+snapshot_from_json(const struct element *element)
 {
     struct lsmkv_snapshot_info snapshot = {0};
     const json_t *object = element->object;
@@ -431,7 +455,8 @@ static int snapshot_from_json(const struct element *element)
     return result < 0 ? result : manifest_edit_snapshot(element->edit, &snapshot);
 }
 
-static int id_from_json(const struct element *element, json_int_t most, uint64_t *id)
+static int
+id_from_json(const struct element *element, json_int_t most, uint64_t *id)
 {
     json_int_t value = json_integer_value(element->object);
 
@@ -441,7 +466,8 @@ static int id_from_json(const struct element *element, json_int_t most, uint64_t
     return 0;
 }
 
-static int dropped_keyspace_from_json(const struct element *element)
+static int
+dropped_keyspace_from_json(const struct element *element)
 {
     uint64_t id = 0;
     int result = id_from_json(element, KEYSPACE_MAX, &id);
@@ -449,7 +475,8 @@ static int dropped_keyspace_from_json(const struct element *element)
     return result < 0 ? result : manifest_edit_drop_keyspace(element->edit, (uint32_t)id);
 }
 
-static int dropped_snapshot_from_json(const struct element *element)
+static int
+dropped_snapshot_from_json(const struct element *element)
 {
     uint64_t id = 0;
     int result = id_from_json(element, (json_int_t)NUMBER_MAX, &id);
@@ -457,10 +484,10 @@ static int dropped_snapshot_from_json(const struct element *element)
     return result < 0 ? result : manifest_edit_drop_snapshot(element->edit, id);
 }
 
-static int list_from_json(const json_t *object, const char *name, bool objects,
-                          const struct manifest_header *header,
-                          struct manifest_edit *edit,
-                          int (*parse)(const struct element *element))
+static int
+list_from_json(const json_t *object, const char *name, bool objects,
+               const struct manifest_header *header, struct manifest_edit *edit,
+               int (*parse)(const struct element *element))
 {
     const json_t *list;
     int result = line_array(object, name, &list);
@@ -475,7 +502,8 @@ static int list_from_json(const json_t *object, const char *name, bool objects,
     return result;
 }
 
-static int numbers_from_json(const json_t *object, struct manifest_edit *edit)
+static int
+numbers_from_json(const json_t *object, struct manifest_edit *edit)
 {
     uint64_t next_keyspace = 0;
     int result = line_number(object, "next_file", NUMBER_MAX, false, &edit->next_file);
@@ -494,7 +522,8 @@ static int numbers_from_json(const json_t *object, struct manifest_edit *edit)
     return result;
 }
 
-static int fields_only(json_t *object, bool first)
+static int
+fields_only(json_t *object, bool first)
 {
     const size_t headers = sizeof(header_fields) / sizeof(header_fields[0]);
     const size_t edits = sizeof(edit_fields) / sizeof(edit_fields[0]);
@@ -506,8 +535,9 @@ static int fields_only(json_t *object, bool first)
     return line_only(object, first ? known : edit_fields);
 }
 
-int edit_from_json(json_t *object, const struct manifest_header *header, bool first,
-                   struct manifest_edit *edit)
+int
+edit_from_json(json_t *object, const struct manifest_header *header, bool first,
+               struct manifest_edit *edit)
 {
     int result = header->lenient ? 0 : fields_only(object, first);
 

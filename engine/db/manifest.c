@@ -38,15 +38,16 @@ struct manifest {
     int error;           /* why it is broken; 0: it is not */
 };
 
-static int report_io(struct reporter *reporter, int result, const char *what,
-                     uint64_t offset)
+static int
+report_io(struct reporter *reporter, int result, const char *what, uint64_t offset)
 {
     return report_error(reporter, result, MANIFEST_NAME ": offset %llu: cannot %s",
                         (unsigned long long)offset, what);
 }
 
 /* Damage found in the line at `offset`, whose reason is this thread's error detail. */
-static int report_line(struct reporter *reporter, int result, uint64_t offset)
+static int
+report_line(struct reporter *reporter, int result, uint64_t offset)
 {
     char reason[256];
 
@@ -72,13 +73,15 @@ struct line_source {
     bool at_end;     /* nothing is left in the file */
 };
 
-static uint64_t source_offset(const struct line_source *source)
+static uint64_t
+source_offset(const struct line_source *source)
 {
     return source->offset + source->line;
 }
 
 /* Reads on behind what the buffer holds of the current line.  -EUCLEAN: it is too long. */
-static int source_fill(struct line_source *source)
+static int
+source_fill(struct line_source *source)
 {
     size_t kept = source->size - source->line;
     ssize_t got;
@@ -110,7 +113,8 @@ static int source_fill(struct line_source *source)
 }
 
 /* Goes to the next line: 1, and its bytes without the newline; 0: none; or an error. */
-static int source_next(struct line_source *source, const char **line, size_t *size)
+static int
+source_next(struct line_source *source, const char **line, size_t *size)
 {
     size_t looked = source->next;
 
@@ -135,18 +139,27 @@ static int source_next(struct line_source *source, const char **line, size_t *si
     }
 }
 
-/* Whether anything stands behind the current line; a negative errno if it cannot be read. */
-static int source_has_more(struct line_source *source)
+/* Whether the current line, not good and maybe without its newline, can be one that was
+ * written in part: nothing stands behind it, and its only tab is in its suffix.  A tab before
+ * that says that it is two lines whose newline was damaged.  A negative errno if the file
+ * cannot be looked at. */
+static int
+source_is_torn(struct line_source *source, size_t size)
 {
-    uint64_t next = source->offset + source->next;
-    uint64_t size = 0;
-    int result = env_file_size(source->file, &size);
+    const size_t object = size < LINE_SUFFIX_SIZE ? 0 : size - LINE_SUFFIX_SIZE;
+    uint64_t length = 0;
+    int result = env_file_size(source->file, &length);
 
-    return result < 0 ? error_detail(result, "cannot read") : size > next;
+    if (result < 0)
+        return error_detail(result, "cannot read");
+    if (length - source_offset(source) > size + 1)
+        return 0;
+    return object == 0 || memchr(source->buffer + source->line, '\t', object) == NULL;
 }
 
-static int apply_line(json_t *object, struct manifest_header *header, bool first,
-                      struct manifest_edit *state)
+static int
+apply_line(json_t *object, struct manifest_header *header, bool first,
+           struct manifest_edit *state)
 {
     struct manifest_edit edit = {0};
     int result = first ? header_from_json(object, header) : 0;
@@ -160,8 +173,9 @@ static int apply_line(json_t *object, struct manifest_header *header, bool first
 }
 
 /* Reads all lines into `state`; `source` ends at the first byte that is no good line. */
-static int load_lines(struct line_source *source, struct manifest_header *header,
-                      struct manifest_edit *state)
+static int
+load_lines(struct line_source *source, struct manifest_header *header,
+           struct manifest_edit *state)
 {
     const char *line = NULL;
     size_t size = 0;
@@ -173,10 +187,9 @@ static int load_lines(struct line_source *source, struct manifest_header *header
 
         result = line_unseal(line, size, &object);
         if (result == -EBADMSG && !first) {
-            int more = source_has_more(source);
+            int torn = source_is_torn(source, size);
 
-            /* M2: with nothing behind it, it was torn. */
-            return more == 0 ? 0 : more < 0 ? more : result;
+            return torn > 0 ? 0 : torn < 0 ? torn : result;
         }
         if (result < 0)
             return result;
@@ -185,12 +198,18 @@ static int load_lines(struct line_source *source, struct manifest_header *header
         if (result < 0)
             return result;
     }
-    if (result == 0 && source_offset(source) == 0)
+    if (result < 0)
+        return result;
+    if (source_offset(source) == 0)
         return error_detail(-EUCLEAN, "the first line is not whole");
-    return result;
+    result = source_is_torn(source, source->size - source->line);
+    if (result == 0)
+        return error_detail(-EBADMSG, "several lines without a newline between them");
+    return result < 0 ? result : 0;
 }
 
-static void note_torn_tail(struct line_source *source, struct reporter *reporter)
+static void
+note_torn_tail(struct line_source *source, struct reporter *reporter)
 {
     uint64_t size = 0;
 
@@ -201,8 +220,9 @@ static void note_torn_tail(struct line_source *source, struct reporter *reporter
                        (unsigned long long)source_offset(source));
 }
 
-int manifest_load(struct env_dir *dir, struct reporter *reporter,
-                  struct manifest_edit *state, uint64_t *number, uint64_t *end)
+int
+manifest_load(struct env_dir *dir, struct reporter *reporter, struct manifest_edit *state,
+              uint64_t *number, uint64_t *end)
 {
     struct line_source source = {0};
     struct manifest_header header = {0};
@@ -230,8 +250,9 @@ int manifest_load(struct env_dir *dir, struct reporter *reporter,
 
 /* ---- writing ---- */
 
-static int edit_line(const struct manifest_header *header,
-                     const struct manifest_edit *edit, char **line, size_t *size)
+static int
+edit_line(const struct manifest_header *header, const struct manifest_edit *edit,
+          char **line, size_t *size)
 {
     json_t *object;
     int result = edit_to_json(header, edit, &object);
@@ -247,16 +268,17 @@ static int edit_line(const struct manifest_header *header,
     return result;
 }
 
-static int manifest_break(struct manifest *manifest, int error)
+static int
+manifest_break(struct manifest *manifest, int error)
 {
     manifest->error = error;
     return error;
 }
 
 /* MANIFEST.tmp with `state` as its only line, synced; nothing is left of it on failure. */
-static int write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t number,
-                       const struct manifest_edit *state, struct env_file **file,
-                       uint64_t *size)
+static int
+write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t number,
+            const struct manifest_edit *state, struct env_file **file, uint64_t *size)
 {
     struct manifest_header header = {.number = number};
     struct env_file *fresh;
@@ -290,7 +312,8 @@ static int write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t 
 
 /* Renames MANIFEST.tmp over MANIFEST (M4).  `*renamed` says whether that was begun: from then
  * on either may be what the next open finds. */
-static int install_fresh(struct env_dir *dir, struct reporter *reporter, bool *renamed)
+static int
+install_fresh(struct env_dir *dir, struct reporter *reporter, bool *renamed)
 {
     int result;
 
@@ -305,9 +328,9 @@ static int install_fresh(struct env_dir *dir, struct reporter *reporter, bool *r
     return 0;
 }
 
-static int roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
-                const struct manifest_edit *state, struct manifest **manifest,
-                bool *renamed)
+static int
+roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
+     const struct manifest_edit *state, struct manifest **manifest, bool *renamed)
 {
     struct manifest *made = calloc(1, sizeof(*made));
     int result;
@@ -330,16 +353,18 @@ static int roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
     return 0;
 }
 
-int manifest_roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
-                  const struct manifest_edit *state, struct manifest **manifest)
+int
+manifest_roll(struct env_dir *dir, struct reporter *reporter, uint64_t number,
+              const struct manifest_edit *state, struct manifest **manifest)
 {
     bool renamed = false;
 
     return roll(dir, reporter, number, state, manifest, &renamed);
 }
 
-int manifest_replace(struct manifest **manifest, uint64_t number,
-                     const struct manifest_edit *state)
+int
+manifest_replace(struct manifest **manifest, uint64_t number,
+                 const struct manifest_edit *state)
 {
     struct manifest *old = *manifest, *fresh;
     bool renamed = false;
@@ -356,8 +381,9 @@ int manifest_replace(struct manifest **manifest, uint64_t number,
 }
 
 /* Where the first line ends and the last one begins, in the first `end` bytes. */
-static int find_lines(struct env_file *file, uint64_t end, char *buffer,
-                      uint64_t *first_end, uint64_t *last_start)
+static int
+find_lines(struct env_file *file, uint64_t end, char *buffer, uint64_t *first_end,
+           uint64_t *last_start)
 {
     uint64_t first = 0, last = 0;
 
@@ -383,7 +409,8 @@ static int find_lines(struct env_file *file, uint64_t end, char *buffer,
 }
 
 /* Writes [from, to) again as it is. */
-static int rewrite(struct env_file *file, uint64_t from, uint64_t to, char *buffer)
+static int
+rewrite(struct env_file *file, uint64_t from, uint64_t to, char *buffer)
 {
     int result = 0;
 
@@ -400,7 +427,8 @@ static int rewrite(struct env_file *file, uint64_t from, uint64_t to, char *buff
 }
 
 /* Cuts what follows `end` and makes all before it durable. */
-static int settle(struct manifest *manifest, uint64_t end)
+static int
+settle(struct manifest *manifest, uint64_t end)
 {
     char *buffer = malloc(READ_SIZE);
     uint64_t last_start = end;
@@ -423,8 +451,9 @@ static int settle(struct manifest *manifest, uint64_t end)
     return 0;
 }
 
-int manifest_open(struct env_dir *dir, struct reporter *reporter, uint64_t number,
-                  uint64_t end, struct manifest **manifest)
+int
+manifest_open(struct env_dir *dir, struct reporter *reporter, uint64_t number,
+              uint64_t end, struct manifest **manifest)
 {
     struct manifest *made = calloc(1, sizeof(*made));
     int result;
@@ -450,7 +479,8 @@ int manifest_open(struct env_dir *dir, struct reporter *reporter, uint64_t numbe
 }
 
 /* M3: takes back a write that failed. */
-static int undo_write(struct manifest *manifest, int error)
+static int
+undo_write(struct manifest *manifest, int error)
 {
     int result;
 
@@ -466,7 +496,8 @@ static int undo_write(struct manifest *manifest, int error)
     return error;
 }
 
-int manifest_append(struct manifest *manifest, const struct manifest_edit *edit)
+int
+manifest_append(struct manifest *manifest, const struct manifest_edit *edit)
 {
     char *line;
     size_t size;
@@ -488,29 +519,34 @@ int manifest_append(struct manifest *manifest, const struct manifest_edit *edit)
     return 0;
 }
 
-bool manifest_is_broken(const struct manifest *manifest)
+bool
+manifest_is_broken(const struct manifest *manifest)
 {
     return manifest->error != 0;
 }
 
-uint64_t manifest_number(const struct manifest *manifest)
+uint64_t
+manifest_number(const struct manifest *manifest)
 {
     return manifest->number;
 }
 
-uint64_t manifest_end(const struct manifest *manifest)
+uint64_t
+manifest_end(const struct manifest *manifest)
 {
     return manifest->end;
 }
 
-bool manifest_wants_roll(const struct manifest *manifest)
+bool
+manifest_wants_roll(const struct manifest *manifest)
 {
     uint64_t limit = 4 * manifest->first_line;
 
     return manifest->end > (limit > ROLL_SIZE ? limit : ROLL_SIZE);
 }
 
-int manifest_close(struct manifest *manifest)
+int
+manifest_close(struct manifest *manifest)
 {
     int result;
 

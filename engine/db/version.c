@@ -13,8 +13,9 @@
 
 /* ---- files ---- */
 
-int table_file_new(const struct table_context *context, struct file_reaper *reaper,
-                   struct table_meta *meta, struct table_file **file)
+int
+table_file_new(const struct table_context *context, struct file_reaper *reaper,
+               struct table_meta *meta, struct table_file **file)
 {
     struct table_file *made = calloc(1, sizeof(*made));
 
@@ -32,12 +33,14 @@ int table_file_new(const struct table_context *context, struct file_reaper *reap
     return 0;
 }
 
-void table_file_ref(struct table_file *file)
+void
+table_file_ref(struct table_file *file)
 {
     atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
 }
 
-void table_file_unref(struct table_file *file)
+void
+table_file_unref(struct table_file *file)
 {
     struct table *table;
 
@@ -53,7 +56,8 @@ void table_file_unref(struct table_file *file)
     free(file);
 }
 
-int table_file_table(struct table_file *file, struct table **table)
+int
+table_file_table(struct table_file *file, struct table **table)
 {
     struct table *open = atomic_load_explicit(&file->table, memory_order_acquire);
     int result = 0;
@@ -73,18 +77,21 @@ int table_file_table(struct table_file *file, struct table **table)
     return result;
 }
 
-static struct lsmkv_slice smallest_user_key(const struct table_file *file)
+static struct lsmkv_slice
+smallest_user_key(const struct table_file *file)
 {
     return internal_user_key(keybuf_slice(&file->meta.smallest));
 }
 
-static struct lsmkv_slice largest_user_key(const struct table_file *file)
+static struct lsmkv_slice
+largest_user_key(const struct table_file *file)
 {
     return internal_user_key(keybuf_slice(&file->meta.largest));
 }
 
-bool table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
-                         struct lsmkv_slice from, struct lsmkv_slice to)
+bool
+table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
+                    struct lsmkv_slice from, struct lsmkv_slice to)
 {
     if (from.data != NULL && key_compare(order, largest_user_key(file), from) < 0)
         return false;
@@ -93,7 +100,8 @@ bool table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
 
 /* ---- versions ---- */
 
-int version_new(enum lsmkv_order order, struct version **version)
+int
+version_new(enum lsmkv_order order, struct version **version)
 {
     struct version *made = calloc(1, sizeof(*made));
 
@@ -105,12 +113,14 @@ int version_new(enum lsmkv_order order, struct version **version)
     return 0;
 }
 
-void version_ref(struct version *version)
+void
+version_ref(struct version *version)
 {
     atomic_fetch_add_explicit(&version->refs, 1, memory_order_relaxed);
 }
 
-void version_unref(struct version *version)
+void
+version_unref(struct version *version)
 {
     if (version == NULL || atomic_fetch_sub(&version->refs, 1) > 1)
         return;
@@ -123,7 +133,8 @@ void version_unref(struct version *version)
 }
 
 /* Newest first (V1). */
-static int compare_newest(const void *left, const void *right)
+static int
+compare_newest(const void *left, const void *right)
 {
     const struct table_meta *a = &(*(struct table_file *const *)left)->meta;
     const struct table_meta *b = &(*(struct table_file *const *)right)->meta;
@@ -133,7 +144,8 @@ static int compare_newest(const void *left, const void *right)
     return (a->number < b->number) - (a->number > b->number);
 }
 
-static int compare_smallest(const void *left, const void *right, void *order)
+static int
+compare_smallest(const void *left, const void *right, void *order)
 {
     const struct table_file *a = *(struct table_file *const *)left;
     const struct table_file *b = *(struct table_file *const *)right;
@@ -143,8 +155,8 @@ static int compare_smallest(const void *left, const void *right, void *order)
                                 keybuf_slice(&b->meta.smallest));
 }
 
-static bool names_file(const struct version_change *changes, size_t count, int level,
-                       uint64_t number)
+static bool
+names_file(const struct version_change *changes, size_t count, int level, uint64_t number)
 {
     for (size_t i = 0; i < count; i++) {
         if (changes[i].level == level && changes[i].file->meta.number == number)
@@ -153,7 +165,8 @@ static bool names_file(const struct version_change *changes, size_t count, int l
     return false;
 }
 
-static size_t count_at(const struct version_change *changes, size_t count, int level)
+static size_t
+count_at(const struct version_change *changes, size_t count, int level)
 {
     size_t found = 0;
 
@@ -162,7 +175,8 @@ static size_t count_at(const struct version_change *changes, size_t count, int l
     return found;
 }
 
-static void level_put(struct level *level, struct table_file *file)
+static void
+level_put(struct level *level, struct table_file *file)
 {
     table_file_ref(file);
     level->files[level->count++] = file;
@@ -170,8 +184,9 @@ static void level_put(struct level *level, struct table_file *file)
 }
 
 /* V2, and in level 0 that no file stands twice. */
-static int level_check(const struct level *level, int number, enum lsmkv_order order,
-                       struct reporter *reporter)
+static int
+level_check(const struct level *level, int number, enum lsmkv_order order,
+            struct reporter *reporter)
 {
     for (size_t i = 1; i < level->count; i++) {
         const struct table_file *left = level->files[i - 1], *right = level->files[i];
@@ -190,10 +205,11 @@ static int level_check(const struct level *level, int number, enum lsmkv_order o
 }
 
 /* One level of the new version.  On failure what it holds is freed with the version. */
-static int level_edit(struct level *level, int number, enum lsmkv_order order,
-                      const struct level *base, const struct version_change *removed,
-                      size_t removed_count, const struct version_change *added,
-                      size_t added_count, struct reporter *reporter)
+static int
+level_edit(struct level *level, int number, enum lsmkv_order order,
+           const struct level *base, const struct version_change *removed,
+           size_t removed_count, const struct version_change *added, size_t added_count,
+           struct reporter *reporter)
 {
     size_t gone = count_at(removed, removed_count, number);
     size_t room = base->count + count_at(added, added_count, number);
@@ -229,9 +245,10 @@ static int level_edit(struct level *level, int number, enum lsmkv_order order,
     return level_check(level, number, order, reporter);
 }
 
-int version_edit(const struct version *base, const struct version_change *removed,
-                 size_t removed_count, const struct version_change *added,
-                 size_t added_count, struct reporter *reporter, struct version **version)
+int
+version_edit(const struct version *base, const struct version_change *removed,
+             size_t removed_count, const struct version_change *added, size_t added_count,
+             struct reporter *reporter, struct version **version)
 {
     struct version *made = NULL;
     int result = version_new(base->order, &made);
@@ -247,8 +264,8 @@ int version_edit(const struct version *base, const struct version_change *remove
     return result;
 }
 
-size_t level_find(const struct level *level, enum lsmkv_order order,
-                  struct lsmkv_slice key)
+size_t
+level_find(const struct level *level, enum lsmkv_order order, struct lsmkv_slice key)
 {
     size_t low = 0, high = level->count;
 
@@ -263,7 +280,8 @@ size_t level_find(const struct level *level, enum lsmkv_order order,
     return low;
 }
 
-static int file_iterate(struct table_file *file, bool fill_cache, struct iterator **it)
+static int
+file_iterate(struct table_file *file, bool fill_cache, struct iterator **it)
 {
     struct table *table;
     int result = table_file_table(file, &table);
@@ -271,8 +289,9 @@ static int file_iterate(struct table_file *file, bool fill_cache, struct iterato
     return result < 0 ? result : table_iterate(table, fill_cache, it);
 }
 
-int version_iterators(const struct version *version, bool fill_cache,
-                      struct iterator **children, size_t *count)
+int
+version_iterators(const struct version *version, bool fill_cache,
+                  struct iterator **children, size_t *count)
 {
     const struct level *level = &version->levels[0];
     int result = 0;
