@@ -3,25 +3,29 @@
 
 #include "iter/merge.h"
 
-static void stay(struct iterator *it)
+static void
+stay(struct iterator *it)
 {
     (void)it;
 }
 
-static void stay_at(struct iterator *it, struct lsmkv_slice internal)
+static void
+stay_at(struct iterator *it, struct lsmkv_slice internal)
 {
     (void)it;
     (void)internal;
 }
 
-static void stay_behind(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
+static void
+stay_behind(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
 {
     (void)it;
     (void)sequence;
     (void)bound;
 }
 
-static void release(struct iterator *it)
+static void
+release(struct iterator *it)
 {
     free(it);
 }
@@ -51,7 +55,8 @@ static const struct iterator_ops failed_ops = {
 /* Shared by all threads: nothing ever writes to it. */
 static struct iterator empty = {.ops = &empty_ops};
 
-struct iterator *iterator_new_empty(int status)
+struct iterator *
+iterator_new_empty(int status)
 {
     struct iterator *it;
 

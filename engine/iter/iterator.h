@@ -7,7 +7,10 @@
  * I1  `valid` implies status == 0.  At either end, and after an error, valid is false; after
  *     an error status is negative and stays so until the next seek.
  * I2  `key` and `payload` hold until the iterator moves or is freed.
- * I3  next needs `valid`; so does prev.
+ * I3  next, prev and skip_older need `valid`.
+ * I4  `key` holds at least KEY_TRAILER_SIZE bytes: a source that reads a shorter one from a
+ *     disk ends with -EUCLEAN.
+ * I5  What is passed to a seek must not be the iterator's own key.
  */
 #ifndef ITER_ITERATOR_H
 #define ITER_ITERATOR_H

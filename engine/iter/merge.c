@@ -27,14 +27,15 @@ struct merge {
     struct iterator **heap; /* borrowed from children */
 };
 
-static struct merge *merge_of(struct iterator *it)
+static struct merge *
+merge_of(struct iterator *it)
 {
     return (struct merge *)it;
 }
 
 /* Whether `a` comes out before `b`. */
-static bool precedes(const struct merge *merge, const struct iterator *a,
-                     const struct iterator *b)
+static bool
+precedes(const struct merge *merge, const struct iterator *a, const struct iterator *b)
 {
     int result = internal_key_compare(merge->order, a->key, b->key);
 
@@ -42,7 +43,8 @@ static bool precedes(const struct merge *merge, const struct iterator *a,
 }
 
 /* Lets the child at `hole` sink to its place. */
-static void sift_down(struct merge *merge, size_t hole)
+static void
+sift_down(struct merge *merge, size_t hole)
 {
     struct iterator *child = merge->heap[hole];
 
@@ -63,7 +65,8 @@ static void sift_down(struct merge *merge, size_t hole)
 }
 
 /* Ends the walk; an error stays until the next seek. */
-static void end(struct merge *merge, int status)
+static void
+end(struct merge *merge, int status)
 {
     merge->size = 0;
     merge->base.valid = false;
@@ -71,7 +74,8 @@ static void end(struct merge *merge, int status)
 }
 
 /* Makes the heap's top the current entry. */
-static void show_top(struct merge *merge)
+static void
+show_top(struct merge *merge)
 {
     const struct iterator *top;
 
@@ -87,7 +91,8 @@ static void show_top(struct merge *merge)
 }
 
 /* Builds the heap from wherever the children stand. */
-static void gather(struct merge *merge)
+static void
+gather(struct merge *merge)
 {
     size_t i;
 
@@ -108,7 +113,8 @@ static void gather(struct merge *merge)
 }
 
 /* The top child has moved. */
-static void settle_top(struct merge *merge)
+static void
+settle_top(struct merge *merge)
 {
     struct iterator *top = merge->heap[0];
 
@@ -125,7 +131,8 @@ static void settle_top(struct merge *merge)
 
 /* Puts every child but the top beyond the current entry, in the other direction (M1).  The
  * top keeps still, so the current key holds meanwhile. */
-static void turn(struct merge *merge)
+static void
+turn(struct merge *merge)
 {
     struct iterator *top = merge->heap[0];
     size_t i;
@@ -143,7 +150,8 @@ static void turn(struct merge *merge)
     }
 }
 
-static void merge_seek(struct iterator *it, struct lsmkv_slice internal)
+static void
+merge_seek(struct iterator *it, struct lsmkv_slice internal)
 {
     struct merge *merge = merge_of(it);
     size_t i;
@@ -154,7 +162,8 @@ static void merge_seek(struct iterator *it, struct lsmkv_slice internal)
     gather(merge);
 }
 
-static void merge_seek_before(struct iterator *it, struct lsmkv_slice internal)
+static void
+merge_seek_before(struct iterator *it, struct lsmkv_slice internal)
 {
     struct merge *merge = merge_of(it);
     size_t i;
@@ -165,7 +174,8 @@ static void merge_seek_before(struct iterator *it, struct lsmkv_slice internal)
     gather(merge);
 }
 
-static void merge_first(struct iterator *it)
+static void
+merge_first(struct iterator *it)
 {
     struct merge *merge = merge_of(it);
     size_t i;
@@ -176,7 +186,8 @@ static void merge_first(struct iterator *it)
     gather(merge);
 }
 
-static void merge_last(struct iterator *it)
+static void
+merge_last(struct iterator *it)
 {
     struct merge *merge = merge_of(it);
     size_t i;
@@ -187,7 +198,8 @@ static void merge_last(struct iterator *it)
     gather(merge);
 }
 
-static void merge_next(struct iterator *it)
+static void
+merge_next(struct iterator *it)
 {
     struct merge *merge = merge_of(it);
     bool turned = merge->backwards;
@@ -202,7 +214,8 @@ static void merge_next(struct iterator *it)
         settle_top(merge);
 }
 
-static void merge_prev(struct iterator *it)
+static void
+merge_prev(struct iterator *it)
 {
     struct merge *merge = merge_of(it);
     bool turned = !merge->backwards;
@@ -217,8 +230,8 @@ static void merge_prev(struct iterator *it)
         settle_top(merge);
 }
 
-static void merge_skip_older(struct iterator *it, uint64_t sequence,
-                             struct lsmkv_slice bound)
+static void
+merge_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
 {
     struct merge *merge = merge_of(it);
     size_t i;
@@ -233,7 +246,8 @@ static void merge_skip_older(struct iterator *it, uint64_t sequence,
     gather(merge);
 }
 
-static void merge_free(struct iterator *it)
+static void
+merge_free(struct iterator *it)
 {
     struct merge *merge = merge_of(it);
     size_t i;
@@ -256,7 +270,8 @@ static const struct iterator_ops merge_ops = {
     .free = merge_free,
 };
 
-static struct merge *allocate(enum lsmkv_order order, size_t count)
+static struct merge *
+allocate(enum lsmkv_order order, size_t count)
 {
     struct merge *merge = calloc(1, sizeof(*merge));
 
@@ -273,8 +288,9 @@ static struct merge *allocate(enum lsmkv_order order, size_t count)
     return merge;
 }
 
-int merge_new(enum lsmkv_order order, struct iterator **children, size_t count,
-              struct iterator **it)
+int
+merge_new(enum lsmkv_order order, struct iterator **children, size_t count,
+          struct iterator **it)
 {
     struct merge *merge;
     size_t i;

@@ -14,8 +14,8 @@
 /* Takes ownership of the `count` children (freed with the merge, or on failure).  With one
  * child, that child itself is returned; with none, an empty iterator.  The array is borrowed
  * for the call.  -ENOMEM. */
-int LSMKV_CHECKED merge_new(enum lsmkv_order order, struct iterator **children, size_t count,
-                            struct iterator **merge);
+int LSMKV_CHECKED merge_new(enum lsmkv_order order, struct iterator **children,
+                            size_t count, struct iterator **merge);
 
 /* An iterator over nothing whose status is `status`; a seek does not clear it.  Never fails:
  * static for status 0 - otherwise NULL means no memory. */

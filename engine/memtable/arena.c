@@ -23,12 +23,14 @@ struct arena_block {
 
 static_assert(sizeof(struct arena_block) % ARENA_ALIGNMENT == 0, "pieces are aligned");
 
-void arena_init(struct arena *arena, struct lsmkv_env *env)
+void
+arena_init(struct arena *arena, struct lsmkv_env *env)
 {
     *arena = (struct arena){.env = env, .block_size = BLOCK_MIN};
 }
 
-void arena_fini(struct arena *arena)
+void
+arena_fini(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
 
@@ -41,7 +43,8 @@ void arena_fini(struct arena *arena)
     arena_init(arena, arena->env);
 }
 
-static struct arena_room block_room(struct arena_block *block)
+static struct arena_room
+block_room(struct arena_block *block)
 {
     struct arena_room room = {(uint8_t *)block + sizeof(*block),
                               block->size - sizeof(*block)};
@@ -49,7 +52,8 @@ static struct arena_room block_room(struct arena_block *block)
     return room;
 }
 
-static void add_memory(struct arena *arena, size_t size)
+static void
+add_memory(struct arena *arena, size_t size)
 {
     size_t memory = atomic_load_explicit(&arena->memory, memory_order_relaxed);
 
@@ -57,7 +61,8 @@ static void add_memory(struct arena *arena, size_t size)
 }
 
 /* A block of `size` bytes, its head included. */
-static struct arena_block *take_block(struct arena *arena, size_t size)
+static struct arena_block *
+take_block(struct arena *arena, size_t size)
 {
     struct arena_block *block = arena->env->allocate(arena->env, size);
 
@@ -71,7 +76,8 @@ static struct arena_block *take_block(struct arena *arena, size_t size)
 }
 
 /* The size of a shared block that has room for `size` bytes. */
-static size_t shared_block_size(struct arena *arena, size_t size)
+static size_t
+shared_block_size(struct arena *arena, size_t size)
 {
     size_t need = size + sizeof(struct arena_block);
     size_t block_size = arena->block_size;
@@ -81,12 +87,14 @@ static size_t shared_block_size(struct arena *arena, size_t size)
     return need > block_size ? need : block_size;
 }
 
-static size_t round_up(size_t size)
+static size_t
+round_up(size_t size)
 {
     return (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
 }
 
-static void *cut(struct arena_room *room, size_t size)
+static void *
+cut(struct arena_room *room, size_t size)
 {
     void *piece = room->next;
 
@@ -95,14 +103,16 @@ static void *cut(struct arena_room *room, size_t size)
     return piece;
 }
 
-static void use_spare(struct arena *arena)
+static void
+use_spare(struct arena *arena)
 {
     arena->current = arena->spare;
     arena->spare = (struct arena_room){0};
     arena->spare_block = NULL;
 }
 
-void *arena_allocate(struct arena *arena, size_t size)
+void *
+arena_allocate(struct arena *arena, size_t size)
 {
     struct arena_block *block;
     struct arena_room room;
@@ -125,7 +135,8 @@ void *arena_allocate(struct arena *arena, size_t size)
 }
 
 /* The spare has not been cut, so nobody holds a piece of it. */
-static void release_spare(struct arena *arena)
+static void
+release_spare(struct arena *arena)
 {
     struct arena_block **link = &arena->blocks;
     struct arena_block *block = arena->spare_block;
@@ -139,7 +150,8 @@ static void release_spare(struct arena *arena)
     arena->env->release(arena->env, block, block->size);
 }
 
-int arena_reserve(struct arena *arena, size_t size)
+int
+arena_reserve(struct arena *arena, size_t size)
 {
     struct arena_block *block;
 
@@ -154,7 +166,8 @@ int arena_reserve(struct arena *arena, size_t size)
     return 0;
 }
 
-size_t arena_memory(const struct arena *arena)
+size_t
+arena_memory(const struct arena *arena)
 {
     return atomic_load_explicit(&arena->memory, memory_order_relaxed);
 }

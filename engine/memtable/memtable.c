@@ -21,7 +21,8 @@ struct memtable {
     _Atomic size_t count;
 };
 
-int memtable_new(struct lsmkv_env *env, enum lsmkv_order order, struct memtable **out)
+int
+memtable_new(struct lsmkv_env *env, enum lsmkv_order order, struct memtable **out)
 {
     struct memtable *memtable = calloc(1, sizeof(*memtable));
 
@@ -35,7 +36,8 @@ int memtable_new(struct lsmkv_env *env, enum lsmkv_order order, struct memtable 
     return 0;
 }
 
-void memtable_free(struct memtable *memtable)
+void
+memtable_free(struct memtable *memtable)
 {
     if (memtable == NULL)
         return;
@@ -46,7 +48,8 @@ void memtable_free(struct memtable *memtable)
 /* ---- adding ---- */
 
 /* Only the writer changes it, so that load and store need not be one step. */
-static void note_sequence(struct memtable *memtable, uint64_t sequence)
+static void
+note_sequence(struct memtable *memtable, uint64_t sequence)
 {
     if (sequence >
         atomic_load_explicit(&memtable->largest_sequence, memory_order_relaxed))
@@ -54,8 +57,9 @@ static void note_sequence(struct memtable *memtable, uint64_t sequence)
                               memory_order_relaxed);
 }
 
-int memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence,
-                 uint8_t kind, const struct lsmkv_record *record)
+int
+memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence,
+             uint8_t kind, const struct lsmkv_record *record)
 {
     struct node *node;
 
@@ -72,36 +76,42 @@ int memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t seq
     return 0;
 }
 
-int memtable_reserve(struct memtable *memtable, size_t bytes, size_t count)
+int
+memtable_reserve(struct memtable *memtable, size_t bytes, size_t count)
 {
     return skiplist_reserve(&memtable->list, bytes, count);
 }
 
 /* ---- asking ---- */
 
-size_t memtable_memory(const struct memtable *memtable)
+size_t
+memtable_memory(const struct memtable *memtable)
 {
     return arena_memory(&memtable->list.arena);
 }
 
-size_t memtable_count(const struct memtable *memtable)
+size_t
+memtable_count(const struct memtable *memtable)
 {
     return atomic_load_explicit(&memtable->count, memory_order_relaxed);
 }
 
-bool memtable_is_empty(const struct memtable *memtable)
+bool
+memtable_is_empty(const struct memtable *memtable)
 {
     return memtable_count(memtable) == 0;
 }
 
-static void set_hit(struct memtable_hit *hit, const struct node *node)
+static void
+set_hit(struct memtable_hit *hit, const struct node *node)
 {
     hit->key = node_internal_key(node);
     hit->payload = node_payload(node);
 }
 
-bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key,
-                  uint64_t sequence, struct memtable_hit *hit)
+bool
+memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence,
+             struct memtable_hit *hit)
 {
     const struct node *before;
     const struct node *node =
@@ -114,15 +124,17 @@ bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key,
 }
 
 /* The first entry at or after an internal key. */
-static const struct node *find(const struct memtable *memtable,
-                               struct lsmkv_slice internal, const struct node **before)
+static const struct node *
+find(const struct memtable *memtable, struct lsmkv_slice internal,
+     const struct node **before)
 {
     return skiplist_find(&memtable->list, internal_user_key(internal),
                          internal_trailer(internal), before);
 }
 
-bool memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
-                      struct memtable_hit *hit)
+bool
+memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
+                 struct memtable_hit *hit)
 {
     const struct node *before;
     const struct node *node = find(memtable, internal, &before);
@@ -141,12 +153,14 @@ struct memtable_iterator {
     const struct node *at; /* NULL: not valid */
 };
 
-static struct memtable_iterator *iterator_of(struct iterator *it)
+static struct memtable_iterator *
+iterator_of(struct iterator *it)
 {
     return (struct memtable_iterator *)it;
 }
 
-static void stand_on(struct memtable_iterator *it, const struct node *node)
+static void
+stand_on(struct memtable_iterator *it, const struct node *node)
 {
     it->at = node;
     it->base.valid = node != NULL;
@@ -156,7 +170,8 @@ static void stand_on(struct memtable_iterator *it, const struct node *node)
     it->base.payload = node_payload(node);
 }
 
-static void seek(struct iterator *base, struct lsmkv_slice internal)
+static void
+seek(struct iterator *base, struct lsmkv_slice internal)
 {
     struct memtable_iterator *it = iterator_of(base);
     const struct node *before;
@@ -164,7 +179,8 @@ static void seek(struct iterator *base, struct lsmkv_slice internal)
     stand_on(it, find(it->memtable, internal, &before));
 }
 
-static void seek_before(struct iterator *base, struct lsmkv_slice internal)
+static void
+seek_before(struct iterator *base, struct lsmkv_slice internal)
 {
     struct memtable_iterator *it = iterator_of(base);
     const struct node *before;
@@ -176,21 +192,24 @@ static void seek_before(struct iterator *base, struct lsmkv_slice internal)
         stand_on(it, before);
 }
 
-static void first(struct iterator *base)
+static void
+first(struct iterator *base)
 {
     struct memtable_iterator *it = iterator_of(base);
 
     stand_on(it, skiplist_first(&it->memtable->list));
 }
 
-static void last(struct iterator *base)
+static void
+last(struct iterator *base)
 {
     struct memtable_iterator *it = iterator_of(base);
 
     stand_on(it, skiplist_last(&it->memtable->list));
 }
 
-static void next(struct iterator *base)
+static void
+next(struct iterator *base)
 {
     struct memtable_iterator *it = iterator_of(base);
 
@@ -199,7 +218,8 @@ static void next(struct iterator *base)
 }
 
 /* By a search: links backwards could not be kept in step with those forwards. */
-static void prev(struct iterator *base)
+static void
+prev(struct iterator *base)
 {
     struct memtable_iterator *it = iterator_of(base);
     const struct node *before;
@@ -209,14 +229,16 @@ static void prev(struct iterator *base)
     stand_on(it, before);
 }
 
-static bool reaches(const struct memtable_iterator *it, struct lsmkv_slice bound)
+static bool
+reaches(const struct memtable_iterator *it, struct lsmkv_slice bound)
 {
     if (bound.data == NULL)
         return false;
     return key_compare(it->memtable->list.order, node_user_key(it->at), bound) >= 0;
 }
 
-static void skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_slice bound)
+static void
+skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_slice bound)
 {
     struct memtable_iterator *it = iterator_of(base);
     const struct memtable *memtable = it->memtable;
@@ -236,7 +258,8 @@ static void skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_sl
         stand_on(it, node_next(it->at, 0));
 }
 
-static void release(struct iterator *base)
+static void
+release(struct iterator *base)
 {
     free(iterator_of(base));
 }
@@ -252,7 +275,8 @@ static const struct iterator_ops memtable_iterator_ops = {
     .free = release,
 };
 
-int memtable_iterate(const struct memtable *memtable, struct iterator **out)
+int
+memtable_iterate(const struct memtable *memtable, struct iterator **out)
 {
     struct memtable_iterator *it = calloc(1, sizeof(*it));
 

@@ -47,8 +47,8 @@ struct memtable_hit {
 };
 
 /* The newest version of `key` with a sequence at or below `sequence`.  False: none. */
-bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence,
-                  struct memtable_hit *hit);
+bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key,
+                  uint64_t sequence, struct memtable_hit *hit);
 /* The first entry at or after an internal key.  False: none. */
 bool memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
                       struct memtable_hit *hit);

@@ -42,7 +42,8 @@ struct target {
 
 /* Each byte equal to '/' becomes 0, each below it one more: path order.  (Eight bytes at once;
  * no byte carries into the next.) */
-static uint64_t rank_as_path(uint64_t bytes)
+static uint64_t
+rank_as_path(uint64_t bytes)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     const uint64_t highs = ones << 7;
@@ -53,7 +54,8 @@ static uint64_t rank_as_path(uint64_t bytes)
     return (bytes + (below >> 7)) & ((other >> 7) * 0xff);
 }
 
-static uint64_t rank_of(enum lsmkv_order order, uint64_t bytes)
+static uint64_t
+rank_of(enum lsmkv_order order, uint64_t bytes)
 {
     bytes = __builtin_bswap64(bytes);
     return order == LSMKV_ORDER_PATH ? rank_as_path(bytes) : bytes;
@@ -61,8 +63,8 @@ static uint64_t rank_of(enum lsmkv_order order, uint64_t bytes)
 
 /* Up to eight bytes of a key from `offset` on; where the key has ended, the lowest rank.  So
  * an end ties with the lowest byte, and a tie says nothing. */
-static uint64_t rank_at(enum lsmkv_order order, const uint8_t *key, uint32_t size,
-                        uint32_t offset)
+static uint64_t
+rank_at(enum lsmkv_order order, const uint8_t *key, uint32_t size, uint32_t offset)
 {
     uint32_t left = size - offset;
     uint64_t bytes = 0;
@@ -75,13 +77,15 @@ static uint64_t rank_at(enum lsmkv_order order, const uint8_t *key, uint32_t siz
     return rank_of(order, bytes) & ~(UINT64_MAX >> (8 * left));
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b)
+static uint32_t
+smaller(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
 
 /* How many of the first `size` bytes two keys have in common; `from` are known to be. */
-static uint32_t common(const uint8_t *a, const uint8_t *b, uint32_t size, uint32_t from)
+static uint32_t
+common(const uint8_t *a, const uint8_t *b, uint32_t size, uint32_t from)
 {
     while (size - from >= 8) {
         uint64_t difference = get_u64(a + from) ^ get_u64(b + from);
@@ -97,8 +101,8 @@ static uint32_t common(const uint8_t *a, const uint8_t *b, uint32_t size, uint32
 
 /* ---- searching ---- */
 
-static struct target target_of(const struct skiplist *list, struct lsmkv_slice user_key,
-                               uint64_t trailer)
+static struct target
+target_of(const struct skiplist *list, struct lsmkv_slice user_key, uint64_t trailer)
 {
     struct target target = {list->order, (uint32_t)user_key.size, user_key.data, trailer};
 
@@ -107,8 +111,9 @@ static struct target target_of(const struct skiplist *list, struct lsmkv_slice u
 
 /* Whether the node sorts before the target, when their first `from` bytes are equal.  If so,
  * sets what they share. */
-static bool key_is_before(const struct node *node, const struct target *target,
-                          uint32_t from, uint32_t *shared)
+static bool
+key_is_before(const struct node *node, const struct target *target, uint32_t from,
+              uint32_t *shared)
 {
     const uint8_t *key = node_key(node);
     uint32_t least = smaller(node->key_size, target->size);
@@ -129,8 +134,8 @@ static bool key_is_before(const struct node *node, const struct target *target,
 
 /* Whether the node, a successor of one that sorts before the target and shares *shared bytes
  * with it, sorts before the target too; if so, *shared becomes its own. */
-static inline bool is_before(const struct node *node, const struct target *target,
-                             uint32_t *shared)
+static inline bool
+is_before(const struct node *node, const struct target *target, uint32_t *shared)
 {
     uint32_t skip = node->skip;
     uint64_t rank;
@@ -149,9 +154,9 @@ static inline bool is_before(const struct node *node, const struct target *targe
 
 /* The last node before the target, or head; sets its successor, as it was compared: read
  * again, the link could lead to a later insert before the target.  `path` may be NULL. */
-static inline struct node *descend(const struct skiplist *list,
-                                   const struct target *target, struct path *path,
-                                   const struct node **successor)
+static inline struct node *
+descend(const struct skiplist *list, const struct target *target, struct path *path,
+        const struct node **successor)
 {
     unsigned level = atomic_load_explicit(&list->height, memory_order_relaxed);
     struct node *at = list->head;
@@ -180,8 +185,9 @@ static inline struct node *descend(const struct skiplist *list,
     return at;
 }
 
-const struct node *skiplist_find(const struct skiplist *list, struct lsmkv_slice user_key,
-                                 uint64_t trailer, const struct node **before)
+const struct node *
+skiplist_find(const struct skiplist *list, struct lsmkv_slice user_key, uint64_t trailer,
+              const struct node **before)
 {
     struct target target = target_of(list, user_key, trailer);
     const struct node *successor;
@@ -191,7 +197,8 @@ const struct node *skiplist_find(const struct skiplist *list, struct lsmkv_slice
     return successor;
 }
 
-const struct node *skiplist_last(const struct skiplist *list)
+const struct node *
+skiplist_last(const struct skiplist *list)
 {
     unsigned level = atomic_load_explicit(&list->height, memory_order_relaxed);
     const struct node *at = list->head;
@@ -208,7 +215,8 @@ const struct node *skiplist_last(const struct skiplist *list)
 /* ---- adding ---- */
 
 /* One level more with probability 1/4 each; xorshift64*. */
-static unsigned random_height(struct skiplist *list)
+static unsigned
+random_height(struct skiplist *list)
 {
     uint64_t bits = list->random;
     unsigned height = 1;
@@ -223,8 +231,9 @@ static unsigned random_height(struct skiplist *list)
     return height;
 }
 
-struct node *skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_key,
-                               uint64_t trailer, size_t payload_size)
+struct node *
+skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_key, uint64_t trailer,
+                  size_t payload_size)
 {
     unsigned height = random_height(list);
     struct node *node =
@@ -246,8 +255,8 @@ struct node *skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_ke
 
 /* Inserts in order: if the target comes right behind the newest node, the hint is its path,
  * and only `shared` on its highest level is still to be found. */
-static bool hint_leads_to(struct skiplist *list, const struct target *target,
-                          unsigned top)
+static bool
+hint_leads_to(struct skiplist *list, const struct target *target, unsigned top)
 {
     const struct node *before = list->hint.before[top];
     const struct node *next;
@@ -269,7 +278,8 @@ static bool hint_leads_to(struct skiplist *list, const struct target *target,
     return true;
 }
 
-void skiplist_link(struct skiplist *list, struct node *node)
+void
+skiplist_link(struct skiplist *list, struct node *node)
 {
     struct target target = target_of(list, node_user_key(node), node_trailer(node));
     struct path *path = &list->hint;
@@ -297,7 +307,8 @@ void skiplist_link(struct skiplist *list, struct node *node)
     list->newest = node;
 }
 
-int skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
+int
+skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 {
     size_t most =
         node_head_size(SKIPLIST_HEIGHT_MAX) + KEY_TRAILER_SIZE + ARENA_ALIGNMENT;
@@ -309,7 +320,8 @@ int skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 
 /* ---- making ---- */
 
-int skiplist_init(struct skiplist *list, struct lsmkv_env *env, enum lsmkv_order order)
+int
+skiplist_init(struct skiplist *list, struct lsmkv_env *env, enum lsmkv_order order)
 {
     unsigned level;
 
@@ -328,7 +340,8 @@ int skiplist_init(struct skiplist *list, struct lsmkv_env *env, enum lsmkv_order
     return 0;
 }
 
-void skiplist_fini(struct skiplist *list)
+void
+skiplist_fini(struct skiplist *list)
 {
     arena_fini(&list->arena);
 }

@@ -64,50 +64,59 @@ const struct node *skiplist_find(const struct skiplist *list, struct lsmkv_slice
                                  uint64_t trailer, const struct node **before);
 const struct node *skiplist_last(const struct skiplist *list);
 
-static inline struct node *node_next(const struct node *node, unsigned level)
+static inline struct node *
+node_next(const struct node *node, unsigned level)
 {
     return atomic_load_explicit(&node->links[level], memory_order_acquire);
 }
 
-static inline const struct node *skiplist_first(const struct skiplist *list)
+static inline const struct node *
+skiplist_first(const struct skiplist *list)
 {
     return node_next(list->head, 0);
 }
 
 /* The bytes of a node before its key. */
-static inline size_t node_head_size(unsigned height)
+static inline size_t
+node_head_size(unsigned height)
 {
     return sizeof(struct node) + height * sizeof(struct node *);
 }
 
-static inline const uint8_t *node_key(const struct node *node)
+static inline const uint8_t *
+node_key(const struct node *node)
 {
     return (const uint8_t *)node + node_head_size(node->height);
 }
 
-static inline struct lsmkv_slice node_user_key(const struct node *node)
+static inline struct lsmkv_slice
+node_user_key(const struct node *node)
 {
     return lsmkv_bytes(node_key(node), node->key_size);
 }
 
-static inline struct lsmkv_slice node_internal_key(const struct node *node)
+static inline struct lsmkv_slice
+node_internal_key(const struct node *node)
 {
     return lsmkv_bytes(node_key(node), node->key_size + KEY_TRAILER_SIZE);
 }
 
-static inline uint64_t node_trailer(const struct node *node)
+static inline uint64_t
+node_trailer(const struct node *node)
 {
     return get_u64(node_key(node) + node->key_size);
 }
 
-static inline struct lsmkv_slice node_payload(const struct node *node)
+static inline struct lsmkv_slice
+node_payload(const struct node *node)
 {
     return lsmkv_bytes(node_key(node) + node->key_size + KEY_TRAILER_SIZE,
                        node->payload_size);
 }
 
 /* For the writer, before the node is linked. */
-static inline uint8_t *node_payload_room(struct node *node)
+static inline uint8_t *
+node_payload_room(struct node *node)
 {
     return (uint8_t *)node + node_head_size(node->height) + node->key_size +
            KEY_TRAILER_SIZE;
