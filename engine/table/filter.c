@@ -117,8 +117,8 @@ int
 filter_builder_finish(const struct filter_builder *builder, unsigned bits_per_key,
                       uint8_t **block, size_t *size)
 {
-    uint64_t lines =
-        ((uint64_t)builder->count * bits_per_key + LINE_BITS - 1) / LINE_BITS;
+    uint64_t bits = (uint64_t)builder->count * bits_per_key;
+    uint64_t lines = (bits + bits / 20 + LINE_BITS - 1) / LINE_BITS; /* F2 */
     unsigned probes = probes_for(bits_per_key);
     uint8_t *made;
 

@@ -348,7 +348,8 @@ table_may_contain(const struct table *table, uint64_t hash)
 void
 table_hit_release(struct table_hit *hit)
 {
-    block_unpin(hit->block);
+    if (hit->block != NULL)
+        block_unpin(hit->block);
     keybuf_fini(&hit->copy);
 }
 

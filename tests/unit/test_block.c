@@ -1,0 +1,298 @@
+/* test_block.c - blocks: round trips, searches, and bytes that are none. */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/coding.h"
+#include "support/random.h"
+#include "table/block.h"
+
+#define ENTRIES 300u
+
+static struct block_builder builder;
+static struct block_iter it;
+
+static void
+setup(void)
+{
+    builder = (struct block_builder){0};
+    it = (struct block_iter){0};
+}
+
+static void
+teardown(void)
+{
+    block_builder_fini(&builder);
+    block_iter_fini(&it);
+}
+
+/* Entry i has the key "key" 0000i*2 at sequence 9; its payload is i zeros. */
+static struct lsmkv_slice
+numbered_key(unsigned i, struct keybuf *key)
+{
+    char user[32];
+
+    snprintf(user, sizeof(user), "key%05u", i * 2);
+    ck_assert_int_eq(keybuf_set_internal(key, lsmkv_str(user), 9, KIND_PUT), 0);
+    return keybuf_slice(key);
+}
+
+static void
+build(unsigned count)
+{
+    static const uint8_t zeros[ENTRIES];
+    struct keybuf key = {0};
+
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(
+            block_builder_add(&builder, numbered_key(i, &key), lsmkv_bytes(zeros, i)), 0);
+    ck_assert_uint_eq(builder.entries, count);
+    keybuf_fini(&key);
+}
+
+static void
+finish_and_set(void)
+{
+    size_t size = block_builder_size(&builder);
+
+    ck_assert_int_eq(block_builder_finish(&builder), 0);
+    ck_assert_uint_eq(builder.data.size, size);
+    ck_assert_int_eq(block_iter_set(&it, LSMKV_ORDER_BYTES, keybuf_slice(&builder.data)),
+                     0);
+}
+
+static void
+assert_at(unsigned i)
+{
+    struct keybuf key = {0};
+
+    ck_assert(it.valid);
+    ck_assert_int_eq(it.status, 0);
+    ck_assert(slice_equal(it.key, numbered_key(i, &key)));
+    ck_assert_uint_eq(it.payload.size, i);
+    keybuf_fini(&key);
+}
+
+START_TEST(test_a_block_is_walked_both_ways)
+{
+    unsigned count = (unsigned)_i, i = 0;
+
+    build(count);
+    finish_and_set();
+    for (block_iter_first(&it); it.valid; block_iter_next(&it))
+        assert_at(i++);
+    ck_assert_uint_eq(i, count);
+    for (block_iter_last(&it); it.valid; block_iter_prev(&it))
+        assert_at(--i);
+    ck_assert_uint_eq(i, 0);
+    ck_assert_int_eq(it.status, 0);
+}
+END_TEST
+
+START_TEST(test_a_search_finds_each_key_and_each_gap)
+{
+    struct keybuf key = {0};
+
+    build(ENTRIES);
+    finish_and_set();
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        block_iter_seek(&it, numbered_key(i, &key));
+        assert_at(i);
+        block_iter_seek_before(&it, numbered_key(i, &key));
+        assert_at(i);
+        key.data[7]++; /* between it and the next */
+        block_iter_seek_before(&it, keybuf_slice(&key));
+        assert_at(i);
+        block_iter_seek(&it, keybuf_slice(&key));
+        if (i + 1 < ENTRIES)
+            assert_at(i + 1);
+        else
+            ck_assert(!it.valid && it.status == 0);
+    }
+    ck_assert_int_eq(keybuf_set_internal(&key, lsmkv_str("a"), 9, KIND_PUT), 0);
+    block_iter_seek_before(&it, keybuf_slice(&key));
+    ck_assert(!it.valid && it.status == 0);
+    keybuf_fini(&key);
+}
+END_TEST
+
+START_TEST(test_prefixes_are_stored_once)
+{
+    build(ENTRIES);
+    finish_and_set();
+    /* 300 keys of 16 bytes, payloads of 300 * 299 / 2 */
+    ck_assert_uint_lt(builder.data.size, 44850 + ENTRIES * 15);
+}
+END_TEST
+
+START_TEST(test_a_cleared_builder_builds_the_same_block_again)
+{
+    struct keybuf first = {0};
+
+    build(50);
+    ck_assert_int_eq(block_builder_finish(&builder), 0);
+    ck_assert_int_eq(keybuf_set(&first, keybuf_slice(&builder.data)), 0);
+    block_builder_clear(&builder);
+    build(50);
+    ck_assert_int_eq(block_builder_finish(&builder), 0);
+    ck_assert(slice_equal(keybuf_slice(&first), keybuf_slice(&builder.data)));
+    keybuf_fini(&first);
+}
+END_TEST
+
+/* ---- hostile bytes ---- */
+
+/* Uses every operation; each must end. */
+static void
+walk_everywhere(struct lsmkv_slice target)
+{
+    size_t steps = 0;
+
+    for (block_iter_first(&it); it.valid; block_iter_next(&it))
+        ck_assert_uint_lt(steps++, 100000);
+    for (block_iter_last(&it); it.valid; block_iter_prev(&it))
+        ck_assert_uint_lt(steps++, 100000);
+    block_iter_seek(&it, target);
+    if (it.valid)
+        block_iter_prev(&it);
+    block_iter_seek_before(&it, target);
+    if (it.valid)
+        block_iter_next(&it);
+}
+
+START_TEST(test_damaged_blocks_are_errors_or_blocks_but_never_a_crash)
+{
+    struct random random = random_of(random_seed());
+    struct keybuf target = {0};
+    uint8_t *bytes;
+    unsigned refused = 0;
+
+    build(60);
+    ck_assert_int_eq(block_builder_finish(&builder), 0);
+    numbered_key(30, &target);
+    for (int round = 0; round < 20000; round++) {
+        size_t size = builder.data.size;
+
+        if (random_below(&random, 4) == 0)
+            size = random_below(&random, size + 1);
+        bytes = malloc(size + 1); /* its own, so that an overrun is seen */
+        ck_assert_ptr_nonnull(bytes);
+        memcpy(bytes, builder.data.data, size);
+        for (uint64_t flips = random_below(&random, 6); size > 0 && flips > 0; flips--)
+            bytes[random_below(&random, size)] = (uint8_t)random_next(&random);
+        if (block_iter_set(&it, LSMKV_ORDER_PATH, lsmkv_bytes(bytes, size)) == 0)
+            walk_everywhere(keybuf_slice(&target));
+        else
+            refused++;
+        free(bytes);
+    }
+    ck_assert_uint_gt(refused, 100);
+    keybuf_fini(&target);
+}
+END_TEST
+
+static void
+assert_refused(const uint8_t *bytes, size_t size)
+{
+    int result = block_iter_set(&it, LSMKV_ORDER_BYTES, lsmkv_bytes(bytes, size));
+
+    if (result == 0) {
+        block_iter_first(&it);
+        while (it.valid)
+            block_iter_next(&it);
+        result = it.status;
+    }
+    ck_assert_int_eq(result, -EUCLEAN);
+}
+
+#define ENTRY    0, 8, 0, 'k', 0, 0, 0, 0, 0, 0, 0 /* key of 8 bytes, no payload */
+#define RESTARTS 0, 0, 0, 0, 1, 0, 0, 0
+
+START_TEST(test_what_cannot_be_a_block_is_refused)
+{
+    static const uint8_t short_of_a_count[] = {1, 0, 0};
+    static const uint8_t no_restarts[] = {ENTRY, 0, 0, 0, 0};
+    static const uint8_t too_many_restarts[] = {ENTRY, 0, 0, 0, 0, 5, 0, 0, 0};
+    static const uint8_t vast_count[] = {ENTRY, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
+    static const uint8_t no_entries[] = {RESTARTS};
+    static const uint8_t first_restart_elsewhere[] = {ENTRY, 1, 0, 0, 0, 1, 0, 0, 0};
+    static const uint8_t shares_with_nothing[] = {1, 8, 0, 'k', 0, 0,
+                                                  0, 0, 0, 0,   0, RESTARTS};
+    static const uint8_t key_past_the_end[] = {0, 90, 0, 'k', 0, 0,
+                                               0, 0,  0, 0,   0, RESTARTS};
+    static const uint8_t payload_past_the_end[] = {0, 8, 1, 'k', 0, 0,
+                                                   0, 0, 0, 0,   0, RESTARTS};
+    static const uint8_t key_without_trailer[] = {0, 7, 0, 'k', 0,       0,
+                                                  0, 0, 0, 0,   RESTARTS};
+    static const uint8_t cut_head[] = {0x80, RESTARTS};
+
+    assert_refused(NULL, 0);
+    assert_refused(short_of_a_count, sizeof(short_of_a_count));
+    assert_refused(no_restarts, sizeof(no_restarts));
+    assert_refused(too_many_restarts, sizeof(too_many_restarts));
+    assert_refused(vast_count, sizeof(vast_count));
+    assert_refused(no_entries, sizeof(no_entries));
+    assert_refused(first_restart_elsewhere, sizeof(first_restart_elsewhere));
+    assert_refused(shares_with_nothing, sizeof(shares_with_nothing));
+    assert_refused(key_past_the_end, sizeof(key_past_the_end));
+    assert_refused(payload_past_the_end, sizeof(payload_past_the_end));
+    assert_refused(key_without_trailer, sizeof(key_without_trailer));
+    assert_refused(cut_head, sizeof(cut_head));
+}
+END_TEST
+
+/* A key may grow by what each entry shares; it must not grow past what a key can be. */
+START_TEST(test_keys_beyond_the_limit_are_refused)
+{
+    struct keybuf bytes = {0};
+    uint8_t entry[16];
+    size_t grown = 0;
+    static const uint8_t tail[] = {RESTARTS};
+    static const uint8_t thousand[1000];
+
+    while (grown < LSMKV_KEY_MAX + 1000u) {
+        uint8_t *end = put_varint(put_varint(put_varint(entry, grown), 1000), 0);
+
+        ck_assert_int_eq(keybuf_append(&bytes, lsmkv_bytes(entry, (size_t)(end - entry))),
+                         0);
+        ck_assert_int_eq(keybuf_append(&bytes, lsmkv_bytes(thousand, 1000)), 0);
+        grown += 1000;
+    }
+    ck_assert_int_eq(keybuf_append(&bytes, lsmkv_bytes(tail, sizeof(tail))), 0);
+    assert_refused(bytes.data, bytes.size);
+    ck_assert_uint_le(it.buffer.size, LSMKV_KEY_MAX + KEY_TRAILER_SIZE);
+    keybuf_fini(&bytes);
+}
+END_TEST
+
+static Suite *
+block_suite(void)
+{
+    Suite *suite = suite_create("block");
+    TCase *tcase = tcase_create("block");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_loop_test(tcase, test_a_block_is_walked_both_ways, 1, 50);
+    tcase_add_test(tcase, test_a_search_finds_each_key_and_each_gap);
+    tcase_add_test(tcase, test_prefixes_are_stored_once);
+    tcase_add_test(tcase, test_a_cleared_builder_builds_the_same_block_again);
+    tcase_add_test(tcase, test_damaged_blocks_are_errors_or_blocks_but_never_a_crash);
+    tcase_add_test(tcase, test_what_cannot_be_a_block_is_refused);
+    tcase_add_test(tcase, test_keys_beyond_the_limit_are_refused);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int
+main(void)
+{
+    SRunner *runner = srunner_create(block_suite());
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
