@@ -51,7 +51,8 @@ void mem_env_set_hook(struct mem_env *env,
 /* Storage calls so far. */
 uint64_t mem_env_calls(struct mem_env *env);
 
-/* Bytes that all files may take, in whole pages of 4 KiB; MEM_CAPACITY at first.  A write beyond it puts what fits and gives -ENOSPC. */
+/* Bytes that all files may take, in whole pages of 4 KiB; MEM_CAPACITY at first.  A write
+ * beyond it puts what fits and gives -ENOSPC. */
 void mem_env_set_capacity(struct mem_env *env, uint64_t bytes);
 uint64_t mem_env_used(struct mem_env *env);
 

@@ -1,0 +1,161 @@
+/* test_record.c - payloads: golden bytes, and what is refused. */
+#include <check.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/record.h"
+#include "support/random.h"
+
+static const struct lsmkv_record sample = {
+    .attributes = {"at", 2},
+    .value = {"value", 5},
+    .sequence = 77,
+    .stamp_sequence = UINT64_C(0x0a0b0c0d0e0f),
+    .stamp_time = INT64_C(0x0102030405060708),
+};
+
+/* ---- golden bytes ---- */
+
+static const struct {
+    uint8_t kind;
+    size_t size;
+    uint8_t bytes[32];
+} golden[] = {
+    {KIND_DELETE, 0, {0}},
+    {KIND_PUT, 8, {2, 'a', 't', 'v', 'a', 'l', 'u', 'e'}},
+    {KIND_PUT_TIMED, 16, {8, 7, 6, 5, 4, 3, 2, 1, 2, 'a', 't', 'v', 'a', 'l', 'u', 'e'}},
+    {KIND_PUT_STAMPED, 24, {0x0f, 0x0e, 0x0d, 0x0c, 0x0b, 0x0a, 0,   0,
+                            8,    7,    6,    5,    4,    3,    2,   1,
+                            2,    'a',  't',  'v',  'a',  'l',  'u', 'e'}},
+};
+
+START_TEST(test_payload_has_these_bytes)
+{
+    uint8_t out[64];
+    uint8_t head[RECORD_HEAD_MAX];
+    size_t head_size;
+
+    ck_assert_uint_eq(record_payload_size(golden[_i].kind, &sample), golden[_i].size);
+    record_encode(out, golden[_i].kind, &sample);
+    ck_assert_mem_eq(out, golden[_i].bytes, golden[_i].size);
+    head_size = record_encode_head(head, golden[_i].kind, &sample);
+    ck_assert_uint_eq(head_size, golden[_i].size == 0 ? 0 : golden[_i].size - 7);
+    ck_assert_mem_eq(head, golden[_i].bytes, head_size);
+}
+END_TEST
+
+START_TEST(test_decoding_gives_the_stamp_of_its_kind)
+{
+    struct lsmkv_record record;
+    uint8_t kind = golden[_i].kind;
+
+    ck_assert_int_eq(
+        record_decode(kind, 77, lsmkv_bytes(golden[_i].bytes, golden[_i].size), &record),
+        0);
+    ck_assert_uint_eq(record.sequence, 77);
+    ck_assert_uint_eq(record.stamp_sequence,
+                      kind == KIND_PUT_STAMPED ? sample.stamp_sequence : 77);
+    ck_assert_int_eq(record.stamp_time, kind >= KIND_PUT_TIMED ? sample.stamp_time : 0);
+    if (kind == KIND_DELETE) {
+        ck_assert_uint_eq(record.attributes.size, 0);
+        ck_assert_uint_eq(record.value.size, 0);
+    } else {
+        ck_assert(slice_equal(record.attributes, sample.attributes));
+        ck_assert(slice_equal(record.value, sample.value));
+    }
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
+static int
+decode(uint8_t kind, const void *bytes, size_t size)
+{
+    struct lsmkv_record untouched, record;
+    int result;
+
+    memset(&untouched, 0x5a, sizeof(untouched));
+    record = untouched;
+    result = record_decode(kind, 1, lsmkv_bytes(bytes, size), &record);
+    if (result != 0)
+        ck_assert_mem_eq(&record, &untouched, sizeof(record));
+    return result;
+}
+
+START_TEST(test_damaged_payload_is_refused)
+{
+    static const uint8_t stamp_beyond[17] = {0, 0, 0, 0, 0, 0, 0, 1};
+    static const uint8_t cut[] = {3, 'a', 'b'};
+    static const uint8_t overlong[] = {0x80, 0x00};
+    static const uint8_t huge[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 'a'};
+
+    ck_assert_int_eq(decode(KIND_DELETE, "x", 1), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT, "", 0), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT, cut, sizeof(cut)), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT, overlong, sizeof(overlong)), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT, huge, sizeof(huge)), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT_TIMED, stamp_beyond, 8), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT_STAMPED, stamp_beyond, 16), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT_STAMPED, stamp_beyond, 17), -EUCLEAN);
+    ck_assert_int_eq(decode(0x04, "\0", 1), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, "\0", 1), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT, "\0", 1), 0);
+}
+END_TEST
+
+START_TEST(test_limits_hold_to_the_byte)
+{
+    static uint8_t bytes[LSMKV_VALUE_MAX + 2];
+    static uint8_t attributes[3 + LSMKV_ATTRIBUTES_MAX + 1] = {0xff, 0xff, 0x03};
+
+    ck_assert_int_eq(decode(KIND_PUT, bytes, 1 + LSMKV_VALUE_MAX), 0);
+    ck_assert_int_eq(decode(KIND_PUT, bytes, 2 + LSMKV_VALUE_MAX), -EUCLEAN);
+    ck_assert_int_eq(decode(KIND_PUT, attributes, 3 + LSMKV_ATTRIBUTES_MAX), 0);
+    attributes[0] = attributes[1] = 0x80; /* 65,536 */
+    attributes[2] = 0x04;
+    ck_assert_int_eq(decode(KIND_PUT, attributes, sizeof(attributes)), -EUCLEAN);
+}
+END_TEST
+
+START_TEST(test_random_bytes_never_read_past_the_end)
+{
+    struct random random = random_of(random_seed());
+    uint8_t bytes[40];
+    int i;
+
+    for (i = 0; i < 100000; i++) {
+        size_t size = (size_t)random_below(&random, sizeof(bytes) + 1);
+        struct lsmkv_record record;
+        size_t j;
+
+        for (j = 0; j < size; j++)
+            bytes[j] = (uint8_t)random_below(&random, 32);
+        if (record_decode((uint8_t)random_below(&random, 5), 1, lsmkv_bytes(bytes, size),
+                          &record) != 0)
+            continue;
+        ck_assert_uint_le(record.attributes.size + record.value.size, size);
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("record");
+    TCase *tests = tcase_create("all");
+    int kinds = (int)(sizeof(golden) / sizeof(golden[0]));
+    SRunner *runner;
+    int failed;
+
+    tcase_add_loop_test(tests, test_payload_has_these_bytes, 0, kinds);
+    tcase_add_loop_test(tests, test_decoding_gives_the_stamp_of_its_kind, 0, kinds);
+    tcase_add_test(tests, test_damaged_payload_is_refused);
+    tcase_add_test(tests, test_limits_hold_to_the_byte);
+    tcase_add_test(tests, test_random_bytes_never_read_past_the_end);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
