@@ -137,8 +137,11 @@ try_stale(struct search *search, uint64_t offset, const struct frame_header *hea
     result = is_good(search, search->question->earlier, offset, header);
     if (result == -E2BIG)
         return 0;
-    if (result > 0)
+    if (result > 0) {
         search->stale = true;
+        if (offset == search->question->offset)
+            search->ours = false; /* it only looked so */
+    }
     return result;
 }
 
@@ -152,9 +155,9 @@ search_at(struct search *search, uint64_t offset, const uint8_t *bytes, uint64_t
 
     *next = offset + FRAME_ALIGNMENT;
     frame_header_decode(bytes, &header);
-    if (offset == question->offset && header.type == WAL_FRAME_BATCH &&
-        header.first_sequence >= question->min_sequence && header.synced <= offset)
-        search->ours = true;
+    if (offset == question->offset)
+        search->ours = header.type == WAL_FRAME_BATCH && header.synced <= offset &&
+                       header.first_sequence >= question->min_sequence;
     if (!is_plausible(search, offset, &header))
         return 0;
     result = try_ours(search, offset, &header);
