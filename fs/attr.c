@@ -340,6 +340,19 @@ attr_init_implied(struct attr *attr, const struct attr_defaults *defaults, uint6
     attr->subdirs = ATTR_SUBDIRS_UNKNOWN;
 }
 
+uint64_t
+attr_implied_ino(uint64_t salt, struct lsmkv_slice key)
+{
+    const uint8_t *bytes = key.data;
+    uint64_t hash = salt;
+    for (size_t i = 0; i < key.size; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0xd6e8feb86659fd93);
+    hash ^= hash >> 32;
+    return ATTR_INO_IMPLIED | (hash & (ATTR_INO_IMPLIED - 1));
+}
+
 void
 attr_keep_value(struct attr *directory, const struct lsmkv_record *record)
 {
