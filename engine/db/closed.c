@@ -25,7 +25,8 @@
 
 static const char *const closed_fields[] = {"manifest", "log", NULL};
 
-static int mark_to_json(const struct closed_mark *mark, json_t **object)
+static int
+mark_to_json(const struct closed_mark *mark, json_t **object)
 {
     *object = json_pack("{s:[II],s:[II]}", "manifest", (json_int_t)mark->manifest_number,
                         (json_int_t)mark->manifest_end, "log",
@@ -33,7 +34,8 @@ static int mark_to_json(const struct closed_mark *mark, json_t **object)
     return *object == NULL ? -ENOMEM : 0;
 }
 
-static int write_aside(struct env_dir *dir, const char *line, size_t size)
+static int
+write_aside(struct env_dir *dir, const char *line, size_t size)
 {
     struct env_file *file;
     int result = env_file_open(dir, CLOSED_TMP, ENV_REPLACE, &file);
@@ -48,7 +50,8 @@ static int write_aside(struct env_dir *dir, const char *line, size_t size)
     return result < 0 ? result : closed;
 }
 
-int closed_write(struct env_dir *dir, const struct closed_mark *mark)
+int
+closed_write(struct env_dir *dir, const struct closed_mark *mark)
 {
     json_t *object;
     char *line = NULL;
@@ -70,8 +73,8 @@ int closed_write(struct env_dir *dir, const struct closed_mark *mark)
 }
 
 /* A pair of numbers of 0 and above. */
-static int pair_from_json(const json_t *object, const char *name, uint64_t *first,
-                          uint64_t *second)
+static int
+pair_from_json(const json_t *object, const char *name, uint64_t *first, uint64_t *second)
 {
     const json_t *pair;
     int result = line_array(object, name, &pair);
@@ -89,7 +92,8 @@ static int pair_from_json(const json_t *object, const char *name, uint64_t *firs
     return 0;
 }
 
-static int mark_from_line(const char *line, size_t size, struct closed_mark *mark)
+static int
+mark_from_line(const char *line, size_t size, struct closed_mark *mark)
 {
     json_t *object;
     int result;
@@ -109,7 +113,8 @@ static int mark_from_line(const char *line, size_t size, struct closed_mark *mar
     return result;
 }
 
-int closed_read(struct env_dir *dir, struct reporter *reporter, struct closed_mark *mark)
+int
+closed_read(struct env_dir *dir, struct reporter *reporter, struct closed_mark *mark)
 {
     char line[CLOSED_MAX], reason[256];
     struct closed_mark read = {0};
@@ -137,7 +142,8 @@ int closed_read(struct env_dir *dir, struct reporter *reporter, struct closed_ma
     return 0;
 }
 
-int closed_remove(struct env_dir *dir)
+int
+closed_remove(struct env_dir *dir)
 {
     int result = env_dir_unlink(dir, CLOSED_NAME);
 

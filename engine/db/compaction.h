@@ -8,9 +8,10 @@
  *     lies in [entry, newer), and the newer one is not above the last published sequence (past
  *     which a reader may come to stand anywhere).  The list of snapshots ends with the last
  *     published sequence.
- * C2  A tombstone is dropped only if C1 leaves no older version of its key, and no source
- *     outside the inputs may hold one (levels below the output, and any unmerged table above
- *     whose smallest sequence is lower): then to every reader its absence says the same.
+ * C2  A tombstone is dropped only if no source outside the inputs may hold an older version of
+ *     its key (levels below the output, and any unmerged table above whose smallest sequence
+ *     is lower), and C1 leaves in the inputs, next below it, another tombstone or nothing:
+ *     then to every reader its absence says the same.
  * C3  An output is cut only between user keys (V2).
  * C4  The inputs from level 0 are closed: with a table, every older one of level 0 that
  *     overlaps the whole of the inputs' range is in.

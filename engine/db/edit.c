@@ -14,21 +14,24 @@
 /* ---- building ---- */
 
 /* Makes room for one more element; the array, moved or not, or NULL. */
-static void *grown(void *array, size_t count, size_t size)
+static void *
+grown(void *array, size_t count, size_t size)
 {
     if ((count & (count - 1)) != 0)
         return array;
     return reallocarray(array, count == 0 ? 1 : 2 * count, size);
 }
 
-static void free_tables(struct edit_table *tables, size_t count)
+static void
+free_tables(struct edit_table *tables, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         table_meta_fini(&tables[i].meta);
     free(tables);
 }
 
-void manifest_edit_fini(struct manifest_edit *edit)
+void
+manifest_edit_fini(struct manifest_edit *edit)
 {
     free_tables(edit->added, edit->added_count);
     free_tables(edit->removed, edit->removed_count);
@@ -39,7 +42,8 @@ void manifest_edit_fini(struct manifest_edit *edit)
     memset(edit, 0, sizeof(*edit));
 }
 
-int table_meta_copy(struct table_meta *to, const struct table_meta *from)
+int
+table_meta_copy(struct table_meta *to, const struct table_meta *from)
 {
     struct table_meta copy = *from;
     int result;
@@ -59,8 +63,9 @@ int table_meta_copy(struct table_meta *to, const struct table_meta *from)
     return 0;
 }
 
-int manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
-                      struct table_meta *meta)
+int
+manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
+                  struct table_meta *meta)
 {
     struct edit_table *added = grown(edit->added, edit->added_count, sizeof(*added));
     uint64_t number = meta->number;
@@ -75,8 +80,9 @@ int manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
     return 0;
 }
 
-int manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace, int level,
-                         uint64_t number)
+int
+manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace, int level,
+                     uint64_t number)
 {
     struct edit_table *removed =
         grown(edit->removed, edit->removed_count, sizeof(*removed));
@@ -92,8 +98,8 @@ int manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace, int leve
     return 0;
 }
 
-int manifest_edit_keyspace(struct manifest_edit *edit,
-                           const struct edit_keyspace *keyspace)
+int
+manifest_edit_keyspace(struct manifest_edit *edit, const struct edit_keyspace *keyspace)
 {
     struct edit_keyspace *created =
         grown(edit->keyspaces, edit->keyspace_count, sizeof(*created));
@@ -107,7 +113,8 @@ int manifest_edit_keyspace(struct manifest_edit *edit,
     return 0;
 }
 
-int manifest_edit_drop_keyspace(struct manifest_edit *edit, uint32_t id)
+int
+manifest_edit_drop_keyspace(struct manifest_edit *edit, uint32_t id)
 {
     uint32_t *dropped =
         grown(edit->dropped_keyspaces, edit->dropped_keyspace_count, sizeof(*dropped));
@@ -119,8 +126,9 @@ int manifest_edit_drop_keyspace(struct manifest_edit *edit, uint32_t id)
     return 0;
 }
 
-int manifest_edit_snapshot(struct manifest_edit *edit,
-                           const struct lsmkv_snapshot_info *snapshot)
+int
+manifest_edit_snapshot(struct manifest_edit *edit,
+                       const struct lsmkv_snapshot_info *snapshot)
 {
     struct lsmkv_snapshot_info *snapshots =
         grown(edit->snapshots, edit->snapshot_count, sizeof(*snapshots));
@@ -134,7 +142,8 @@ int manifest_edit_snapshot(struct manifest_edit *edit,
     return 0;
 }
 
-int manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id)
+int
+manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id)
 {
     uint64_t *dropped =
         grown(edit->dropped_snapshots, edit->dropped_snapshot_count, sizeof(*dropped));
@@ -148,7 +157,8 @@ int manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id)
 
 /* ---- applying ---- */
 
-static struct edit_keyspace *find_keyspace(const struct manifest_edit *state, uint32_t id)
+static struct edit_keyspace *
+find_keyspace(const struct manifest_edit *state, uint32_t id)
 {
     for (size_t i = 0; i < state->keyspace_count; i++) {
         if (state->keyspaces[i].id == id)
@@ -157,8 +167,8 @@ static struct edit_keyspace *find_keyspace(const struct manifest_edit *state, ui
     return NULL;
 }
 
-static struct lsmkv_snapshot_info *find_snapshot(const struct manifest_edit *state,
-                                                 uint64_t id)
+static struct lsmkv_snapshot_info *
+find_snapshot(const struct manifest_edit *state, uint64_t id)
 {
     for (size_t i = 0; i < state->snapshot_count; i++) {
         if (state->snapshots[i].id == id)
@@ -168,7 +178,8 @@ static struct lsmkv_snapshot_info *find_snapshot(const struct manifest_edit *sta
 }
 
 /* The index of the first table whose number is not below `number`. */
-static size_t find_table(const struct manifest_edit *state, uint64_t number)
+static size_t
+find_table(const struct manifest_edit *state, uint64_t number)
 {
     size_t low = 0, high = state->added_count;
 
@@ -183,13 +194,15 @@ static size_t find_table(const struct manifest_edit *state, uint64_t number)
     return low;
 }
 
-static void raise_to(uint64_t *number, uint64_t least)
+static void
+raise_to(uint64_t *number, uint64_t least)
 {
     if (*number < least)
         *number = least;
 }
 
-static void apply_numbers(struct manifest_edit *state, const struct manifest_edit *edit)
+static void
+apply_numbers(struct manifest_edit *state, const struct manifest_edit *edit)
 {
     raise_to(&state->next_file, edit->next_file);
     raise_to(&state->oldest_log, edit->oldest_log);
@@ -199,8 +212,8 @@ static void apply_numbers(struct manifest_edit *state, const struct manifest_edi
         state->next_keyspace = edit->next_keyspace;
 }
 
-static int apply_keyspace(struct manifest_edit *state,
-                          const struct edit_keyspace *keyspace)
+static int
+apply_keyspace(struct manifest_edit *state, const struct edit_keyspace *keyspace)
 {
     if (keyspace->id >= state->next_keyspace)
         return error_detail(-EUCLEAN, "keyspace %u is past next_keyspace", keyspace->id);
@@ -213,7 +226,8 @@ static int apply_keyspace(struct manifest_edit *state,
     return manifest_edit_keyspace(state, keyspace);
 }
 
-static int apply_removed(struct manifest_edit *state, const struct edit_table *removed)
+static int
+apply_removed(struct manifest_edit *state, const struct edit_table *removed)
 {
     size_t index = find_table(state, removed->meta.number);
     struct edit_table *table = index == state->added_count ? NULL : &state->added[index];
@@ -229,14 +243,16 @@ static int apply_removed(struct manifest_edit *state, const struct edit_table *r
     return 0;
 }
 
-static bool sequence_within(const struct keybuf *internal, const struct table_meta *meta)
+static bool
+sequence_within(const struct keybuf *internal, const struct table_meta *meta)
 {
     uint64_t sequence = internal_sequence(keybuf_slice(internal));
 
     return sequence >= meta->smallest_sequence && sequence <= meta->largest_sequence;
 }
 
-static bool meta_is_sound(const struct table_meta *meta, enum lsmkv_order order)
+static bool
+meta_is_sound(const struct table_meta *meta, enum lsmkv_order order)
 {
     if (meta->size == 0 || meta->entries == 0 || meta->tombstones > meta->entries ||
         meta->smallest_sequence > meta->largest_sequence ||
@@ -249,7 +265,8 @@ static bool meta_is_sound(const struct table_meta *meta, enum lsmkv_order order)
                                 keybuf_slice(&meta->largest)) <= 0;
 }
 
-static int apply_added(struct manifest_edit *state, const struct edit_table *added)
+static int
+apply_added(struct manifest_edit *state, const struct edit_table *added)
 {
     const unsigned long long number = added->meta.number;
     const struct edit_keyspace *keyspace = find_keyspace(state, added->keyspace);
@@ -287,7 +304,8 @@ static int apply_added(struct manifest_edit *state, const struct edit_table *add
     return 0;
 }
 
-static int apply_dropped_keyspace(struct manifest_edit *state, uint32_t id)
+static int
+apply_dropped_keyspace(struct manifest_edit *state, uint32_t id)
 {
     struct edit_keyspace *keyspace = find_keyspace(state, id);
     size_t kept = 0;
@@ -308,8 +326,8 @@ static int apply_dropped_keyspace(struct manifest_edit *state, uint32_t id)
     return 0;
 }
 
-static int apply_snapshot(struct manifest_edit *state,
-                          const struct lsmkv_snapshot_info *snapshot)
+static int
+apply_snapshot(struct manifest_edit *state, const struct lsmkv_snapshot_info *snapshot)
 {
     const unsigned long long id = snapshot->id;
     struct lsmkv_snapshot_info *known = find_snapshot(state, snapshot->id);
@@ -330,7 +348,8 @@ static int apply_snapshot(struct manifest_edit *state,
     return 0;
 }
 
-static int apply_dropped_snapshot(struct manifest_edit *state, uint64_t id)
+static int
+apply_dropped_snapshot(struct manifest_edit *state, uint64_t id)
 {
     struct lsmkv_snapshot_info *snapshot = find_snapshot(state, id);
 
@@ -344,7 +363,8 @@ static int apply_dropped_snapshot(struct manifest_edit *state, uint64_t id)
     return 0;
 }
 
-int manifest_state_apply(struct manifest_edit *state, const struct manifest_edit *edit)
+int
+manifest_state_apply(struct manifest_edit *state, const struct manifest_edit *edit)
 {
     int result = 0;
 

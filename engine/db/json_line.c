@@ -17,7 +17,8 @@ struct line_buffer {
     size_t size, capacity;
 };
 
-static int line_buffer_append(const char *bytes, size_t size, void *context)
+static int
+line_buffer_append(const char *bytes, size_t size, void *context)
 {
     struct line_buffer *buffer = context;
 
@@ -38,7 +39,8 @@ static int line_buffer_append(const char *bytes, size_t size, void *context)
     return 0;
 }
 
-int line_seal(const json_t *object, char **line, size_t *size)
+int
+line_seal(const json_t *object, char **line, size_t *size)
 {
     struct line_buffer buffer = {NULL, 0, 0};
     char suffix[LINE_SUFFIX_SIZE + 1];
@@ -58,14 +60,16 @@ no_memory:
     return -ENOMEM;
 }
 
-static int hex_value(char digit)
+static int
+hex_value(char digit)
 {
     if (digit >= '0' && digit <= '9')
         return digit - '0';
     return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
-static bool line_crc(const char *digits, uint32_t *crc)
+static bool
+line_crc(const char *digits, uint32_t *crc)
 {
     uint32_t value = 0;
 
@@ -80,7 +84,8 @@ static bool line_crc(const char *digits, uint32_t *crc)
     return true;
 }
 
-int line_unseal(const char *line, size_t size, json_t **object)
+int
+line_unseal(const char *line, size_t size, json_t **object)
 {
     json_error_t error;
     uint32_t stored, computed;
@@ -109,7 +114,8 @@ int line_unseal(const char *line, size_t size, json_t **object)
     return 0;
 }
 
-int line_only(json_t *object, const char *const *known)
+int
+line_only(json_t *object, const char *const *known)
 {
     for (void *at = json_object_iter(object); at != NULL;
          at = json_object_iter_next(object, at)) {
@@ -124,13 +130,15 @@ int line_only(json_t *object, const char *const *known)
     return 0;
 }
 
-static int line_missing(const char *name, const char *expected)
+static int
+line_missing(const char *name, const char *expected)
 {
     return error_detail(-EUCLEAN, "field \"%s\": %s expected", name, expected);
 }
 
-int line_integer(const json_t *object, const char *name, int64_t least, int64_t most,
-                 int64_t *value)
+int
+line_integer(const json_t *object, const char *name, int64_t least, int64_t most,
+             int64_t *value)
 {
     const json_t *field = json_object_get(object, name);
     json_int_t number;
@@ -145,8 +153,9 @@ int line_integer(const json_t *object, const char *name, int64_t least, int64_t 
     return 0;
 }
 
-int line_number(const json_t *object, const char *name, uint64_t most, bool required,
-                uint64_t *value)
+int
+line_number(const json_t *object, const char *name, uint64_t most, bool required,
+            uint64_t *value)
 {
     int64_t number = 0;
     int result = 0;
@@ -158,7 +167,8 @@ int line_number(const json_t *object, const char *name, uint64_t most, bool requ
     return result;
 }
 
-int line_string(const json_t *object, const char *name, const char **value)
+int
+line_string(const json_t *object, const char *name, const char **value)
 {
     const json_t *field = json_object_get(object, name);
 
@@ -168,7 +178,8 @@ int line_string(const json_t *object, const char *name, const char **value)
     return 0;
 }
 
-int line_array(const json_t *object, const char *name, const json_t **array)
+int
+line_array(const json_t *object, const char *name, const json_t **array)
 {
     const json_t *field = json_object_get(object, name);
 
@@ -178,8 +189,9 @@ int line_array(const json_t *object, const char *name, const json_t **array)
     return 0;
 }
 
-int line_bytes(const json_t *object, const char *name, size_t least, size_t most,
-               struct keybuf *bytes)
+int
+line_bytes(const json_t *object, const char *name, size_t least, size_t most,
+           struct keybuf *bytes)
 {
     const json_t *field = json_object_get(object, name);
     size_t digits = json_string_length(field);
@@ -200,7 +212,8 @@ int line_bytes(const json_t *object, const char *name, size_t least, size_t most
     return 0;
 }
 
-json_t *line_hex(struct lsmkv_slice bytes)
+json_t *
+line_hex(struct lsmkv_slice bytes)
 {
     static const char digits[] = "0123456789abcdef";
     const uint8_t *data = bytes.data;

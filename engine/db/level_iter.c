@@ -22,14 +22,16 @@ struct level_iterator {
     struct iterator *inner;
 };
 
-static void level_end(struct level_iterator *level, int status)
+static void
+level_end(struct level_iterator *level, int status)
 {
     level->base.valid = false;
     level->base.status = status;
 }
 
 /* Makes `inner` stand, unpositioned, for files[index].  False: status is set. */
-static bool level_enter(struct level_iterator *level, size_t index)
+static bool
+level_enter(struct level_iterator *level, size_t index)
 {
     struct table *table;
     int result;
@@ -48,7 +50,8 @@ static bool level_enter(struct level_iterator *level, size_t index)
 }
 
 /* Takes over where `inner` stands; false: it stands nowhere, at either end of its table. */
-static bool level_take(struct level_iterator *level)
+static bool
+level_take(struct level_iterator *level)
 {
     if (!level->inner->valid && level->inner->status == 0)
         return false;
@@ -59,7 +62,8 @@ static bool level_take(struct level_iterator *level)
     return true;
 }
 
-static void level_forward_from(struct level_iterator *level, size_t index)
+static void
+level_forward_from(struct level_iterator *level, size_t index)
 {
     for (; index < level->count; index++) {
         if (!level_enter(level, index))
@@ -72,7 +76,8 @@ static void level_forward_from(struct level_iterator *level, size_t index)
 }
 
 /* From the table before `index` downwards. */
-static void level_backward_from(struct level_iterator *level, size_t index)
+static void
+level_backward_from(struct level_iterator *level, size_t index)
 {
     while (index-- > 0) {
         if (!level_enter(level, index))
@@ -86,8 +91,9 @@ static void level_backward_from(struct level_iterator *level, size_t index)
 
 /* The number of files that lie wholly before `internal`, or with `smallest` those that begin
  * at or before it. */
-static size_t level_search(const struct level_iterator *level,
-                           struct lsmkv_slice internal, bool smallest)
+static size_t
+level_search(const struct level_iterator *level, struct lsmkv_slice internal,
+             bool smallest)
 {
     size_t low = 0, high = level->count;
 
@@ -106,7 +112,8 @@ static size_t level_search(const struct level_iterator *level,
     return low;
 }
 
-static void level_seek(struct iterator *it, struct lsmkv_slice internal)
+static void
+level_seek(struct iterator *it, struct lsmkv_slice internal)
 {
     struct level_iterator *level = (struct level_iterator *)it;
     size_t index = level_search(level, internal, false);
@@ -122,7 +129,8 @@ static void level_seek(struct iterator *it, struct lsmkv_slice internal)
         level_forward_from(level, index + 1);
 }
 
-static void level_seek_before(struct iterator *it, struct lsmkv_slice internal)
+static void
+level_seek_before(struct iterator *it, struct lsmkv_slice internal)
 {
     struct level_iterator *level = (struct level_iterator *)it;
     size_t index = level_search(level, internal, true);
@@ -138,19 +146,22 @@ static void level_seek_before(struct iterator *it, struct lsmkv_slice internal)
         level_backward_from(level, index - 1);
 }
 
-static void level_first(struct iterator *it)
+static void
+level_first(struct iterator *it)
 {
     level_forward_from((struct level_iterator *)it, 0);
 }
 
-static void level_last(struct iterator *it)
+static void
+level_last(struct iterator *it)
 {
     struct level_iterator *level = (struct level_iterator *)it;
 
     level_backward_from(level, level->count);
 }
 
-static void level_next(struct iterator *it)
+static void
+level_next(struct iterator *it)
 {
     struct level_iterator *level = (struct level_iterator *)it;
 
@@ -159,7 +170,8 @@ static void level_next(struct iterator *it)
         level_forward_from(level, level->index + 1);
 }
 
-static void level_prev(struct iterator *it)
+static void
+level_prev(struct iterator *it)
 {
     struct level_iterator *level = (struct level_iterator *)it;
 
@@ -169,8 +181,9 @@ static void level_prev(struct iterator *it)
 }
 
 /* Whether all of a table is older and before the bound: nothing in it stops the jump. */
-static bool level_can_pass(const struct level_iterator *level, size_t index,
-                           uint64_t sequence, struct lsmkv_slice bound)
+static bool
+level_can_pass(const struct level_iterator *level, size_t index, uint64_t sequence,
+               struct lsmkv_slice bound)
 {
     const struct table_meta *meta = &level->files[index]->meta;
 
@@ -181,8 +194,8 @@ static bool level_can_pass(const struct level_iterator *level, size_t index,
                        bound) < 0;
 }
 
-static void level_skip_older(struct iterator *it, uint64_t sequence,
-                             struct lsmkv_slice bound)
+static void
+level_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
 {
     struct level_iterator *level = (struct level_iterator *)it;
     size_t index = level->index;
@@ -208,7 +221,8 @@ static void level_skip_older(struct iterator *it, uint64_t sequence,
     level_end(level, 0);
 }
 
-static void level_free(struct iterator *it)
+static void
+level_free(struct iterator *it)
 {
     struct level_iterator *level = (struct level_iterator *)it;
 
@@ -227,8 +241,9 @@ static const struct iterator_ops level_ops = {
     .free = level_free,
 };
 
-int level_iterate(struct table_file *const *files, size_t count, enum lsmkv_order order,
-                  bool fill_cache, struct iterator **it)
+int
+level_iterate(struct table_file *const *files, size_t count, enum lsmkv_order order,
+              bool fill_cache, struct iterator **it)
 {
     struct level_iterator *level = calloc(1, sizeof(*level));
 

@@ -10,8 +10,8 @@
  *                |       |   a reader at 9
  *                above 9 a reader may come to stand anywhere
  *
- * A tombstone that is kept says "absent" to some reader.  If no older version of its key is
- * left, here or outside, then absence says so too, and it can go.
+ * A tombstone that is kept says "absent" to some reader.  It can go if that is said without
+ * it: nothing older is outside, and what is left here below it is another tombstone or nothing.
  */
 #include "db/retain.h"
 
@@ -148,16 +148,30 @@ pass_on(struct retain *retain, struct lsmkv_slice internal, struct lsmkv_slice p
 }
 
 static int
-pass_waiting(struct retain *retain)
+pass_tombstone(struct retain *retain, uint64_t sequence)
+{
+    int result = keybuf_set_internal(&retain->tombstone, keybuf_slice(&retain->key),
+                                     sequence, KIND_DELETE);
+
+    return result < 0
+               ? result
+               : pass_on(retain, keybuf_slice(&retain->tombstone), lsmkv_bytes("", 0));
+}
+
+/* Settles the tombstones that wait, before an older put that is kept, or at the end of the
+ * key (C2). */
+static int
+pass_waiting(struct retain *retain, bool put_follows)
 {
     int result = 0;
 
     for (size_t i = 0; result == 0 && i < retain->waiting_count; i++) {
-        result = keybuf_set_internal(&retain->tombstone, keybuf_slice(&retain->key),
-                                     retain->waiting[i], KIND_DELETE);
-        if (result == 0)
-            result =
-                pass_on(retain, keybuf_slice(&retain->tombstone), lsmkv_bytes("", 0));
+        bool oldest = i == retain->waiting_count - 1;
+
+        if (retain->outside == NULL || (oldest && put_follows) ||
+            outside_may_hold(retain->outside, keybuf_slice(&retain->key),
+                             retain->waiting[i]))
+            result = pass_tombstone(retain, retain->waiting[i]);
     }
     retain->waiting_count = 0;
     return result;
@@ -180,21 +194,10 @@ wait_tombstone(struct retain *retain, uint64_t sequence)
     return 0;
 }
 
-/* The end of a key: no older version is left in the inputs (C2). */
-static int
-key_end(struct retain *retain)
-{
-    while (retain->waiting_count > 0 && retain->outside != NULL &&
-           !outside_may_hold(retain->outside, keybuf_slice(&retain->key),
-                             retain->waiting[retain->waiting_count - 1]))
-        retain->waiting_count--;
-    return pass_waiting(retain);
-}
-
 static int
 key_begin(struct retain *retain, struct lsmkv_slice user_key)
 {
-    int result = key_end(retain);
+    int result = pass_waiting(retain, false);
 
     if (result == 0)
         result = keybuf_set(&retain->key, user_key);
@@ -224,12 +227,12 @@ retain_offer(struct retain *retain, struct lsmkv_slice internal,
         return 0;
     if (!kind_is_put(internal_kind(internal)))
         return wait_tombstone(retain, sequence);
-    result = pass_waiting(retain);
+    result = pass_waiting(retain, true);
     return result < 0 ? result : pass_on(retain, internal, payload);
 }
 
 int
 retain_end(struct retain *retain)
 {
-    return key_end(retain);
+    return pass_waiting(retain, false);
 }
