@@ -149,6 +149,13 @@ attr_clear(struct attr *attr, uint32_t mode, uint64_t ino, enum attr_kind kind)
     attr->subdirs = ATTR_SUBDIRS_UNKNOWN;
 }
 
+static bool
+is_file_type(uint32_t mode)
+{
+    return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || S_ISFIFO(mode) ||
+           S_ISSOCK(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
+
 static int
 decode_ours(const struct lsmkv_record *record, struct attr *attr)
 {
@@ -159,6 +166,8 @@ decode_ours(const struct lsmkv_record *record, struct attr *attr)
         (flags & ~KNOWN_FLAGS))
         return -EUCLEAN;
     attr_clear(attr, get_le32(head + 4), get_le64(head + 8), (enum attr_kind)kind);
+    if (!is_file_type(attr->mode))
+        return -EUCLEAN;
     if (kind == ATTR_REFERENCE)
         return reader.left == 0 && flags == 0 ? 0 : -EUCLEAN;
     if (reader.left < FIXED_SIZE - REFERENCE_SIZE)
