@@ -1,0 +1,256 @@
+/* test_cache.c - the block cache: its bound, its pins, and many threads at once. */
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/mem_env.h"
+#include "support/random.h"
+#include "table/cache.h"
+
+#define CAPACITY (1u << 20)
+#define BLOCK    4096u
+
+static struct mem_env *memory;
+static struct lsmkv_env *env;
+static struct block_cache *cache;
+
+static void
+setup(void)
+{
+    memory = mem_env_new();
+    ck_assert_ptr_nonnull(memory);
+    env = mem_env_base(memory);
+    ck_assert_int_eq(block_cache_new(env, CAPACITY, &cache), 0);
+}
+
+static void
+teardown(void)
+{
+    block_cache_free(cache);
+    mem_env_free(memory);
+}
+
+/* A block that says whose it is. */
+static uint8_t *
+bytes_of(uint64_t table, uint64_t offset, size_t size)
+{
+    uint8_t *data = env->allocate(env, size);
+
+    if (data != NULL) {
+        memset(data, 0, size);
+        memcpy(data, &table, sizeof(table));
+        memcpy(data + 8, &offset, sizeof(offset));
+    }
+    return data;
+}
+
+static bool
+is_block_of(const struct block *block, uint64_t table, uint64_t offset)
+{
+    return memcmp(block->data, &table, 8) == 0 &&
+           memcmp(block->data + 8, &offset, 8) == 0;
+}
+
+static const struct block *
+insert(uint64_t table, uint64_t offset, size_t size)
+{
+    uint8_t *data = bytes_of(table, offset, size);
+    const struct block *block;
+
+    ck_assert_ptr_nonnull(data);
+    block = block_cache_insert(cache, table, offset, data, size - 5, size);
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_eq(block->size, size - 5);
+    return block;
+}
+
+START_TEST(test_what_was_put_in_is_found)
+{
+    const struct block *put = insert(1, 4096, BLOCK);
+    const struct block *found = block_cache_get(cache, 1, 4096);
+
+    ck_assert_ptr_eq(put, found);
+    ck_assert(is_block_of(found, 1, 4096));
+    ck_assert_ptr_null(block_cache_get(cache, 2, 4096));
+    ck_assert_ptr_null(block_cache_get(cache, 1, 0));
+    block_unpin(put);
+    block_unpin(found);
+}
+END_TEST
+
+START_TEST(test_bytes_never_exceed_the_capacity)
+{
+    struct random random = random_of(random_seed());
+
+    for (uint64_t i = 0; i < 3000; i++) {
+        block_unpin(insert(1, i, 100 + random_below(&random, 3 * BLOCK)));
+        ck_assert_uint_le(block_cache_bytes(cache), CAPACITY);
+    }
+    ck_assert_uint_gt(block_cache_bytes(cache), CAPACITY / 2);
+}
+END_TEST
+
+START_TEST(test_a_pinned_block_outlives_its_eviction)
+{
+    const struct block *pinned = insert(7, 7, BLOCK);
+
+    for (uint64_t i = 0; i < 3000; i++)
+        block_unpin(insert(1, i, BLOCK));
+    ck_assert_ptr_null(block_cache_get(cache, 7, 7));
+    ck_assert(is_block_of(pinned, 7, 7));
+    block_pin(pinned);
+    block_unpin(pinned);
+    ck_assert(is_block_of(pinned, 7, 7));
+    block_unpin(pinned);
+}
+END_TEST
+
+START_TEST(test_a_block_in_use_stays_while_unused_ones_go)
+{
+    block_unpin(insert(7, 7, BLOCK));
+    for (uint64_t i = 0; i < 3000; i++) {
+        const struct block *used = block_cache_get(cache, 7, 7);
+
+        ck_assert_ptr_nonnull(used);
+        block_unpin(used);
+        block_unpin(insert(1, i, BLOCK));
+    }
+}
+END_TEST
+
+START_TEST(test_the_second_of_two_inserts_gets_the_first_block)
+{
+    const struct block *first = insert(1, 1, BLOCK);
+    size_t bytes = block_cache_bytes(cache);
+    const struct block *second = insert(1, 1, BLOCK);
+
+    ck_assert_ptr_eq(first, second);
+    ck_assert_uint_eq(block_cache_bytes(cache), bytes);
+    block_unpin(first);
+    block_unpin(second);
+}
+END_TEST
+
+START_TEST(test_a_block_larger_than_the_cache_is_pinned_only)
+{
+    size_t bytes;
+    const struct block *large;
+
+    block_unpin(insert(1, 1, BLOCK));
+    bytes = block_cache_bytes(cache);
+    large = insert(1, 2, 2 * CAPACITY);
+    ck_assert(is_block_of(large, 1, 2));
+    ck_assert_uint_eq(block_cache_bytes(cache), bytes);
+    ck_assert_ptr_null(block_cache_get(cache, 1, 2));
+    block_unpin(large);
+}
+END_TEST
+
+START_TEST(test_a_detached_block_is_not_kept)
+{
+    uint8_t *data = bytes_of(3, 3, BLOCK);
+    const struct block *block = block_cache_detached(cache, data, BLOCK, BLOCK);
+
+    ck_assert_ptr_nonnull(block);
+    ck_assert(is_block_of(block, 3, 3));
+    ck_assert_uint_eq(block_cache_bytes(cache), 0);
+    block_unpin(block);
+}
+END_TEST
+
+START_TEST(test_a_cache_of_nothing_still_hands_out_blocks)
+{
+    block_cache_free(cache);
+    ck_assert_int_eq(block_cache_new(env, 0, &cache), 0);
+    block_unpin(insert(1, 1, BLOCK));
+    ck_assert_uint_eq(block_cache_bytes(cache), 0);
+    ck_assert_ptr_null(block_cache_get(cache, 1, 1));
+}
+END_TEST
+
+/* ---- threads ---- */
+
+#define THREADS 4
+#define STEPS   20000
+
+/* Gets or puts blocks of a range larger than the cache; returns NULL if each was its own. */
+static void *
+use_cache(void *argument)
+{
+    struct random random = random_of(*(const uint64_t *)argument);
+    static char wrong[] = "a wrong block", none[] = "no memory";
+
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t table = 1 + random_below(&random, 3);
+        uint64_t offset = random_below(&random, 300) * BLOCK;
+        const struct block *block = block_cache_get(cache, table, offset);
+
+        if (block == NULL) {
+            uint8_t *data = bytes_of(table, offset, BLOCK);
+
+            block = data == NULL
+                        ? NULL
+                        : block_cache_insert(cache, table, offset, data, BLOCK, BLOCK);
+        }
+        if (block == NULL)
+            return none;
+        if (!is_block_of(block, table, offset))
+            return wrong;
+        block_unpin(block);
+        if (block_cache_bytes(cache) > CAPACITY)
+            return wrong;
+    }
+    return NULL;
+}
+
+START_TEST(test_threads_always_get_the_block_they_asked_for)
+{
+    uint64_t seed = random_seed();
+    uint64_t seeds[THREADS];
+    pthread_t threads[THREADS];
+
+    for (size_t i = 0; i < THREADS; i++) {
+        seeds[i] = seed + i;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_cache, &seeds[i]), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        void *problem;
+
+        ck_assert_int_eq(pthread_join(threads[i], &problem), 0);
+        ck_assert_ptr_null(problem);
+    }
+}
+END_TEST
+
+static Suite *
+cache_suite(void)
+{
+    Suite *suite = suite_create("cache");
+    TCase *tcase = tcase_create("cache");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_what_was_put_in_is_found);
+    tcase_add_test(tcase, test_bytes_never_exceed_the_capacity);
+    tcase_add_test(tcase, test_a_pinned_block_outlives_its_eviction);
+    tcase_add_test(tcase, test_a_block_in_use_stays_while_unused_ones_go);
+    tcase_add_test(tcase, test_the_second_of_two_inserts_gets_the_first_block);
+    tcase_add_test(tcase, test_a_block_larger_than_the_cache_is_pinned_only);
+    tcase_add_test(tcase, test_a_detached_block_is_not_kept);
+    tcase_add_test(tcase, test_a_cache_of_nothing_still_hands_out_blocks);
+    tcase_add_test(tcase, test_threads_always_get_the_block_they_asked_for);
+    suite_add_tcase(suite, tcase);
+    return suite;
+}
+
+int
+main(void)
+{
+    SRunner *runner = srunner_create(cache_suite());
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
