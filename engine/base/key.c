@@ -162,7 +162,7 @@ void keybuf_fini(struct keybuf *buf)
     *buf = (struct keybuf){0};
 }
 
-static int keybuf_reserve(struct keybuf *buf, size_t size)
+int keybuf_reserve(struct keybuf *buf, size_t size)
 {
     size_t capacity = buf->capacity < 32 ? 64 : buf->capacity * 2;
     uint8_t *data;

@@ -82,6 +82,8 @@ struct keybuf {
 };
 
 void keybuf_fini(struct keybuf *buf);
+/* Room for `size` bytes; the contents stay. */
+int LSMKV_CHECKED keybuf_reserve(struct keybuf *buf, size_t size);
 int LSMKV_CHECKED keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes);
 int LSMKV_CHECKED keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes);
 /* User key and trailer.  For a seek to the newest version at or below a sequence pass kind
