@@ -290,6 +290,18 @@ START_TEST(test_random_bytes_never_read_past_their_end)
 }
 END_TEST
 
+START_TEST(test_a_count_that_cannot_be_is_refused_at_once)
+{
+    uint8_t bytes[BATCH_HEADER_SIZE + 6] = {[8] = 3};
+    struct batch_reader reader;
+
+    ck_assert_int_eq(batch_read(&reader, lsmkv_bytes(bytes, sizeof(bytes)), 1), -EUCLEAN);
+    bytes[8] = 2;
+    ck_assert_int_eq(batch_read(&reader, lsmkv_bytes(bytes, sizeof(bytes)), 1), 0);
+    ck_assert_uint_eq(reader.left, 2);
+}
+END_TEST
+
 START_TEST(test_sequences_end_at_their_maximum)
 {
     struct batch_reader reader;
@@ -319,6 +331,7 @@ main(void)
     tcase_add_test(tests, test_every_truncation_and_any_extra_byte_is_refused);
     tcase_add_test(tests, test_hostile_fields_are_refused);
     tcase_add_test(tests, test_random_bytes_never_read_past_their_end);
+    tcase_add_test(tests, test_a_count_that_cannot_be_is_refused_at_once);
     tcase_add_test(tests, test_sequences_end_at_their_maximum);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -291,6 +291,26 @@ START_TEST(test_what_lies_beyond_the_named_end_is_ignored)
 }
 END_TEST
 
+START_TEST(test_even_a_good_frame_beyond_the_named_end_is_ignored)
+{
+    struct wal_writer *older = log_create(&fixture, 5, none), *newer;
+    struct replay replay;
+    uint64_t end;
+
+    log_append_ok(older, 1, 100);
+    end = wal_end(older);
+    log_append_ok(older, 2, 200);
+    ck_assert_int_eq(wal_close(older), 0);
+    newer = log_create(&fixture, 6, (struct wal_previous){5, end});
+    log_append_ok(newer, 2, 300);
+    ck_assert_int_eq(wal_close(newer), 0);
+    replay = recover(5);
+    ck_assert_int_eq(replay.result, 0);
+    ck_assert_uint_eq(replay.frames, 2);
+    ck_assert_uint_eq(replay.outcome.bytes, end + size_of(6));
+}
+END_TEST
+
 /* Frames of another size: the named end falls into one. */
 START_TEST(test_a_frame_across_the_named_end_is_damage)
 {
@@ -771,6 +791,7 @@ main(void)
     tcase_add_test(tests, test_an_older_log_cut_at_its_first_frame_is_damage);
     tcase_add_test(tests, test_a_bad_frame_in_an_older_log_is_damage_even_the_last);
     tcase_add_test(tests, test_what_lies_beyond_the_named_end_is_ignored);
+    tcase_add_test(tests, test_even_a_good_frame_beyond_the_named_end_is_ignored);
     tcase_add_test(tests, test_a_frame_across_the_named_end_is_damage);
     tcase_add_test(tests, test_the_newest_log_is_cut_at_a_torn_frame_and_the_cut_is_told);
     tcase_add_test(tests, test_damage_in_the_newest_log_is_damage);
