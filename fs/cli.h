@@ -1,0 +1,19 @@
+/*
+ * cli.h - the commands for a mounted store.  Each takes its own part of the command line, argv[0]
+ * the command's name, and returns the exit status: 0, 1 if it failed (said on stderr), 2 if it
+ * was called wrongly.  Those for a store that is not mounted are in cli_store.h.
+ */
+#ifndef FS_CLI_H
+#define FS_CLI_H
+
+#include <stdbool.h>
+
+int cli_umount(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_sync(int argc, char **argv);
+
+/* get, put, rm or ls of a store that is mounted.  False: it is not, or help is asked for, so
+ * nothing was done. */
+bool cli_mounted(int argc, char **argv, int *status);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * client.c - a command's end of the control socket.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mountinfo.h"
+
+int
+client_find_store(const char *place, char *store, char *mounted)
+{
+    char absolute[PATH_MAX];
+    struct mountinfo *info = malloc(sizeof(*info));
+    int result = info == NULL ? -ENOMEM : mountinfo_absolute(place, absolute);
+
+    if (result == 0) {
+        result = mountinfo_find(0, absolute, info);
+        bool ours = result == 0 && strcmp(info->type, MOUNT_TYPE) == 0;
+        strcpy(store, ours ? info->source : absolute);
+        if (mounted != NULL)
+            strcpy(mounted, ours ? absolute : "");
+        /* Without /proc it can still be a store. */
+        result = 0;
+    }
+    free(info);
+    return result;
+}
+
+struct client *
+client_open(const char *store)
+{
+    struct client *client = malloc(sizeof(*client));
+    int fd;
+
+    if (client == NULL)
+        return NULL;
+    int result = wire_connect(store, &fd);
+    if (result != 0) {
+        free(client);
+        errno = -result;
+        return NULL;
+    }
+    client->text[0] = '\0';
+    wire_init(&client->wire, fd);
+    return client;
+}
+
+void
+client_close(struct client *client)
+{
+    if (client == NULL)
+        return;
+    wire_fini(&client->wire);
+    free(client);
+}
+
+void
+client_ask(struct client *client, const char *command, struct lsmkv_slice argument)
+{
+    char *coded = malloc(3 * argument.size + 1);
+
+    if (coded == NULL) {
+        client->wire.failure = -ENOMEM;
+        return;
+    }
+    wire_encode(argument.data, argument.size, coded);
+    wire_say(&client->wire, "lsmfs %d %s %s\n", WIRE_VERSION, command, coded);
+    free(coded);
+}
+
+int
+client_answer(struct client *client, int out)
+{
+    char *line = wire_copy_data(&client->wire, out), *text;
+
+    if (line == NULL)
+        return client->wire.failure;
+    if (strcmp(line, "ok") == 0)
+        return 0;
+    if (strncmp(line, "error ", 6) != 0)
+        return -EPROTO;
+    long error = strtol(line + 6, &text, 10);
+    snprintf(client->text, sizeof(client->text), "%s", *text == ' ' ? text + 1 : text);
+    return error > 0 && error < 4096 ? -(int)error : -EPROTO;
+}
+
+int
+client_fail(const struct client *client, const char *command, const char *what,
+            int result)
+{
+    const char *text = client->text;
+
+    if (*text == '\0')
+        text =
+            result == -EPIPE ? "the daemon ended before it answered" : strerror(-result);
+    fprintf(stderr, "lsmfs %s: %s: %s\n", command, what, text);
+    return EXIT_FAILURE;
+}

@@ -1,0 +1,37 @@
+/*
+ * client.h - a command's end of the control socket.
+ */
+#ifndef FS_CLIENT_H
+#define FS_CLIENT_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "lsmkv.h"
+#include "wire.h"
+
+struct client {
+    struct wire wire;
+    char text[256]; /* of the daemon's error */
+};
+
+/* The store that `place` means: the one mounted there, or the directory itself.  Both are made
+ * absolute; `mounted` (PATH_MAX bytes, may be NULL) is the mount point, "" if `place` is none. */
+LSMKV_CHECKED int client_find_store(const char *place, char *store, char *mounted);
+
+/* Connects to the daemon of the store in a directory.  NULL: nobody listens there (or no
+ * memory; then errno is ENOMEM). */
+struct client *client_open(const char *store);
+void client_close(struct client *client);
+
+/* Sends a request. */
+void client_ask(struct client *client, const char *command, struct lsmkv_slice argument);
+/* Receives the reply; what it carries goes to file descriptor `out`.  0, the daemon's error
+ * (then `text` says it in words) or that of the connection, -EPIPE if the daemon died. */
+LSMKV_CHECKED int client_answer(struct client *client, int out);
+
+/* Prints "lsmfs COMMAND: WHAT: the error" of a failed client_answer; returns 1. */
+int client_fail(const struct client *client, const char *command, const char *what,
+                int result);
+
+#endif

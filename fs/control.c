@@ -1,0 +1,316 @@
+/*
+ * control.c - the daemon's end of the control socket: one thread accepts, one a connection
+ * answers.
+ *
+ * C1  A connection that asked for the unmounting is answered when the store is closed, not
+ *     before: its descriptor outlives its thread.
+ * C2  No thread waits for a client while it holds up the filesystem: contents pass through a
+ *     file without a name, for the client's other end may be a file of this very mount.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control_files.h"
+#include "log.h"
+#include "mountinfo.h"
+#include "wire.h"
+
+#define CONNECTIONS_MAX 32u
+
+struct connection {
+    struct control *control;
+    struct connection *next;
+    pthread_t thread;
+    struct wire wire;
+    atomic_bool done; /* the thread has ended but for its return */
+    bool waiting;     /* for the unmounting (C1); guarded by control->mutex */
+};
+
+struct control {
+    struct vfs *vfs;
+    const char *store;
+    const char *mountpoint;
+    int socket;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    bool stopping;                  /* guarded by mutex */
+    struct connection *connections; /* guarded by mutex */
+    unsigned count;                 /* guarded by mutex */
+};
+
+/* ---- commands ---- */
+
+static int
+do_status(struct connection *connection)
+{
+    struct control *control = connection->control;
+    struct lsmkv *db = vfs_store(control->vfs)->db;
+    struct lsmkv_stats stats;
+    char text[8192], more[4096] = "";
+    int result = lsmkv_get_stats(db, &stats);
+
+    if (result != 0)
+        return result;
+    if (lsmkv_property(db, "lsmkv.stats", more, sizeof(more)) < 0)
+        more[0] = '\0';
+    int length = snprintf(
+        text, sizeof(text),
+        "version: %s\npid: %d\nstore: %s\nmounted at: %s\nmode: %s\n"
+        "snapshots: %llu\ntables: %llu\ntable bytes: %llu\n"
+        "log bytes: %llu\n%s",
+        LSMFS_VERSION, (int)getpid(), control->store, control->mountpoint,
+        vfs_is_read_only(control->vfs) ? "read-only" : "read-write",
+        (unsigned long long)stats.snapshots, (unsigned long long)stats.tables,
+        (unsigned long long)stats.table_bytes, (unsigned long long)stats.log_bytes, more);
+    if (length < 0 || (size_t)length >= sizeof(text))
+        length = (int)strlen(text);
+    wire_data(&connection->wire, text, (size_t)length);
+    return 0;
+}
+
+static void
+set_waiting(struct connection *connection, bool waiting)
+{
+    pthread_mutex_lock(&connection->control->mutex);
+    connection->waiting = waiting;
+    pthread_mutex_unlock(&connection->control->mutex);
+}
+
+static int
+do_umount(struct connection *connection)
+{
+    /* Set first: the end of the session may overtake this thread. */
+    set_waiting(connection, true);
+    int result = mountinfo_unmount(connection->control->mountpoint, false);
+    if (result != 0)
+        set_waiting(connection, false);
+    return result;
+}
+
+static int
+nothing(void *context, struct store *store)
+{
+    (void)context, (void)store;
+    return 0;
+}
+
+static int
+do_command(struct connection *connection, const char *name, struct lsmkv_slice key)
+{
+    struct vfs *vfs = connection->control->vfs;
+
+    if (strcmp(name, "status") == 0)
+        return do_status(connection);
+    if (strcmp(name, "sync") == 0)
+        return vfs_sync(vfs);
+    if (strcmp(name, "umount") == 0)
+        return do_umount(connection);
+    if (strcmp(name, "changed") == 0)
+        return vfs_alter(vfs, key, nothing, NULL);
+    return control_files(vfs, connection->control->store, &connection->wire, name, key);
+}
+
+/* ---- connections ---- */
+
+/* Splits a request into its words; -EPROTO, -EPROTONOSUPPORT. */
+static int
+parse_request(char *line, char **name, struct lsmkv_slice *argument)
+{
+    char *rest = line, *magic = strsep(&rest, " "), *version = strsep(&rest, " ");
+    size_t size = 0;
+
+    if (strcmp(magic, "lsmfs") != 0 || version == NULL || rest == NULL)
+        return -EPROTO;
+    if (strtol(version, NULL, 10) != WIRE_VERSION)
+        return -EPROTONOSUPPORT;
+    *name = strsep(&rest, " ");
+    if (rest != NULL && wire_decode(rest, &size) != 0)
+        return -EPROTO;
+    if (size > LSMKV_KEY_MAX)
+        return -E2BIG;
+    *argument = lsmkv_bytes(rest, size);
+    return 0;
+}
+
+static void
+reply(struct wire *wire, int result)
+{
+    if (result == 0)
+        wire_say(wire, "ok\n");
+    else if (result == -EPROTONOSUPPORT)
+        wire_say(wire, "error %d this daemon speaks version %d\n", -result, WIRE_VERSION);
+    else
+        wire_say(wire, "error %d %s\n", -result, lsmkv_strerror(result));
+}
+
+static void
+answer(struct connection *connection)
+{
+    struct lsmkv_slice argument;
+    char *line = wire_line(&connection->wire), *copy, *name;
+
+    if (line == NULL)
+        return;
+    /* The buffer is needed again for what follows the line. */
+    copy = strdup(line);
+    int result = copy == NULL ? -ENOMEM : parse_request(copy, &name, &argument);
+    if (result == 0)
+        result = do_command(connection, name, argument);
+    free(copy);
+    if (!connection->waiting)
+        reply(&connection->wire, result);
+}
+
+static void *
+connection_main(void *argument)
+{
+    struct connection *connection = argument;
+
+    answer(connection);
+    if (!connection->waiting)
+        shutdown(connection->wire.fd, SHUT_RDWR);
+    atomic_store(&connection->done, true);
+    return NULL;
+}
+
+static void
+connection_free(struct connection *connection)
+{
+    wire_fini(&connection->wire);
+    free(connection);
+}
+
+/* Frees the connections that are done. */
+static void
+reap(struct control *control)
+{
+    struct connection **at = &control->connections, *connection;
+
+    while ((connection = *at) != NULL) {
+        if (!atomic_load(&connection->done) || connection->waiting) {
+            at = &connection->next;
+            continue;
+        }
+        *at = connection->next;
+        control->count--;
+        pthread_join(connection->thread, NULL);
+        connection_free(connection);
+    }
+}
+
+static void
+begin_connection(struct control *control, int fd)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    if (connection == NULL) {
+        close(fd);
+        return;
+    }
+    connection->control = control;
+    wire_init(&connection->wire, fd);
+    pthread_mutex_lock(&control->mutex);
+    reap(control);
+    if (control->stopping || control->count == CONNECTIONS_MAX ||
+        pthread_create(&connection->thread, NULL, connection_main, connection) != 0) {
+        connection_free(connection);
+    } else {
+        connection->next = control->connections;
+        control->connections = connection;
+        control->count++;
+    }
+    pthread_mutex_unlock(&control->mutex);
+}
+
+static void *
+accept_main(void *argument)
+{
+    struct control *control = argument;
+
+    for (;;) {
+        int fd = accept4(control->socket, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            begin_connection(control, fd);
+        else if (errno != EINTR && errno != ECONNABORTED)
+            break; /* control_stop's shutdown, as a rule */
+    }
+    return NULL;
+}
+
+/* ---- from outside ---- */
+
+int
+control_start(struct vfs *vfs, const char *store, const char *mountpoint,
+              struct control **out)
+{
+    struct control *control = calloc(1, sizeof(*control));
+
+    if (control == NULL)
+        return -ENOMEM;
+    control->vfs = vfs;
+    control->store = store;
+    control->mountpoint = mountpoint;
+    pthread_mutex_init(&control->mutex, NULL);
+    int result = wire_listen(store, &control->socket);
+    if (result != 0) {
+        free(control);
+        return result;
+    }
+    result = -pthread_create(&control->thread, NULL, accept_main, control);
+    if (result != 0) {
+        wire_unlisten(store);
+        close(control->socket);
+        free(control);
+        return result;
+    }
+    *out = control;
+    return 0;
+}
+
+void
+control_stop(struct control *control)
+{
+    struct connection *connection;
+
+    wire_unlisten(control->store);
+    pthread_mutex_lock(&control->mutex);
+    control->stopping = true;
+    for (connection = control->connections; connection != NULL;
+         connection = connection->next)
+        if (!connection->waiting)
+            shutdown(connection->wire.fd, SHUT_RDWR);
+    pthread_mutex_unlock(&control->mutex);
+    shutdown(control->socket, SHUT_RDWR);
+    pthread_join(control->thread, NULL);
+    close(control->socket);
+    /* Nobody else changes the list any more. */
+    for (connection = control->connections; connection != NULL;
+         connection = connection->next)
+        pthread_join(connection->thread, NULL);
+}
+
+void
+control_finish(struct control *control, int result)
+{
+    struct connection *connection;
+
+    if (control == NULL)
+        return;
+    while ((connection = control->connections) != NULL) {
+        control->connections = connection->next;
+        if (connection->waiting)
+            reply(&connection->wire, result);
+        connection_free(connection);
+    }
+    pthread_mutex_destroy(&control->mutex);
+    free(control);
+}

@@ -1,0 +1,178 @@
+/*
+ * control_files.c - get, put, rm and ls of a mounted store.
+ *
+ * bykey.c does the work, within vfs_alter, which keeps every request of the kernel waiting.  So
+ * contents pass through a file without a name in the store's directory (C2 of control.c).
+ */
+#include "control_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bykey.h"
+
+#define COPY_SIZE 65536u
+
+struct request {
+    struct lsmkv_slice key;
+    struct bykey_owner owner;
+    int spool; /* holds the contents */
+};
+
+static int
+open_spool(const char *store, int *spool)
+{
+    *spool = open(store, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return *spool < 0 ? -errno : 0;
+}
+
+/* Whoever is at the other end owns what put makes; nothing is known of its umask. */
+static int
+find_owner(int fd, struct bykey_owner *owner)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return -errno;
+    owner->uid = peer.uid;
+    owner->gid = peer.gid;
+    owner->permissions = 0644;
+    owner->privileged = peer.uid == 0;
+    return 0;
+}
+
+/* ---- bykey's source and sink ---- */
+
+static ssize_t
+read_spool(void *context, void *bytes, size_t size)
+{
+    int fd = *(const int *)context;
+    size_t used = 0;
+
+    while (used < size) {
+        ssize_t got = read(fd, (char *)bytes + used, size - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        used += (size_t)got;
+    }
+    return (ssize_t)used;
+}
+
+static int
+write_spool(void *context, const void *bytes, size_t size)
+{
+    int fd = *(const int *)context;
+    const char *from = bytes;
+
+    while (size > 0) {
+        ssize_t done = write(fd, from, size);
+        if (done < 0 && errno != EINTR)
+            return -errno;
+        if (done > 0) {
+            from += done;
+            size -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+/* ---- what runs while the filesystem waits ---- */
+
+static int
+get_file(void *context, struct store *store)
+{
+    struct request *request = context;
+    struct bykey_sink sink = {write_spool, &request->spool};
+
+    return bykey_get(store, request->key, &sink);
+}
+
+static int
+put_file(void *context, struct store *store)
+{
+    struct request *request = context;
+    struct bykey_source source = {read_spool, &request->spool};
+
+    return bykey_put(store, request->key, &source, &request->owner);
+}
+
+static int
+remove_file(void *context, struct store *store)
+{
+    struct request *request = context;
+
+    return bykey_remove(store, request->key);
+}
+
+/* ---- commands ---- */
+
+/* Sends what the spool holds. */
+static int
+send_spool(struct wire *wire, int spool)
+{
+    char *bytes = malloc(COPY_SIZE);
+    ssize_t got = -1;
+
+    if (bytes == NULL)
+        return -ENOMEM;
+    if (lseek(spool, 0, SEEK_SET) == 0) {
+        while (wire->failure == 0 && (got = read_spool(&spool, bytes, COPY_SIZE)) > 0)
+            wire_data(wire, bytes, (size_t)got);
+    }
+    free(bytes);
+    return got < 0 ? (int)got : 0;
+}
+
+static int
+do_get(struct vfs *vfs, struct wire *wire, struct request *request)
+{
+    int result = vfs_alter(vfs, request->key, get_file, request);
+
+    return result != 0 ? result : send_spool(wire, request->spool);
+}
+
+static int
+do_put(struct vfs *vfs, struct wire *wire, struct request *request)
+{
+    const char *line = wire_copy_data(wire, request->spool);
+    int result = find_owner(wire->fd, &request->owner);
+
+    if (line == NULL)
+        return wire->failure;
+    if (strcmp(line, "end") != 0)
+        return -EPROTO;
+    if (result == 0 && lseek(request->spool, 0, SEEK_SET) != 0)
+        result = -errno;
+    return result != 0 ? result : vfs_alter(vfs, request->key, put_file, request);
+}
+
+int
+control_files(struct vfs *vfs, const char *store, struct wire *wire, const char *name,
+              struct lsmkv_slice key)
+{
+    struct request request = {.key = key, .spool = -1};
+    int result;
+
+    if (strcmp(name, "rm") == 0)
+        return vfs_alter(vfs, key, remove_file, &request);
+    if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0)
+        return -EPROTO;
+    result = open_spool(store, &request.spool);
+    if (result != 0)
+        return result;
+    if (strcmp(name, "get") == 0)
+        result = do_get(vfs, wire, &request);
+    else
+        result = do_put(vfs, wire, &request);
+    close(request.spool);
+    return result;
+}

@@ -1,0 +1,236 @@
+/*
+ * loop.c - the threads that answer the kernel's requests.
+ *
+ * One thread leads: it alone reads requests, and it answers what memory can answer itself, since
+ * waking another thread costs more than most answers do.  Before a request that may wait for the
+ * disk or that copies much, it hands the lead over to a thread that waits for it.  So a stream of
+ * small requests is served by one warm thread, and a slow fsync holds up nobody; several of them
+ * at once share the engine's group commit.
+ *
+ * L1  At most one thread reads, under `lead`; no other lock is held meanwhile.
+ * L2  A request that has been read is answered, whatever happens to the session.
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define THREADS    8u
+#define SMALL      (16u << 10) /* bytes that are copied without handing the lead over */
+#define WAKE       SIGUSR1
+#define WAKE_EVERY 10000000 /* nanoseconds between tries to wake the reader */
+
+struct loop {
+    struct fuse_session *session;
+    bool sync;
+    int ended_fd;
+    unsigned count;
+    pthread_t threads[THREADS];
+    atomic_uint running;
+    pthread_mutex_t lead;
+};
+
+/* ---- which requests are handed over ---- */
+
+/* Those that wait for the disk whatever the mount's options are, or that may be long. */
+static bool
+is_slow(uint32_t opcode)
+{
+    switch (opcode) {
+    case FUSE_FSYNC:
+    case FUSE_FSYNCDIR:
+    case FUSE_SYNCFS:
+    case FUSE_FALLOCATE:
+    case FUSE_COPY_FILE_RANGE:
+    case FUSE_RENAME:
+    case FUSE_RENAME2:
+    case FUSE_READDIR:
+    case FUSE_READDIRPLUS:
+    case FUSE_STATFS:
+    case FUSE_MKDIR: /* in .snapshots it takes a snapshot, which is durable */
+    case FUSE_RMDIR:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Those that write something, with -o sync durably. */
+static bool
+is_change(uint32_t opcode)
+{
+    switch (opcode) {
+    case FUSE_SETATTR:
+    case FUSE_SYMLINK:
+    case FUSE_MKNOD:
+    case FUSE_UNLINK:
+    case FUSE_LINK:
+    case FUSE_WRITE:
+    case FUSE_SETXATTR:
+    case FUSE_REMOVEXATTR:
+    case FUSE_CREATE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool
+may_wait(const struct loop *loop, const struct fuse_buf *buffer)
+{
+    struct fuse_in_header header;
+    struct fuse_read_in read_in;
+
+    /* Left in a pipe: contents to be written, and many. */
+    if ((buffer->flags & FUSE_BUF_IS_FD) != 0 || buffer->size < sizeof(header))
+        return true;
+    memcpy(&header, buffer->mem, sizeof(header));
+    if (is_slow(header.opcode) || buffer->size > SMALL)
+        return true;
+    if (header.opcode == FUSE_READ && buffer->size >= sizeof(header) + sizeof(read_in)) {
+        memcpy(&read_in, (const char *)buffer->mem + sizeof(header), sizeof(read_in));
+        return read_in.size > SMALL;
+    }
+    return loop->sync && is_change(header.opcode);
+}
+
+/* ---- the threads ---- */
+
+/* Reads the next request; false: there will be none.  -EINTR comes from WAKE, -ENOENT from a
+ * request that was interrupted before it was read. */
+static bool
+receive(struct loop *loop, struct fuse_buf *buffer)
+{
+    while (!fuse_session_exited(loop->session)) {
+        int size = fuse_session_receive_buf(loop->session, buffer);
+        if (size > 0)
+            return true;
+        if (size == -EINTR || size == -EAGAIN || size == -ENOENT)
+            continue;
+        if (size < 0 && size != -ENODEV)
+            log_say(LSMKV_LOG_ERROR, "the connection to the kernel failed: %s",
+                    strerror(-size));
+        fuse_session_exit(loop->session);
+    }
+    return false;
+}
+
+static void
+announce_end(struct loop *loop)
+{
+    uint64_t one = 1;
+
+    if (atomic_fetch_sub(&loop->running, 1) == 1 &&
+        write(loop->ended_fd, &one, sizeof(one)) != sizeof(one))
+        log_say(LSMKV_LOG_ERROR, "cannot announce the end of the loop: %s",
+                strerror(errno));
+}
+
+static void *
+thread_main(void *argument)
+{
+    struct loop *loop = argument;
+    struct fuse_buf buffer = {0};
+
+    pthread_mutex_lock(&loop->lead);
+    while (receive(loop, &buffer)) {
+        bool hand_over = may_wait(loop, &buffer);
+        if (hand_over)
+            pthread_mutex_unlock(&loop->lead);
+        fuse_session_process_buf(loop->session, &buffer);
+        if (hand_over)
+            pthread_mutex_lock(&loop->lead);
+    }
+    pthread_mutex_unlock(&loop->lead);
+    free(buffer.mem);
+    announce_end(loop);
+    return NULL;
+}
+
+static void
+ignore_signal(int signal)
+{
+    (void)signal;
+}
+
+/* Without SA_RESTART: WAKE is there to end a read. */
+static int
+prepare_wake(void)
+{
+    struct sigaction action = {.sa_handler = ignore_signal};
+
+    sigemptyset(&action.sa_mask);
+    return sigaction(WAKE, &action, NULL) == 0 ? 0 : -errno;
+}
+
+/* ---- from outside ---- */
+
+int
+loop_start(struct fuse_session *session, bool sync, struct loop **out)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    int result = 0;
+
+    if (loop == NULL)
+        return -ENOMEM;
+    loop->session = session;
+    loop->sync = sync;
+    pthread_mutex_init(&loop->lead, NULL);
+    loop->ended_fd = eventfd(0, EFD_CLOEXEC);
+    if (loop->ended_fd < 0)
+        result = -errno;
+    if (result == 0)
+        result = prepare_wake();
+    /* Counted before they start, so that the first cannot be the last to end. */
+    atomic_store(&loop->running, THREADS);
+    while (result == 0 && loop->count < THREADS) {
+        result = -pthread_create(&loop->threads[loop->count], NULL, thread_main, loop);
+        loop->count += result == 0;
+    }
+    if (result != 0) {
+        loop_stop(loop);
+        return result;
+    }
+    *out = loop;
+    return 0;
+}
+
+int
+loop_ended_fd(const struct loop *loop)
+{
+    return loop->ended_fd;
+}
+
+void
+loop_stop(struct loop *loop)
+{
+    fuse_session_exit(loop->session);
+    for (unsigned i = 0; i < loop->count; i++) {
+        struct timespec until;
+        /* Again and again: one signal may come just before the read that it is to end. */
+        do {
+            pthread_kill(loop->threads[i], WAKE);
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_nsec += WAKE_EVERY;
+            if (until.tv_nsec >= 1000000000) {
+                until.tv_nsec -= 1000000000;
+                until.tv_sec++;
+            }
+        } while (pthread_timedjoin_np(loop->threads[i], NULL, &until) == ETIMEDOUT);
+    }
+    if (loop->ended_fd >= 0)
+        close(loop->ended_fd);
+    pthread_mutex_destroy(&loop->lead);
+    free(loop);
+}

@@ -1,0 +1,25 @@
+/*
+ * loop.h - the threads that answer the kernel's requests.
+ */
+#ifndef FS_LOOP_H
+#define FS_LOOP_H
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+
+#include "lsmkv.h"
+
+struct loop;
+
+/* Starts the threads.  `sync`: every change waits for the disk (-o sync), so it must not hold
+ * up other requests.  They inherit the caller's signal mask. */
+LSMKV_CHECKED int loop_start(struct fuse_session *session, bool sync, struct loop **loop);
+
+/* A file descriptor that becomes readable when the threads have ended: because the file system
+ * was unmounted, or its connection failed. */
+int loop_ended_fd(const struct loop *loop);
+
+/* Ends the threads if they run, each after the request that it is at, and frees `loop`. */
+void loop_stop(struct loop *loop);
+
+#endif

@@ -1,0 +1,101 @@
+/*
+ * main.c - lsmfs: which command it is.
+ *
+ * `lsmfs STORE MOUNTPOINT` mounts; a first argument that is a command's name is that command.  A
+ * store with such a name is given as ./NAME.
+ */
+#include <fuse_lowlevel.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "cli_store.h"
+#include "mount.h"
+#include "options.h"
+
+static const char help[] =
+    "Usage: lsmfs STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
+    "       lsmfs umount MOUNTPOINT\n"
+    "       lsmfs status|sync STORE|MOUNTPOINT\n"
+    "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
+    "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
+    "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
+    "\n"
+    "  -f, --foreground  stay in the foreground\n"
+    "  -d, --debug       print every request; implies -f\n"
+    "  -h, --help        show this help and exit\n"
+    "  -V, --version     show the versions and exit\n"
+    "\n"
+    "Options:\n"
+    "  commit=SECONDS    what is acknowledged reaches the disk after so long at the latest; 1\n"
+    "  sync              every change is on disk before it is acknowledged\n"
+    "  ro                read-only: no file of STORE is changed\n"
+    "  snapshot=NAME     show that snapshot, read-only\n"
+    "  snapdir=visible   list .snapshots in the root directory\n"
+    "  acl               POSIX access control lists\n"
+    "  noatime           reading does not change access times\n"
+    "  allow_other       other users may use the mount; allow_root: root may\n"
+    "  suid, dev         obey set-user-ID bits, device files (nosuid, nodev by default)\n"
+    "  rw, exec, noexec, dirsync, nodiratime   as for mount(8)\n"
+    "\n"
+    "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
+    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE.  See lsmfs(1).\n";
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    bool by_key; /* the daemon does it if the store is mounted */
+} commands[] = {
+    {"umount", cli_umount, false}, {"status", cli_status, false},
+    {"sync", cli_sync, false},     {"put", cli_put, true},
+    {"get", cli_get, true},        {"rm", cli_rm, true},
+    {"ls", cli_ls, true},
+};
+
+static int
+print(const char *text)
+{
+    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+static int
+print_version(void)
+{
+    printf("lsmfs %s, lsmkv %s, libfuse %s\n", LSMFS_VERSION, lsmkv_version(),
+           fuse_pkgversion());
+    return print("");
+}
+
+static int
+mount_main(int argc, char **argv)
+{
+    static struct options options;
+    int result = options_parse(argc, argv, &options);
+
+    return result != 0 ? STATUS_USAGE : mount_run(&options);
+}
+
+int
+main(int argc, char **argv)
+{
+    int status;
+
+    if (argc < 2) {
+        fputs(help, stderr);
+        return STATUS_USAGE;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        if (commands[i].by_key && cli_mounted(argc - 1, argv + 1, &status))
+            return status;
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+            return print(help);
+        if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0)
+            return print_version();
+    }
+    return mount_main(argc, argv);
+}

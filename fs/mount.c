@@ -1,0 +1,480 @@
+/*
+ * mount.c - a mount from its beginning to its end.
+ *
+ *     parent                child
+ *     fork ---------------> open the store, mount, start the loop
+ *     wait at a pipe        the kernel's INIT arrives: the mount answers
+ *     exit with status <--- leave the terminal, write the status
+ *                           wait for the end: unmounted, or told to by a signal
+ *                           announce the closing, finish requests, close the store
+ *
+ * D1  The parent's status is 0 only if the mount answers.
+ * D2  From the end of the session to the release of the lock, the lock file says that the store
+ *     is closing, so that the next mount waits for it.
+ * D3  Nothing is unmounted by path once the kernel has ended the session: by then something else
+ *     may be mounted there.
+ */
+#include "mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "fuse_ops.h"
+#include "launch.h"
+#include "log.h"
+#include "loop.h"
+#include "mountinfo.h"
+
+/* Memory: what the daemon holds stays below 256 MiB. */
+#define WRITE_BUFFER (24u << 20)
+#define CACHE_SIZE   (48u << 20)
+#define NODE_LIMIT   150000u
+
+#define HANDOVER_MS      30000 /* the longest wait for a holder that is shutting down */
+#define HANDOVER_STEP_MS 20
+#define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
+
+struct mount {
+    const struct options *options;
+    struct launch *launch; /* NULL in the foreground */
+    struct vfs *vfs;
+    struct fuse_ops ops;
+    struct fuse_session *session;
+    struct loop *loop;
+    struct control *control;
+    int ready_fd; /* readable once INIT has come */
+    bool ready;
+    bool detached; /* taken from its place although in use */
+};
+
+/* Readable once a signal asks for the end.  One a process, as signals are. */
+static int signal_fd = -1;
+
+static void
+raise_event(int fd)
+{
+    uint64_t one = 1;
+
+    /* Fails only if the count is at its limit, and then it is readable anyhow. */
+    if (write(fd, &one, sizeof(one)) < 0)
+        return;
+}
+
+/* ---- opening the store ---- */
+
+static int
+status_of_store(int result)
+{
+    switch (result) {
+    case -EBUSY:
+        return STATUS_LOCKED;
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+        return STATUS_PERMISSION;
+    case -ENOENT:
+    case -ENOTDIR:
+    case -EBADMSG:
+    case -EUCLEAN:
+    case -EPROTONOSUPPORT:
+        return STATUS_STORE;
+    default:
+        return STATUS_FAILED;
+    }
+}
+
+/* Has the store's holder lost its mount?  Then it is about to close, even if it has not come
+ * to say so yet: umount(8) returns before the daemon knows. */
+static bool
+holder_is_leaving(const char *store)
+{
+    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+    struct mountinfo info;
+    int pid, result = lsmkv_lock_holder(store, &pid, note, sizeof(note));
+
+    if (result == -ENOENT)
+        return true;
+    if (result != 0 || strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
+        return false;
+    result = mountinfo_find(pid, note + strlen(MOUNT_NOTE), &info);
+    return result == -ENOENT || (result == 0 && strcmp(info.type, MOUNT_TYPE) != 0);
+}
+
+static int
+open_patiently(const struct vfs_options *options, struct vfs **vfs, char *why,
+               size_t size)
+{
+    const struct timespec step = {0, HANDOVER_STEP_MS * 1000000L};
+    int result = vfs_open(options, vfs, why, size);
+
+    for (int waited = 0; result == -EBUSY && waited < HANDOVER_MS &&
+                         holder_is_leaving(options->store.path);
+         waited += HANDOVER_STEP_MS) {
+        nanosleep(&step, NULL);
+        result = vfs_open(options, vfs, why, size);
+    }
+    return result;
+}
+
+static int
+open_vfs(struct mount *mount)
+{
+    const struct options *options = mount->options;
+    char note[sizeof(MOUNT_NOTE) + PATH_MAX], why[2048];
+    struct lsmkv_options engine;
+    struct vfs_options vfs;
+
+    lsmkv_options_init(&engine);
+    engine.write_buffer_size = WRITE_BUFFER;
+    engine.cache_size = CACHE_SIZE;
+    engine.lock_note = note;
+    engine.log = log_engine;
+    snprintf(note, sizeof(note), MOUNT_NOTE "%s", options->mountpoint);
+
+    vfs_options_init(&vfs);
+    vfs.store.path = options->store;
+    vfs.store.engine = &engine;
+    vfs.store.create = !options->read_only;
+    vfs.store.read_only = options->read_only;
+    vfs.store.sync = options->sync;
+    vfs.store.commit_ms = options->commit_ms;
+    vfs.snapshot = options->snapshot[0] != '\0' ? options->snapshot : NULL;
+    vfs.show_snapshots = options->show_snapshots;
+    vfs.acl = options->acl;
+    vfs.noatime = options->noatime;
+    vfs.node_limit = NODE_LIMIT;
+
+    int result = open_patiently(&vfs, &mount->vfs, why, sizeof(why));
+    if (result == 0)
+        return STATUS_OK;
+    log_say(LSMKV_LOG_ERROR, "%s", why);
+    return status_of_store(result);
+}
+
+/* ---- mounting ---- */
+
+/* Says what is wrong with the mount point, so that libfuse need not. */
+static int
+check_mountpoint(const char *point)
+{
+    struct stat st;
+    int problem = stat(point, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+
+    if (problem == 0)
+        return STATUS_OK;
+    if (problem == ENOTCONN || problem == ECONNABORTED)
+        log_say(
+            LSMKV_LOG_ERROR,
+            "%s: Transport endpoint is not connected: its daemon has died; clear it away "
+            "with `fusermount3 -u %s`, then mount again",
+            point, point);
+    else
+        log_say(LSMKV_LOG_ERROR, "mount point %s: %s", point, strerror(problem));
+    return problem == EACCES ? STATUS_PERMISSION : STATUS_MOUNTPOINT;
+}
+
+static int
+check_fuse(void)
+{
+    if (access("/dev/fuse", F_OK) == 0)
+        return STATUS_OK;
+    log_say(LSMKV_LOG_ERROR,
+            "/dev/fuse: %s (`modprobe fuse`; a container needs "
+            "--device /dev/fuse --cap-add SYS_ADMIN)",
+            strerror(errno));
+    return STATUS_FUSE;
+}
+
+static int
+add_arguments(const struct options *options, struct fuse_args *args)
+{
+    char *list = NULL, name[sizeof("fsname=") + PATH_MAX];
+
+    snprintf(name, sizeof(name), "fsname=%s", options->store);
+    int failed = fuse_opt_add_opt(&list, "default_permissions,subtype=lsmfs") |
+                 fuse_opt_add_opt_escaped(&list, name);
+    if (options->read_only)
+        failed |= fuse_opt_add_opt(&list, "ro");
+    if (options->noatime)
+        failed |= fuse_opt_add_opt(&list, "noatime");
+    if (options->passed[0] != '\0')
+        failed |= fuse_opt_add_opt(&list, options->passed + 1);
+    failed |= fuse_opt_add_arg(args, "lsmfs") | fuse_opt_add_arg(args, "-o") |
+              fuse_opt_add_arg(args, list);
+    if (options->debug)
+        failed |= fuse_opt_add_arg(args, "-d");
+    free(list);
+    return failed ? -ENOMEM : 0;
+}
+
+/* Called by a loop thread when INIT has come. */
+static void
+on_ready(void *context)
+{
+    raise_event(((struct mount *)context)->ready_fd);
+}
+
+static int
+make_session(struct mount *mount)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+
+    mount->ops.vfs = mount->vfs;
+    mount->ops.acl = mount->options->acl;
+    mount->ops.ready = on_ready;
+    mount->ops.ready_context = mount;
+    if (add_arguments(mount->options, &args) == 0)
+        mount->session = fuse_session_new(&args, fuse_ops_table(),
+                                          sizeof(struct fuse_lowlevel_ops), &mount->ops);
+    fuse_opt_free_args(&args);
+    return mount->session != NULL ? STATUS_OK : STATUS_FAILED;
+}
+
+static int
+mount_session(struct mount *mount)
+{
+    const char *point = mount->options->mountpoint;
+
+    log_hold();
+    int failed = fuse_session_mount(mount->session, point);
+    const char *why = log_release();
+    if (!failed)
+        return STATUS_OK;
+    /* fusermount3 says itself what it objects to. */
+    log_say(LSMKV_LOG_ERROR, "cannot mount at %s%s%s", point, *why != '\0' ? ": " : "",
+            strncmp(why, "fuse: ", 6) == 0 ? why + 6 : why);
+    fuse_session_destroy(mount->session);
+    mount->session = NULL;
+    return geteuid() != 0 ? STATUS_PERMISSION : STATUS_MOUNTPOINT;
+}
+
+static void
+on_signal(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    raise_event(signal_fd);
+    errno = saved;
+}
+
+static void
+catch_signals(void)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        sigaction(ends[i], &action, NULL);
+    action.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+/* ---- while it is mounted ---- */
+
+/* The mount answers: all that goes on beside the requests begins. */
+static int
+become_ready(struct mount *mount)
+{
+    const struct options *options = mount->options;
+    int result = fuse_ops_start_notices(&mount->ops, mount->session);
+
+    if (result != 0) {
+        log_say(LSMKV_LOG_ERROR, "cannot start: %s", strerror(-result));
+        return STATUS_FAILED;
+    }
+    /* A read-only store is left as it is, without a socket. */
+    if (!options->read_only) {
+        result = control_start(mount->vfs, options->store, options->mountpoint,
+                               &mount->control);
+        if (result != 0)
+            log_say(
+                LSMKV_LOG_WARNING,
+                "%s: no control socket, so lsmfs's commands will not reach this mount: %s",
+                options->store, strerror(-result));
+    }
+    mount->ready = true;
+    if (mount->launch != NULL)
+        launch_detach(mount->launch);
+    return STATUS_OK;
+}
+
+/* Pages of shared mappings that only the kernel has. */
+static void
+write_back(const char *point)
+{
+    int fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || syncfs(fd) != 0)
+        log_say(LSMKV_LOG_WARNING, "%s: cannot write back: %s", point, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A signal asks for the end.  True: wait for the kernel to end the session. */
+static bool
+unmount(struct mount *mount)
+{
+    const char *point = mount->options->mountpoint;
+    int result = mountinfo_unmount(point, false);
+
+    if (result == 0)
+        return true;
+    log_say(LSMKV_LOG_WARNING, "%s: %s; it is taken away from whoever uses it", point,
+            strerror(-result));
+    write_back(point);
+    result = mountinfo_unmount(point, true);
+    if (result != 0)
+        log_say(LSMKV_LOG_ERROR, "cannot unmount %s: %s", point, strerror(-result));
+    mount->detached = true;
+    return false;
+}
+
+/* Waits for the end of the session. */
+static int
+serve(struct mount *mount)
+{
+    enum { READY, ENDED, SIGNALLED };
+    struct pollfd events[] = {{mount->ready_fd, POLLIN, 0},
+                              {loop_ended_fd(mount->loop), POLLIN, 0},
+                              {signal_fd, POLLIN, 0}};
+    int status = STATUS_OK, limit = -1, count;
+
+    while (status == STATUS_OK) {
+        count = poll(events, sizeof(events) / sizeof(events[0]), limit);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0 || events[ENDED].revents != 0)
+            break;
+        if (events[READY].revents != 0) {
+            events[READY].fd = -1;
+            status = become_ready(mount);
+        }
+        if (events[SIGNALLED].revents != 0) {
+            events[SIGNALLED].fd = -1;
+            if (!unmount(mount))
+                break;
+            limit = UNMOUNTED_MS;
+        }
+    }
+    if (status == STATUS_OK && !mount->ready) {
+        log_say(LSMKV_LOG_ERROR, "unmounted before it was ready");
+        status = STATUS_FAILED;
+    }
+    return status;
+}
+
+/* ---- the whole ---- */
+
+static int
+run_session(struct mount *mount)
+{
+    int result = loop_start(mount->session, mount->options->sync, &mount->loop);
+    int status = STATUS_FAILED;
+
+    if (result == 0)
+        status = serve(mount);
+    else
+        log_say(LSMKV_LOG_ERROR, "cannot start threads: %s", strerror(-result));
+    lsmkv_announce_close(vfs_store(mount->vfs)->db);
+    vfs_stop_notices(mount->vfs);
+    if (mount->control != NULL)
+        control_stop(mount->control);
+    if (mount->loop != NULL)
+        loop_stop(mount->loop);
+    /* Does nothing but close if the kernel has ended the session (D3). */
+    if (!mount->detached)
+        fuse_session_unmount(mount->session);
+    fuse_session_destroy(mount->session);
+    return status;
+}
+
+static int
+close_vfs(struct mount *mount, int status)
+{
+    int result = vfs_close(mount->vfs);
+
+    if (result != 0)
+        log_say(LSMKV_LOG_ERROR, "%s: closing failed, the last changes may be lost: %s",
+                mount->options->store, lsmkv_strerror(result));
+    control_finish(mount->control, result);
+    return result != 0 && status == STATUS_OK ? STATUS_FAILED : status;
+}
+
+/* All of a mount's life, in the daemon or in the foreground. */
+static int
+live(struct mount *mount)
+{
+    int status = open_vfs(mount);
+
+    if (status != STATUS_OK)
+        return status;
+    status = make_session(mount);
+    if (status == STATUS_OK) {
+        catch_signals();
+        status = mount_session(mount);
+        if (status == STATUS_OK)
+            status = run_session(mount);
+    }
+    return close_vfs(mount, status);
+}
+
+/* The engine keeps a descriptor a table open, and few systems allow many by default. */
+static void
+raise_limits(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    /* Each arena keeps what its threads freed; a dozen threads must not have one each. */
+    mallopt(M_ARENA_MAX, 2);
+}
+
+int
+mount_run(const struct options *options)
+{
+    struct mount mount = {.options = options};
+    int status = check_mountpoint(options->mountpoint);
+
+    if (status == STATUS_OK)
+        status = check_fuse();
+    if (status != STATUS_OK)
+        return status;
+    if (!options->foreground) {
+        status = launch_fork(&mount.launch);
+        if (mount.launch == NULL)
+            return status;
+    }
+    raise_limits();
+    log_set_verbose(options->debug);
+    log_adopt_libfuse();
+    mount.ready_fd = eventfd(0, EFD_CLOEXEC);
+    signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (mount.ready_fd < 0 || signal_fd < 0) {
+        log_say(LSMKV_LOG_ERROR, "eventfd: %s", strerror(errno));
+        status = STATUS_FAILED;
+    } else {
+        status = live(&mount);
+    }
+    close(mount.ready_fd);
+    close(signal_fd);
+    if (mount.launch != NULL)
+        launch_end(mount.launch, status);
+    return status;
+}

@@ -1,0 +1,228 @@
+/*
+ * mountinfo.c - /proc/PID/mountinfo, and umount(2) or, for those who may not, fusermount3.
+ *
+ * A line of mountinfo is
+ *
+ *     id parent major:minor root point options optional... - type source superoptions
+ *
+ * with blanks, tabs, newlines and backslashes as \ooo.
+ */
+#include "mountinfo.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Copies a field, its escapes resolved; one that does not fit is cut. */
+static void
+copy_field(char *to, size_t size, const char *from)
+{
+    size_t used = 0;
+
+    while (*from != '\0' && used + 1 < size) {
+        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] != '\0' &&
+            from[3] != '\0') {
+            int byte = (from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0');
+            to[used++] = (char)byte;
+            from += 4;
+        } else {
+            to[used++] = *from++;
+        }
+    }
+    to[used] = '\0';
+}
+
+/* False: not a line of mountinfo. */
+static bool
+parse_line(char *line, struct mountinfo *info)
+{
+    char *rest = line, *field = NULL, *type, *source;
+
+    for (int i = 0; i < 5; i++)
+        field = strsep(&rest, " ");
+    if (field == NULL || rest == NULL)
+        return false;
+    copy_field(info->point, sizeof(info->point), field);
+    while ((field = strsep(&rest, " ")) != NULL && strcmp(field, "-") != 0)
+        ;
+    type = strsep(&rest, " ");
+    source = strsep(&rest, " \n");
+    if (type == NULL || source == NULL)
+        return false;
+    copy_field(info->type, sizeof(info->type), type);
+    copy_field(info->source, sizeof(info->source), source);
+    return true;
+}
+
+/* The last line for which `match` holds if `last`, else the first. */
+static int
+find(pid_t pid, bool (*match)(const struct mountinfo *, const char *), const char *wanted,
+     bool last, struct mountinfo *found)
+{
+    char path[64], *line = NULL;
+    struct mountinfo *info = malloc(sizeof(*info));
+    size_t capacity = 0;
+    int result = -ENOENT;
+    FILE *file;
+
+    if (info == NULL)
+        return -ENOMEM;
+    if (pid == 0)
+        snprintf(path, sizeof(path), "/proc/self/mountinfo");
+    else
+        snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        result = -errno;
+        free(info);
+        return result;
+    }
+    while ((last || result != 0) && getline(&line, &capacity, file) > 0) {
+        if (parse_line(line, info) && match(info, wanted)) {
+            *found = *info;
+            result = 0;
+        }
+    }
+    free(line);
+    fclose(file);
+    free(info);
+    return result;
+}
+
+static bool
+is_at(const struct mountinfo *info, const char *point)
+{
+    return strcmp(info->point, point) == 0;
+}
+
+static bool
+is_of_store(const struct mountinfo *info, const char *store)
+{
+    return strcmp(info->type, MOUNT_TYPE) == 0 && strcmp(info->source, store) == 0;
+}
+
+int
+mountinfo_find(pid_t pid, const char *point, struct mountinfo *info)
+{
+    return find(pid, is_at, point, true, info);
+}
+
+int
+mountinfo_find_store(const char *store, struct mountinfo *info)
+{
+    return find(0, is_of_store, store, false, info);
+}
+
+/* ---- paths ---- */
+
+/* Splits at the last '/', the trailing ones left out.  False: there is no name to split off. */
+static bool
+split(char *path, const char **folder, const char **name)
+{
+    size_t length = strlen(path);
+    char *slash;
+
+    while (length > 1 && path[length - 1] == '/')
+        path[--length] = '\0';
+    slash = strrchr(path, '/');
+    *name = slash == NULL ? path : slash + 1;
+    *folder = slash == NULL ? "." : slash == path ? "/" : path;
+    if (**name == '\0' || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0)
+        return false;
+    if (slash != NULL)
+        *slash = '\0';
+    return true;
+}
+
+static bool
+is_link(const char *folder, const char *name)
+{
+    char path[2 * PATH_MAX], target[1];
+
+    /* readlink, since lstat of a mount point whose daemon has died fails. */
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    return readlink(path, target, sizeof(target)) >= 0;
+}
+
+int
+mountinfo_absolute(const char *path, char *absolute)
+{
+    char copy[PATH_MAX], resolved[PATH_MAX];
+    const char *folder, *name;
+
+    if (*path == '\0')
+        return -ENOENT;
+    if (strlen(path) >= sizeof(copy))
+        return -ENAMETOOLONG;
+    strcpy(copy, path);
+    if (!split(copy, &folder, &name))
+        return realpath(path, absolute) == NULL ? -errno : 0;
+    if (realpath(folder, resolved) == NULL)
+        return -errno;
+    if (is_link(resolved, name))
+        return realpath(path, absolute) == NULL ? -errno : 0;
+    if (strcmp(resolved, "/") == 0)
+        resolved[0] = '\0';
+    if (strlen(resolved) + 1 + strlen(name) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    stpcpy(stpcpy(stpcpy(absolute, resolved), "/"), name);
+    return 0;
+}
+
+/* ---- unmounting ---- */
+
+/* What fusermount3 does with the rights of root for the owner of a mount. */
+static int
+fusermount(const char *point, bool lazily)
+{
+    char program[] = "fusermount3", option[] = "-uq", lazy[] = "-uqz", end[] = "--";
+    char *copy = strdup(point);
+    char *arguments[] = {program, lazily ? lazy : option, end, copy, NULL};
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    pid_t child;
+    int status, result;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    result = -posix_spawnp(&child, program, NULL, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    free(copy);
+    if (result != 0)
+        return result;
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    /* It says no more than "failed"; by far the most common reason is that it is in use. */
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
+}
+
+int
+mountinfo_unmount(const char *point, bool lazily)
+{
+    struct mountinfo info;
+    int result;
+
+    if (umount2(point, UMOUNT_NOFOLLOW | (lazily ? MNT_DETACH : 0)) == 0)
+        return 0;
+    if (errno != EPERM)
+        return -errno;
+    result = mountinfo_find(0, point, &info);
+    if (result != 0)
+        return result == -ENOENT ? -EINVAL : result;
+    return fusermount(point, lazily);
+}

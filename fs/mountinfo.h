@@ -1,0 +1,39 @@
+/*
+ * mountinfo.h - what is mounted where, from /proc/PID/mountinfo, so that nothing touches a mount
+ * point whose daemon may be dead; and unmounting.
+ *
+ * Threads: any.
+ */
+#ifndef FS_MOUNTINFO_H
+#define FS_MOUNTINFO_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "lsmkv.h"
+
+#define MOUNT_TYPE "fuse.lsmfs"
+
+struct mountinfo {
+    char point[PATH_MAX];
+    char type[64];
+    char source[PATH_MAX]; /* of ours: the store's directory */
+};
+
+/* The topmost mount at exactly `point`, an absolute path, as process `pid` sees it (0: the
+ * caller).  -ENOENT: nothing is mounted there.  Errors of reading /proc. */
+LSMKV_CHECKED int mountinfo_find(pid_t pid, const char *point, struct mountinfo *info);
+
+/* The first mount of the store at `store`, an absolute path, that the caller sees.  -ENOENT. */
+LSMKV_CHECKED int mountinfo_find_store(const char *store, struct mountinfo *info);
+
+/* `path` made absolute.  Its last component need not exist and is not looked at unless it is a
+ * symbolic link, "." or "..".  Writes PATH_MAX bytes at most. */
+LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);
+
+/* Unmounts as umount(8) would; `lazily` even while it is in use.  -EBUSY; -EINVAL: not
+ * mounted. */
+LSMKV_CHECKED int mountinfo_unmount(const char *point, bool lazily);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * options.c - parsing of a mount's command line.
+ *
+ * Every option of -o is known here: ours are kept, the usual ones are passed to libfuse, those
+ * that mean something to mount(8) or fstab alone are accepted and dropped, and any other is an
+ * error before anything is touched.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mountinfo.h"
+
+#define COMMIT_MS_MAX 3600000.0 /* an hour */
+
+__attribute__((format(printf, 1, 2))) static int
+refuse(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("lsmfs: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputs("\n", stderr);
+    va_end(arguments);
+    return -EINVAL;
+}
+
+/* ---- the options of -o ---- */
+
+static int
+set_commit(struct options *options, const char *value)
+{
+    char *end;
+    double seconds = strtod(value, &end);
+
+    if (end == value || *end != '\0' || !isfinite(seconds) || seconds < 0.001 ||
+        seconds * 1000 > COMMIT_MS_MAX)
+        return refuse("-o commit=%s: seconds from 0.001 to 3600 are expected", value);
+    options->commit_ms = (unsigned)lround(seconds * 1000);
+    return 0;
+}
+
+static int
+set_snapdir(struct options *options, const char *value)
+{
+    if (strcmp(value, "visible") != 0 && strcmp(value, "hidden") != 0)
+        return refuse("-o snapdir=%s: 'visible' or 'hidden' is expected", value);
+    options->show_snapshots = strcmp(value, "visible") == 0;
+    return 0;
+}
+
+static int
+set_snapshot(struct options *options, const char *value)
+{
+    if (*value == '\0' || strlen(value) > LSMKV_NAME_MAX || strchr(value, '/') != NULL)
+        return refuse("-o snapshot=%s: not the name of a snapshot", value);
+    stpcpy(options->snapshot, value);
+    options->read_only = true;
+    return 0;
+}
+
+static int
+refuse_fsname(struct options *options, const char *value)
+{
+    (void)options;
+    return refuse("-o fsname=%s: the name is always the store's directory, by which "
+                  "lsmfs umount finds it",
+                  value);
+}
+
+static int
+refuse_auto_unmount(struct options *options, const char *value)
+{
+    (void)options, (void)value;
+    return refuse(
+        "-o auto_unmount is not supported: it needs allow_other; after a crash, "
+        "fusermount3 -u clears the mount point");
+}
+
+/* Options with a value, or with an answer of their own. */
+static const struct {
+    const char *name;
+    bool has_value;
+    int (*set)(struct options *options, const char *value);
+} settings[] = {
+    {"commit", true, set_commit},
+    {"snapdir", true, set_snapdir},
+    {"snapshot", true, set_snapshot},
+    {"fsname", true, refuse_fsname},
+    {"auto_unmount", false, refuse_auto_unmount},
+};
+
+/* What libfuse and the kernel understand. */
+static const char *const passed[] = {
+    "allow_other", "allow_root", "dirsync", "suid", "nosuid", "dev",        "nodev",
+    "exec",        "noexec",     "atime",   "rw",   "async",  "nodiratime",
+};
+
+/* What is meant for others, or is so anyhow. */
+static const char *const ignored[] = {
+    "defaults",   "default_permissions",
+    "auto",       "noauto",
+    "nofail",     "_netdev",
+    "user",       "nouser",
+    "users",      "owner",
+    "group",      "relatime",
+    "norelatime",
+};
+
+static bool
+is_among(const char *option, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(option, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int
+pass(struct options *options, const char *option)
+{
+    size_t used = strlen(options->passed);
+
+    if (strlen(option) + 2 > sizeof(options->passed) - used)
+        return refuse("too many options");
+    stpcpy(stpcpy(options->passed + used, ","), option);
+    return 0;
+}
+
+/* True: `option` is one of our flags. */
+static bool
+set_flag(struct options *options, const char *option)
+{
+    if (strcmp(option, "ro") == 0)
+        options->read_only = true;
+    else if (strcmp(option, "sync") == 0)
+        options->sync = true;
+    else if (strcmp(option, "acl") == 0)
+        options->acl = true;
+    else if (strcmp(option, "noatime") == 0)
+        options->noatime = true;
+    else if (strcmp(option, "debug") == 0)
+        options->debug = options->foreground = true;
+    else
+        return false;
+    return true;
+}
+
+static int
+set_option(struct options *options, const char *option)
+{
+    size_t length = strcspn(option, "=");
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        if (strlen(settings[i].name) != length ||
+            strncmp(option, settings[i].name, length) != 0)
+            continue;
+        if (settings[i].has_value != (option[length] == '='))
+            return refuse("-o %s: %s", option,
+                          settings[i].has_value ? "a value is expected, as in NAME=VALUE"
+                                                : "it takes no value");
+        return settings[i].set(options, option + length + settings[i].has_value);
+    }
+    if (set_flag(options, option) || strncmp(option, "x-", 2) == 0 ||
+        is_among(option, ignored, sizeof(ignored) / sizeof(ignored[0])))
+        return 0;
+    if (is_among(option, passed, sizeof(passed) / sizeof(passed[0])))
+        return pass(options, option);
+    return refuse("unknown option '%s'; lsmfs --help lists them", option);
+}
+
+static int
+set_options(struct options *options, char *list)
+{
+    const char *option;
+    int result = 0;
+
+    while (result == 0 && (option = strsep(&list, ",")) != NULL) {
+        if (*option != '\0')
+            result = set_option(options, option);
+    }
+    return result;
+}
+
+/* ---- the whole line ---- */
+
+/* Is one of two absolute paths the other, or below it? */
+static bool
+overlap(const char *a, const char *b)
+{
+    size_t length = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+
+    if (length == 1) /* the root directory */
+        return true;
+    return strncmp(a, b, length) == 0 && (a[length] == '\0' || a[length] == '/') &&
+           (b[length] == '\0' || b[length] == '/');
+}
+
+static int
+set_places(struct options *options, const char *store, const char *mountpoint)
+{
+    int result = mountinfo_absolute(store, options->store);
+
+    if (result != 0)
+        return refuse("%s: %s", store, strerror(-result));
+    result = mountinfo_absolute(mountpoint, options->mountpoint);
+    if (result != 0)
+        return refuse("%s: %s", mountpoint, strerror(-result));
+    if (overlap(options->store, options->mountpoint))
+        return refuse(
+            "%s and %s: neither the store nor the mount point may lie within the "
+            "other",
+            options->store, options->mountpoint);
+    return 0;
+}
+
+int
+options_parse(int argc, char **argv, struct options *options)
+{
+    static const struct option names[] = {
+        {"foreground", no_argument, NULL, 'f'}, {"debug", no_argument, NULL, 'd'}, {0}};
+    int letter, result = 0;
+
+    memset(options, 0, sizeof(*options));
+    options->commit_ms = 1000;
+    opterr = 0;
+    while (result == 0 &&
+           (letter = getopt_long(argc, argv, ":o:fdr", names, NULL)) != -1) {
+        if (letter == 'o')
+            result = set_options(options, optarg);
+        else if (letter == 'f')
+            options->foreground = true;
+        else if (letter == 'd')
+            options->debug = options->foreground = true;
+        else if (letter == 'r')
+            options->read_only = true;
+        else if (letter == ':')
+            result = refuse("-%c: a value is expected", optopt);
+        else if (letter == '?')
+            result =
+                refuse("unknown option '%s'; lsmfs --help lists them", argv[optind - 1]);
+    }
+    if (result != 0)
+        return result;
+    if (argc - optind != 2)
+        return refuse("a store and a mount point are expected: lsmfs STORE MOUNTPOINT "
+                      "[-o OPTION,...]");
+    return set_places(options, argv[optind], argv[optind + 1]);
+}

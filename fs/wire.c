@@ -1,0 +1,287 @@
+/*
+ * wire.c - the lines of the control protocol, and its socket.
+ *
+ * A store's path may be longer than the address of a socket holds, so the socket is reached
+ * through /proc/self/fd and its directory.
+ */
+#include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+void
+wire_init(struct wire *wire, int fd)
+{
+    wire->fd = fd;
+    wire->failure = 0;
+    wire->begin = wire->end = 0;
+}
+
+void
+wire_fini(struct wire *wire)
+{
+    if (wire->fd >= 0)
+        close(wire->fd);
+    wire->fd = -1;
+}
+
+/* ---- receiving ---- */
+
+/* Receives more; false: see `failure`. */
+static bool
+fill(struct wire *wire)
+{
+    ssize_t got;
+
+    if (wire->begin > 0) {
+        memmove(wire->buffer, wire->buffer + wire->begin, wire->end - wire->begin);
+        wire->end -= wire->begin;
+        wire->begin = 0;
+    }
+    if (wire->end == sizeof(wire->buffer)) {
+        wire->failure = -EMSGSIZE;
+        return false;
+    }
+    do {
+        got =
+            recv(wire->fd, wire->buffer + wire->end, sizeof(wire->buffer) - wire->end, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) {
+        wire->failure = got == 0 ? -EPIPE : -errno;
+        return false;
+    }
+    wire->end += (size_t)got;
+    return true;
+}
+
+char *
+wire_line(struct wire *wire)
+{
+    char *newline;
+
+    if (wire->failure != 0)
+        return NULL;
+    while ((newline = memchr(wire->buffer + wire->begin, '\n',
+                             wire->end - wire->begin)) == NULL) {
+        if (!fill(wire))
+            return NULL;
+    }
+    char *line = wire->buffer + wire->begin;
+    *newline = '\0';
+    wire->begin = (size_t)(newline + 1 - wire->buffer);
+    return line;
+}
+
+static int
+write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t done = write(fd, bytes, size);
+        if (done < 0 && errno != EINTR)
+            return -errno;
+        if (done > 0) {
+            bytes += done;
+            size -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+/* Moves `size` bytes to `to`; false: see `failure`. */
+static bool
+copy_bytes(struct wire *wire, int to, unsigned long long size)
+{
+    while (size > 0) {
+        if (wire->begin == wire->end && !fill(wire))
+            return false;
+        size_t part = wire->end - wire->begin;
+        if (part > size)
+            part = (size_t)size;
+        wire->failure = write_all(to, wire->buffer + wire->begin, part);
+        if (wire->failure != 0)
+            return false;
+        wire->begin += part;
+        size -= part;
+    }
+    return true;
+}
+
+char *
+wire_copy_data(struct wire *wire, int to)
+{
+    char *line, *end;
+
+    while ((line = wire_line(wire)) != NULL && strncmp(line, "data ", 5) == 0) {
+        errno = 0;
+        unsigned long long size = strtoull(line + 5, &end, 10);
+        if (errno != 0 || end == line + 5 || *end != '\0') {
+            wire->failure = -EPROTO;
+            return NULL;
+        }
+        if (!copy_bytes(wire, to, size))
+            return NULL;
+    }
+    return line;
+}
+
+/* ---- sending ---- */
+
+static void
+send_all(struct wire *wire, const char *bytes, size_t size)
+{
+    while (wire->failure == 0 && size > 0) {
+        ssize_t sent = send(wire->fd, bytes, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR)
+            wire->failure = -errno;
+        if (sent > 0) {
+            bytes += sent;
+            size -= (size_t)sent;
+        }
+    }
+}
+
+void
+wire_say(struct wire *wire, const char *format, ...)
+{
+    char *line = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vasprintf(&line, format, arguments);
+    va_end(arguments);
+    if (length < 0) {
+        wire->failure = -ENOMEM;
+        return;
+    }
+    send_all(wire, line, (size_t)length);
+    free(line);
+}
+
+void
+wire_data(struct wire *wire, const void *bytes, size_t size)
+{
+    wire_say(wire, "data %zu\n", size);
+    send_all(wire, bytes, size);
+}
+
+/* ---- words ---- */
+
+void
+wire_encode(const void *bytes, size_t size, char *text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    const unsigned char *from = bytes;
+
+    for (size_t i = 0; i < size; i++) {
+        if (from[i] > ' ' && from[i] < 0x7f && from[i] != '%') {
+            *text++ = (char)from[i];
+        } else {
+            *text++ = '%';
+            *text++ = digits[from[i] >> 4];
+            *text++ = digits[from[i] & 15];
+        }
+    }
+    *text = '\0';
+}
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int
+wire_decode(char *text, size_t *size)
+{
+    char *to = text;
+
+    for (const char *from = text; *from != '\0'; from++) {
+        if (*from != '%') {
+            *to++ = *from;
+            continue;
+        }
+        int high = hex_digit(from[1]);
+        int low = high < 0 ? -1 : hex_digit(from[2]);
+        if (low < 0)
+            return -EINVAL;
+        *to++ = (char)(high << 4 | low);
+        from += 2;
+    }
+    *size = (size_t)(to - text);
+    return 0;
+}
+
+/* ---- the socket ---- */
+
+/* Binds or connects `fd` to the store's socket. */
+static int
+to_address(const char *store, int fd, bool to_bind)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC), result;
+
+    if (directory < 0)
+        return -errno;
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory,
+             WIRE_SOCKET);
+    result = to_bind ? bind(fd, (const struct sockaddr *)&address, sizeof(address))
+                     : connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    result = result != 0 ? -errno : 0;
+    close(directory);
+    return result;
+}
+
+int
+wire_connect(const char *store, int *fd)
+{
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result = made < 0 ? -errno : to_address(store, made, false);
+
+    if (result == 0)
+        *fd = made;
+    else if (made >= 0)
+        close(made);
+    return result;
+}
+
+int
+wire_listen(const char *store, int *fd)
+{
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
+
+    if (made < 0)
+        return -errno;
+    wire_unlisten(store);
+    /* The mode of the socket file is what this says, less the umask; nobody can connect before
+     * listen. */
+    result = fchmod(made, 0600) != 0 ? -errno : to_address(store, made, true);
+    if (result == 0 && listen(made, 16) != 0)
+        result = -errno;
+    if (result != 0) {
+        close(made);
+        return result;
+    }
+    *fd = made;
+    return 0;
+}
+
+void
+wire_unlisten(const char *store)
+{
+    int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (directory < 0)
+        return;
+    unlinkat(directory, WIRE_SOCKET, 0);
+    close(directory);
+}

@@ -1,0 +1,72 @@
+/*
+ * wire.h - what commands and the daemon say to each other over the control socket.
+ *
+ * The socket is CONTROL in the store's directory, mode 0600.  A connection carries one request
+ * and its reply, in lines:
+ *
+ *     request   lsmfs VERSION COMMAND [ARGUMENT]        the argument coded, see wire_encode
+ *     contents  data SIZE, then SIZE bytes              any number of times, then
+ *               end                                     (of `put` alone)
+ *     reply     data SIZE, then SIZE bytes              any number of times, then
+ *               ok                                      or
+ *               error ERRNO TEXT
+ *
+ *     status          text, "name: value" a line
+ *     sync            everything acknowledged is on disk
+ *     umount          unmounts; the reply comes when the store is closed and its lock free
+ *     changed [KEY]   the key was changed behind the daemon's back: the kernel forgets it
+ *     get, rm KEY; put KEY, contents; ls [KEY]          as lsmfs get, put, rm, ls
+ *
+ * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
+ */
+#ifndef FS_WIRE_H
+#define FS_WIRE_H
+
+#include <stddef.h>
+
+#include "lsmkv.h"
+
+#define WIRE_VERSION 1
+#define WIRE_SOCKET  "CONTROL"
+#define WIRE_LINE_MAX \
+    (3u * LSMKV_KEY_MAX + 64u) /* bytes in a line, its newline counted */
+
+/* One end of a connection. */
+struct wire {
+    int fd;
+    int failure; /* of sending or receiving; the first one */
+    size_t begin, end;
+    char buffer[WIRE_LINE_MAX];
+};
+
+/* Takes `fd` over. */
+void wire_init(struct wire *wire, int fd);
+void wire_fini(struct wire *wire);
+
+/* The next line without its newline; it holds until the next call.  NULL: none, see
+ * `failure`, which is -EPIPE at the end of the connection. */
+char *wire_line(struct wire *wire);
+
+/* Sends; what fails shows in `failure`. */
+void wire_say(struct wire *wire, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void wire_data(struct wire *wire, const void *bytes, size_t size);
+
+/* Reads what `data` lines carry until another line comes, which is returned (NULL: `failure`),
+ * and writes it to the file descriptor `to`. */
+char *wire_copy_data(struct wire *wire, int to);
+
+/* Codes bytes so that they are one word: %XX for all but graphic ASCII other than '%'.  Writes
+ * at most 3 * size + 1 bytes. */
+void wire_encode(const void *bytes, size_t size, char *text);
+/* Decodes in place; -EINVAL. */
+LSMKV_CHECKED int wire_decode(char *text, size_t *size);
+
+/* Connects to the daemon that has the store at `store` mounted.  -ENOENT and -ECONNREFUSED:
+ * nobody listens there. */
+LSMKV_CHECKED int wire_connect(const char *store, int *fd);
+/* Listens, in place of whatever listened before: for the holder of the store's lock alone. */
+LSMKV_CHECKED int wire_listen(const char *store, int *fd);
+void wire_unlisten(const char *store);
+
+#endif
