@@ -273,12 +273,11 @@ state_edit(struct lsmkv *db, struct manifest_edit *edit)
     return result;
 }
 
-/* Replaces an outgrown manifest; a failure before the rename leaves the old one in use. */
+/* Replaces an outgrown manifest; the old one goes on if nothing was renamed. */
 static int
 roll_if_due(struct lsmkv *db) LSMKV_REQUIRES(db->manifest_mutex)
 {
     struct manifest_edit state;
-    struct manifest *rolled;
     int result;
 
     if (!manifest_wants_roll(db->manifest))
@@ -288,13 +287,9 @@ roll_if_due(struct lsmkv *db) LSMKV_REQUIRES(db->manifest_mutex)
     mutex_unlock(&db->mutex);
     if (result != 0)
         return result;
-    result = manifest_roll(db->dir, &db->reporter, file_number_take(db), &state, &rolled);
+    result = manifest_replace(&db->manifest, file_number_take(db), &state);
     manifest_edit_fini(&state);
-    if (result != 0)
-        return result;
-    (void)manifest_close(db->manifest); /* replaced; its bytes no longer count */
-    db->manifest = rolled;
-    return 0;
+    return result != 0 && manifest_is_broken(db->manifest) ? poison(db, result) : result;
 }
 
 static int

@@ -21,26 +21,25 @@
 int
 rotate(struct lsmkv *db)
 {
-    struct wal_previous previous = {wal_number(db->wal), wal_end(db->wal)};
     struct wal_writer *wal;
     struct generation *generation;
     uint64_t number = file_number_take(db);
-    int result = sync_in_turn(db); /* invariant 4 */
+    int result;
 
-    if (result != 0)
-        return result;
     mutex_lock(&db->mutex);
     result = generation_new(db, number, &generation);
     mutex_unlock(&db->mutex);
     if (result != 0)
         return result;
-    result = wal_create(db->dir, number, &previous, &db->reporter, &wal);
+    result = wal_rotate(db->dir, number, db->wal, &wal); /* invariant 4 */
     if (result != 0) {
         generation_unref(generation);
-        return result;
+        return wal_is_broken(db->wal) ? poison(db, result) : result;
     }
-    (void)wal_close(db->wal); /* synced above */
+    (void)wal_close(db->wal); /* wholly synced */
     db->wal = wal;
+    atomic_store(&db->dirty, false);
+    atomic_fetch_add(&db->counters.log_syncs, 1);
     mutex_lock(&db->mutex);
     db->active->newer = generation;
     db->active = generation;
