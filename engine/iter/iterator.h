@@ -33,7 +33,9 @@ struct iterator_ops {
     void (*prev)(struct iterator *it);
     /* Forward to the first entry, at or after the current one, that is newer than `sequence`
      * or whose user key is at or past `bound` (NULL data: no bound).  Whole blocks and
-     * sources that hold nothing newer are passed unread.  It is how dead ranges are jumped. */
+     * sources that hold nothing newer are passed unread.  It is how dead ranges are jumped:
+     * a walk on forwards may leave out further entries before `bound` that are as old, for
+     * each source of a merge skips on its own. */
     void (*skip_older)(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound);
     void (*free)(struct iterator *it);
 };

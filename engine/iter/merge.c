@@ -6,8 +6,8 @@
  * other child on the other side of the current entry, which costs a seek each, and builds
  * the heap again.
  *
- * M1  Forwards, every child but the top stands at its first entry after the current one;
- *     backwards, at its last before it.
+ * M1  Forwards, every child but the top stands at its first entry after the current one (or
+ *     at a later one, if skip_older took it there); backwards, at its last before it.
  * M2  The heap holds exactly the valid children; it is empty after an error.
  */
 #include "iter/merge.h"

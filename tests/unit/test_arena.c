@@ -1,0 +1,156 @@
+/* test_arena.c - pieces that never move, and reservations that hold. */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memtable/arena.h"
+#include "support/heap_env.h"
+#include "support/random.h"
+
+static struct heap_env env;
+static struct arena arena;
+
+static void
+setup(void)
+{
+    heap_env_init(&env);
+    arena_init(&arena, &env.base);
+}
+
+static void
+teardown(void)
+{
+    arena_fini(&arena);
+    ck_assert_uint_eq(env.buffers, 0);
+    ck_assert_uint_eq(env.bytes, 0);
+}
+
+START_TEST(test_pieces_are_aligned_and_never_overlap)
+{
+    enum { COUNT = 3000 };
+    static uint8_t *pieces[COUNT];
+    static size_t sizes[COUNT];
+    struct random random = random_of(random_seed());
+
+    for (size_t i = 0; i < COUNT; i++) {
+        sizes[i] = (size_t)random_below(&random, i % 100 == 0 ? 400000 : 300) + 1;
+        pieces[i] = arena_allocate(&arena, sizes[i]);
+        ck_assert_ptr_nonnull(pieces[i]);
+        ck_assert_uint_eq((uintptr_t)pieces[i] % ARENA_ALIGNMENT, 0);
+        memset(pieces[i], (int)(i % 251), sizes[i]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t j = 0; j < sizes[i]; j++)
+            ck_assert_uint_eq(pieces[i][j], i % 251);
+    }
+}
+END_TEST
+
+START_TEST(test_memory_is_what_the_env_gave)
+{
+    ck_assert_uint_eq(arena_memory(&arena), 0);
+    for (int i = 0; i < 10000; i++) {
+        ck_assert_ptr_nonnull(arena_allocate(&arena, 1000));
+        ck_assert_uint_eq(arena_memory(&arena), env.bytes);
+    }
+    ck_assert_uint_lt(env.bytes, 10000 * 1000 * 5 / 4);
+    ck_assert_uint_lt(env.buffers, 40);
+}
+END_TEST
+
+START_TEST(test_an_idle_arena_is_small)
+{
+    ck_assert_ptr_nonnull(arena_allocate(&arena, 100));
+    ck_assert_uint_le(arena_memory(&arena), 4096);
+}
+END_TEST
+
+START_TEST(test_a_large_piece_does_not_waste_the_current_block)
+{
+    uint8_t *before = arena_allocate(&arena, 8);
+    size_t memory;
+
+    ck_assert_ptr_nonnull(before);
+    memory = arena_memory(&arena);
+    ck_assert_ptr_nonnull(arena_allocate(&arena, 1 << 20));
+    ck_assert_uint_lt(arena_memory(&arena), memory + (1 << 20) + 64);
+    ck_assert_ptr_eq(arena_allocate(&arena, 8), before + 8);
+}
+END_TEST
+
+/* A2, whatever the pieces and however full the current block. */
+START_TEST(test_what_is_reserved_is_handed_out_without_memory)
+{
+    struct random random = random_of(random_seed());
+
+    for (int round = 0; round < 300; round++) {
+        size_t left = (size_t)random_below(&random, round % 10 == 0 ? 3000000 : 20000);
+        size_t most = left / (size_t)(1 + random_below(&random, 20)) + 1;
+
+        left -= left % ARENA_ALIGNMENT;
+        ck_assert_int_eq(arena_reserve(&arena, left), 0);
+        env.failing = true;
+        while (left > 0) {
+            size_t size = (size_t)random_below(&random, most) + 1;
+
+            if (size > left)
+                size = left;
+            ck_assert_ptr_nonnull(arena_allocate(&arena, size));
+            size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+            left -= size;
+        }
+        env.failing = false;
+    }
+}
+END_TEST
+
+START_TEST(test_without_memory_the_arena_stays_as_it_was)
+{
+    uint8_t *piece = arena_allocate(&arena, 8);
+    size_t memory = arena_memory(&arena);
+
+    ck_assert_ptr_nonnull(piece);
+    ck_assert_int_eq(arena_reserve(&arena, 8000), 0);
+    env.failing = true;
+    ck_assert_int_eq(arena_reserve(&arena, 1 << 24), -ENOMEM);
+    ck_assert_ptr_null(arena_allocate(&arena, 1 << 24));
+    ck_assert_ptr_eq(arena_allocate(&arena, 8), piece + 8);
+    ck_assert_ptr_nonnull(arena_allocate(&arena, 7900)); /* of the first reservation */
+    ck_assert_uint_ge(arena_memory(&arena), memory);
+}
+END_TEST
+
+START_TEST(test_a_spare_that_is_too_small_goes_back)
+{
+    ck_assert_int_eq(arena_reserve(&arena, 100), 0);
+    ck_assert_int_eq(arena_reserve(&arena, 1 << 20), 0);
+    ck_assert_int_eq(arena_reserve(&arena, 1 << 21), 0);
+    ck_assert_uint_eq(env.buffers, 1);
+    ck_assert_uint_eq(arena_memory(&arena), env.bytes);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("arena");
+    TCase *tests = tcase_create("all");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_pieces_are_aligned_and_never_overlap);
+    tcase_add_test(tests, test_memory_is_what_the_env_gave);
+    tcase_add_test(tests, test_an_idle_arena_is_small);
+    tcase_add_test(tests, test_a_large_piece_does_not_waste_the_current_block);
+    tcase_add_test(tests, test_what_is_reserved_is_handed_out_without_memory);
+    tcase_add_test(tests, test_without_memory_the_arena_stays_as_it_was);
+    tcase_add_test(tests, test_a_spare_that_is_too_small_goes_back);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
