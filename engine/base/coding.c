@@ -1,7 +1,8 @@
 /* coding.c - varints, and a cursor that cannot run past its end. */
 #include "base/coding.h"
 
-uint8_t *put_varint(uint8_t *out, uint64_t value)
+uint8_t *
+put_varint(uint8_t *out, uint64_t value)
 {
     while (value >= 0x80) {
         *out++ = (uint8_t)(value | 0x80);
@@ -11,7 +12,8 @@ uint8_t *put_varint(uint8_t *out, uint64_t value)
     return out;
 }
 
-size_t varint_size(uint64_t value)
+size_t
+varint_size(uint64_t value)
 {
     size_t bits = 64u - (size_t)__builtin_clzll(value | 1);
 
@@ -19,14 +21,16 @@ size_t varint_size(uint64_t value)
 }
 
 /* The rest is given up too, so that every later read finds nothing left. */
-static void reader_fail(struct reader *reader)
+static void
+reader_fail(struct reader *reader)
 {
     reader->failed = true;
     reader->next = reader->end;
 }
 
 /* Borrows the next `size` bytes, or NULL. */
-static const uint8_t *take(struct reader *reader, size_t size)
+static const uint8_t *
+take(struct reader *reader, size_t size)
 {
     const uint8_t *data = reader->next;
 
@@ -38,28 +42,32 @@ static const uint8_t *take(struct reader *reader, size_t size)
     return data;
 }
 
-uint8_t read_u8(struct reader *reader)
+uint8_t
+read_u8(struct reader *reader)
 {
     const uint8_t *data = take(reader, 1);
 
     return data == NULL ? 0 : *data;
 }
 
-uint32_t read_u32(struct reader *reader)
+uint32_t
+read_u32(struct reader *reader)
 {
     const uint8_t *data = take(reader, sizeof(uint32_t));
 
     return data == NULL ? 0 : get_u32(data);
 }
 
-uint64_t read_u64(struct reader *reader)
+uint64_t
+read_u64(struct reader *reader)
 {
     const uint8_t *data = take(reader, sizeof(uint64_t));
 
     return data == NULL ? 0 : get_u64(data);
 }
 
-uint64_t read_varint(struct reader *reader)
+uint64_t
+read_varint(struct reader *reader)
 {
     uint64_t value = 0;
     unsigned shift;
@@ -81,7 +89,8 @@ uint64_t read_varint(struct reader *reader)
     return 0;
 }
 
-uint32_t read_varint32(struct reader *reader)
+uint32_t
+read_varint32(struct reader *reader)
 {
     uint64_t value = read_varint(reader);
 
@@ -92,7 +101,8 @@ uint32_t read_varint32(struct reader *reader)
     return (uint32_t)value;
 }
 
-struct lsmkv_slice read_bytes(struct reader *reader, uint64_t size)
+struct lsmkv_slice
+read_bytes(struct reader *reader, uint64_t size)
 {
     const uint8_t *data;
 

@@ -20,17 +20,20 @@
 #define VARINT32_MAX 5u
 #define VARINT64_MAX 10u
 
-static inline void put_u32(void *out, uint32_t value)
+static inline void
+put_u32(void *out, uint32_t value)
 {
     memcpy(out, &value, sizeof(value));
 }
 
-static inline void put_u64(void *out, uint64_t value)
+static inline void
+put_u64(void *out, uint64_t value)
 {
     memcpy(out, &value, sizeof(value));
 }
 
-static inline uint32_t get_u32(const void *in)
+static inline uint32_t
+get_u32(const void *in)
 {
     uint32_t value;
 
@@ -38,7 +41,8 @@ static inline uint32_t get_u32(const void *in)
     return value;
 }
 
-static inline uint64_t get_u64(const void *in)
+static inline uint64_t
+get_u64(const void *in)
 {
     uint64_t value;
 
@@ -58,7 +62,8 @@ struct reader {
     bool failed;
 };
 
-static inline struct reader reader_of(struct lsmkv_slice slice)
+static inline struct reader
+reader_of(struct lsmkv_slice slice)
 {
     const uint8_t *data = slice.data;
     struct reader reader = {data, data + slice.size, false};
@@ -66,7 +71,8 @@ static inline struct reader reader_of(struct lsmkv_slice slice)
     return reader;
 }
 
-static inline size_t reader_left(const struct reader *reader)
+static inline size_t
+reader_left(const struct reader *reader)
 {
     return (size_t)(reader->end - reader->next);
 }

@@ -6,7 +6,8 @@
 
 #define PIECE_MAX ((size_t)1 << 30)
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t size)
+uint32_t
+crc32c(uint32_t crc, const void *data, size_t size)
 {
     union {
         const void *in;

@@ -15,18 +15,21 @@
 
 #include "base/coding.h"
 
-bool kind_is_known(uint8_t kind)
+bool
+kind_is_known(uint8_t kind)
 {
     return kind <= KIND_PUT_STAMPED;
 }
 
 /* The index of the lowest byte that is set in `difference`, which is not 0. */
-static inline size_t lowest_byte(uint64_t difference)
+static inline size_t
+lowest_byte(uint64_t difference)
 {
     return (size_t)__builtin_ctzll(difference) / 8;
 }
 
-static size_t short_common_size(const uint8_t *a, const uint8_t *b, size_t size)
+static size_t
+short_common_size(const uint8_t *a, const uint8_t *b, size_t size)
 {
     size_t i = 0;
 
@@ -43,7 +46,8 @@ static size_t short_common_size(const uint8_t *a, const uint8_t *b, size_t size)
 }
 
 /* How many of the first `size` bytes of both agree before the first that does not. */
-static inline size_t common_size(const uint8_t *a, const uint8_t *b, size_t size)
+static inline size_t
+common_size(const uint8_t *a, const uint8_t *b, size_t size)
 {
     size_t i;
 
@@ -65,17 +69,20 @@ static inline size_t common_size(const uint8_t *a, const uint8_t *b, size_t size
     return size;
 }
 
-static inline size_t smaller(size_t a, size_t b)
+static inline size_t
+smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static inline int compare_sizes(size_t a, size_t b)
+static inline int
+compare_sizes(size_t a, size_t b)
 {
     return (a > b) - (a < b);
 }
 
-static int compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
+static int
+compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
 {
     const uint8_t *x = a.data;
     const uint8_t *y = b.data;
@@ -91,7 +98,8 @@ static int compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
     return (int)x[i] - (int)y[i];
 }
 
-static int compare_bytes(struct lsmkv_slice a, struct lsmkv_slice b)
+static int
+compare_bytes(struct lsmkv_slice a, struct lsmkv_slice b)
 {
     size_t size = smaller(a.size, b.size);
     int result = size == 0 ? 0 : memcmp(a.data, b.data, size);
@@ -99,13 +107,14 @@ static int compare_bytes(struct lsmkv_slice a, struct lsmkv_slice b)
     return result != 0 ? result : compare_sizes(a.size, b.size);
 }
 
-int key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
+int
+key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
 {
     return order == LSMKV_ORDER_PATH ? compare_path(a, b) : compare_bytes(a, b);
 }
 
-int internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a,
-                         struct lsmkv_slice b)
+int
+internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
 {
     int result = key_compare(order, internal_user_key(a), internal_user_key(b));
     uint64_t trailer_a, trailer_b;
@@ -117,12 +126,14 @@ int internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a,
     return (trailer_a < trailer_b) - (trailer_a > trailer_b);
 }
 
-bool slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
+bool
+slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
+bool
+key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
 {
     const uint8_t *data = key.data;
 
@@ -134,21 +145,24 @@ bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
 
 /* In either order the keys part at the byte behind what they share, where `right` ranks
  * higher or `left` has ended: that byte is needed, and it is enough (K2). */
-size_t key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
-                          struct lsmkv_slice right)
+size_t
+key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
+                   struct lsmkv_slice right)
 {
     assert(key_compare(order, left, right) < 0);
     (void)order;
     return common_size(left.data, right.data, smaller(left.size, right.size)) + 1;
 }
 
-struct lsmkv_slice internal_user_key(struct lsmkv_slice internal)
+struct lsmkv_slice
+internal_user_key(struct lsmkv_slice internal)
 {
     assert(internal.size >= KEY_TRAILER_SIZE);
     return lsmkv_bytes(internal.data, internal.size - KEY_TRAILER_SIZE);
 }
 
-uint64_t internal_trailer(struct lsmkv_slice internal)
+uint64_t
+internal_trailer(struct lsmkv_slice internal)
 {
     const uint8_t *data = internal.data;
 
@@ -156,13 +170,15 @@ uint64_t internal_trailer(struct lsmkv_slice internal)
     return get_u64(data + internal.size - KEY_TRAILER_SIZE);
 }
 
-void keybuf_fini(struct keybuf *buf)
+void
+keybuf_fini(struct keybuf *buf)
 {
     free(buf->data);
     *buf = (struct keybuf){0};
 }
 
-int keybuf_reserve(struct keybuf *buf, size_t size)
+int
+keybuf_reserve(struct keybuf *buf, size_t size)
 {
     size_t capacity = buf->capacity < 32 ? 64 : buf->capacity * 2;
     uint8_t *data;
@@ -179,7 +195,8 @@ int keybuf_reserve(struct keybuf *buf, size_t size)
     return 0;
 }
 
-int keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
+int
+keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
 {
     int result = keybuf_reserve(buf, bytes.size);
 
@@ -191,7 +208,8 @@ int keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
     return 0;
 }
 
-int keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes)
+int
+keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes)
 {
     int result = keybuf_reserve(buf, buf->size + bytes.size);
 
@@ -203,8 +221,9 @@ int keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes)
     return 0;
 }
 
-int keybuf_set_internal(struct keybuf *buf, struct lsmkv_slice user_key,
-                        uint64_t sequence, uint8_t kind)
+int
+keybuf_set_internal(struct keybuf *buf, struct lsmkv_slice user_key, uint64_t sequence,
+                    uint8_t kind)
 {
     int result = keybuf_reserve(buf, user_key.size + KEY_TRAILER_SIZE);
 

@@ -35,7 +35,8 @@ enum kind {
 /* Whether this version of the engine understands entries of this kind. */
 bool kind_is_known(uint8_t kind);
 
-static inline bool kind_is_put(uint8_t kind)
+static inline bool
+kind_is_put(uint8_t kind)
 {
     return kind != KIND_DELETE;
 }
@@ -55,7 +56,8 @@ bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor);
 size_t key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
                           struct lsmkv_slice right);
 
-static inline uint64_t trailer_pack(uint64_t sequence, uint8_t kind)
+static inline uint64_t
+trailer_pack(uint64_t sequence, uint8_t kind)
 {
     return sequence << 8 | kind;
 }
@@ -64,12 +66,14 @@ static inline uint64_t trailer_pack(uint64_t sequence, uint8_t kind)
 struct lsmkv_slice internal_user_key(struct lsmkv_slice internal);
 uint64_t internal_trailer(struct lsmkv_slice internal);
 
-static inline uint64_t internal_sequence(struct lsmkv_slice internal)
+static inline uint64_t
+internal_sequence(struct lsmkv_slice internal)
 {
     return internal_trailer(internal) >> 8;
 }
 
-static inline uint8_t internal_kind(struct lsmkv_slice internal)
+static inline uint8_t
+internal_kind(struct lsmkv_slice internal)
 {
     return (uint8_t)internal_trailer(internal);
 }
@@ -91,7 +95,8 @@ int LSMKV_CHECKED keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes);
 int LSMKV_CHECKED keybuf_set_internal(struct keybuf *buf, struct lsmkv_slice user_key,
                                       uint64_t sequence, uint8_t kind);
 
-static inline struct lsmkv_slice keybuf_slice(const struct keybuf *buf)
+static inline struct lsmkv_slice
+keybuf_slice(const struct keybuf *buf)
 {
     return lsmkv_bytes(buf->data, buf->size);
 }

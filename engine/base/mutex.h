@@ -37,7 +37,8 @@ static inline void mutex_unlock(struct mutex *mutex) LSMKV_RELEASE(*mutex);
 static inline void condition_wait(struct condition *condition, struct mutex *mutex)
     LSMKV_REQUIRES(*mutex);
 
-static inline void mutex_init(struct mutex *mutex)
+static inline void
+mutex_init(struct mutex *mutex)
 {
     int result = pthread_mutex_init(&mutex->os, NULL);
 
@@ -45,12 +46,14 @@ static inline void mutex_init(struct mutex *mutex)
     (void)result;
 }
 
-static inline void mutex_fini(struct mutex *mutex)
+static inline void
+mutex_fini(struct mutex *mutex)
 {
     pthread_mutex_destroy(&mutex->os);
 }
 
-static inline LSMKV_NO_ANALYSIS void mutex_lock(struct mutex *mutex)
+static inline LSMKV_NO_ANALYSIS void
+mutex_lock(struct mutex *mutex)
 {
     int result = pthread_mutex_lock(&mutex->os);
 
@@ -58,7 +61,8 @@ static inline LSMKV_NO_ANALYSIS void mutex_lock(struct mutex *mutex)
     (void)result;
 }
 
-static inline LSMKV_NO_ANALYSIS void mutex_unlock(struct mutex *mutex)
+static inline LSMKV_NO_ANALYSIS void
+mutex_unlock(struct mutex *mutex)
 {
     int result = pthread_mutex_unlock(&mutex->os);
 
@@ -66,7 +70,8 @@ static inline LSMKV_NO_ANALYSIS void mutex_unlock(struct mutex *mutex)
     (void)result;
 }
 
-static inline void condition_init(struct condition *condition)
+static inline void
+condition_init(struct condition *condition)
 {
     int result = pthread_cond_init(&condition->os, NULL);
 
@@ -74,22 +79,26 @@ static inline void condition_init(struct condition *condition)
     (void)result;
 }
 
-static inline void condition_fini(struct condition *condition)
+static inline void
+condition_fini(struct condition *condition)
 {
     pthread_cond_destroy(&condition->os);
 }
 
-static inline void condition_wait(struct condition *condition, struct mutex *mutex)
+static inline void
+condition_wait(struct condition *condition, struct mutex *mutex)
 {
     pthread_cond_wait(&condition->os, &mutex->os);
 }
 
-static inline void condition_signal(struct condition *condition)
+static inline void
+condition_signal(struct condition *condition)
 {
     pthread_cond_signal(&condition->os);
 }
 
-static inline void condition_broadcast(struct condition *condition)
+static inline void
+condition_broadcast(struct condition *condition)
 {
     pthread_cond_broadcast(&condition->os);
 }

@@ -8,7 +8,8 @@
 #include "base/coding.h"
 
 /* What stands before the body. */
-static size_t stamp_size(uint8_t kind)
+static size_t
+stamp_size(uint8_t kind)
 {
     switch (kind) {
     case KIND_PUT_TIMED:
@@ -20,7 +21,8 @@ static size_t stamp_size(uint8_t kind)
     }
 }
 
-size_t record_encode_head(uint8_t *out, uint8_t kind, const struct lsmkv_record *record)
+size_t
+record_encode_head(uint8_t *out, uint8_t kind, const struct lsmkv_record *record)
 {
     uint8_t *next = out;
 
@@ -39,7 +41,8 @@ size_t record_encode_head(uint8_t *out, uint8_t kind, const struct lsmkv_record 
     return (size_t)(next - out);
 }
 
-size_t record_payload_size(uint8_t kind, const struct lsmkv_record *record)
+size_t
+record_payload_size(uint8_t kind, const struct lsmkv_record *record)
 {
     if (kind == KIND_DELETE)
         return 0;
@@ -47,14 +50,16 @@ size_t record_payload_size(uint8_t kind, const struct lsmkv_record *record)
            record->attributes.size + record->value.size;
 }
 
-static uint8_t *append(uint8_t *out, struct lsmkv_slice bytes)
+static uint8_t *
+append(uint8_t *out, struct lsmkv_slice bytes)
 {
     if (bytes.size > 0)
         memcpy(out, bytes.data, bytes.size);
     return out + bytes.size;
 }
 
-void record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record)
+void
+record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record)
 {
     uint8_t *next = out + record_encode_head(out, kind, record);
 
@@ -64,7 +69,8 @@ void record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record
     append(next, record->value);
 }
 
-static void decode_stamp(struct reader *reader, uint8_t kind, struct lsmkv_record *record)
+static void
+decode_stamp(struct reader *reader, uint8_t kind, struct lsmkv_record *record)
 {
     if (kind == KIND_PUT_STAMPED)
         record->stamp_sequence = read_u64(reader);
@@ -72,8 +78,9 @@ static void decode_stamp(struct reader *reader, uint8_t kind, struct lsmkv_recor
         record->stamp_time = (int64_t)read_u64(reader);
 }
 
-int record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
-                  struct lsmkv_record *record)
+int
+record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
+              struct lsmkv_record *record)
 {
     struct reader reader = reader_of(payload);
     struct lsmkv_record found = {.sequence = sequence, .stamp_sequence = sequence};

@@ -9,17 +9,20 @@
 
 static _Thread_local char detail[DETAIL_MAX];
 
-const char *lsmkv_error_detail(void)
+const char *
+lsmkv_error_detail(void)
 {
     return detail;
 }
 
-void error_clear(void)
+void
+error_clear(void)
 {
     detail[0] = '\0';
 }
 
-static void log_to_stderr(void *context, enum lsmkv_level level, const char *line)
+static void
+log_to_stderr(void *context, enum lsmkv_level level, const char *line)
 {
     (void)context;
     if (level == LSMKV_LOG_ERROR)
@@ -28,16 +31,18 @@ static void log_to_stderr(void *context, enum lsmkv_level level, const char *lin
         fprintf(stderr, "lsmkv: warning: %s\n", line);
 }
 
-void reporter_init(struct reporter *reporter,
-                   void (*log)(void *context, enum lsmkv_level level, const char *line),
-                   void *context)
+void
+reporter_init(struct reporter *reporter,
+              void (*log)(void *context, enum lsmkv_level level, const char *line),
+              void *context)
 {
     reporter->log = log != NULL ? log : log_to_stderr;
     reporter->context = context;
     mutex_init(&reporter->mutex);
 }
 
-void reporter_fini(struct reporter *reporter)
+void
+reporter_fini(struct reporter *reporter)
 {
     mutex_fini(&reporter->mutex);
 }
@@ -46,7 +51,8 @@ static void format_line(char *out, size_t size, const char *format, va_list argu
     __attribute__((format(printf, 3, 0)));
 
 /* File names and damaged bytes may hold anything, but a report is one line. */
-static void format_line(char *out, size_t size, const char *format, va_list arguments)
+static void
+format_line(char *out, size_t size, const char *format, va_list arguments)
 {
     char *next;
 
@@ -57,7 +63,8 @@ static void format_line(char *out, size_t size, const char *format, va_list argu
             *next = '?';
 }
 
-static void send_line(struct reporter *reporter, enum lsmkv_level level, const char *line)
+static void
+send_line(struct reporter *reporter, enum lsmkv_level level, const char *line)
 {
     if (reporter == NULL)
         return;
@@ -66,7 +73,8 @@ static void send_line(struct reporter *reporter, enum lsmkv_level level, const c
     mutex_unlock(&reporter->mutex);
 }
 
-int report_error(struct reporter *reporter, int result, const char *format, ...)
+int
+report_error(struct reporter *reporter, int result, const char *format, ...)
 {
     char line[DETAIL_MAX + 64];
     va_list arguments;
@@ -79,7 +87,8 @@ int report_error(struct reporter *reporter, int result, const char *format, ...)
     return result;
 }
 
-void report_warning(struct reporter *reporter, const char *format, ...)
+void
+report_warning(struct reporter *reporter, const char *format, ...)
 {
     char line[DETAIL_MAX];
     va_list arguments;
@@ -90,7 +99,8 @@ void report_warning(struct reporter *reporter, const char *format, ...)
     send_line(reporter, LSMKV_LOG_WARNING, line);
 }
 
-void report_info(struct reporter *reporter, const char *format, ...)
+void
+report_info(struct reporter *reporter, const char *format, ...)
 {
     char line[DETAIL_MAX];
     va_list arguments;
@@ -101,7 +111,8 @@ void report_info(struct reporter *reporter, const char *format, ...)
     send_line(reporter, LSMKV_LOG_INFO, line);
 }
 
-int error_detail(int result, const char *format, ...)
+int
+error_detail(int result, const char *format, ...)
 {
     va_list arguments;
 

@@ -7,17 +7,20 @@
 /* The version of CMakeLists.txt; a test holds the two together. */
 #define VERSION "0.1.0"
 
-struct lsmkv_slice lsmkv_str(const char *string)
+struct lsmkv_slice
+lsmkv_str(const char *string)
 {
     return lsmkv_bytes(string, strlen(string));
 }
 
-const char *lsmkv_version(void)
+const char *
+lsmkv_version(void)
 {
     return VERSION;
 }
 
-const char *lsmkv_strerror(int result)
+const char *
+lsmkv_strerror(int result)
 {
     const char *text;
 

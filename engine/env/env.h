@@ -112,73 +112,79 @@ struct lsmkv_env {
 struct lsmkv_env *env_posix(void);
 
 /* Shorthands, so that calls read as what they do. */
-static inline int ENV_CHECKED env_dir_open(struct lsmkv_env *env, const char *path,
-                                           bool create, struct env_dir **dir)
+static inline int ENV_CHECKED
+env_dir_open(struct lsmkv_env *env, const char *path, bool create, struct env_dir **dir)
 {
     return env->dir_open(env, path, create, dir);
 }
 
-static inline void env_dir_close(struct env_dir *dir)
+static inline void
+env_dir_close(struct env_dir *dir)
 {
     if (dir != NULL)
         dir->env->dir_close(dir);
 }
 
-static inline int ENV_CHECKED env_dir_sync(struct env_dir *dir)
+static inline int ENV_CHECKED
+env_dir_sync(struct env_dir *dir)
 {
     return dir->env->dir_sync(dir);
 }
 
-static inline int ENV_CHECKED env_dir_list(struct env_dir *dir,
-                                           int (*each)(void *context, const char *name),
-                                           void *context)
+static inline int ENV_CHECKED
+env_dir_list(struct env_dir *dir, int (*each)(void *context, const char *name),
+             void *context)
 {
     return dir->env->dir_list(dir, each, context);
 }
 
-static inline int ENV_CHECKED env_dir_rename(struct env_dir *dir, const char *from,
-                                             const char *to)
+static inline int ENV_CHECKED
+env_dir_rename(struct env_dir *dir, const char *from, const char *to)
 {
     return dir->env->dir_rename(dir, from, to);
 }
 
-static inline int ENV_CHECKED env_dir_unlink(struct env_dir *dir, const char *name)
+static inline int ENV_CHECKED
+env_dir_unlink(struct env_dir *dir, const char *name)
 {
     return dir->env->dir_unlink(dir, name);
 }
 
-static inline int ENV_CHECKED env_dir_space(struct env_dir *dir, uint64_t *free_bytes,
-                                            uint64_t *total_bytes)
+static inline int ENV_CHECKED
+env_dir_space(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     return dir->env->dir_space(dir, free_bytes, total_bytes);
 }
 
-static inline int ENV_CHECKED env_file_open(struct env_dir *dir, const char *name,
-                                            enum env_open how, struct env_file **file)
+static inline int ENV_CHECKED
+env_file_open(struct env_dir *dir, const char *name, enum env_open how,
+              struct env_file **file)
 {
     return dir->env->file_open(dir, name, how, file);
 }
 
 /* NULL is allowed and is 0. */
-static inline int env_file_close(struct env_file *file)
+static inline int
+env_file_close(struct env_file *file)
 {
     return file == NULL ? 0 : file->env->file_close(file);
 }
 
-static inline ssize_t ENV_CHECKED env_file_read(struct env_file *file, uint64_t offset,
-                                                void *buffer, size_t size)
+static inline ssize_t ENV_CHECKED
+env_file_read(struct env_file *file, uint64_t offset, void *buffer, size_t size)
 {
     return file->env->file_read(file, offset, buffer, size);
 }
 
-static inline int ENV_CHECKED env_file_writev(struct env_file *file, uint64_t offset,
-                                              const struct iovec *parts, int count)
+static inline int ENV_CHECKED
+env_file_writev(struct env_file *file, uint64_t offset, const struct iovec *parts,
+                int count)
 {
     return file->env->file_write(file, offset, parts, count);
 }
 
-static inline int ENV_CHECKED env_file_write(struct env_file *file, uint64_t offset,
-                                             const void *data, size_t size)
+static inline int ENV_CHECKED
+env_file_write(struct env_file *file, uint64_t offset, const void *data, size_t size)
 {
     union {
         const void *in;
@@ -189,34 +195,38 @@ static inline int ENV_CHECKED env_file_write(struct env_file *file, uint64_t off
     return file->env->file_write(file, offset, &part, 1);
 }
 
-static inline int ENV_CHECKED env_file_sync(struct env_file *file)
+static inline int ENV_CHECKED
+env_file_sync(struct env_file *file)
 {
     return file->env->file_sync(file);
 }
 
-static inline int ENV_CHECKED env_file_truncate(struct env_file *file, uint64_t size)
+static inline int ENV_CHECKED
+env_file_truncate(struct env_file *file, uint64_t size)
 {
     return file->env->file_truncate(file, size);
 }
 
-static inline int ENV_CHECKED env_file_allocate(struct env_file *file, uint64_t size)
+static inline int ENV_CHECKED
+env_file_allocate(struct env_file *file, uint64_t size)
 {
     return file->env->file_allocate(file, size);
 }
 
-static inline int ENV_CHECKED env_file_size(struct env_file *file, uint64_t *size)
+static inline int ENV_CHECKED
+env_file_size(struct env_file *file, uint64_t *size)
 {
     return file->env->file_size(file, size);
 }
 
-static inline void env_file_writeback(struct env_file *file, uint64_t offset,
-                                      uint64_t size)
+static inline void
+env_file_writeback(struct env_file *file, uint64_t offset, uint64_t size)
 {
     file->env->file_writeback(file, offset, size);
 }
 
-static inline void env_file_readahead(struct env_file *file, uint64_t offset,
-                                      uint64_t size)
+static inline void
+env_file_readahead(struct env_file *file, uint64_t offset, uint64_t size)
 {
     file->env->file_readahead(file, offset, size);
 }

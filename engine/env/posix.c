@@ -28,7 +28,8 @@
 
 /* ---- directories ---- */
 
-static int open_directory(int at, const char *path)
+static int
+open_directory(int at, const char *path)
 {
     int fd;
 
@@ -38,7 +39,8 @@ static int open_directory(int at, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-static int sync_directory(const char *path)
+static int
+sync_directory(const char *path)
 {
     int fd = open_directory(AT_FDCWD, path);
     int result;
@@ -51,7 +53,8 @@ static int sync_directory(const char *path)
 }
 
 /* Cuts the last component off a path; "." if there is no other. */
-static void cut_to_parent(char *path)
+static void
+cut_to_parent(char *path)
 {
     size_t size = strlen(path);
 
@@ -64,7 +67,8 @@ static void cut_to_parent(char *path)
     path[size] = '\0';
 }
 
-static int make_directory(const char *path)
+static int
+make_directory(const char *path)
 {
     char *parent;
     int result;
@@ -80,8 +84,8 @@ static int make_directory(const char *path)
     return result;
 }
 
-static int posix_dir_open(struct lsmkv_env *env, const char *path, bool create,
-                          struct env_dir **dir)
+static int
+posix_dir_open(struct lsmkv_env *env, const char *path, bool create, struct env_dir **dir)
 {
     struct posix_dir *opened;
     int result = create ? make_directory(path) : 0;
@@ -102,24 +106,28 @@ static int posix_dir_open(struct lsmkv_env *env, const char *path, bool create,
     return 0;
 }
 
-static void posix_dir_close(struct env_dir *dir)
+static void
+posix_dir_close(struct env_dir *dir)
 {
     close(posix_dir_fd(dir));
     free(dir);
 }
 
-static int posix_dir_sync(struct env_dir *dir)
+static int
+posix_dir_sync(struct env_dir *dir)
 {
     return fsync(posix_dir_fd(dir)) == 0 ? 0 : -errno;
 }
 
-static bool is_dot(const char *name)
+static bool
+is_dot(const char *name)
 {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static int posix_dir_list(struct env_dir *dir,
-                          int (*each)(void *context, const char *name), void *context)
+static int
+posix_dir_list(struct env_dir *dir, int (*each)(void *context, const char *name),
+               void *context)
 {
     /* A description of its own: the shared one has one position for all threads. */
     int fd = open_directory(posix_dir_fd(dir), ".");
@@ -146,20 +154,22 @@ static int posix_dir_list(struct env_dir *dir,
     return result;
 }
 
-static int posix_dir_rename(struct env_dir *dir, const char *from, const char *to)
+static int
+posix_dir_rename(struct env_dir *dir, const char *from, const char *to)
 {
     int fd = posix_dir_fd(dir);
 
     return renameat(fd, from, fd, to) == 0 ? 0 : -errno;
 }
 
-static int posix_dir_unlink(struct env_dir *dir, const char *name)
+static int
+posix_dir_unlink(struct env_dir *dir, const char *name)
 {
     return unlinkat(posix_dir_fd(dir), name, 0) == 0 ? 0 : -errno;
 }
 
-static int posix_dir_space(struct env_dir *dir, uint64_t *free_bytes,
-                           uint64_t *total_bytes)
+static int
+posix_dir_space(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes)
 {
     struct statvfs status;
 
@@ -172,7 +182,8 @@ static int posix_dir_space(struct env_dir *dir, uint64_t *free_bytes,
 
 /* ---- clock ---- */
 
-static int64_t read_clock(clockid_t clock)
+static int64_t
+read_clock(clockid_t clock)
 {
     struct timespec time;
 
@@ -180,19 +191,22 @@ static int64_t read_clock(clockid_t clock)
     return (int64_t)time.tv_sec * NANOSECONDS + time.tv_nsec;
 }
 
-static int64_t posix_now(struct lsmkv_env *env)
+static int64_t
+posix_now(struct lsmkv_env *env)
 {
     (void)env;
     return read_clock(CLOCK_REALTIME);
 }
 
-static uint64_t posix_monotonic(struct lsmkv_env *env)
+static uint64_t
+posix_monotonic(struct lsmkv_env *env)
 {
     (void)env;
     return (uint64_t)read_clock(CLOCK_MONOTONIC);
 }
 
-static void posix_sleep(struct lsmkv_env *env, uint64_t nanoseconds)
+static void
+posix_sleep(struct lsmkv_env *env, uint64_t nanoseconds)
 {
     struct timespec left = {(time_t)(nanoseconds / NANOSECONDS),
                             (long)(nanoseconds % NANOSECONDS)};
@@ -212,7 +226,8 @@ struct posix_thread {
     char name[THREAD_NAME_MAX];
 };
 
-static void *thread_main(void *argument)
+static void *
+thread_main(void *argument)
 {
     struct posix_thread *thread = argument;
 
@@ -222,7 +237,8 @@ static void *thread_main(void *argument)
 }
 
 /* Every signal but those that a faulty instruction raises, which must not be held back. */
-static void asynchronous_signals(sigset_t *set)
+static void
+asynchronous_signals(sigset_t *set)
 {
     sigfillset(set);
     sigdelset(set, SIGBUS);
@@ -233,9 +249,9 @@ static void asynchronous_signals(sigset_t *set)
 
 /* The program's signals are for the program's threads: ours start with them blocked, which
  * they inherit from their creator. */
-static int posix_thread_start(struct lsmkv_env *env, const char *name,
-                              void (*body)(void *argument), void *argument,
-                              struct env_thread **thread)
+static int
+posix_thread_start(struct lsmkv_env *env, const char *name, void (*body)(void *argument),
+                   void *argument, struct env_thread **thread)
 {
     struct posix_thread *started = malloc(sizeof(*started));
     sigset_t blocked, before;
@@ -257,7 +273,8 @@ static int posix_thread_start(struct lsmkv_env *env, const char *name,
     return 0;
 }
 
-static void posix_thread_join(struct env_thread *thread)
+static void
+posix_thread_join(struct env_thread *thread)
 {
     struct posix_thread *posix = (struct posix_thread *)thread;
 
@@ -267,7 +284,8 @@ static void posix_thread_join(struct env_thread *thread)
 
 /* ---- memory ---- */
 
-static void *posix_allocate(struct lsmkv_env *env, size_t size)
+static void *
+posix_allocate(struct lsmkv_env *env, size_t size)
 {
     void *buffer;
 
@@ -275,14 +293,16 @@ static void *posix_allocate(struct lsmkv_env *env, size_t size)
     return posix_memalign(&buffer, BUFFER_ALIGNMENT, size) == 0 ? buffer : NULL;
 }
 
-static void posix_release(struct lsmkv_env *env, void *buffer, size_t size)
+static void
+posix_release(struct lsmkv_env *env, void *buffer, size_t size)
 {
     (void)env;
     (void)size;
     free(buffer);
 }
 
-struct lsmkv_env *env_posix(void)
+struct lsmkv_env *
+env_posix(void)
 {
     static struct lsmkv_env env = {
         .dir_open = posix_dir_open,

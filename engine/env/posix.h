@@ -9,7 +9,8 @@ struct posix_dir {
     int fd;
 };
 
-static inline int posix_dir_fd(const struct env_dir *dir)
+static inline int
+posix_dir_fd(const struct env_dir *dir)
 {
     const struct posix_dir *posix = (const struct posix_dir *)dir;
 

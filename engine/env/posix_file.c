@@ -21,7 +21,8 @@ struct posix_file {
     int fd;
 };
 
-static int file_fd(const struct env_file *file)
+static int
+file_fd(const struct env_file *file)
 {
     const struct posix_file *posix = (const struct posix_file *)file;
 
@@ -29,12 +30,14 @@ static int file_fd(const struct env_file *file)
 }
 
 /* What open(2) says of symbolic links, directories and sockets. */
-static int open_error(int error)
+static int
+open_error(int error)
 {
     return error == ELOOP || error == EISDIR || error == ENXIO ? -EUCLEAN : -error;
 }
 
-int posix_open_regular(int dir_fd, const char *name, int flags)
+int
+posix_open_regular(int dir_fd, const char *name, int flags)
 {
     /* O_NONBLOCK: opening a fifo must fail below, not wait for its other end. */
     int always = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
@@ -59,7 +62,8 @@ int posix_open_regular(int dir_fd, const char *name, int flags)
     return result;
 }
 
-ssize_t posix_read_all(int fd, void *buffer, size_t size, uint64_t offset)
+ssize_t
+posix_read_all(int fd, void *buffer, size_t size, uint64_t offset)
 {
     char *next = buffer;
     size_t done = 0;
@@ -85,7 +89,8 @@ struct cursor {
     size_t skip; /* bytes of parts[0] that are done */
 };
 
-static void cursor_advance(struct cursor *cursor, size_t done)
+static void
+cursor_advance(struct cursor *cursor, size_t done)
 {
     cursor->skip += done;
     while (cursor->count > 0 && cursor->skip >= cursor->parts->iov_len) {
@@ -96,7 +101,8 @@ static void cursor_advance(struct cursor *cursor, size_t done)
 }
 
 /* The next parts, as the kernel wants them. */
-static int cursor_window(const struct cursor *cursor, struct iovec *window)
+static int
+cursor_window(const struct cursor *cursor, struct iovec *window)
 {
     int count = cursor->count < WINDOW_MAX ? cursor->count : WINDOW_MAX;
 
@@ -106,7 +112,8 @@ static int cursor_window(const struct cursor *cursor, struct iovec *window)
     return count;
 }
 
-int posix_write_all(int fd, const struct iovec *parts, int count, uint64_t offset)
+int
+posix_write_all(int fd, const struct iovec *parts, int count, uint64_t offset)
 {
     struct cursor cursor = {parts, count, 0};
 
@@ -128,7 +135,8 @@ int posix_write_all(int fd, const struct iovec *parts, int count, uint64_t offse
     return 0;
 }
 
-int posix_truncate(int fd, uint64_t size)
+int
+posix_truncate(int fd, uint64_t size)
 {
     int result;
 
@@ -138,7 +146,8 @@ int posix_truncate(int fd, uint64_t size)
     return result == 0 ? 0 : -errno;
 }
 
-static int open_flags(enum env_open how)
+static int
+open_flags(enum env_open how)
 {
     switch (how) {
     case ENV_READ:
@@ -153,8 +162,9 @@ static int open_flags(enum env_open how)
     return O_RDONLY;
 }
 
-int posix_file_open(struct env_dir *dir, const char *name, enum env_open how,
-                    struct env_file **file)
+int
+posix_file_open(struct env_dir *dir, const char *name, enum env_open how,
+                struct env_file **file)
 {
     struct posix_file *opened = malloc(sizeof(*opened));
     int fd;
@@ -171,7 +181,8 @@ int posix_file_open(struct env_dir *dir, const char *name, enum env_open how,
     return 0;
 }
 
-int posix_file_close(struct env_file *file)
+int
+posix_file_close(struct env_file *file)
 {
     int result = close(file_fd(file)) == 0 ? 0 : -errno;
 
@@ -180,29 +191,34 @@ int posix_file_close(struct env_file *file)
     return result == -EINTR ? 0 : result;
 }
 
-ssize_t posix_file_read(struct env_file *file, uint64_t offset, void *buffer, size_t size)
+ssize_t
+posix_file_read(struct env_file *file, uint64_t offset, void *buffer, size_t size)
 {
     return posix_read_all(file_fd(file), buffer, size, offset);
 }
 
-int posix_file_write(struct env_file *file, uint64_t offset, const struct iovec *parts,
-                     int count)
+int
+posix_file_write(struct env_file *file, uint64_t offset, const struct iovec *parts,
+                 int count)
 {
     return posix_write_all(file_fd(file), parts, count, offset);
 }
 
 /* Never tried again, not even after EINTR (E3). */
-int posix_file_sync(struct env_file *file)
+int
+posix_file_sync(struct env_file *file)
 {
     return fdatasync(file_fd(file)) == 0 ? 0 : -errno;
 }
 
-int posix_file_truncate(struct env_file *file, uint64_t size)
+int
+posix_file_truncate(struct env_file *file, uint64_t size)
 {
     return posix_truncate(file_fd(file), size);
 }
 
-int posix_file_allocate(struct env_file *file, uint64_t size)
+int
+posix_file_allocate(struct env_file *file, uint64_t size)
 {
     int result;
 
@@ -216,7 +232,8 @@ int posix_file_allocate(struct env_file *file, uint64_t size)
     return errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
-int posix_file_size(struct env_file *file, uint64_t *size)
+int
+posix_file_size(struct env_file *file, uint64_t *size)
 {
     struct stat status;
 
@@ -228,14 +245,16 @@ int posix_file_size(struct env_file *file, uint64_t *size)
 
 /* Only starts the writing: without a WAIT flag it neither waits nor takes an error away from
  * the sync that comes later.  So its result tells nothing that the sync does not. */
-void posix_file_writeback(struct env_file *file, uint64_t offset, uint64_t size)
+void
+posix_file_writeback(struct env_file *file, uint64_t offset, uint64_t size)
 {
     (void)sync_file_range(file_fd(file), (off_t)offset, (off_t)size,
                           SYNC_FILE_RANGE_WRITE);
 }
 
 /* A hint: failing costs time only. */
-void posix_file_readahead(struct env_file *file, uint64_t offset, uint64_t size)
+void
+posix_file_readahead(struct env_file *file, uint64_t offset, uint64_t size)
 {
     (void)posix_fadvise(file_fd(file), (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
 }

@@ -19,14 +19,16 @@ struct posix_lock {
     int fd;
 };
 
-static struct flock whole_file(short type)
+static struct flock
+whole_file(short type)
 {
     struct flock range = {.l_type = type, .l_whence = SEEK_SET};
 
     return range;
 }
 
-static int lock_fd(int fd, bool shared)
+static int
+lock_fd(int fd, bool shared)
 {
     struct flock range = whole_file(shared ? F_RDLCK : F_WRLCK);
 
@@ -35,7 +37,8 @@ static int lock_fd(int fd, bool shared)
     return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
-int posix_lock(struct env_dir *dir, const char *name, bool shared, struct env_lock **lock)
+int
+posix_lock(struct env_dir *dir, const char *name, bool shared, struct env_lock **lock)
 {
     struct posix_lock *taken = malloc(sizeof(*taken));
     int result;
@@ -65,7 +68,8 @@ free_taken:
 
 /* The text goes in with its NUL before the file is cut behind it: whoever reads in between
  * finds the old text or the new one. */
-int posix_lock_write(struct env_lock *lock, const char *text)
+int
+posix_lock_write(struct env_lock *lock, const char *text)
 {
     const struct posix_lock *posix = (const struct posix_lock *)lock;
     union {
@@ -78,7 +82,8 @@ int posix_lock_write(struct env_lock *lock, const char *text)
     return result != 0 ? result : posix_truncate(posix->fd, part.iov_len);
 }
 
-int posix_lock_read(struct env_dir *dir, const char *name, char *text, size_t size)
+int
+posix_lock_read(struct env_dir *dir, const char *name, char *text, size_t size)
 {
     ssize_t n;
     int fd;
@@ -97,7 +102,8 @@ int posix_lock_read(struct env_dir *dir, const char *name, char *text, size_t si
 }
 
 /* A wish for a shared lock collides with an exclusive one only. */
-int posix_lock_held(struct env_dir *dir, const char *name)
+int
+posix_lock_held(struct env_dir *dir, const char *name)
 {
     struct flock range = whole_file(F_RDLCK);
     int fd = posix_open_regular(posix_dir_fd(dir), name, O_RDONLY);
@@ -112,7 +118,8 @@ int posix_lock_held(struct env_dir *dir, const char *name)
 
 /* Unlocked before it is closed: a child between fork and exec may hold a copy of the
  * descriptor, and the lock must be free when this returns. */
-void posix_unlock(struct env_lock *lock)
+void
+posix_unlock(struct env_lock *lock)
 {
     const struct posix_lock *posix = (const struct posix_lock *)lock;
     struct flock range = whole_file(F_UNLCK);
