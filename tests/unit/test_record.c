@@ -133,7 +133,8 @@ START_TEST(test_random_bytes_never_read_past_the_end)
         if (record_decode((uint8_t)random_below(&random, 5), 1, lsmkv_bytes(bytes, size),
                           &record) != 0)
             continue;
-        ck_assert_uint_le(record.attributes.size + record.value.size, size);
+        if (record.attributes.size + record.value.size > size)
+            ck_abort_msg("payload %d", i);
     }
 }
 END_TEST
