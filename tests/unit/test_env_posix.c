@@ -96,7 +96,9 @@ START_TEST(test_special_files_are_refused_at_once)
     check_refused("fifo");
     ck_assert_int_eq(mkdir(inside("dir"), 0700), 0);
     check_refused("dir");
-    snprintf(address.sun_path, sizeof(address.sun_path), "%s", inside("socket"));
+    ck_assert_int_lt(
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", inside("socket")),
+        (int)sizeof(address.sun_path));
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     close(fd);
     check_refused("socket");

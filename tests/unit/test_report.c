@@ -127,6 +127,24 @@ START_TEST(test_a_string_becomes_a_slice_without_its_nul)
 }
 END_TEST
 
+/* The version stands in strings.c and in CMakeLists.txt. */
+START_TEST(test_the_version_is_the_one_of_the_build)
+{
+    char text[4096], want[64];
+    FILE *file;
+
+    snprintf(text, sizeof(text), "%s", __FILE__);
+    *strstr(text, "tests/unit/") = '\0';
+    strcat(text, "CMakeLists.txt");
+    file = fopen(text, "r");
+    ck_assert_ptr_nonnull(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    snprintf(want, sizeof(want), "project(lsmfs VERSION %s ", lsmkv_version());
+    ck_assert_ptr_nonnull(strstr(text, want));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -142,6 +160,7 @@ main(void)
     tcase_add_test(tests, test_a_detail_belongs_to_its_thread);
     tcase_add_test(tests, test_every_result_has_a_text);
     tcase_add_test(tests, test_a_string_becomes_a_slice_without_its_nul);
+    tcase_add_test(tests, test_the_version_is_the_one_of_the_build);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
