@@ -135,7 +135,7 @@ END_TEST
 /* Loop i flips bit i % 8 of every byte, and for i == 8 all eight. */
 START_TEST(test_every_flipped_byte_is_told_with_file_and_offset)
 {
-    uint8_t flip = _i == 8 ? 0xff : (uint8_t)(1u << _i);
+    uint8_t flip = (uint8_t)(_i == 8 ? 0xffu : 1u << _i);
 
     for (size_t at = 0; at < size; at++) {
         good[at] ^= flip;

@@ -1,0 +1,183 @@
+/*
+ * lsm-dump-store.c - dumps every live table of a store, as its MANIFEST names them.
+ *
+ * The store may be in use.  No lock is taken: the manifest is read once, and tables never
+ * change; one that has gone since is told apart from a lost one by reading the manifest again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/manifest.h"
+#include "tools/lsm-dump.h"
+
+static int
+load_manifest(struct dump *dump, struct manifest_edit *state)
+{
+    uint64_t number, end;
+
+    *state = (struct manifest_edit){0};
+    return manifest_load(dump->context.dir, dump->context.reporter, state, &number, &end);
+}
+
+static int
+compare_numbers(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+/* Keyspace, level, then newest first, as a reader asks them. */
+static int
+compare_tables(const void *left, const void *right)
+{
+    const struct edit_table *a = left, *b = right;
+
+    if (a->keyspace != b->keyspace)
+        return compare_numbers(a->keyspace, b->keyspace);
+    if (a->level != b->level)
+        return a->level - b->level;
+    return compare_numbers(b->meta.largest_sequence, a->meta.largest_sequence);
+}
+
+static const struct edit_keyspace *
+find_keyspace(const struct manifest_edit *state, uint32_t id)
+{
+    for (size_t i = 0; i < state->keyspace_count; i++)
+        if (state->keyspaces[i].id == id)
+            return &state->keyspaces[i];
+    return NULL;
+}
+
+static void
+print_table(struct dump *dump, const struct manifest_edit *state,
+            const struct edit_table *table)
+{
+    const struct edit_keyspace *keyspace = find_keyspace(state, table->keyspace);
+    struct printer *printer = &dump->printer;
+
+    print_begin(printer, "table");
+    print_number(printer, "number", table->meta.number);
+    print_number(printer, "level", (uint64_t)table->level);
+    if (keyspace != NULL)
+        print_bytes(printer, "keyspace", lsmkv_str(keyspace->name));
+    print_number(printer, "bytes", table->meta.size);
+    print_number(printer, "entries", table->meta.entries);
+    print_number(printer, "tombstones", table->meta.tombstones);
+    print_bytes(printer, "smallest",
+                internal_user_key(keybuf_slice(&table->meta.smallest)));
+    print_bytes(printer, "largest",
+                internal_user_key(keybuf_slice(&table->meta.largest)));
+    print_end(printer);
+}
+
+/* ---- the manifest against the table ---- */
+
+static bool
+ends_agree(struct table *table, const struct table_meta *meta)
+{
+    struct iterator *it;
+    bool agree;
+
+    if (table_iterate(table, false, &it) != 0)
+        return false;
+    iterator_first(it);
+    agree = it->valid && slice_equal(it->key, keybuf_slice(&meta->smallest));
+    iterator_last(it);
+    agree = agree && it->valid && slice_equal(it->key, keybuf_slice(&meta->largest));
+    iterator_free(it);
+    return agree;
+}
+
+static enum dump_result
+verify_meta(struct dump *dump, struct table *table, const struct table_meta *meta)
+{
+    const struct table_properties *properties = table_get_properties(table);
+
+    if (properties->entries == meta->entries &&
+        properties->tombstones == meta->tombstones &&
+        properties->smallest_sequence == meta->smallest_sequence &&
+        properties->largest_sequence == meta->largest_sequence && ends_agree(table, meta))
+        return DUMP_GOOD;
+    (void)report_error(dump->context.reporter, -EUCLEAN,
+                       "MANIFEST: table %llu holds other entries than the manifest says",
+                       (unsigned long long)meta->number);
+    return DUMP_DAMAGED;
+}
+
+/* ---- one table of the store ---- */
+
+static bool
+file_is_missing(const struct dump *dump, uint64_t number)
+{
+    char name[TABLE_NAME_SIZE];
+    struct env_file *file;
+    int result;
+
+    table_name(name, number);
+    result = env_file_open(dump->context.dir, name, ENV_READ, &file);
+    if (result == 0)
+        (void)env_file_close(file); /* only read */
+    return result == -ENOENT;
+}
+
+static bool
+is_still_named(struct dump *dump, uint64_t number)
+{
+    struct manifest_edit state;
+    bool named = true; /* unless shown otherwise: the worse case */
+
+    if (load_manifest(dump, &state) == 0) {
+        named = false;
+        for (size_t i = 0; i < state.added_count && !named; i++)
+            named = state.added[i].meta.number == number;
+    }
+    manifest_edit_fini(&state);
+    return named;
+}
+
+static enum dump_result
+dump_live_table(struct dump *dump, const struct manifest_edit *state,
+                const struct edit_table *live)
+{
+    struct table *table;
+    enum dump_result result;
+
+    if (file_is_missing(dump, live->meta.number) &&
+        !is_still_named(dump, live->meta.number)) {
+        report_warning(dump->context.reporter, "table %llu was replaced meanwhile",
+                       (unsigned long long)live->meta.number);
+        return DUMP_GOOD;
+    }
+    print_table(dump, state, live);
+    if (table_open(&dump->context, live->meta.number, live->meta.size, &table) != 0)
+        return DUMP_DAMAGED; /* a table that is named and cannot be read, whatever the cause */
+    result = dump_table(dump, table);
+    if (dump->verify && verify_meta(dump, table, &live->meta) != DUMP_GOOD)
+        result = result == DUMP_FAILED ? result : DUMP_DAMAGED;
+    table_close(table);
+    return result;
+}
+
+enum dump_result
+dump_store(struct dump *dump, const char *path)
+{
+    struct manifest_edit state;
+    enum dump_result result = DUMP_GOOD;
+    int loaded = load_manifest(dump, &state);
+
+    if (loaded != 0) {
+        manifest_edit_fini(&state);
+        if (loaded == -ENOENT)
+            fprintf(stderr, "lsm-dump: %s: not a store: it has no MANIFEST\n", path);
+        return loaded == -EBADMSG || loaded == -EUCLEAN ? DUMP_DAMAGED : DUMP_FAILED;
+    }
+    if (state.added_count > 0)
+        qsort(state.added, state.added_count, sizeof(*state.added), compare_tables);
+    for (size_t i = 0; i < state.added_count; i++) {
+        enum dump_result one = dump_live_table(dump, &state, &state.added[i]);
+
+        result = one > result ? one : result;
+    }
+    manifest_edit_fini(&state);
+    return result;
+}
