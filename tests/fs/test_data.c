@@ -1,0 +1,734 @@
+/*
+ * test_data.c - contents of files against arrays of bytes: inline, chunks, fragments, holes.
+ *
+ * The model of a file is its bytes; the record is read back from the store before every change,
+ * so nothing is believed that is not stored.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "coding.h"
+#include "data.h"
+#include "store_fixture.h"
+
+#define FILES    4
+#define FILE_MAX (900u << 10)
+
+struct model_file {
+    char key[8];
+    uint8_t *bytes;
+    uint64_t size;
+};
+
+static struct store_fixture fixture;
+static struct model_file files[FILES];
+static struct data_buffer buffer;
+static struct lsmkv_batch *batch;
+static uint8_t scratch[FILE_MAX];
+
+static void
+setup(void)
+{
+    fixture_init(&fixture);
+    ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+    for (unsigned i = 0; i < FILES; i++) {
+        snprintf(files[i].key, sizeof files[i].key, "f%u", i);
+        files[i].bytes = calloc(1, FILE_MAX);
+        files[i].size = 0;
+    }
+}
+
+static void
+teardown(void)
+{
+    lsmkv_batch_free(batch);
+    data_buffer_free(&buffer);
+    fixture_fini(&fixture);
+    for (unsigned i = 0; i < FILES; i++)
+        free(files[i].bytes);
+}
+
+/* ---- one file's record, and a change of it ---- */
+
+struct open_file {
+    struct lsmkv_held *held;
+    struct attr attr;
+    struct lsmkv_slice value;
+};
+
+static void
+file_open(const struct model_file *file, struct open_file *open)
+{
+    int result =
+        lsmkv_get_held(fixture.store->db, NULL, NULL, lsmkv_str(file->key), &open->held);
+
+    if (result == -ENOENT) {
+        open->held = NULL;
+        attr_init(&open->attr, S_IFREG | 0644, 0, 0, 100, store_now());
+        open->value = lsmkv_bytes(NULL, 0);
+        return;
+    }
+    ck_assert_int_eq(result, 0);
+    const struct lsmkv_record *record = lsmkv_held_record(open->held);
+    ck_assert_int_eq(attr_decode(record, &fixture.store->defaults, &open->attr), 0);
+    open->value = record->value;
+    if (open->attr.data.kind == ATTR_CHUNKS)
+        ck_assert_uint_eq(open->value.size, 0);
+}
+
+static void
+file_close(struct open_file *open)
+{
+    if (open->held)
+        lsmkv_held_release(open->held);
+}
+
+struct change {
+    struct open_file open;
+    struct data_edit edit;
+    struct sweep_list dead;
+};
+
+static void
+change_begin(struct change *change, const struct model_file *file)
+{
+    memset(change, 0, sizeof *change);
+    lsmkv_batch_clear(batch);
+    file_open(file, &change->open);
+    data_edit_begin(&change->edit, fixture.store, batch, &change->dead, &buffer,
+                    &change->open.attr.data, change->open.value, false);
+}
+
+static void
+change_end(struct change *change, const struct model_file *file)
+{
+    ck_assert_int_eq(
+        data_edit_put(&change->edit, NULL, lsmkv_str(file->key), &change->open.attr), 0);
+    ck_assert_int_eq(sweep_publish(fixture.store, batch, &change->dead, false), 0);
+    file_close(&change->open);
+}
+
+static void
+do_write(struct model_file *file, uint64_t offset, const uint8_t *bytes, size_t size)
+{
+    struct change change;
+
+    change_begin(&change, file);
+    ck_assert_int_eq(data_write(&change.edit, offset, bytes, size), 0);
+    change_end(&change, file);
+    memcpy(file->bytes + offset, bytes, size);
+    if (size > 0 && offset + size > file->size)
+        file->size = offset + size;
+}
+
+static void
+do_truncate(struct model_file *file, uint64_t size)
+{
+    struct change change;
+
+    change_begin(&change, file);
+    ck_assert_int_eq(data_truncate(&change.edit, size), 0);
+    change_end(&change, file);
+    if (size < file->size)
+        memset(file->bytes + size, 0, file->size - size);
+    file->size = size;
+}
+
+static void
+do_punch(struct model_file *file, uint64_t offset, uint64_t end)
+{
+    for (uint64_t done = offset; done < end;) {
+        struct change change;
+        uint64_t before = done;
+        change_begin(&change, file);
+        ck_assert_int_eq(data_punch(&change.edit, done, end, &done), 0);
+        ck_assert_uint_gt(done, before);
+        change_end(&change, file);
+    }
+    if (end > file->size)
+        end = file->size;
+    if (offset < end)
+        memset(file->bytes + offset, 0, end - offset);
+}
+
+static void
+do_remove(struct model_file *file)
+{
+    struct change change;
+
+    change_begin(&change, file);
+    ck_assert_int_eq(data_remove(&change.edit, false), 0);
+    ck_assert_int_eq(lsmkv_batch_delete(batch, NULL, lsmkv_str(file->key)), 0);
+    ck_assert_int_eq(sweep_publish(fixture.store, batch, &change.dead, false), 0);
+    file_close(&change.open);
+    memset(file->bytes, 0, file->size);
+    file->size = 0;
+}
+
+/* ---- checking ---- */
+
+static void
+check_range(const struct model_file *file, const struct open_file *open, uint64_t offset,
+            size_t size)
+{
+    size_t got, expected = 0;
+
+    if (offset < file->size)
+        expected = file->size - offset < size ? file->size - offset : size;
+    memset(scratch, 0xEE, size);
+    ck_assert_int_eq(data_read(fixture.store, NULL, &open->attr.data, open->value, offset,
+                               scratch, size, &got),
+                     0);
+    ck_assert_uint_eq(got, expected);
+    ck_assert_mem_eq(scratch, file->bytes + offset, got);
+}
+
+static bool
+all_are(const uint8_t *bytes, size_t size, uint8_t byte)
+{
+    return size == 0 || (bytes[0] == byte && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+/* What SEEK_HOLE and SEEK_DATA call a hole has zeros, and the two agree. */
+static void
+check_holes(const struct model_file *file, const struct open_file *open)
+{
+    const struct attr_data *data = &open->attr.data;
+    uint64_t at = 0, hole, next;
+
+    while (at < file->size) {
+        int result = data_seek(fixture.store, NULL, data, at, SEEK_DATA, &next);
+        ck_assert(result == 0 || result == -ENXIO);
+        if (result)
+            next = file->size;
+        ck_assert(all_are(file->bytes + at, next - at, 0));
+        if (next == file->size)
+            break;
+        ck_assert_int_eq(data_seek(fixture.store, NULL, data, next, SEEK_HOLE, &hole), 0);
+        ck_assert_uint_gt(hole, next);
+        at = hole;
+    }
+    ck_assert_int_eq(data_seek(fixture.store, NULL, data, file->size, SEEK_HOLE, &hole),
+                     -ENXIO);
+}
+
+/* The record at `id`'s chunks: no number missing, none past the end of the file but under a
+ * trim (C1, C2, D2, D3). */
+static void
+check_chunks(const struct attr_data *data)
+{
+    struct chunk_key lower = chunk_key(data->id, 0, 0);
+    struct chunk_key upper = chunk_key(data->id, UINT64_MAX, 0);
+    struct lsmkv_iter_options options = {NULL, chunk_slice(&lower), chunk_slice(&upper)};
+    struct lsmkv_iter *iter;
+    uint64_t id, index, previous = UINT64_MAX, present = 0;
+    unsigned fragment, last = 0;
+
+    ck_assert_int_eq(
+        lsmkv_iter_new(fixture.store->db, fixture.store->chunks, &options, &iter), 0);
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
+        const struct lsmkv_record *record = lsmkv_iter_record(iter);
+        ck_assert(chunk_key_decode(lsmkv_iter_key(iter), &id, &index, &fragment));
+        if (index * DATA_CHUNK >= data->size)
+            break;
+        uint64_t from = index * DATA_CHUNK;
+        if (fragment > 0)
+            from += get_le32(record->attributes.data);
+        ck_assert_uint_le(from + record->value.size, data->size);
+        ck_assert_uint_lt(fragment, DATA_FRAGMENTS_MAX);
+        if (index == previous)
+            ck_assert_uint_eq(fragment, last + 1);
+        else
+            ck_assert_uint_le(fragment, 1);
+        present += index != previous;
+        previous = index;
+        last = fragment;
+    }
+    ck_assert_int_eq(lsmkv_iter_status(iter), 0);
+    lsmkv_iter_free(iter);
+    ck_assert_uint_le(present, data->chunks);
+}
+
+static void
+check_file(const struct model_file *file)
+{
+    struct open_file open;
+
+    file_open(file, &open);
+    ck_assert_uint_eq(open.attr.data.size, file->size);
+    ck_assert(file->size > DATA_INLINE_MAX || open.attr.data.kind == ATTR_INLINE);
+    check_range(file, &open, 0, FILE_MAX);
+    check_holes(file, &open);
+    if (open.attr.data.kind == ATTR_CHUNKS)
+        check_chunks(&open.attr.data);
+    file_close(&open);
+}
+
+/* How many names the data id has: file records and orphan records (D4). */
+static unsigned
+count_names(uint64_t id)
+{
+    struct record_key orphan = record_orphan(id);
+    struct lsmkv_record record;
+    uint8_t bytes[16];
+    unsigned names = 0;
+
+    names += lsmkv_get(fixture.store->db, fixture.store->inodes, NULL,
+                       record_slice(&orphan), bytes, sizeof bytes, &record) == 0;
+    for (unsigned i = 0; i < FILES; i++) {
+        struct open_file open;
+        file_open(&files[i], &open);
+        names += open.attr.data.kind == ATTR_CHUNKS && open.attr.data.id == id;
+        file_close(&open);
+    }
+    return names;
+}
+
+static void
+check_all(void)
+{
+    struct lsmkv_iter_options options = {0};
+    struct lsmkv_iter *iter;
+    uint64_t id, index, previous = 0;
+    unsigned fragment;
+
+    for (unsigned i = 0; i < FILES; i++)
+        check_file(&files[i]);
+    ck_assert_int_eq(
+        lsmkv_iter_new(fixture.store->db, fixture.store->chunks, &options, &iter), 0);
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
+        ck_assert(chunk_key_decode(lsmkv_iter_key(iter), &id, &index, &fragment));
+        if (id != previous)
+            ck_assert_uint_eq(count_names(id), 1);
+        previous = id;
+    }
+    lsmkv_iter_free(iter);
+}
+
+/* ---- random ---- */
+
+/* Small, a block, a part of a chunk, whole chunks: each as likely. */
+static size_t
+random_size(struct random *random)
+{
+    static const size_t limits[] = {16, 5000, 70000, 150000, 400000};
+    size_t limit = limits[random_below(random, 5)];
+
+    if (random_below(random, 4) == 0)
+        return DATA_CHUNK * (1 + random_below(random, 3));
+    return 1 + random_below(random, limit);
+}
+
+static uint64_t
+random_offset(struct random *random, const struct model_file *file)
+{
+    switch (random_below(random, 4)) {
+    case 0:
+        return file->size; /* append */
+    case 1:
+        return DATA_CHUNK * random_below(random, 4);
+    case 2:
+        return random_below(random, file->size + 1);
+    default:
+        return random_below(random, FILE_MAX / 2);
+    }
+}
+
+static void
+random_write(struct random *random, struct model_file *file)
+{
+    static uint8_t bytes[FILE_MAX];
+    size_t size = random_size(random);
+    uint64_t offset = random_offset(random, file);
+
+    if (offset + size > FILE_MAX)
+        return;
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(random->state + i * 7 + (i >> 9));
+    random_next(random);
+    do_write(file, offset, bytes, size);
+}
+
+static void
+random_truncate(struct random *random, struct model_file *file)
+{
+    switch (random_below(random, 5)) {
+    case 0:
+        do_truncate(file, 0);
+        break;
+    case 1:
+        do_truncate(file, random_below(random, DATA_INLINE_MAX + 2));
+        break;
+    case 2:
+        do_truncate(file, DATA_CHUNK * random_below(random, 5));
+        break;
+    case 3:
+        do_truncate(file, random_below(random, file->size + 1));
+        break;
+    default:
+        do_truncate(file, random_below(random, FILE_MAX));
+    }
+}
+
+static void
+random_step(struct random *random)
+{
+    struct model_file *file = &files[random_below(random, FILES)];
+    uint64_t from = random_below(random, FILE_MAX);
+    struct open_file open;
+    bool more;
+
+    switch (random_below(random, 20)) {
+    case 0:
+    case 1:
+    case 2:
+        random_truncate(random, file);
+        break;
+    case 3:
+        do_punch(file, from, from + random_size(random));
+        break;
+    case 4:
+        from = DATA_CHUNK * random_below(random, 4);
+        do_punch(file, from, from + DATA_CHUNK * (1 + random_below(random, 3)));
+        break;
+    case 5:
+        do_remove(file);
+        break;
+    case 6:
+    case 7:
+        ck_assert_int_eq(sweep_step(fixture.store, &more), 0);
+        break;
+    case 8:
+    case 9:
+    case 10:
+        file_open(file, &open);
+        from = random_below(random, file->size + 1);
+        check_range(file, &open, from, random_size(random) % (FILE_MAX - from));
+        file_close(&open);
+        break;
+    default:
+        random_write(random, file);
+    }
+}
+
+START_TEST(test_random_changes_read_back_and_keep_every_invariant)
+{
+    struct random random = random_of(random_seed() + (uint64_t)_i);
+
+    for (unsigned step = 1; step <= 600; step++) {
+        random_step(&random);
+        if (step % 50 == 0)
+            check_all();
+        if (step % 100 == 0) {
+            lsmkv_batch_free(batch);
+            fixture_reopen(&fixture);
+            ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+        }
+        if (step % 150 == 0)
+            ck_assert_int_eq(lsmkv_flush(fixture.store->db), 0);
+    }
+    for (unsigned i = 0; i < FILES; i++)
+        do_remove(&files[i]);
+    fixture_sweep(&fixture);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 0);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_ORPHAN), 0);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 0);
+}
+END_TEST
+
+/* ---- claims ---- */
+
+static const uint8_t pattern[4 << 20] = {1, 2, 3};
+
+static struct attr_data
+data_of(const struct model_file *file)
+{
+    struct open_file open;
+
+    file_open(file, &open);
+    struct attr_data data = open.attr.data;
+    file_close(&open);
+    return data;
+}
+
+START_TEST(test_a_write_is_one_batch_the_change_to_chunks_included)
+{
+    struct change change;
+    struct lsmkv_stats before, after;
+
+    do_write(&files[0], 0, pattern, 4000);
+    /* The counter's reservation is a write of its own, once in 65,536. */
+    do_write(&files[1], 0, pattern, 5000);
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &before), 0);
+    do_write(&files[0], 4000, pattern, 200000);
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &after), 0);
+    ck_assert_uint_eq(after.writes - before.writes, 1);
+    check_all();
+
+    change_begin(&change, &files[0]);
+    ck_assert_int_eq(data_write(&change.edit, 10, pattern, 10), 0);
+    ck_assert_uint_eq(lsmkv_batch_count(batch), 1);
+    ck_assert_uint_lt(lsmkv_batch_size(batch), 100);
+    change_end(&change, &files[0]);
+}
+END_TEST
+
+START_TEST(test_whole_chunks_are_put_once_and_nothing_is_read)
+{
+    struct change change;
+
+    for (unsigned i = 0; i < 4; i++) {
+        change_begin(&change, &files[0]);
+        ck_assert_int_eq(data_write(&change.edit, i * (512u << 10), pattern, 512 << 10),
+                         0);
+        ck_assert_uint_eq(lsmkv_batch_count(batch), 4);
+        ck_assert_ptr_null(buffer.bytes);
+        change_end(&change, &files[0]);
+    }
+    ck_assert_uint_eq(data_of(&files[0]).chunks, 16);
+}
+END_TEST
+
+START_TEST(test_the_sixteenth_fragment_folds_the_chunk)
+{
+    do_write(&files[0], 0, pattern, 10000);
+    for (unsigned i = 0; i < DATA_FRAGMENTS_MAX - 1; i++)
+        do_write(&files[0], i * 10, pattern, 5);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), DATA_FRAGMENTS_MAX);
+    do_write(&files[0], 7000, pattern, 5);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 1);
+    check_all();
+}
+END_TEST
+
+START_TEST(test_fragments_of_half_a_chunk_fold_it)
+{
+    do_write(&files[0], 0, pattern, 100000);
+    do_write(&files[0], 100, pattern, 40000);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 2);
+    do_write(&files[0], 200, pattern, 40000);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 1);
+    check_all();
+}
+END_TEST
+
+START_TEST(test_a_file_cut_to_nothing_gets_a_new_id)
+{
+    do_write(&files[0], 0, pattern, 300000);
+    uint64_t id = data_of(&files[0]).id;
+    do_truncate(&files[0], 0);
+    ck_assert(data_of(&files[0]).kind == ATTR_INLINE);
+    ck_assert_uint_eq(count_names(id), 1);
+    do_write(&files[0], 0, pattern, 300000);
+    ck_assert_uint_ne(data_of(&files[0]).id, id);
+    fixture_sweep(&fixture);
+    ck_assert_uint_eq(count_names(id), 0);
+    check_all();
+}
+END_TEST
+
+START_TEST(test_growing_over_a_trim_finishes_it_first)
+{
+    memset(scratch, 0xAB, 800000);
+    do_write(&files[0], 0, scratch, 800000);
+    do_truncate(&files[0], 140000);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 1);
+    /* Within the cut chunk nothing is in the way. */
+    do_truncate(&files[0], 150000);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 1);
+    do_truncate(&files[0], 800000);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 0);
+    check_all();
+}
+END_TEST
+
+START_TEST(test_growing_over_a_trim_finishes_it_first_after_a_crash_too)
+{
+    struct mem_crash kept = {MEM_DATA_ALL, MEM_NAMES_KEPT};
+
+    memset(scratch, 0xAB, 800000);
+    do_write(&files[0], 0, scratch, 800000);
+    do_truncate(&files[0], 140000);
+    lsmkv_batch_free(batch);
+    fixture_crash(&fixture, kept, 0);
+    ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 1);
+    memset(scratch, 0xCD, 10);
+    do_write(&files[0], 700000, scratch, 10);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 0);
+    check_all();
+}
+END_TEST
+
+START_TEST(test_a_sparse_file_has_only_the_chunks_written)
+{
+    uint64_t far = (UINT64_C(1) << 40) + 5, found;
+    struct change change;
+
+    change_begin(&change, &files[0]);
+    ck_assert_int_eq(data_write(&change.edit, far, "x", 1), 0);
+    change_end(&change, &files[0]);
+    struct attr_data data = data_of(&files[0]);
+    ck_assert_uint_eq(data.chunks, 1);
+    ck_assert_uint_eq(data.size, far + 1);
+    ck_assert_int_eq(data_seek(fixture.store, NULL, &data, 0, SEEK_DATA, &found), 0);
+    ck_assert_uint_eq(found, UINT64_C(1) << 40);
+    ck_assert_int_eq(data_seek(fixture.store, NULL, &data, 5, SEEK_HOLE, &found), 0);
+    ck_assert_uint_eq(found, 5);
+    ck_assert_int_eq(data_seek(fixture.store, NULL, &data, far, SEEK_HOLE, &found), 0);
+    ck_assert_uint_eq(found, far + 1);
+}
+END_TEST
+
+START_TEST(test_sizes_past_the_largest_are_refused)
+{
+    struct change change;
+
+    change_begin(&change, &files[0]);
+    ck_assert_int_eq(data_write(&change.edit, DATA_SIZE_MAX, "x", 1), -EFBIG);
+    ck_assert_int_eq(data_write(&change.edit, UINT64_MAX, "x", 1), -EFBIG);
+    ck_assert_int_eq(data_truncate(&change.edit, DATA_SIZE_MAX + 1), -EFBIG);
+    ck_assert_int_eq(data_truncate(&change.edit, DATA_SIZE_MAX), 0);
+    file_close(&change.open);
+}
+END_TEST
+
+/* A value put through the C API may be of any size. */
+START_TEST(test_a_large_plain_value_becomes_chunks_when_it_changes)
+{
+    memset(files[0].bytes, 'v', 700000);
+    files[0].size = 700000;
+    ck_assert_int_eq(lsmkv_put(fixture.store->db, NULL, lsmkv_str("f0"),
+                               lsmkv_bytes(NULL, 0), lsmkv_bytes(files[0].bytes, 700000),
+                               0),
+                     0);
+    ck_assert(data_of(&files[0]).kind == ATTR_INLINE);
+    check_file(&files[0]);
+    switch (_i) {
+    case 0:
+        do_write(&files[0], 300000, pattern, 10);
+        break;
+    case 1:
+        do_truncate(&files[0], 200001);
+        break;
+    case 2:
+        do_truncate(&files[0], 800000);
+        break;
+    case 3:
+        do_punch(&files[0], 1, 400000);
+        break;
+    default:
+        do_write(&files[0], 720000, pattern, 50000);
+    }
+    ck_assert(data_of(&files[0]).kind == ATTR_CHUNKS);
+    check_all();
+}
+END_TEST
+
+START_TEST(test_an_unlinked_file_that_outgrows_its_value_puts_an_orphan)
+{
+    struct sweep_list dead = {0};
+    struct data_edit edit;
+    struct attr_data data = {ATTR_INLINE, 3, 0, 0};
+
+    lsmkv_batch_clear(batch);
+    data_edit_begin(&edit, fixture.store, batch, &dead, &buffer, &data, lsmkv_str("abc"),
+                    true);
+    ck_assert_int_eq(data_write(&edit, 3, pattern, 10000), 0);
+    ck_assert_int_eq(sweep_publish(fixture.store, batch, &dead, false), 0);
+    ck_assert_uint_eq(count_names(edit.data.id), 1);
+    fixture_sweep(&fixture);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 1); /* held */
+
+    data = edit.data;
+    lsmkv_batch_clear(batch);
+    dead = (struct sweep_list){0};
+    data_edit_begin(&edit, fixture.store, batch, &dead, &buffer, &data,
+                    lsmkv_bytes(NULL, 0), true);
+    ck_assert_int_eq(data_truncate(&edit, 2), 0);
+    ck_assert_mem_eq(edit.value.data, "ab", 2);
+    ck_assert_int_eq(sweep_publish(fixture.store, batch, &dead, false), 0);
+    fixture_sweep(&fixture);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 0);
+}
+END_TEST
+
+START_TEST(test_a_snapshot_reads_contents_as_they_were)
+{
+    struct lsmkv_snapshot *snapshot;
+    size_t got;
+
+    memset(scratch, 'a', 300000);
+    do_write(&files[0], 0, scratch, 300000);
+    struct attr_data old = data_of(&files[0]);
+    ck_assert_int_eq(lsmkv_snapshot_take(fixture.store->db, &snapshot), 0);
+    memset(scratch, 'b', 300000);
+    do_write(&files[0], 5, scratch, 200000);
+    do_remove(&files[0]);
+    fixture_sweep(&fixture);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 0);
+    ck_assert_int_eq(data_read(fixture.store, snapshot, &old, lsmkv_bytes(NULL, 0), 0,
+                               scratch, 400000, &got),
+                     0);
+    ck_assert_uint_eq(got, 300000);
+    ck_assert(all_are(scratch, got, 'a'));
+    lsmkv_snapshot_release(fixture.store->db, snapshot);
+}
+END_TEST
+
+/* A power cut at any moment of a change from one state to another leaves either. */
+START_TEST(test_a_power_cut_leaves_the_file_before_or_after_a_write)
+{
+    struct mem_crash policies[] = {{MEM_DATA_NONE, MEM_NAMES_DROPPED},
+                                   {MEM_DATA_ALL, MEM_NAMES_KEPT},
+                                   {MEM_DATA_RANDOM, MEM_NAMES_RANDOM}};
+    struct model_file *file = &files[0];
+
+    for (unsigned i = 0; i < sizeof policies / sizeof *policies; i++) {
+        memset(scratch, 'o', 3000);
+        do_truncate(file, 0);
+        do_write(file, 0, scratch, 3000);
+        ck_assert_int_eq(store_sync(fixture.store), 0);
+        do_write(file, 1000, pattern, 300000);
+        lsmkv_batch_free(batch);
+        fixture_crash(&fixture, policies[i], i);
+        ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+        if (data_of(file).kind == ATTR_INLINE) {
+            memset(file->bytes, 0, file->size);
+            memset(file->bytes, 'o', 3000);
+            file->size = 3000;
+        }
+        check_all();
+        fixture_sweep(&fixture);
+        check_all();
+    }
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("data");
+    TCase *tests = tcase_create("data");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_loop_test(tests, test_random_changes_read_back_and_keep_every_invariant, 0,
+                        4);
+    tcase_add_test(tests, test_a_write_is_one_batch_the_change_to_chunks_included);
+    tcase_add_test(tests, test_whole_chunks_are_put_once_and_nothing_is_read);
+    tcase_add_test(tests, test_the_sixteenth_fragment_folds_the_chunk);
+    tcase_add_test(tests, test_fragments_of_half_a_chunk_fold_it);
+    tcase_add_test(tests, test_a_file_cut_to_nothing_gets_a_new_id);
+    tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);
+    tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first_after_a_crash_too);
+    tcase_add_test(tests, test_a_sparse_file_has_only_the_chunks_written);
+    tcase_add_test(tests, test_sizes_past_the_largest_are_refused);
+    tcase_add_loop_test(tests, test_a_large_plain_value_becomes_chunks_when_it_changes, 0,
+                        5);
+    tcase_add_test(tests, test_an_unlinked_file_that_outgrows_its_value_puts_an_orphan);
+    tcase_add_test(tests, test_a_snapshot_reads_contents_as_they_were);
+    tcase_add_test(tests, test_a_power_cut_leaves_the_file_before_or_after_a_write);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
