@@ -263,11 +263,14 @@ older_is_short(struct recoverer *recoverer, const struct link *link,
                const struct wal_reader *reader, uint64_t end)
 {
     int error = wal_reader_error(reader);
+    uint64_t offset;
+    bool is_torn = wal_reader_stop(reader, &offset) == WAL_TORN;
 
     return report_error(recoverer->reporter, error < 0 ? error : -EBADMSG,
                         "%06llu.log: offset %llu: %s; but the log was durable up to %llu",
                         (unsigned long long)link->number, (unsigned long long)end,
-                        wal_reader_reason(reader), (unsigned long long)link->end);
+                        is_torn ? "a bad frame" : wal_reader_reason(reader),
+                        (unsigned long long)link->end);
 }
 
 static void

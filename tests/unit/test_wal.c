@@ -1,6 +1,8 @@
 /* test_wal.c - one log: appending, syncing, failing, and reading back. */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -425,6 +427,93 @@ START_TEST(test_a_failed_rotation_never_hides_later_frames_of_the_older_log)
 }
 END_TEST
 
+static int (*inner_sync)(struct env_file *file);
+static struct wal_writer *appending;
+
+static int
+sync_then_append(struct env_file *file)
+{
+    struct wal_writer *writer = appending;
+    int result = inner_sync(file);
+
+    appending = NULL;
+    if (writer != NULL)
+        log_append_ok(writer, 2, 100);
+    return result;
+}
+
+/* W1: a frame that was written between the sync and the look at where it ended. */
+START_TEST(test_a_sync_covers_only_what_was_written_when_it_began)
+{
+    struct lsmkv_env *env = fault_env_base(fixture.fault);
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    uint64_t end;
+
+    log_append_ok(writer, 1, 100);
+    end = wal_end(writer);
+    inner_sync = env->file_sync;
+    env->file_sync = sync_then_append;
+    appending = writer;
+    ck_assert_int_eq(wal_sync(writer), 0);
+    ck_assert_uint_gt(wal_end(writer), end);
+    ck_assert_uint_eq(wal_synced(writer), end);
+    ck_assert_int_eq(wal_sync(writer), 0);
+    ck_assert_uint_eq(wal_synced(writer), wal_end(writer));
+    ck_assert_int_eq(wal_close(writer), 0);
+}
+END_TEST
+
+struct syncer {
+    struct wal_writer *writer;
+    atomic_bool stop;
+    int result;
+    unsigned rounds;
+};
+
+static void *
+sync_on_and_on(void *context)
+{
+    struct syncer *syncer = context;
+    uint64_t before;
+
+    while (syncer->result == 0 && !atomic_load(&syncer->stop)) {
+        before = wal_end(syncer->writer);
+        syncer->result = wal_sync(syncer->writer);
+        if (wal_synced(syncer->writer) < before)
+            syncer->result = -ERANGE;
+        syncer->rounds++;
+    }
+    return NULL;
+}
+
+/* W1, with one write in three failing and being undone meanwhile. */
+START_TEST(test_syncs_run_beside_appends_and_failed_writes)
+{
+    struct syncer syncer = {.writer = log_create(&fixture, NUMBER, none)};
+    struct log_reading reading;
+    uint64_t sequence = 0;
+    pthread_t thread;
+    unsigned i;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, sync_on_and_on, &syncer), 0);
+    for (i = 0; i < 3000; i++) {
+        if (i % 3 == 0)
+            fail_call(ENV_CALL_FILE_WRITE, 1, ENOSPC);
+        if (log_append(syncer.writer, sequence + 1, i % 300) == 0)
+            sequence++;
+    }
+    atomic_store(&syncer.stop, true);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(syncer.result, 0);
+    ck_assert_uint_gt(syncer.rounds, 0);
+    ck_assert_uint_eq(sequence, 2000);
+    reading = log_read(&fixture, NUMBER);
+    ck_assert_uint_eq(reading.last, sequence);
+    ck_assert_int_eq(reading.stop, WAL_CLEAN_END);
+    ck_assert_int_eq(wal_close(syncer.writer), 0);
+}
+END_TEST
+
 /* Invariant 6. */
 START_TEST(test_a_read_error_is_not_an_end_and_reading_goes_on_after_it)
 {
@@ -522,6 +611,8 @@ main(void)
     tcase_add_test(tests, test_rotation_syncs_the_older_log_and_names_its_end);
     tcase_add_loop_test(
         tests, test_a_failed_rotation_never_hides_later_frames_of_the_older_log, 0, 12);
+    tcase_add_test(tests, test_a_sync_covers_only_what_was_written_when_it_began);
+    tcase_add_test(tests, test_syncs_run_beside_appends_and_failed_writes);
     tcase_add_test(tests, test_a_read_error_is_not_an_end_and_reading_goes_on_after_it);
     tcase_add_loop_test(tests, test_a_read_error_while_judging_a_tail_is_an_error, 0, 5);
     tcase_add_test(tests, test_a_missing_log_is_absent_and_an_empty_file_has_no_frame);
