@@ -269,9 +269,7 @@ hint_leads_to(struct skiplist *list, const struct target *target, unsigned top)
     unused = shared;
     if (next != NULL && is_before(next, target, &unused))
         return false;
-    if (before == list->head)
-        shared = 0;
-    else if (before != list->newest)
+    if (before != list->newest) /* head has no bytes to share */
         shared = common(node_key(before), target->data,
                         smaller(before->key_size, target->size), 0);
     list->hint.shared[top] = shared;

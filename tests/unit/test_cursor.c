@@ -455,6 +455,24 @@ START_TEST(test_an_emptied_directory_is_walked_once)
 }
 END_TEST
 
+START_TEST(test_a_scan_goes_from_one_dead_range_to_the_next)
+{
+    size_t moves;
+
+    store_init(&store, LSMKV_ORDER_PATH, true);
+    for (unsigned i = 0; i < 5; i++) {
+        write_files(i * 200, i * 200 + 199, KIND_PUT);
+        write_files(i * 200, i * 200 + 199, KIND_DELETE);
+        write_files(i * 200 + 199, i * 200 + 200, KIND_PUT);
+    }
+    store_settle(&store);
+    ck_assert_uint_ge(list(store.sequence, 5), 5 * 2 * 199);
+    moves = list(store.sequence, 5);
+    ck_assert_uint_lt(moves, 5 * 20);
+    store_fini(&store);
+}
+END_TEST
+
 START_TEST(test_without_memory_of_it_it_is_walked_again)
 {
     store_init(&store, LSMKV_ORDER_PATH, false);
@@ -673,6 +691,7 @@ main(void)
     tcase_add_test(tests,
                    test_scans_in_byte_order_that_remember_dead_ranges_show_the_same);
     tcase_add_test(tests, test_an_emptied_directory_is_walked_once);
+    tcase_add_test(tests, test_a_scan_goes_from_one_dead_range_to_the_next);
     tcase_add_test(tests, test_without_memory_of_it_it_is_walked_again);
     tcase_add_test(tests, test_a_snapshot_from_before_sees_what_a_dead_range_hides);
     tcase_add_test(tests, test_a_file_made_in_a_dead_range_is_seen);

@@ -330,12 +330,17 @@ END_TEST
 
 /* ---- readers beside the writer ----
  *
- * Entry s puts key number s % KEYS, and its value is s.  So at sequence R the newest version
- * of key k is known: the greatest s <= R with s % KEYS == k. */
-enum { KEYS = 211, ENTRIES = 20000, READERS = 2 };
+ * Entry s puts key number s % key_count, and its value is s.  So at sequence R the newest version
+ * of key k is known: the greatest s <= R with s % key_count == k. */
+enum { ENTRIES = 60000, READERS = 2 };
+
+static const uint64_t key_counts[] = {211,
+                                      2}; /* few: every insert is where a get looks */
+static uint64_t key_count;
 
 static _Atomic uint64_t published;
 static uint64_t race_seed;
+static pthread_barrier_t start;
 
 static struct lsmkv_slice
 numbered_key(uint64_t number, char *out)
@@ -351,7 +356,7 @@ static void
 check_get(uint64_t at, uint64_t key_number)
 {
     char key[64];
-    uint64_t expected = at - (at + KEYS - key_number) % KEYS;
+    uint64_t expected = at - (at + key_count - key_number) % key_count;
     struct memtable_hit hit;
     bool found = memtable_get(memtable, numbered_key(key_number, key), at, &hit);
 
@@ -405,11 +410,14 @@ read_along(void *argument)
     uint64_t at;
     int round = 0;
 
+    pthread_barrier_wait(&start);
     do {
-        at = atomic_load_explicit(&published, memory_order_acquire);
-        for (int i = 0; i < 500; i++)
-            check_get(at, random_below(&random, KEYS));
-        check_walk(at, round++ % 4 == 3);
+        for (int i = 0; i < 2000; i++) {
+            at = atomic_load_explicit(&published, memory_order_acquire);
+            check_get(at, random_below(&random, key_count));
+        }
+        if (round++ % 16 == 0)
+            check_walk(at, round % 32 == 1);
     } while (at < ENTRIES);
     return NULL;
 }
@@ -419,19 +427,24 @@ START_TEST(test_readers_see_every_published_entry_while_the_writer_adds)
     pthread_t readers[READERS];
 
     race_seed = random_seed();
+    key_count = key_counts[_i];
     begin(LSMKV_ORDER_PATH);
+    ck_assert_int_eq(pthread_barrier_init(&start, NULL, READERS + 1), 0);
     for (uintptr_t i = 0; i < READERS; i++)
         ck_assert_int_eq(pthread_create(&readers[i], NULL, read_along, (void *)i), 0);
+    pthread_barrier_wait(&start);
     for (uint64_t i = 1; i <= ENTRIES; i++) {
         char key[64];
         struct lsmkv_record record = {.value = lsmkv_bytes(&i, sizeof(i))};
 
-        ck_assert_int_eq(
-            memtable_add(memtable, numbered_key(i % KEYS, key), i, KIND_PUT, &record), 0);
+        ck_assert_int_eq(memtable_add(memtable, numbered_key(i % key_count, key), i,
+                                      KIND_PUT, &record),
+                         0);
         atomic_store_explicit(&published, i, memory_order_release);
     }
     for (int i = 0; i < READERS; i++)
         ck_assert_int_eq(pthread_join(readers[i], NULL), 0);
+    pthread_barrier_destroy(&start);
     finish();
 }
 END_TEST
@@ -454,7 +467,8 @@ main(void)
     tcase_add_test(tests, test_a_reserved_batch_cannot_fail);
     tcase_add_test(tests, test_without_memory_the_memtable_stays_as_it_was);
     tcase_add_test(tests, test_a_memtable_without_memory_is_not_made);
-    tcase_add_test(tests, test_readers_see_every_published_entry_while_the_writer_adds);
+    tcase_add_loop_test(
+        tests, test_readers_see_every_published_entry_while_the_writer_adds, 0, 2);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
