@@ -10,7 +10,7 @@
 
 #include "db/db.h"
 
-#define RETRY_NS UINT64_C(50000000)
+#define RETRY_NS     UINT64_C(50000000)
 #define RETRY_ROUNDS 20 /* of RETRY_NS, so that closing is noticed soon */
 
 static void

@@ -17,7 +17,8 @@ id_of(const struct lsmkv_keyspace *keyspace)
 static uint8_t
 put_kind(const struct lsmkv_keyspace *keyspace)
 {
-    return keyspace == NULL || keyspace->order == LSMKV_ORDER_PATH ? KIND_PUT_TIMED : KIND_PUT;
+    return keyspace == NULL || keyspace->order == LSMKV_ORDER_PATH ? KIND_PUT_TIMED
+                                                                   : KIND_PUT;
 }
 
 int
@@ -61,7 +62,8 @@ lsmkv_batch_size(const struct lsmkv_batch *batch)
 
 int
 lsmkv_batch_put(struct lsmkv_batch *batch, struct lsmkv_keyspace *keyspace,
-                struct lsmkv_slice key, struct lsmkv_slice attributes, struct lsmkv_slice value)
+                struct lsmkv_slice key, struct lsmkv_slice attributes,
+                struct lsmkv_slice value)
 {
     struct lsmkv_record record = {.attributes = attributes, .value = value};
 
@@ -73,7 +75,8 @@ lsmkv_batch_put_held(struct lsmkv_batch *batch, struct lsmkv_keyspace *keyspace,
                      struct lsmkv_slice key, struct lsmkv_slice attributes,
                      const struct lsmkv_held *held)
 {
-    return lsmkv_batch_put(batch, keyspace, key, attributes, lsmkv_held_record(held)->value);
+    return lsmkv_batch_put(batch, keyspace, key, attributes,
+                           lsmkv_held_record(held)->value);
 }
 
 int

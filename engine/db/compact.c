@@ -71,7 +71,8 @@ turn_end(struct lsmkv *db, int result)
 
 /* Merges and installs; in the compaction's turn. */
 static int
-run(struct lsmkv *db, struct lsmkv_keyspace *keyspace, const struct compaction *compaction)
+run(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+    const struct compaction *compaction)
 {
     struct manifest_edit edit = {0};
     struct build_context context;

@@ -44,7 +44,7 @@
 #include "table/cache.h"
 #include "table/table.h"
 
-#define LOCK_NAME "LOCK"
+#define LOCK_NAME  "LOCK"
 #define FROZEN_MAX 2u /* frozen generations before writers wait for the flush */
 
 /* The memtables of one log. */
@@ -52,11 +52,12 @@ struct generation {
     struct generation *newer; /* guarded by db->mutex */
     atomic_uint refs;         /* the store's one, and one a view */
     uint64_t log_number;
-    size_t count;             /* of slots; grows, under mutex, when a keyspace is made */
+    size_t count; /* of slots; grows, under mutex, when a keyspace is made */
     struct generation_slot {
         uint32_t keyspace;
         struct memtable *memtable;
-        size_t need_bytes, need_count; /* of the group being written; in the writer's turn */
+        size_t need_bytes,
+            need_count; /* of the group being written; in the writer's turn */
     } * slots;
 };
 
@@ -162,17 +163,17 @@ struct lsmkv {
     struct condition progress; /* a flush, a compaction, an error or a turn ended */
     uint64_t last_sequence;    /* published: what readers see */
     struct generation *oldest, *active;
-    unsigned frozen;           /* generations before the active one */
+    unsigned frozen; /* generations before the active one */
     struct lsmkv_keyspace *keyspaces;
     uint32_t next_keyspace;
     struct lsmkv_snapshot snapshots; /* head of the ring of pins */
     struct named_snapshot *named;
     uint64_t next_snapshot;
     struct writer *writers, *last_writer; /* the queue */
-    bool compacting;           /* somebody has the compaction's turn */
+    bool compacting;                      /* somebody has the compaction's turn */
     bool flushing;
-    int poison;                /* a failed sync: no more writes until reopened */
-    int background_error;      /* of the last flush or compaction, cleared by success */
+    int poison;           /* a failed sync: no more writes until reopened */
+    int background_error; /* of the last flush or compaction, cleared by success */
     char *lock_note;
     bool lock_closing;
 };
@@ -181,12 +182,15 @@ struct lsmkv {
 
 /* A generation with an empty memtable for each keyspace. */
 int LSMKV_CHECKED generation_new(struct lsmkv *db, uint64_t log_number,
-                                 struct generation **generation) LSMKV_REQUIRES(db->mutex);
+                                 struct generation **generation)
+    LSMKV_REQUIRES(db->mutex);
 int LSMKV_CHECKED generation_add_keyspace(struct lsmkv *db, struct generation *generation,
                                           uint32_t keyspace, enum lsmkv_order order);
 /* NULL: it has none for the keyspace. */
-struct generation_slot *generation_slot(const struct generation *generation, uint32_t keyspace);
-struct memtable *generation_memtable(const struct generation *generation, uint32_t keyspace);
+struct generation_slot *generation_slot(const struct generation *generation,
+                                        uint32_t keyspace);
+struct memtable *generation_memtable(const struct generation *generation,
+                                     uint32_t keyspace);
 bool generation_is_empty(const struct generation *generation);
 size_t generation_memory(const struct generation *generation);
 void generation_unref(struct generation *generation);
@@ -218,8 +222,8 @@ int LSMKV_CHECKED view_iterate(const struct view *view, enum lsmkv_order order,
 void writer_begin(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mutex);
 void writer_end(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mutex);
 /* Writes one batch while holding the turn: log, sync, memtables, publish. */
-int LSMKV_CHECKED write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
-    LSMKV_EXCLUDES(db->mutex);
+int LSMKV_CHECKED write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch,
+                                unsigned flags) LSMKV_EXCLUDES(db->mutex);
 /* Syncs the log while holding the turn. */
 int LSMKV_CHECKED sync_in_turn(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Freezes the active generation and begins a new log; in the writer's turn.  The old log is
@@ -252,9 +256,11 @@ int LSMKV_CHECKED state_edit(struct lsmkv *db, struct manifest_edit *edit)
 
 /* ---- keyspaces (keyspace.c) ---- */
 
-struct lsmkv_keyspace *keyspace_by_id(struct lsmkv *db, uint32_t id) LSMKV_REQUIRES(db->mutex);
+struct lsmkv_keyspace *keyspace_by_id(struct lsmkv *db, uint32_t id)
+    LSMKV_REQUIRES(db->mutex);
 /* In memory alone: a keyspace as the manifest has it, empty, at the end of the list. */
-int LSMKV_CHECKED keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
+int LSMKV_CHECKED keyspace_register(struct lsmkv *db,
+                                    const struct edit_keyspace *described)
     LSMKV_REQUIRES(db->mutex);
 /* What a durable edit says of keyspaces, in memory. */
 int LSMKV_CHECKED keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit)
@@ -265,18 +271,21 @@ void keyspace_free(struct lsmkv_keyspace *keyspace);
 
 /* Pins `sequence` in the ascending ring. */
 int LSMKV_CHECKED snapshot_pin(struct lsmkv *db, uint64_t sequence,
-                               struct lsmkv_snapshot **snapshot) LSMKV_REQUIRES(db->mutex);
+                               struct lsmkv_snapshot **snapshot)
+    LSMKV_REQUIRES(db->mutex);
 void snapshot_unpin(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
     LSMKV_REQUIRES(db->mutex);
 /* In memory alone: a named snapshot as the manifest has it. */
-int LSMKV_CHECKED snapshot_register(struct lsmkv *db, const struct lsmkv_snapshot_info *info,
-                                    struct named_snapshot **named) LSMKV_REQUIRES(db->mutex);
+int LSMKV_CHECKED snapshot_register(struct lsmkv *db,
+                                    const struct lsmkv_snapshot_info *info,
+                                    struct named_snapshot **named)
+    LSMKV_REQUIRES(db->mutex);
 /* What a durable edit says of named snapshots, in memory. */
 void snapshots_apply(struct lsmkv *db, const struct manifest_edit *edit)
     LSMKV_REQUIRES(db->mutex);
 /* All pinned sequences, each once, and last_sequence at the end; ascending; malloced (D2). */
-int LSMKV_CHECKED snapshot_sequences(struct lsmkv *db, uint64_t **sequences, size_t *count)
-    LSMKV_EXCLUDES(db->mutex);
+int LSMKV_CHECKED snapshot_sequences(struct lsmkv *db, uint64_t **sequences,
+                                     size_t *count) LSMKV_EXCLUDES(db->mutex);
 void snapshots_free_all(struct lsmkv *db);
 
 /* ---- background work (background.c, flush.c, compact.c) ---- */
@@ -292,7 +301,8 @@ int LSMKV_CHECKED flush_wait(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 int LSMKV_CHECKED compact_once(struct lsmkv *db, bool *did) LSMKV_EXCLUDES(db->mutex);
 bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 /* A build context for `keyspace`; `sequences` must outlive it. */
-struct build_context build_context_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+struct build_context build_context_of(struct lsmkv *db,
+                                      const struct lsmkv_keyspace *keyspace,
                                       const uint64_t *sequences, size_t count);
 
 /* ---- files (files.c) ---- */
@@ -317,7 +327,8 @@ int LSMKV_CHECKED files_sweep(struct lsmkv *db, uint64_t oldest_log);
 
 /* Replays the logs into frozen generations; sets `last`, next_sequence, last_sequence. */
 int LSMKV_CHECKED recover_logs(struct lsmkv *db, uint64_t oldest_log,
-                               const struct closed_mark *closed, struct wal_previous *last);
+                               const struct closed_mark *closed,
+                               struct wal_previous *last);
 /* The lock file's text from note and state. */
 int LSMKV_CHECKED lock_note_write(struct lsmkv *db);
 int LSMKV_CHECKED lock_take(struct lsmkv *db, const char *path);

@@ -16,7 +16,7 @@
 /* One keyspace's part of an edit. */
 struct change {
     struct lsmkv_keyspace *keyspace;
-    struct version *version;        /* the one to install */
+    struct version *version; /* the one to install */
     struct version_change *added, *removed;
     size_t added_count, removed_count;
 };
@@ -69,8 +69,8 @@ find_file(const struct version *version, int level, uint64_t number)
 }
 
 static int
-set_remove(struct lsmkv *db, struct change_set *set, const struct edit_table *table, size_t room)
-    LSMKV_REQUIRES(db->mutex)
+set_remove(struct lsmkv *db, struct change_set *set, const struct edit_table *table,
+           size_t room) LSMKV_REQUIRES(db->mutex)
 {
     struct lsmkv_keyspace *keyspace = keyspace_by_id(db, table->keyspace);
     struct change *change;
@@ -116,8 +116,8 @@ copy_meta(const struct table_meta *from, struct table_meta *to)
 }
 
 static int
-set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table, size_t room)
-    LSMKV_REQUIRES(db->mutex)
+set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table,
+        size_t room) LSMKV_REQUIRES(db->mutex)
 {
     struct lsmkv_keyspace *keyspace = keyspace_by_id(db, table->keyspace);
     struct change *change;
@@ -148,8 +148,8 @@ set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table
 }
 
 static int
-change_set_make(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit)
-    LSMKV_REQUIRES(db->mutex)
+change_set_make(struct lsmkv *db, struct change_set *set,
+                const struct manifest_edit *edit) LSMKV_REQUIRES(db->mutex)
 {
     size_t room = edit->added_count + edit->removed_count;
     int result = 0;
@@ -245,7 +245,8 @@ state_edit(struct lsmkv *db, struct manifest_edit *edit)
     edit->last_sequence = db->last_sequence;
     edit->next_keyspace = db->next_keyspace;
     edit->next_snapshot = db->next_snapshot;
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next) {
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next) {
         struct edit_keyspace described = {.id = ks->id, .order = ks->order};
 
         memcpy(described.name, ks->name, sizeof(described.name));
@@ -306,7 +307,8 @@ append_line(struct lsmkv *db, struct manifest_edit *edit, uint64_t publish)
     result = manifest_append(db->manifest, edit);
     if (result == 0) {
         atomic_fetch_add(&db->counters.manifest_lines, 1);
-        atomic_fetch_add(&db->counters.manifest_bytes, manifest_end(db->manifest) - before);
+        atomic_fetch_add(&db->counters.manifest_bytes,
+                         manifest_end(db->manifest) - before);
     }
     return result;
 }
@@ -349,7 +351,8 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
         int rolled = roll_if_due(db);
 
         if (rolled != 0)
-            report_warning(&db->reporter, "MANIFEST: cannot be rolled: %s", strerror(-rolled));
+            report_warning(&db->reporter, "MANIFEST: cannot be rolled: %s",
+                           strerror(-rolled));
     }
     mutex_unlock(&db->manifest_mutex);
     if (result == 0 && retired != NULL)

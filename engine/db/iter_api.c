@@ -50,8 +50,8 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
         return;
     atomic_fetch_add_explicit(&iter->db->counters.seeks, iter->cursor.seeks,
                               memory_order_relaxed);
-    atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips, iter->cursor.dead_skips,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips,
+                              iter->cursor.dead_skips, memory_order_relaxed);
     cursor_fini(&iter->cursor);
     view_unref(iter->view);
     free(iter);

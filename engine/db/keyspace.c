@@ -44,7 +44,8 @@ keyspace_free(struct lsmkv_keyspace *keyspace)
 
 /* A memtable for it in every live generation, so that its view has one to write to. */
 static int
-add_memtables(struct lsmkv *db, const struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mutex)
+add_memtables(struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
+    LSMKV_REQUIRES(db->mutex)
 {
     if (db->active == NULL || generation_memtable(db->active, keyspace->id) != NULL)
         return 0;
@@ -54,7 +55,8 @@ add_memtables(struct lsmkv *db, const struct lsmkv_keyspace *keyspace) LSMKV_REQ
 int
 keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
 {
-    struct lsmkv_keyspace *keyspace = calloc(1, sizeof(*keyspace)), **end = &db->keyspaces;
+    struct lsmkv_keyspace *keyspace = calloc(1, sizeof(*keyspace)),
+                          **end = &db->keyspaces;
     struct version *version = NULL;
     int result;
 
@@ -67,7 +69,8 @@ keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
     keyspace->created_sequence = db->last_sequence;
     result = version_new(keyspace->order, &version);
     if (result == 0 && db->options.dead_ranges)
-        result = dead_ranges_new(keyspace->order, DEAD_RANGES_MAX, &keyspace->dead_ranges);
+        result =
+            dead_ranges_new(keyspace->order, DEAD_RANGES_MAX, &keyspace->dead_ranges);
     if (result == 0)
         result = add_memtables(db, keyspace);
     if (result == 0)
@@ -189,7 +192,8 @@ lsmkv_keyspace_create(struct lsmkv *db, const char *name, enum lsmkv_order order
     error_clear();
     if (size == 0 || size > LSMKV_NAME_MAX ||
         (order != LSMKV_ORDER_BYTES && order != LSMKV_ORDER_PATH))
-        return error_detail(-EINVAL, "a keyspace's name has 1 to %u bytes", LSMKV_NAME_MAX);
+        return error_detail(-EINVAL, "a keyspace's name has 1 to %u bytes",
+                            LSMKV_NAME_MAX);
     result = check_writable(db);
     if (result != 0)
         return result;
@@ -261,7 +265,8 @@ lsmkv_keyspace_list(struct lsmkv *db,
 
     error_clear();
     mutex_lock(&db->mutex);
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next)
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next)
         result = each(context, ks->name, ks->order);
     mutex_unlock(&db->mutex);
     return result;

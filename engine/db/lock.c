@@ -18,7 +18,7 @@
 #include "db/db.h"
 
 #define TEXT_SIZE 4096u
-#define POLL_NS UINT64_C(20000000)
+#define POLL_NS   UINT64_C(20000000)
 
 struct holder {
     int pid;
@@ -122,7 +122,8 @@ lsmkv_announce_close(struct lsmkv *db)
     db->lock_closing = true;
     mutex_unlock(&db->mutex);
     if (!db->options.read_only && lock_note_write(db) != 0)
-        report_warning(&db->reporter, "%s: cannot say that the store is closing", LOCK_NAME);
+        report_warning(&db->reporter, "%s: cannot say that the store is closing",
+                       LOCK_NAME);
 }
 
 int

@@ -33,15 +33,18 @@ trees_meet(struct lsmkv_slice a, struct lsmkv_slice b)
 }
 
 static int
-check_moves(const struct lsmkv_keyspace *keyspace, const struct lsmkv_move *moves, size_t count)
+check_moves(const struct lsmkv_keyspace *keyspace, const struct lsmkv_move *moves,
+            size_t count)
 {
     if (keyspace->order != LSMKV_ORDER_PATH)
-        return error_detail(-EINVAL, "keyspace \"%s\" is not in path order", keyspace->name);
+        return error_detail(-EINVAL, "keyspace \"%s\" is not in path order",
+                            keyspace->name);
     for (size_t i = 0; i < count; i++) {
         if (is_same_or_below(moves[i].to, moves[i].from))
             return error_detail(-EINVAL, "a tree cannot move to itself or into itself");
         for (size_t k = 0; k < i; k++)
-            if (trees_meet(moves[i].from, moves[k].from) || trees_meet(moves[i].to, moves[k].to))
+            if (trees_meet(moves[i].from, moves[k].from) ||
+                trees_meet(moves[i].to, moves[k].to))
                 return error_detail(-EINVAL, "moved trees meet");
     }
     return 0;
@@ -54,8 +57,9 @@ static int
 collect(struct lsmkv *db, const struct read_point *point, const struct lsmkv_move *moves,
         size_t count, const struct lsmkv_batch *batch, struct lsmkv_batch *out)
 {
-    size_t limit = db->options.move_log_limit < LSMKV_BATCH_MAX ? db->options.move_log_limit
-                                                                : LSMKV_BATCH_MAX;
+    size_t limit = db->options.move_log_limit < LSMKV_BATCH_MAX
+                       ? db->options.move_log_limit
+                       : LSMKV_BATCH_MAX;
     struct move_stream *stream;
     struct move_entry entry;
     int result = move_stream_open(db, point, moves, count, &stream);
@@ -97,8 +101,9 @@ build(struct lsmkv *db, const struct lsmkv_keyspace *keyspace, struct iterator *
 }
 
 static int
-build_moved(struct lsmkv *db, const struct read_point *point, const struct lsmkv_move *moves,
-            size_t count, uint64_t *sequence, struct manifest_edit *edit)
+build_moved(struct lsmkv *db, const struct read_point *point,
+            const struct lsmkv_move *moves, size_t count, uint64_t *sequence,
+            struct manifest_edit *edit)
 {
     struct move_stream *stream;
     struct iterator *it;
@@ -134,11 +139,12 @@ fill_memtables(struct lsmkv *db, const struct lsmkv_batch *batch, uint64_t *sequ
     while (result == 0 && (result = batch_next(&reader, &entry)) == 1) {
         struct memtable *memtable = generation_memtable(generation, entry.keyspace);
 
-        result = memtable == NULL
-                     ? error_detail(-EINVAL, "a batch names keyspace %u, which does not exist",
-                                    entry.keyspace)
-                     : memtable_add(memtable, entry.key, entry.sequence, entry.kind,
-                                    &entry.record);
+        result =
+            memtable == NULL
+                ? error_detail(-EINVAL, "a batch names keyspace %u, which does not exist",
+                               entry.keyspace)
+                : memtable_add(memtable, entry.key, entry.sequence, entry.kind,
+                               &entry.record);
     }
     *sequence += batch->count;
     if (result == 0)
@@ -167,7 +173,8 @@ build_batch(struct lsmkv *db, const struct lsmkv_batch *batch, uint64_t *sequenc
         if (memtable_is_empty(generation->slots[i].memtable))
             continue;
         mutex_lock(&db->mutex);
-        keyspace = keyspace_by_id(db, generation->slots[i].keyspace); /* held by the turn */
+        keyspace =
+            keyspace_by_id(db, generation->slots[i].keyspace); /* held by the turn */
         mutex_unlock(&db->mutex);
         result = memtable_iterate(generation->slots[i].memtable, &it);
         if (result == 0) {
@@ -180,8 +187,9 @@ build_batch(struct lsmkv *db, const struct lsmkv_batch *batch, uint64_t *sequenc
 }
 
 static int
-move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace, const struct lsmkv_move *moves,
-               size_t count, const struct lsmkv_batch *batch)
+move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+               const struct lsmkv_move *moves, size_t count,
+               const struct lsmkv_batch *batch)
 {
     struct manifest_edit edit = {0};
     struct read_point point;
@@ -212,8 +220,9 @@ move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace, const struct l
 /* ---- the public function ---- */
 
 static int
-move_in_turn(struct lsmkv *db, struct lsmkv_keyspace *keyspace, const struct lsmkv_move *moves,
-             size_t count, struct lsmkv_batch *batch, unsigned flags)
+move_in_turn(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+             const struct lsmkv_move *moves, size_t count, struct lsmkv_batch *batch,
+             unsigned flags)
 {
     struct lsmkv_batch all;
     struct read_point point = read_point_take(db, keyspace, NULL);

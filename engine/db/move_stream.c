@@ -21,7 +21,8 @@ struct move_stream {
     struct lsmkv *db;
     enum lsmkv_order order;
     size_t count;
-    struct run *shown; /* whose entry was given out last, to be advanced by the next call */
+    struct run
+        *shown; /* whose entry was given out last, to be advanced by the next call */
     struct run runs[];
 };
 
@@ -35,7 +36,8 @@ map_key(struct run *run)
     int result;
 
     if (suffix > LSMKV_KEY_MAX - run->to.size)
-        return error_detail(-E2BIG, "a moved key would be longer than %u bytes", LSMKV_KEY_MAX);
+        return error_detail(-E2BIG, "a moved key would be longer than %u bytes",
+                            LSMKV_KEY_MAX);
     result = keybuf_set(&run->key, run->to);
     if (result == 0)
         result = keybuf_append(&run->key, lsmkv_bytes(bytes + run->from.size, suffix));
@@ -82,7 +84,8 @@ int
 move_stream_open(struct lsmkv *db, const struct read_point *point,
                  const struct lsmkv_move *moves, size_t count, struct move_stream **out)
 {
-    struct move_stream *stream = calloc(1, sizeof(*stream) + 2 * count * sizeof(struct run));
+    struct move_stream *stream =
+        calloc(1, sizeof(*stream) + 2 * count * sizeof(struct run));
     int result = 0;
 
     if (stream == NULL)
@@ -154,7 +157,8 @@ smallest(struct move_stream *stream)
 
         if (!cursor_valid(&run->cursor))
             continue;
-        order = best == NULL ? -1 : key_compare(stream->order, run_key(run), run_key(best));
+        order =
+            best == NULL ? -1 : key_compare(stream->order, run_key(run), run_key(best));
         if (order < 0 || (order == 0 && run->arriving))
             best = run;
     }
@@ -190,7 +194,8 @@ static int
 show(struct move_iterator *move, const struct move_entry *entry)
 {
     size_t size = 0;
-    int result = keybuf_set_internal(&move->key, entry->key, (*move->sequence)++, entry->kind);
+    int result =
+        keybuf_set_internal(&move->key, entry->key, (*move->sequence)++, entry->kind);
 
     if (result == 0 && entry->kind != KIND_DELETE) {
         size = record_payload_size(entry->kind, &entry->record);

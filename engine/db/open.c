@@ -146,7 +146,8 @@ check_empty(struct lsmkv *db, const char *path)
 static int
 make_store(struct lsmkv *db, const char *path)
 {
-    struct edit_keyspace described = {.id = 0, .order = LSMKV_ORDER_PATH, .name = "default"};
+    struct edit_keyspace described = {
+        .id = 0, .order = LSMKV_ORDER_PATH, .name = "default"};
     struct manifest_edit state = {.next_keyspace = 1, .next_snapshot = 1};
     uint64_t number = file_number_take(db);
     int result = check_empty(db, path);
@@ -167,8 +168,8 @@ make_store(struct lsmkv *db, const char *path)
 /* ---- the state the manifest describes ---- */
 
 static int
-take_tables(struct lsmkv *db, struct manifest_edit *state, struct lsmkv_keyspace *keyspace)
-    LSMKV_REQUIRES(db->mutex)
+take_tables(struct lsmkv *db, struct manifest_edit *state,
+            struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mutex)
 {
     struct version_change *added = calloc(state->added_count + 1, sizeof(*added));
     struct version *version = NULL;
@@ -187,8 +188,8 @@ take_tables(struct lsmkv *db, struct manifest_edit *state, struct lsmkv_keyspace
             count++;
     }
     if (result == 0)
-        result = version_edit(keyspace->view->version, NULL, 0, added, count, &db->reporter,
-                              &version);
+        result = version_edit(keyspace->view->version, NULL, 0, added, count,
+                              &db->reporter, &version);
     if (result == 0)
         result = view_install(db, keyspace, version);
     version_unref(version);
@@ -208,7 +209,8 @@ take_state(struct lsmkv *db, struct manifest_edit *state)
     db->last_sequence = state->last_sequence;
     for (size_t i = 0; i < state->keyspace_count && result == 0; i++)
         result = keyspace_register(db, &state->keyspaces[i]);
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next) {
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next) {
         ks->created_sequence = 0;
         result = take_tables(db, state, ks);
     }
@@ -275,20 +277,29 @@ begin_read_only(struct lsmkv *db)
     return result;
 }
 
+/* A frozen and an active memtable, and the larger of two merges: level 0 into level 1, or one
+ * table into the ten below it.  Of a small disk, an eighth. */
+static uint64_t
+reserve_wanted(const struct lsmkv_options *options)
+{
+    uint64_t shallow =
+        options->level_base_size +
+        (uint64_t)options->l0_compaction_trigger * options->write_buffer_size;
+    uint64_t deep = 12 * (uint64_t)options->table_size;
+
+    return 2 * (uint64_t)options->write_buffer_size + (shallow > deep ? shallow : deep);
+}
+
 static void
 derive_reserve(struct lsmkv *db)
 {
-    const struct lsmkv_options *options = &db->options;
-    uint64_t free_bytes, total_bytes;
-    /* A memtable's table and log, and one compaction's output. */
-    uint64_t reserve = 2 * (uint64_t)options->write_buffer_size + 4 * options->table_size;
+    uint64_t free_bytes, total_bytes, reserve = reserve_wanted(&db->options);
 
-    if (options->space_reserve != 0) {
-        reserve = options->space_reserve;
-    } else if (env_dir_space(db->dir, &free_bytes, &total_bytes) == 0 &&
-               reserve > total_bytes / 16) {
-        reserve = total_bytes / 16;
-    }
+    if (db->options.space_reserve != 0)
+        reserve = db->options.space_reserve;
+    else if (env_dir_space(db->dir, &free_bytes, &total_bytes) == 0 &&
+             reserve > total_bytes / 8)
+        reserve = total_bytes / 8;
     db->space_reserve = reserve;
 }
 
@@ -318,8 +329,8 @@ open_environment(struct lsmkv *db, const char *path)
 }
 
 static int
-load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state, uint64_t *number,
-              uint64_t *end)
+load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state,
+              uint64_t *number, uint64_t *end)
 {
     int result = manifest_load(db->dir, &db->reporter, state, number, end);
 
@@ -330,7 +341,8 @@ load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state, u
     if (!db->options.create || db->options.read_only)
         return error_detail(-ENOENT, "%s: not a store (it has no MANIFEST)", path);
     result = make_store(db, path);
-    return result == 0 ? manifest_load(db->dir, &db->reporter, state, number, end) : result;
+    return result == 0 ? manifest_load(db->dir, &db->reporter, state, number, end)
+                       : result;
 }
 
 /* The mark of a clean close, held against the manifest.  *closed = NULL: there is none. */
@@ -344,11 +356,12 @@ check_closed(struct lsmkv *db, uint64_t number, uint64_t end, struct closed_mark
     if (result != 0)
         return result == -ENOENT ? 0 : result;
     if (mark->manifest_number != number || mark->manifest_end != end)
-        return report_error(&db->reporter, -EUCLEAN,
-                            "MANIFEST: offset %llu: the store was closed with manifest %llu "
-                            "ending at %llu, not %llu",
-                            (unsigned long long)end, (unsigned long long)mark->manifest_number,
-                            (unsigned long long)mark->manifest_end, (unsigned long long)number);
+        return report_error(
+            &db->reporter, -EUCLEAN,
+            "MANIFEST: offset %llu: the store was closed with manifest %llu "
+            "ending at %llu, not %llu",
+            (unsigned long long)end, (unsigned long long)mark->manifest_number,
+            (unsigned long long)mark->manifest_end, (unsigned long long)number);
     *closed = mark;
     return 0;
 }
@@ -361,6 +374,7 @@ begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, uint64_t oldest_l
 
     if (result == 0)
         result = manifest_open(db->dir, &db->reporter, number, end, &db->manifest);
+    space_look(db);
     if (result == 0)
         result = begin_log(db, last);
     if (result == 0)

@@ -181,7 +181,8 @@ search_live(const struct query *query, struct found *found, struct lsmkv_record 
 static int
 is_live(const struct query *query, struct lsmkv_slice user_key, bool *live)
 {
-    struct read_point point = {NULL, (struct view *)(uintptr_t)query->view, query->sequence};
+    struct read_point point = {NULL, (struct view *)(uintptr_t)query->view,
+                               query->sequence};
     struct found found = {0};
     struct lsmkv_record record;
     struct query other;
@@ -201,7 +202,7 @@ struct below {
     struct lsmkv_slice ancestor;
     const struct target *from; /* "K/" */
     bool live;                 /* something below is live: the answer */
-    bool maybe;                /* a source holds something below, though its first is dead */
+    bool maybe; /* a source holds something below, though its first is dead */
 };
 
 static int
@@ -277,7 +278,8 @@ below_in_memtables(const struct query *query, struct below *below)
 
 /* The rare case: the first key below is dead in every source that has one.  A scan tells. */
 static int
-below_by_scan(const struct query *query, struct below *below, struct lsmkv_keyspace *keyspace)
+below_by_scan(const struct query *query, struct below *below,
+              struct lsmkv_keyspace *keyspace)
 {
     struct iterator *it;
     struct cursor cursor;
@@ -290,15 +292,16 @@ below_by_scan(const struct query *query, struct below *below, struct lsmkv_keysp
     if (result != 0)
         return result;
     cursor_first(&cursor);
-    below->live = cursor_valid(&cursor) && key_is_below(cursor_key(&cursor), below->ancestor);
+    below->live =
+        cursor_valid(&cursor) && key_is_below(cursor_key(&cursor), below->ancestor);
     result = cursor_status(&cursor);
     cursor_fini(&cursor);
     return result;
 }
 
 static int
-is_implied(const struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_slice key,
-           bool *implied)
+is_implied(const struct query *query, struct lsmkv_keyspace *keyspace,
+           struct lsmkv_slice key, bool *implied)
 {
     struct target from;
     struct below below = {.ancestor = key, .from = &from};
@@ -372,8 +375,8 @@ lsmkv_get(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
 
 int
 lsmkv_lookup(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-             const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key, bool with_value,
-             void *buffer, size_t capacity, struct lsmkv_record *record)
+             const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key,
+             bool with_value, void *buffer, size_t capacity, struct lsmkv_record *record)
 {
     struct read_point point;
     struct found found = {0};

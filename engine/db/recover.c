@@ -43,14 +43,16 @@ apply_entry(struct replay *replay, const struct batch_entry *entry, uint64_t off
 
     if (memtable != NULL) {
         replay->entries++;
-        return memtable_add(memtable, entry->key, entry->sequence, entry->kind, &entry->record);
+        return memtable_add(memtable, entry->key, entry->sequence, entry->kind,
+                            &entry->record);
     }
     if (entry->keyspace >= replay->db->next_keyspace)
-        return report_error(&replay->db->reporter, -EUCLEAN,
-                            "%06llu.log: offset %llu: an entry names keyspace %u, which never "
-                            "was",
-                            (unsigned long long)replay->log_number, (unsigned long long)offset,
-                            entry->keyspace);
+        return report_error(
+            &replay->db->reporter, -EUCLEAN,
+            "%06llu.log: offset %llu: an entry names keyspace %u, which never "
+            "was",
+            (unsigned long long)replay->log_number, (unsigned long long)offset,
+            entry->keyspace);
     replay->skipped++;
     return 0;
 }
@@ -117,18 +119,18 @@ stop_text(enum wal_stop stop)
 }
 
 static int
-describe(struct lsmkv *db, const struct replay *replay, const struct wal_recovery *recovery,
-         bool was_closed)
+describe(struct lsmkv *db, const struct replay *replay,
+         const struct wal_recovery *recovery, bool was_closed)
 {
-    int size = asprintf(&db->recovery_text,
-                        "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
-                        "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
-                        was_closed ? "clean close" : "unclean stop",
-                        (unsigned long long)recovery->logs, (unsigned long long)recovery->frames,
-                        (unsigned long long)replay->entries,
-                        (unsigned long long)replay->skipped, stop_text(recovery->stop),
-                        (unsigned long long)recovery->stop_offset,
-                        (unsigned long long)recovery->cut_bytes);
+    int size =
+        asprintf(&db->recovery_text,
+                 "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
+                 "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
+                 was_closed ? "clean close" : "unclean stop",
+                 (unsigned long long)recovery->logs, (unsigned long long)recovery->frames,
+                 (unsigned long long)replay->entries, (unsigned long long)replay->skipped,
+                 stop_text(recovery->stop), (unsigned long long)recovery->stop_offset,
+                 (unsigned long long)recovery->cut_bytes);
 
     if (size < 0) {
         db->recovery_text = NULL;
@@ -146,15 +148,15 @@ static int
 hold_against_mark(struct lsmkv *db, const struct closed_mark *closed,
                   const struct wal_recovery *recovery)
 {
-    if (closed->log_number == recovery->last.number && closed->log_end == recovery->last.end)
+    if (closed->log_number == recovery->last.number &&
+        closed->log_end == recovery->last.end)
         return 0;
-    return report_error(&db->reporter, -EUCLEAN,
-                        "%06llu.log: offset %llu: the store was closed with log %06llu ending at "
-                        "%llu",
-                        (unsigned long long)recovery->last.number,
-                        (unsigned long long)recovery->last.end,
-                        (unsigned long long)closed->log_number,
-                        (unsigned long long)closed->log_end);
+    return report_error(
+        &db->reporter, -EUCLEAN,
+        "%06llu.log: offset %llu: the store was closed with log %06llu ending at "
+        "%llu",
+        (unsigned long long)recovery->last.number, (unsigned long long)recovery->last.end,
+        (unsigned long long)closed->log_number, (unsigned long long)closed->log_end);
 }
 
 int
@@ -172,8 +174,8 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
         return result;
     if (atomic_load(&db->next_file) <= highest)
         atomic_store(&db->next_file, highest + 1);
-    result = wal_recover(db->dir, logs, count, oldest_log, db->options.read_only, &db->reporter,
-                         &ops, &replay, &recovery);
+    result = wal_recover(db->dir, logs, count, oldest_log, db->options.read_only,
+                         &db->reporter, &ops, &replay, &recovery);
     generation_unref(replay.generation);
     free(logs);
     if (result == 0 && closed != NULL)

@@ -13,7 +13,8 @@
 #include "db/db.h"
 
 #define SLOWDOWN_NS UINT64_C(1000000)
-#define SPACE_LOOK_BYTES (UINT64_C(1) << 20)
+#define SPACE_LOOK_BYTES \
+    (UINT64_C(1) << 20) /* or an eighth of the reserve, if that is less */
 /* A batch with a delete may put this many bytes although space is short: removing a file puts
  * a record or two. */
 #define SMALL_PUTS_BYTES 4096u
@@ -122,8 +123,11 @@ void
 space_look(struct lsmkv *db)
 {
     uint64_t written = atomic_load(&db->counters.log_bytes_written);
+    uint64_t interval = db->space_reserve / 8;
 
-    if (written - db->space_checked_at < SPACE_LOOK_BYTES)
+    if (interval > SPACE_LOOK_BYTES)
+        interval = SPACE_LOOK_BYTES;
+    if (written > 0 && written - db->space_checked_at < interval)
         return;
     db->space_checked_at = written;
     atomic_store(&db->space_low, space_is_low(db));
@@ -142,7 +146,8 @@ adds_data(const struct lsmkv_batch *batch)
         return false;
     while (batch_next(&reader, &entry) == 1) {
         if (kind_is_put(entry.kind))
-            bytes += entry.key.size + entry.record.attributes.size + entry.record.value.size;
+            bytes +=
+                entry.key.size + entry.record.attributes.size + entry.record.value.size;
         else
             deletes = true;
     }

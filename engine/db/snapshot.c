@@ -18,7 +18,8 @@
 int
 snapshot_pin(struct lsmkv *db, uint64_t sequence, struct lsmkv_snapshot **out)
 {
-    struct lsmkv_snapshot *snapshot = malloc(sizeof(*snapshot)), *after = db->snapshots.prev;
+    struct lsmkv_snapshot *snapshot = malloc(sizeof(*snapshot)),
+                          *after = db->snapshots.prev;
 
     if (snapshot == NULL)
         return -ENOMEM;
@@ -54,7 +55,8 @@ snapshot_sequences(struct lsmkv *db, uint64_t **out, size_t *out_count)
     sequences = malloc(count * sizeof(*sequences));
     if (sequences != NULL) {
         count = 0;
-        for (struct lsmkv_snapshot *s = db->snapshots.next; s != &db->snapshots; s = s->next)
+        for (struct lsmkv_snapshot *s = db->snapshots.next; s != &db->snapshots;
+             s = s->next)
             if (count == 0 || sequences[count - 1] != s->sequence)
                 sequences[count++] = s->sequence;
         if (count == 0 || sequences[count - 1] != db->last_sequence)
@@ -215,7 +217,8 @@ create_in_turn(struct lsmkv *db, const char *name, struct lsmkv_snapshot_info *i
 }
 
 int
-lsmkv_snapshot_create(struct lsmkv *db, const char *name, struct lsmkv_snapshot_info *info)
+lsmkv_snapshot_create(struct lsmkv *db, const char *name,
+                      struct lsmkv_snapshot_info *info)
 {
     struct lsmkv_snapshot_info made;
     struct writer turn;

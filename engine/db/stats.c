@@ -131,7 +131,8 @@ text_add(struct text *text, const char *format, ...)
     int added;
 
     va_start(arguments, format);
-    added = vsnprintf(left > 0 ? text->buffer + text->length : NULL, left, format, arguments);
+    added =
+        vsnprintf(left > 0 ? text->buffer + text->length : NULL, left, format, arguments);
     va_end(arguments);
     if (added > 0)
         text->length += (size_t)added;

@@ -15,8 +15,8 @@
 /* ---- generations ---- */
 
 int
-generation_add_keyspace(struct lsmkv *db, struct generation *generation, uint32_t keyspace,
-                        enum lsmkv_order order)
+generation_add_keyspace(struct lsmkv *db, struct generation *generation,
+                        uint32_t keyspace, enum lsmkv_order order)
 {
     struct generation_slot *slots =
         realloc(generation->slots, (generation->count + 1) * sizeof(*slots));
@@ -60,7 +60,8 @@ generation_new(struct lsmkv *db, uint64_t log_number, struct generation **out)
         return -ENOMEM;
     atomic_init(&generation->refs, 1);
     generation->log_number = log_number;
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next)
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next)
         result = generation_add_keyspace(db, generation, ks->id, ks->order);
     if (result == 0)
         *out = generation;
@@ -111,7 +112,8 @@ generation_memory(const struct generation *generation)
 void
 view_unref(struct view *view)
 {
-    if (view == NULL || atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) != 1)
+    if (view == NULL ||
+        atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < view->count; i++)
         generation_unref(view->generations[i]);
@@ -186,7 +188,8 @@ view_install_all(struct lsmkv *db)
     made = calloc(count, sizeof(*made));
     if (made == NULL)
         return -ENOMEM;
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0; ks = ks->next)
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next)
         result = view_new(db, ks->id, ks->view->version, &made[i++]);
     i = 0;
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next, i++) {

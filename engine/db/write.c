@@ -19,9 +19,10 @@
 #include "base/record.h"
 #include "db/db.h"
 
-#define GROUP_MAX 64u                 /* batches in one group */
-#define GROUP_BYTES_MAX (1u << 20)    /* their bytes, unless the first alone is larger */
-#define GROUP_SMALL_BYTES (128u << 10) /* a small first write is not kept waiting by more */
+#define GROUP_MAX       64u        /* batches in one group */
+#define GROUP_BYTES_MAX (1u << 20) /* their bytes, unless the first alone is larger */
+#define GROUP_SMALL_BYTES \
+    (128u << 10) /* a small first write is not kept waiting by more */
 
 /* ---- the turn ---- */
 
@@ -76,8 +77,8 @@ poison(struct lsmkv *db, int error)
     mutex_lock(&db->mutex);
     if (db->poison == 0) {
         db->poison = error;
-        (void)report_error(&db->reporter, error, "no more writes until the store is reopened: %s",
-                           strerror(-error));
+        (void)report_error(&db->reporter, error,
+                           "no more writes until the store is reopened");
     }
     condition_broadcast(&db->progress);
     mutex_unlock(&db->mutex);
@@ -163,7 +164,8 @@ count_needs(struct lsmkv *db, const struct wal_append *frame)
         struct generation_slot *slot = generation_slot(db->active, entry.keyspace);
 
         if (slot == NULL)
-            return error_detail(-EINVAL, "a batch names keyspace %u, which does not exist",
+            return error_detail(-EINVAL,
+                                "a batch names keyspace %u, which does not exist",
                                 entry.keyspace);
         slot->need_count++;
         slot->need_bytes += entry.key.size + KEY_TRAILER_SIZE +
@@ -185,8 +187,9 @@ reserve(struct lsmkv *db, const struct wal_append *frames, size_t count)
         result = count_needs(db, &frames[i]);
     for (size_t i = 0; i < active->count && result == 0; i++)
         if (active->slots[i].need_count > 0)
-            result = memtable_reserve(active->slots[i].memtable, active->slots[i].need_bytes,
-                                      active->slots[i].need_count);
+            result =
+                memtable_reserve(active->slots[i].memtable, active->slots[i].need_bytes,
+                                 active->slots[i].need_count);
     return result;
 }
 

@@ -35,22 +35,22 @@
 extern "C" {
 #endif
 
-#define LSMKV_API __attribute__((visibility("default")))
+#define LSMKV_API     __attribute__((visibility("default")))
 #define LSMKV_CHECKED __attribute__((warn_unused_result))
 
-#define LSMKV_KEY_MAX 65535u              /* bytes in a key */
-#define LSMKV_ATTRIBUTES_MAX 65535u       /* bytes of attributes */
-#define LSMKV_VALUE_MAX (16u << 20)       /* bytes in a value */
-#define LSMKV_BATCH_MAX (32u << 20)       /* encoded bytes in a batch */
-#define LSMKV_NAME_MAX 255u               /* bytes in a snapshot's or keyspace's name */
+#define LSMKV_KEY_MAX        65535u      /* bytes in a key */
+#define LSMKV_ATTRIBUTES_MAX 65535u      /* bytes of attributes */
+#define LSMKV_VALUE_MAX      (16u << 20) /* bytes in a value */
+#define LSMKV_BATCH_MAX      (32u << 20) /* encoded bytes in a batch */
+#define LSMKV_NAME_MAX       255u        /* bytes in a snapshot's or keyspace's name */
 
-struct lsmkv;            /* an open store */
-struct lsmkv_env;        /* storage, clock, threads; NULL means the operating system's */
-struct lsmkv_keyspace;   /* lives until the store closes or the keyspace is dropped */
-struct lsmkv_snapshot;   /* a read sequence, pinned */
+struct lsmkv;          /* an open store */
+struct lsmkv_env;      /* storage, clock, threads; NULL means the operating system's */
+struct lsmkv_keyspace; /* lives until the store closes or the keyspace is dropped */
+struct lsmkv_snapshot; /* a read sequence, pinned */
 struct lsmkv_batch;
 struct lsmkv_iter;
-struct lsmkv_held;       /* a record kept in memory until released */
+struct lsmkv_held; /* a record kept in memory until released */
 
 struct lsmkv_slice {
     const void *data;
@@ -88,24 +88,26 @@ enum lsmkv_level { LSMKV_LOG_ERROR, LSMKV_LOG_WARNING, LSMKV_LOG_INFO, LSMKV_LOG
 
 /* Fill with lsmkv_options_init, then change what you want. */
 struct lsmkv_options {
-    struct lsmkv_env *env;         /* NULL: the operating system's */
-    bool create;                   /* make the store if the directory holds none */
-    bool exclusive;                /* with create: -EEXIST if there is one */
-    bool read_only;                /* change no file at all; a shared lock */
-    size_t write_buffer_size;      /* bytes of memtables before they are flushed; 64 MiB */
-    size_t cache_size;             /* bytes of table blocks kept; 64 MiB */
-    size_t block_size;             /* bytes of a data block before it is cut; 4096 */
-    size_t table_size;             /* bytes of a table before compaction cuts it; 16 MiB */
-    size_t level_base_size;        /* bytes of level 1; each deeper one is ten times larger */
+    struct lsmkv_env *env;    /* NULL: the operating system's */
+    bool create;              /* make the store if the directory holds none */
+    bool exclusive;           /* with create: -EEXIST if there is one */
+    bool read_only;           /* change no file at all; a shared lock */
+    size_t write_buffer_size; /* bytes of memtables before they are flushed; 64 MiB */
+    size_t cache_size;        /* bytes of table blocks kept; 64 MiB */
+    size_t block_size;        /* bytes of a data block before it is cut; 4096 */
+    size_t table_size;        /* bytes of a table before compaction cuts it; 16 MiB */
+    size_t level_base_size;   /* bytes of level 1; each deeper one is ten times larger */
     unsigned l0_compaction_trigger; /* L0 tables that start a compaction; 4 */
-    unsigned l0_slowdown_trigger;  /* L0 tables that delay writers; 20 */
-    unsigned l0_stop_trigger;      /* L0 tables that stop writers; 36 */
-    unsigned filter_bits_per_key;  /* bloom filter; 10 give about 1 % false positives; 0 none */
-    size_t move_log_limit;         /* a tree move up to this many bytes is one log frame; 16 MiB */
-    uint64_t space_reserve;        /* free bytes below which puts get -ENOSPC; 0: derived */
-    bool dead_ranges;              /* remember runs of dead keys that scans passed; true */
-    unsigned lock_wait_ms;         /* wait for a holder that is shutting down; 30,000 */
-    const char *lock_note;         /* told to those the lock turns away, e.g. the mount point */
+    unsigned l0_slowdown_trigger;   /* L0 tables that delay writers; 20 */
+    unsigned l0_stop_trigger;       /* L0 tables that stop writers; 36 */
+    unsigned
+        filter_bits_per_key; /* bloom filter; 10 give about 1 % false positives; 0 none */
+    size_t
+        move_log_limit; /* a tree move up to this many bytes is one log frame; 16 MiB */
+    uint64_t space_reserve; /* free bytes below which puts get -ENOSPC; 0: derived */
+    bool dead_ranges;       /* remember runs of dead keys that scans passed; true */
+    unsigned lock_wait_ms;  /* wait for a holder that is shutting down; 30,000 */
+    const char *lock_note;  /* told to those the lock turns away, e.g. the mount point */
     /* Called with one line without its newline, from any thread, never concurrently for one
      * store.  NULL: errors and warnings go to stderr. */
     void (*log)(void *context, enum lsmkv_level level, const char *line);
@@ -129,7 +131,8 @@ LSMKV_API const char *lsmkv_version(void);
 
 /* Opens the store in directory `path`; replays the log of an unclean stop.  -EBUSY names the
  * holder in lsmkv_error_detail().  -ENOENT: no store there (and `create` is not set). */
-LSMKV_API LSMKV_CHECKED int lsmkv_open(const char *path, const struct lsmkv_options *options,
+LSMKV_API LSMKV_CHECKED int lsmkv_open(const char *path,
+                                       const struct lsmkv_options *options,
                                        struct lsmkv **db);
 
 /* Syncs everything, stops the threads, marks the store clean, gives up the lock and frees
@@ -165,10 +168,9 @@ LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_drop(struct lsmkv *db,
                                                 struct lsmkv_keyspace *keyspace);
 /* Calls `each` for every keyspace in order of creation; stops at its first non-zero result
  * and returns that.  `each` must not call back into the store. */
-LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_list(struct lsmkv *db,
-                                                int (*each)(void *context, const char *name,
-                                                            enum lsmkv_order order),
-                                                void *context);
+LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_list(
+    struct lsmkv *db,
+    int (*each)(void *context, const char *name, enum lsmkv_order order), void *context);
 LSMKV_API const char *lsmkv_keyspace_name(const struct lsmkv_keyspace *keyspace);
 LSMKV_API enum lsmkv_order lsmkv_keyspace_order(const struct lsmkv_keyspace *keyspace);
 
@@ -179,9 +181,11 @@ LSMKV_API enum lsmkv_order lsmkv_keyspace_order(const struct lsmkv_keyspace *key
 enum { LSMKV_UNSYNCED = 1 };
 
 LSMKV_API LSMKV_CHECKED int lsmkv_put(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-                                      struct lsmkv_slice key, struct lsmkv_slice attributes,
+                                      struct lsmkv_slice key,
+                                      struct lsmkv_slice attributes,
                                       struct lsmkv_slice value, unsigned flags);
-LSMKV_API LSMKV_CHECKED int lsmkv_delete(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+LSMKV_API LSMKV_CHECKED int lsmkv_delete(struct lsmkv *db,
+                                         struct lsmkv_keyspace *keyspace,
                                          struct lsmkv_slice key, unsigned flags);
 
 /* A batch is applied whole or not at all, in the order it was built: a later entry for a key
@@ -227,7 +231,8 @@ struct lsmkv_move {
  * deleted by the batch): it is not removed here, only replaced key by key.  Records keep
  * their stamps.  -EINVAL: a `to` at or below its own `from`, the same `from` or `to` twice,
  * one tree inside another, or the keyspace is not in path order. */
-LSMKV_API LSMKV_CHECKED int lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+LSMKV_API LSMKV_CHECKED int lsmkv_move_trees(struct lsmkv *db,
+                                             struct lsmkv_keyspace *keyspace,
                                              const struct lsmkv_move *moves, size_t count,
                                              struct lsmkv_batch *batch, unsigned flags);
 
@@ -240,13 +245,15 @@ LSMKV_API LSMKV_CHECKED int lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keys
  * data pointers are NULL. */
 LSMKV_API LSMKV_CHECKED int lsmkv_get(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                                       const struct lsmkv_snapshot *snapshot,
-                                      struct lsmkv_slice key, void *buffer, size_t capacity,
-                                      struct lsmkv_record *record);
+                                      struct lsmkv_slice key, void *buffer,
+                                      size_t capacity, struct lsmkv_record *record);
 
 /* As lsmkv_get without copying: the record holds until lsmkv_held_release. */
-LSMKV_API LSMKV_CHECKED int lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+LSMKV_API LSMKV_CHECKED int lsmkv_get_held(struct lsmkv *db,
+                                           struct lsmkv_keyspace *keyspace,
                                            const struct lsmkv_snapshot *snapshot,
-                                           struct lsmkv_slice key, struct lsmkv_held **held);
+                                           struct lsmkv_slice key,
+                                           struct lsmkv_held **held);
 LSMKV_API const struct lsmkv_record *lsmkv_held_record(const struct lsmkv_held *held);
 LSMKV_API void lsmkv_held_release(struct lsmkv_held *held);
 
@@ -258,10 +265,12 @@ enum lsmkv_presence { LSMKV_ABSENT = 0, LSMKV_IMPLIED = 1, LSMKV_EXACT = 2 };
  * attributes are copied to `buffer` and `record` is set; its value has a size but NULL data,
  * unless `with_value`, which copies the value behind the attributes if it fits.
  * -ERANGE if the attributes do not fit.  `record` may be NULL: then nothing is copied. */
-LSMKV_API LSMKV_CHECKED int lsmkv_lookup(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+LSMKV_API LSMKV_CHECKED int lsmkv_lookup(struct lsmkv *db,
+                                         struct lsmkv_keyspace *keyspace,
                                          const struct lsmkv_snapshot *snapshot,
-                                         struct lsmkv_slice key, bool with_value, void *buffer,
-                                         size_t capacity, struct lsmkv_record *record);
+                                         struct lsmkv_slice key, bool with_value,
+                                         void *buffer, size_t capacity,
+                                         struct lsmkv_record *record);
 
 /* An iterator sees one state: the snapshot's, or that of its making.  It walks the keys from
  * `lower` (included) to `upper` (left out); NULL data means no bound.  The bounds are
@@ -272,7 +281,8 @@ struct lsmkv_iter_options {
     struct lsmkv_slice upper;
 };
 
-LSMKV_API LSMKV_CHECKED int lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+LSMKV_API LSMKV_CHECKED int lsmkv_iter_new(struct lsmkv *db,
+                                           struct lsmkv_keyspace *keyspace,
                                            const struct lsmkv_iter_options *options,
                                            struct lsmkv_iter **iter);
 LSMKV_API void lsmkv_iter_free(struct lsmkv_iter *iter);
@@ -299,9 +309,9 @@ LSMKV_API const struct lsmkv_record *lsmkv_iter_record(const struct lsmkv_iter *
 
 struct lsmkv_snapshot_info {
     char name[LSMKV_NAME_MAX + 1];
-    uint64_t id;         /* of this store, never given to another snapshot */
-    uint64_t sequence;   /* the last one it sees */
-    int64_t time;        /* of its making, nanoseconds since 1970 */
+    uint64_t id;       /* of this store, never given to another snapshot */
+    uint64_t sequence; /* the last one it sees */
+    int64_t time;      /* of its making, nanoseconds since 1970 */
 };
 
 /* A named snapshot is durable, with all it sees, when this returns, and lasts until dropped.
@@ -313,10 +323,9 @@ LSMKV_API LSMKV_CHECKED int lsmkv_snapshot_drop(struct lsmkv *db, const char *na
 LSMKV_API LSMKV_CHECKED int lsmkv_snapshot_rename(struct lsmkv *db, const char *from,
                                                   const char *to);
 /* In order of creation; stops at the first non-zero result of `each` and returns it. */
-LSMKV_API LSMKV_CHECKED int lsmkv_snapshot_list(struct lsmkv *db,
-                                                int (*each)(void *context,
-                                                            const struct lsmkv_snapshot_info *info),
-                                                void *context);
+LSMKV_API LSMKV_CHECKED int lsmkv_snapshot_list(
+    struct lsmkv *db, int (*each)(void *context, const struct lsmkv_snapshot_info *info),
+    void *context);
 /* A handle to read a named snapshot: what it sees stays readable until lsmkv_snapshot_release,
  * even if the name is dropped meanwhile.  `info` may be NULL. */
 LSMKV_API LSMKV_CHECKED int lsmkv_snapshot_open(struct lsmkv *db, const char *name,
@@ -334,17 +343,18 @@ LSMKV_API uint64_t lsmkv_snapshot_sequence(const struct lsmkv_snapshot *snapshot
 LSMKV_API LSMKV_CHECKED int lsmkv_flush(struct lsmkv *db);
 /* Merges all tables that hold keys in [from, to] down to the deepest level, and waits.  NULL
  * data: no bound. */
-LSMKV_API LSMKV_CHECKED int lsmkv_compact(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+LSMKV_API LSMKV_CHECKED int lsmkv_compact(struct lsmkv *db,
+                                          struct lsmkv_keyspace *keyspace,
                                           struct lsmkv_slice from, struct lsmkv_slice to);
 /* Waits until no flush or compaction is due. */
 LSMKV_API LSMKV_CHECKED int lsmkv_settle(struct lsmkv *db);
 
 /* Counters since the store was opened, and sizes now. */
 struct lsmkv_stats {
-    uint64_t sequence;                                /* last published */
-    uint64_t writes, write_groups, write_entries;     /* batches, groups, entries */
+    uint64_t sequence;                            /* last published */
+    uint64_t writes, write_groups, write_entries; /* batches, groups, entries */
     uint64_t log_bytes_written, log_syncs;
-    uint64_t logs, log_bytes;                         /* live files, now */
+    uint64_t logs, log_bytes; /* live files, now */
     uint64_t gets, lookups, iterators, seeks;
     uint64_t blocks_read, block_bytes_read, cache_hits, cache_misses;
     uint64_t filter_checks, filter_negatives, filter_false_positives;
@@ -352,11 +362,11 @@ struct lsmkv_stats {
     uint64_t compactions, trivial_moves, compaction_bytes_read, compaction_bytes_written;
     uint64_t stall_slowdowns, stall_stops;
     uint64_t manifest_lines, manifest_bytes;
-    uint64_t memtable_bytes, cache_bytes;             /* now */
-    uint64_t tables, table_bytes;                     /* now */
-    uint64_t snapshots;                               /* named, now */
-    uint64_t free_bytes, total_bytes, reserve_bytes;  /* of the file system beneath, now */
-    uint64_t dead_range_skips;                        /* runs of dead keys jumped over */
+    uint64_t memtable_bytes, cache_bytes;            /* now */
+    uint64_t tables, table_bytes;                    /* now */
+    uint64_t snapshots;                              /* named, now */
+    uint64_t free_bytes, total_bytes, reserve_bytes; /* of the file system beneath, now */
+    uint64_t dead_range_skips;                       /* runs of dead keys jumped over */
 };
 
 LSMKV_API LSMKV_CHECKED int lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *stats);
@@ -364,7 +374,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats
 /* A property as text: "lsmkv.stats", "lsmkv.levels", "lsmkv.recovery", "lsmkv.error".  Writes
  * at most `size` bytes with the final NUL and returns the length of the whole text, as
  * snprintf; -ENOENT for an unknown name. */
-LSMKV_API int lsmkv_property(struct lsmkv *db, const char *name, char *buffer, size_t size);
+LSMKV_API int lsmkv_property(struct lsmkv *db, const char *name, char *buffer,
+                             size_t size);
 
 #ifdef __cplusplus
 }

@@ -28,11 +28,22 @@
 #include "support/model.h"
 #include "support/random.h"
 
-#define OPERATIONS 500
-#define KEYSPACES 2
+#define OPERATIONS    500
+#define KEYSPACES     2
 #define SNAPSHOTS_MAX 64
 
-enum operation_kind { PUT, DELETE, BATCH, MOVE, FLUSH, COMPACT, SNAPSHOT, DROP, SYNC, REOPEN };
+enum operation_kind {
+    PUT,
+    DELETE,
+    BATCH,
+    MOVE,
+    FLUSH,
+    COMPACT,
+    SNAPSHOT,
+    DROP,
+    SYNC,
+    REOPEN
+};
 
 struct operation {
     enum operation_kind kind;
@@ -131,7 +142,8 @@ hash_store(struct lsmkv *db, const struct lsmkv_snapshot *snapshot, uint64_t *ou
         for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
             const struct lsmkv_record *record = lsmkv_iter_record(iter);
 
-            hash = hash_entry(hash, lsmkv_iter_key(iter), record->attributes, record->value);
+            hash =
+                hash_entry(hash, lsmkv_iter_key(iter), record->attributes, record->value);
         }
         result = lsmkv_iter_status(iter);
         lsmkv_iter_free(iter);
@@ -194,7 +206,8 @@ can_move(const struct operation *operation)
 static struct lsmkv_slice
 batch_key(const struct operation *operation, size_t i, char *buffer)
 {
-    int size = snprintf(buffer, 80, "%s/%zu", i % 2 == 0 ? operation->key : operation->other, i);
+    int size =
+        snprintf(buffer, 80, "%s/%zu", i % 2 == 0 ? operation->key : operation->other, i);
 
     return lsmkv_bytes(buffer, (size_t)size);
 }
@@ -203,7 +216,8 @@ static void
 model_apply(struct model models[KEYSPACES], const struct operation *operation)
 {
     struct lsmkv_move move = {lsmkv_str(operation->key), lsmkv_str(operation->other)};
-    struct lsmkv_slice number = lsmkv_bytes(&operation->number, sizeof(operation->number));
+    struct lsmkv_slice number =
+        lsmkv_bytes(&operation->number, sizeof(operation->number));
     char value[8192], key[80];
 
     switch (operation->kind) {
@@ -244,7 +258,8 @@ plan(struct sweep *sweep)
         operation->keyspace = (int)random_below(&random, KEYSPACES);
         operation->sync = random_below(&random, 3) == 0;
         operation->number = i;
-        operation->value_size = random_below(&random, random_below(&random, 8) == 0 ? 5000 : 60);
+        operation->value_size =
+            random_below(&random, random_below(&random, 8) == 0 ? 5000 : 60);
         random_path(&random, operation->key, sizeof(operation->key));
         random_path(&random, operation->other, sizeof(operation->other));
         model_apply(models, operation);
@@ -376,7 +391,8 @@ check_image(const struct sweep *sweep, const struct bounds *bounds, struct mem_e
         die(sweep, "an image takes no write", result);
     result = lsmkv_open("store", &options, &db);
     if (result == 0)
-        result = lsmkv_get(db, NULL, NULL, lsmkv_str("after"), buffer, sizeof(buffer), &record);
+        result = lsmkv_get(db, NULL, NULL, lsmkv_str("after"), buffer, sizeof(buffer),
+                           &record);
     if (result == 0)
         result = lsmkv_close(db);
     if (result != 0)
@@ -414,7 +430,8 @@ check_recovery(struct sweep *sweep, const struct bounds *bounds, struct mem_env 
 {
     struct lsmkv_options options = options_for(image);
     struct second_cut cut = {sweep, bounds, image,
-                             mem_env_calls(image) + 1 + random_below(&sweep->random, 40), policy};
+                             mem_env_calls(image) + 1 + random_below(&sweep->random, 40),
+                             policy};
     struct lsmkv *db;
     int result;
 
@@ -503,7 +520,8 @@ open_store(struct sweep *sweep)
 static int
 run_batch(struct sweep *sweep, const struct operation *operation, unsigned flags)
 {
-    struct lsmkv_slice number = lsmkv_bytes(&operation->number, sizeof(operation->number));
+    struct lsmkv_slice number =
+        lsmkv_bytes(&operation->number, sizeof(operation->number));
     struct lsmkv_batch *batch;
     char value[8192], key[80];
     int result = lsmkv_batch_new(&batch);
@@ -540,7 +558,8 @@ run_drop(struct sweep *sweep)
         char name[32];
         int result;
 
-        if (!atomic_load(&sweep->snapshot_made[i]) || atomic_load(&sweep->snapshot_dropping[i]))
+        if (!atomic_load(&sweep->snapshot_made[i]) ||
+            atomic_load(&sweep->snapshot_dropping[i]))
             continue;
         snprintf(name, sizeof(name), "s%zu", i);
         atomic_store(&sweep->snapshot_dropping[i], true);
@@ -556,7 +575,8 @@ run_drop(struct sweep *sweep)
 static int
 run_operation(struct sweep *sweep, const struct operation *operation, bool *durable)
 {
-    struct lsmkv_slice number = lsmkv_bytes(&operation->number, sizeof(operation->number));
+    struct lsmkv_slice number =
+        lsmkv_bytes(&operation->number, sizeof(operation->number));
     struct lsmkv_slice none = {NULL, 0}, key = lsmkv_str(operation->key);
     struct lsmkv_move move = {key, lsmkv_str(operation->other)};
     unsigned flags = operation->sync ? 0 : LSMKV_UNSYNCED;
@@ -574,13 +594,16 @@ run_operation(struct sweep *sweep, const struct operation *operation, bool *dura
         return run_batch(sweep, operation, flags);
     case MOVE:
         *durable = *durable && can_move(operation);
-        return can_move(operation) ? lsmkv_move_trees(sweep->db, NULL, &move, 1, NULL, flags) : 0;
+        return can_move(operation)
+                   ? lsmkv_move_trees(sweep->db, NULL, &move, 1, NULL, flags)
+                   : 0;
     case FLUSH:
         *durable = true;
         return lsmkv_flush(sweep->db);
     case COMPACT:
         *durable = true;
-        return lsmkv_compact(sweep->db, sweep->keyspaces[operation->keyspace], none, none);
+        return lsmkv_compact(sweep->db, sweep->keyspaces[operation->keyspace], none,
+                             none);
     case SNAPSHOT:
         *durable = true;
         return run_snapshot(sweep, operation->number);

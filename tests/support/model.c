@@ -92,7 +92,8 @@ model_find(const struct model *model, struct lsmkv_slice key)
 {
     size_t at = model_ceiling(model, key);
 
-    if (at == model->count || model_compare(model->order, model->entries[at].key, key) != 0)
+    if (at == model->count ||
+        model_compare(model->order, model->entries[at].key, key) != 0)
         return NULL;
     return &model->entries[at];
 }
@@ -138,7 +139,8 @@ model_delete(struct model *model, struct lsmkv_slice key)
 {
     size_t at = model_ceiling(model, key);
 
-    if (at == model->count || model_compare(model->order, model->entries[at].key, key) != 0)
+    if (at == model->count ||
+        model_compare(model->order, model->entries[at].key, key) != 0)
         return;
     entry_free(&model->entries[at]);
     model->count--;
@@ -194,9 +196,10 @@ model_move(struct model *model, const struct lsmkv_move *moves, size_t count)
                 continue;
             key = must(malloc(moves[m].to.size + suffix + 1));
             copy_bytes(key, moves[m].to);
-            copy_bytes(key + moves[m].to.size, lsmkv_bytes(old + moves[m].from.size, suffix));
-            model_put(model, lsmkv_bytes(key, moves[m].to.size + suffix), entry->attributes,
-                      entry->value);
+            copy_bytes(key + moves[m].to.size,
+                       lsmkv_bytes(old + moves[m].from.size, suffix));
+            model_put(model, lsmkv_bytes(key, moves[m].to.size + suffix),
+                      entry->attributes, entry->value);
             free(key);
         }
     model_fini(&before);
@@ -271,8 +274,8 @@ walks_match(const struct model *model, struct lsmkv_iter *iter)
 }
 
 static bool
-get_matches(const struct model_entry *entry, struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-            const struct lsmkv_snapshot *snapshot)
+get_matches(const struct model_entry *entry, struct lsmkv *db,
+            struct lsmkv_keyspace *keyspace, const struct lsmkv_snapshot *snapshot)
 {
     struct lsmkv_held *held;
     int result = lsmkv_get_held(db, keyspace, snapshot, entry->key, &held);
@@ -292,8 +295,8 @@ get_matches(const struct model_entry *entry, struct lsmkv *db, struct lsmkv_keys
 }
 
 bool
-model_matches(const struct model *model, struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-              const struct lsmkv_snapshot *snapshot)
+model_matches(const struct model *model, struct lsmkv *db,
+              struct lsmkv_keyspace *keyspace, const struct lsmkv_snapshot *snapshot)
 {
     struct lsmkv_iter_options options = {.snapshot = snapshot};
     struct lsmkv_iter *iter;

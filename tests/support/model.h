@@ -42,6 +42,7 @@ void model_move(struct model *model, const struct lsmkv_move *moves, size_t coun
 /* Walks `keyspace` forwards and backwards and gets every key; false, with the first difference
  * printed, if the engine does not hold exactly the model. */
 bool model_matches(const struct model *model, struct lsmkv *db,
-                   struct lsmkv_keyspace *keyspace, const struct lsmkv_snapshot *snapshot);
+                   struct lsmkv_keyspace *keyspace,
+                   const struct lsmkv_snapshot *snapshot);
 
 #endif

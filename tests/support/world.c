@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_MAX 256
-#define VALUE_MAX 6000
+#define KEY_MAX     256
+#define VALUE_MAX   6000
 #define ENTRIES_MAX 700 /* beyond it, deletes outnumber puts */
 
 static const char *const keyspace_names[WORLD_KEYSPACES] = {"default", "plain"};
@@ -29,7 +29,8 @@ need(const struct world *world, const char *what, int result)
 /* ---- random material ---- */
 
 /* Components around the bytes on which orders differ. */
-static const char *const components[] = {"a", "b", "a.b", "a-b", "a0", "ab", ".", "0", "zz", "\x01"};
+static const char *const components[] = {"a",  "b", "a.b", "a-b", "a0",
+                                         "ab", ".", "0",   "zz",  "\x01"};
 
 static uint64_t
 below(struct world *world, uint64_t limit)
@@ -44,8 +45,9 @@ random_key(struct world *world, char *buffer)
     size_t size = 0, depth = 1 + below(world, 4);
 
     if (below(world, 50) == 0) {
-        static const struct lsmkv_slice odd[] = {
-            {"", 0}, {"/", 1}, {"a//b", 4}, {"a\0", 2}, {"a/\0", 3}, {"\xff", 1}, {"a/", 2}};
+        static const struct lsmkv_slice odd[] = {{"", 0},    {"/", 1},    {"a//b", 4},
+                                                 {"a\0", 2}, {"a/\0", 3}, {"\xff", 1},
+                                                 {"a/", 2}};
         struct lsmkv_slice key = odd[below(world, sizeof(odd) / sizeof(odd[0]))];
 
         memcpy(buffer, key.data, key.size);
@@ -213,8 +215,8 @@ world_check(struct world *world)
             fail(world, "the newest state differs", 0);
         for (int i = 0; i < WORLD_SNAPSHOTS; i++)
             if (world->snapshots[i].handle != NULL &&
-                !model_matches(&world->snapshots[i].models[k], world->db, world->keyspaces[k],
-                               world->snapshots[i].handle))
+                !model_matches(&world->snapshots[i].models[k], world->db,
+                               world->keyspaces[k], world->snapshots[i].handle))
                 fail(world, "a snapshot differs", 0);
     }
 }
@@ -243,8 +245,9 @@ check_key(struct world *world, int k, const struct model *model,
 
     if ((entry == NULL) != (result == -ENOENT) || (entry != NULL && result != 0))
         fail(world, "get", result);
-    if (entry != NULL && (record.value.size != entry->value.size ||
-                          memcmp(record.value.data, entry->value.data, entry->value.size) != 0))
+    if (entry != NULL &&
+        (record.value.size != entry->value.size ||
+         memcmp(record.value.data, entry->value.data, entry->value.size) != 0))
         fail(world, "get gave another value", 0);
     result = lsmkv_lookup(world->db, world->keyspaces[k], snapshot, key, false, buffer,
                           sizeof(buffer), &record);
@@ -263,14 +266,16 @@ check_walk(struct world *world, int k, const struct model *model,
     struct lsmkv_slice key = random_key(world, bytes);
     size_t at = model_ceiling(model, key);
 
-    need(world, "iterator", lsmkv_iter_new(world->db, world->keyspaces[k], &options, &iter));
+    need(world, "iterator",
+         lsmkv_iter_new(world->db, world->keyspaces[k], &options, &iter));
     lsmkv_iter_seek(iter, key);
     for (int i = 0; i < 30; i++) {
         if (lsmkv_iter_valid(iter) != (at < model->count))
             fail(world, "a walk ended elsewhere", lsmkv_iter_status(iter));
         if (at == model->count)
             break;
-        if (model_compare(model->order, lsmkv_iter_key(iter), model->entries[at].key) != 0)
+        if (model_compare(model->order, lsmkv_iter_key(iter), model->entries[at].key) !=
+            0)
             fail(world, "a walk went elsewhere", 0);
         switch (below(world, 4)) {
         case 0:
@@ -286,7 +291,8 @@ check_walk(struct world *world, int k, const struct model *model,
                 struct lsmkv_slice root = model->entries[at].key;
 
                 lsmkv_iter_skip_tree(iter, root);
-                for (at++; at < model->count && model_is_below(model->entries[at].key, root);)
+                for (at++;
+                     at < model->count && model_is_below(model->entries[at].key, root);)
                     at++;
                 break;
             } /* fall through */
@@ -326,8 +332,9 @@ do_put(struct world *world)
     struct material m;
 
     random_material(world, &m);
-    need(world, "put", lsmkv_put(world->db, world->keyspaces[k], m.key, m.attributes, m.value,
-                                 random_flags(world)));
+    need(world, "put",
+         lsmkv_put(world->db, world->keyspaces[k], m.key, m.attributes, m.value,
+                   random_flags(world)));
     model_put(&world->models[k], m.key, m.attributes, m.value);
 }
 
@@ -369,8 +376,9 @@ do_batch(struct world *world)
                  lsmkv_batch_delete(batch, world->keyspaces[k], m.key));
             model_delete(&world->models[k], m.key);
         } else {
-            need(world, "batch put", lsmkv_batch_put(batch, world->keyspaces[k], m.key,
-                                                     m.attributes, m.value));
+            need(world, "batch put",
+                 lsmkv_batch_put(batch, world->keyspaces[k], m.key, m.attributes,
+                                 m.value));
             model_put(&world->models[k], m.key, m.attributes, m.value);
         }
     }
@@ -399,8 +407,9 @@ do_move(struct world *world)
     need(world, "batch", lsmkv_batch_new(&batch));
     need(world, "batch put",
          lsmkv_batch_put(batch, world->keyspaces[1], m.key, m.attributes, m.value));
-    need(world, "move", lsmkv_move_trees(world->db, world->keyspaces[0], moves, count, batch,
-                                         random_flags(world)));
+    need(world, "move",
+         lsmkv_move_trees(world->db, world->keyspaces[0], moves, count, batch,
+                          random_flags(world)));
     model_move(model, moves, count);
     model_put(&world->models[1], m.key, m.attributes, m.value);
     lsmkv_batch_free(batch);
@@ -420,8 +429,8 @@ do_snapshot(struct world *world)
     if (random_coin(&world->random)) {
         snprintf(snapshot->name, sizeof(snapshot->name), "s%u", world->named++);
         need(world, "snapshot", lsmkv_snapshot_create(world->db, snapshot->name, NULL));
-        need(world, "snapshot open", lsmkv_snapshot_open(world->db, snapshot->name,
-                                                         &snapshot->handle, NULL));
+        need(world, "snapshot open",
+             lsmkv_snapshot_open(world->db, snapshot->name, &snapshot->handle, NULL));
     } else {
         need(world, "snapshot take", lsmkv_snapshot_take(world->db, &snapshot->handle));
     }

@@ -1,0 +1,781 @@
+/* The store as its users see it: what each public function promises. */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/store.h"
+
+static struct store store;
+static const struct lsmkv_slice none = {NULL, 0};
+
+static void
+setup(void)
+{
+    store_init(&store);
+    store_open(&store);
+}
+
+static void
+teardown(void)
+{
+    store_fini(&store);
+}
+
+/* ---- records ---- */
+
+START_TEST(test_get_gives_attributes_value_and_stamp)
+{
+    char buffer[32];
+    struct lsmkv_record record;
+
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("k"), lsmkv_str("attr"),
+                               lsmkv_str("value"), 0),
+                     0);
+    ck_assert_int_eq(
+        lsmkv_get(store.db, NULL, NULL, lsmkv_str("k"), buffer, sizeof(buffer), &record),
+        0);
+    ck_assert_mem_eq(record.attributes.data, "attr", 4);
+    ck_assert_uint_eq(record.attributes.size, 4);
+    ck_assert_mem_eq(record.value.data, "value", 5);
+    ck_assert_uint_eq(record.value.size, 5);
+    ck_assert_uint_eq(record.sequence, store_stats(&store).sequence);
+    ck_assert_uint_eq(record.stamp_sequence, record.sequence);
+    ck_assert_int_gt(record.stamp_time, 0);
+}
+END_TEST
+
+START_TEST(test_get_without_room_gives_the_sizes)
+{
+    char buffer[8];
+    struct lsmkv_record record;
+
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("k"), lsmkv_str("attr"),
+                               lsmkv_str("value"), 0),
+                     0);
+    ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("k"), buffer, 8, &record),
+                     -ERANGE);
+    ck_assert_uint_eq(record.attributes.size, 4);
+    ck_assert_uint_eq(record.value.size, 5);
+    ck_assert_ptr_null(record.value.data);
+}
+END_TEST
+
+START_TEST(test_limits_are_refused)
+{
+    char *large = calloc(1, LSMKV_VALUE_MAX + 1);
+
+    ck_assert_ptr_nonnull(large);
+    ck_assert_int_eq(
+        lsmkv_put(store.db, NULL, lsmkv_bytes(large, LSMKV_KEY_MAX), none, none, 0), 0);
+    ck_assert_int_eq(
+        lsmkv_put(store.db, NULL, lsmkv_bytes(large, LSMKV_KEY_MAX + 1), none, none, 0),
+        -E2BIG);
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("a"),
+                               lsmkv_bytes(large, LSMKV_ATTRIBUTES_MAX + 1), none, 0),
+                     -E2BIG);
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("v"), none,
+                               lsmkv_bytes(large, LSMKV_VALUE_MAX), 0),
+                     0);
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("v"), none,
+                               lsmkv_bytes(large, LSMKV_VALUE_MAX + 1), 0),
+                     -E2BIG);
+    free(large);
+}
+END_TEST
+
+START_TEST(test_a_held_record_outlives_its_key)
+{
+    struct lsmkv_held *held;
+
+    store_put(&store, "k", "held");
+    ck_assert_int_eq(lsmkv_get_held(store.db, NULL, NULL, lsmkv_str("k"), &held), 0);
+    store_delete(&store, "k");
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    ck_assert_mem_eq(lsmkv_held_record(held)->value.data, "held", 4);
+    lsmkv_held_release(held);
+    ck_assert(store_holds(&store, NULL, "k", NULL));
+}
+END_TEST
+
+START_TEST(test_batch_puts_a_held_value_under_another_key)
+{
+    struct lsmkv_batch *batch;
+    struct lsmkv_held *held;
+
+    store_put(&store, "from", "by reference");
+    ck_assert_int_eq(lsmkv_get_held(store.db, NULL, NULL, lsmkv_str("from"), &held), 0);
+    ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+    ck_assert_int_eq(lsmkv_batch_put_held(batch, NULL, lsmkv_str("to"), none, held), 0);
+    ck_assert_int_eq(lsmkv_batch_delete(batch, NULL, lsmkv_str("from")), 0);
+    ck_assert_uint_eq(lsmkv_batch_count(batch), 2);
+    ck_assert_int_eq(lsmkv_write(store.db, batch, 0), 0);
+    lsmkv_batch_free(batch);
+    lsmkv_held_release(held);
+    ck_assert(store_holds(&store, NULL, "to", "by reference"));
+    ck_assert(store_holds(&store, NULL, "from", NULL));
+}
+END_TEST
+
+/* ---- lookup and iterators ---- */
+
+START_TEST(test_lookup_tells_exact_implied_and_absent)
+{
+    struct lsmkv_record record;
+    char buffer[16];
+
+    store_put(&store, "a/b/c", "x");
+    store_put(&store, "d.txt", "y");
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("a/b/c"), true,
+                                      buffer, sizeof(buffer), &record),
+                         LSMKV_EXACT);
+        ck_assert_mem_eq(record.value.data, "x", 1);
+        ck_assert_int_eq(
+            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("a/b"), false, NULL, 0, NULL),
+            LSMKV_IMPLIED);
+        ck_assert_int_eq(
+            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str(""), false, NULL, 0, NULL),
+            LSMKV_IMPLIED);
+        ck_assert_int_eq(
+            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("d"), false, NULL, 0, NULL),
+            LSMKV_ABSENT);
+        ck_assert_int_eq(lsmkv_flush(store.db), 0);
+    }
+    /* The directory goes with the last key below it, wherever its tombstone stands. */
+    store_delete(&store, "a/b/c");
+    ck_assert_int_eq(
+        lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("a/b"), false, NULL, 0, NULL),
+        LSMKV_ABSENT);
+}
+END_TEST
+
+START_TEST(test_an_absent_name_reads_no_block)
+{
+    struct lsmkv_stats before, after;
+    unsigned read = 0;
+
+    for (int i = 0; i < 500; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "dir%d/file%d", i % 20, i);
+        store_put(&store, key, "v");
+    }
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    before = store_stats(&store);
+    for (int i = 0; i < 1000; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "dir%d/none%d", i % 20, i);
+        ck_assert_int_eq(
+            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str(key), false, NULL, 0, NULL),
+            LSMKV_ABSENT);
+    }
+    after = store_stats(&store);
+    read = (unsigned)(after.cache_hits + after.cache_misses - before.cache_hits -
+                      before.cache_misses);
+    ck_assert_msg(read < 100, "%u blocks were looked at for 1000 absent names", read);
+}
+END_TEST
+
+START_TEST(test_iterator_stays_within_its_bounds)
+{
+    struct lsmkv_iter_options options = {.lower = lsmkv_str("b"),
+                                         .upper = lsmkv_str("d")};
+    struct lsmkv_iter *iter;
+
+    store_put(&store, "a", "1");
+    store_put(&store, "b", "2");
+    store_put(&store, "c", "3");
+    store_put(&store, "d", "4");
+    ck_assert_int_eq(lsmkv_iter_new(store.db, NULL, &options, &iter), 0);
+    ck_assert(!lsmkv_iter_valid(iter));
+    lsmkv_iter_seek(iter, lsmkv_str("a"));
+    ck_assert(lsmkv_iter_valid(iter));
+    ck_assert_mem_eq(lsmkv_iter_key(iter).data, "b", 1);
+    lsmkv_iter_last(iter);
+    ck_assert_mem_eq(lsmkv_iter_key(iter).data, "c", 1);
+    lsmkv_iter_next(iter);
+    ck_assert(!lsmkv_iter_valid(iter));
+    ck_assert_int_eq(lsmkv_iter_status(iter), 0);
+    lsmkv_iter_seek_before(iter, lsmkv_str("z"));
+    ck_assert_mem_eq(lsmkv_iter_key(iter).data, "c", 1);
+    lsmkv_iter_free(iter);
+}
+END_TEST
+
+START_TEST(test_iterator_sees_the_state_of_its_making)
+{
+    struct lsmkv_iter *iter;
+
+    store_put(&store, "a", "1");
+    ck_assert_int_eq(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    store_put(&store, "b", "2");
+    store_delete(&store, "a");
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    lsmkv_iter_first(iter);
+    ck_assert(lsmkv_iter_valid(iter));
+    ck_assert_mem_eq(lsmkv_iter_key(iter).data, "a", 1);
+    lsmkv_iter_next(iter);
+    ck_assert(!lsmkv_iter_valid(iter));
+    lsmkv_iter_free(iter);
+}
+END_TEST
+
+/* '/' ranks below all, then NUL: a directory's subtree follows it at once. */
+START_TEST(test_path_order_nests_like_brackets)
+{
+    static const struct lsmkv_slice expected[] = {
+        {"a", 1},    {"a/", 2},  {"a/b", 3}, {"a/b/c", 5}, {"a/b\0", 4}, {"a/b-c", 5},
+        {"a/b.", 4}, {"a\0", 2}, {"a-b", 3}, {"a.txt", 5}, {"a0", 2},    {"b", 1}};
+    const size_t count = sizeof(expected) / sizeof(expected[0]);
+    struct lsmkv_iter *iter;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t scattered = i * 5 % count; /* 5 and 12 have no common divisor */
+
+        ck_assert_int_eq(
+            lsmkv_put(store.db, NULL, expected[scattered], none, none, LSMKV_UNSYNCED),
+            0);
+        if (i == 6)
+            ck_assert_int_eq(lsmkv_flush(store.db), 0);
+    }
+    ck_assert_int_eq(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    lsmkv_iter_first(iter);
+    for (size_t i = 0; i < count; i++, lsmkv_iter_next(iter)) {
+        ck_assert(lsmkv_iter_valid(iter));
+        ck_assert_uint_eq(lsmkv_iter_key(iter).size, expected[i].size);
+        ck_assert_mem_eq(lsmkv_iter_key(iter).data, expected[i].data, expected[i].size);
+    }
+    lsmkv_iter_seek(iter, lsmkv_str("a"));
+    lsmkv_iter_skip_tree(iter, lsmkv_str("a"));
+    ck_assert_uint_eq(lsmkv_iter_key(iter).size, 2);
+    ck_assert_mem_eq(lsmkv_iter_key(iter).data, "a\0", 2);
+    lsmkv_iter_free(iter);
+}
+END_TEST
+
+/* ---- rmdir, then mkdir, and what a merge makes of it ---- */
+
+START_TEST(test_a_name_made_again_stays_through_merges)
+{
+    for (int with_snapshot = 0; with_snapshot < 2; with_snapshot++) {
+        store_put(&store, "dir", "first");
+        store_put(&store, "dir/file", "x");
+        ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+        if (with_snapshot)
+            ck_assert_int_eq(lsmkv_snapshot_create(store.db, "s", NULL), 0);
+        store_delete(&store, "dir/file");
+        store_delete(&store, "dir");
+        ck_assert_int_eq(lsmkv_flush(store.db), 0);
+        store_put(&store, "dir", "second");
+        ck_assert_int_eq(lsmkv_flush(store.db), 0);
+        ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+        ck_assert(store_holds(&store, NULL, "dir", "second"));
+        ck_assert(store_holds(&store, NULL, "dir/file", NULL));
+        if (with_snapshot) {
+            struct lsmkv_snapshot *snapshot;
+
+            ck_assert_int_eq(lsmkv_snapshot_open(store.db, "s", &snapshot, NULL), 0);
+            ck_assert(store_holds(&store, snapshot, "dir", "first"));
+            ck_assert(store_holds(&store, snapshot, "dir/file", "x"));
+            lsmkv_snapshot_release(store.db, snapshot);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_deleting_everything_gives_the_space_back)
+{
+    struct lsmkv_stats stats;
+
+    for (int i = 0; i < 2000; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "f%05d", i);
+        store_put(&store, key, "some contents that take space");
+    }
+    ck_assert_int_eq(lsmkv_flush(store.db), 0);
+    for (int i = 0; i < 2000; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "f%05d", i);
+        store_delete(&store, key);
+    }
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    stats = store_stats(&store);
+    ck_assert_uint_eq(stats.tables, 0);
+}
+END_TEST
+
+/* ---- keyspaces ---- */
+
+START_TEST(test_a_batch_spans_keyspaces)
+{
+    struct lsmkv_keyspace *plain, *again;
+    struct lsmkv_batch *batch;
+    struct lsmkv_record record;
+    char buffer[16];
+
+    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &plain),
+                     0);
+    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &again),
+                     -EEXIST);
+    ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+    ck_assert_int_eq(lsmkv_batch_put(batch, NULL, lsmkv_str("k"), none, lsmkv_str("1")),
+                     0);
+    ck_assert_int_eq(lsmkv_batch_put(batch, plain, lsmkv_str("k"), none, lsmkv_str("2")),
+                     0);
+    ck_assert_int_eq(lsmkv_write(store.db, batch, 0), 0);
+    lsmkv_batch_free(batch);
+    store_kill(&store);
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "k", "1"));
+    ck_assert_int_eq(lsmkv_keyspace_open(store.db, "plain", &plain), 0);
+    ck_assert_int_eq(lsmkv_keyspace_order(plain), LSMKV_ORDER_BYTES);
+    ck_assert_int_eq(
+        lsmkv_get(store.db, plain, NULL, lsmkv_str("k"), buffer, sizeof(buffer), &record),
+        0);
+    ck_assert_mem_eq(record.value.data, "2", 1);
+}
+END_TEST
+
+START_TEST(test_a_dropped_keyspace_is_gone_and_its_log_entries_pass)
+{
+    struct lsmkv_keyspace *plain, *again;
+
+    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &plain),
+                     0);
+    ck_assert_int_eq(lsmkv_put(store.db, plain, lsmkv_str("k"), none, lsmkv_str("v"), 0),
+                     0);
+    store_put(&store, "k", "stays");
+    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, plain), 0);
+    ck_assert_int_eq(lsmkv_keyspace_open(store.db, "plain", &plain), -ENOENT);
+    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &again),
+                     0);
+    store_kill(&store);
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "k", "stays"));
+    ck_assert_int_eq(lsmkv_keyspace_open(store.db, "plain", &plain), 0);
+    ck_assert_int_eq(
+        lsmkv_lookup(store.db, plain, NULL, lsmkv_str("k"), false, NULL, 0, NULL),
+        LSMKV_ABSENT);
+    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, lsmkv_default_keyspace(store.db)),
+                     -EINVAL);
+}
+END_TEST
+
+START_TEST(test_a_keyspace_that_a_snapshot_sees_cannot_be_dropped)
+{
+    struct lsmkv_keyspace *plain;
+
+    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &plain),
+                     0);
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "s", NULL), 0);
+    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, plain), -EBUSY);
+    ck_assert_int_eq(lsmkv_snapshot_drop(store.db, "s"), 0);
+    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, plain), 0);
+}
+END_TEST
+
+/* All keyspaces freeze together, so one that is never written does not pin logs. */
+START_TEST(test_an_idle_keyspace_pins_no_log)
+{
+    struct lsmkv_keyspace *idle;
+    struct lsmkv_stats stats;
+    char value[1000];
+
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "idle", LSMKV_ORDER_BYTES, &idle),
+                     0);
+    ck_assert_int_eq(lsmkv_put(store.db, idle, lsmkv_str("once"), none, none, 0), 0);
+    for (int i = 0; i < 2000; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "f%d", i);
+        ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str(key), none,
+                                   lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED),
+                         0);
+    }
+    ck_assert_int_eq(lsmkv_settle(store.db), 0);
+    stats = store_stats(&store);
+    ck_assert_uint_eq(stats.logs, 1);
+    ck_assert_uint_lt(stats.log_bytes, 4 * store.options.write_buffer_size);
+}
+END_TEST
+
+/* ---- snapshots ---- */
+
+START_TEST(test_named_snapshots_last)
+{
+    struct lsmkv_snapshot *snapshot;
+    struct lsmkv_snapshot_info first, second, opened;
+
+    store_put(&store, "k", "old");
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "one", &first), 0);
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "one", NULL), -EEXIST);
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "a/b", NULL), -EINVAL);
+    store_put(&store, "k", "new");
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "two", &second), 0);
+    ck_assert_uint_ne(first.id, second.id);
+    ck_assert_int_eq(lsmkv_snapshot_rename(store.db, "one", "two"), -EEXIST);
+    ck_assert_int_eq(lsmkv_snapshot_rename(store.db, "one", "uno"), 0);
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    store_kill(&store);
+    store_open(&store);
+    ck_assert_int_eq(lsmkv_snapshot_open(store.db, "one", &snapshot, NULL), -ENOENT);
+    ck_assert_int_eq(lsmkv_snapshot_open(store.db, "uno", &snapshot, &opened), 0);
+    ck_assert_uint_eq(opened.id, first.id);
+    ck_assert_int_eq(opened.time, first.time);
+    ck_assert(store_holds(&store, snapshot, "k", "old"));
+    ck_assert(store_holds(&store, NULL, "k", "new"));
+    /* Dropped, it stays readable to who holds it. */
+    ck_assert_int_eq(lsmkv_snapshot_drop(store.db, "uno"), 0);
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    ck_assert(store_holds(&store, snapshot, "k", "old"));
+    lsmkv_snapshot_release(store.db, snapshot);
+    ck_assert_int_eq(lsmkv_snapshot_drop(store.db, "uno"), -ENOENT);
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "three", &first), 0);
+    ck_assert_uint_gt(first.id, second.id);
+}
+END_TEST
+
+/* ---- tree moves ---- */
+
+START_TEST(test_moves_keep_stamps_and_exchange)
+{
+    struct lsmkv_move moves[] = {{lsmkv_str("a"), lsmkv_str("b")},
+                                 {lsmkv_str("b"), lsmkv_str("a")}};
+    struct lsmkv_record before, after;
+    char buffer[16];
+
+    for (int large = 0; large < 2; large++) {
+        ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("a/x"), buffer,
+                                   sizeof(buffer), &before),
+                         large ? 0 : -ENOENT);
+        if (!large) {
+            store_put(&store, "a/x", "1");
+            store_put(&store, "b/x", "2");
+            store_put(&store, "b/y", "3");
+            store_put(&store, "a-b", "beside");
+        }
+        ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("a/x"), buffer,
+                                   sizeof(buffer), &before),
+                         0);
+        ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, moves, 2, NULL, 0), 0);
+        ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("b/x"), buffer,
+                                   sizeof(buffer), &after),
+                         0);
+        ck_assert_uint_eq(after.stamp_sequence, before.stamp_sequence);
+        ck_assert_int_eq(after.stamp_time, before.stamp_time);
+        ck_assert_uint_gt(after.sequence, before.sequence);
+        ck_assert(store_holds(&store, NULL, large ? "b/y" : "a/y", "3"));
+        ck_assert(store_holds(&store, NULL, large ? "a/y" : "b/y", NULL));
+        ck_assert(store_holds(&store, NULL, "a-b", "beside"));
+        store_kill(&store);
+        store.options.move_log_limit = 1; /* the second time by tables */
+        store_open(&store);
+    }
+}
+END_TEST
+
+START_TEST(test_impossible_moves_are_refused)
+{
+    struct lsmkv_move into_itself = {lsmkv_str("a"), lsmkv_str("a/b")};
+    struct lsmkv_move same = {lsmkv_str("a"), lsmkv_str("a")};
+    struct lsmkv_move meeting[] = {{lsmkv_str("a"), lsmkv_str("x")},
+                                   {lsmkv_str("a/b"), lsmkv_str("y")}};
+
+    ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, &into_itself, 1, NULL, 0), -EINVAL);
+    ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, &same, 1, NULL, 0), -EINVAL);
+    ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, meeting, 2, NULL, 0), -EINVAL);
+}
+END_TEST
+
+/* ---- opening ---- */
+
+START_TEST(test_the_holder_of_a_store_is_named)
+{
+    struct lsmkv *other;
+
+    ck_assert_int_eq(lsmkv_set_lock_note(store.db, "mounted at /somewhere"), 0);
+    ck_assert_int_eq(lsmkv_open("store", &store.options, &other), -EBUSY);
+    ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(), "mounted at /somewhere"));
+}
+END_TEST
+
+START_TEST(test_what_is_not_a_store_is_refused)
+{
+    struct lsmkv_options options = store.options;
+    struct lsmkv *other;
+
+    options.create = false;
+    ck_assert_int_eq(lsmkv_open("nowhere", &options, &other), -ENOENT);
+    options.create = true;
+    options.exclusive = true;
+    store_close(&store);
+    ck_assert_int_eq(lsmkv_open("store", &options, &other), -EEXIST);
+}
+END_TEST
+
+START_TEST(test_read_only_changes_no_file)
+{
+    uint64_t used;
+
+    store_put(&store, "k", "v");
+    store_kill(&store); /* an unclean log to replay */
+    used = mem_env_used(store.memory);
+    store.options.read_only = true;
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "k", "v"));
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("k"), none, none, 0), -EROFS);
+    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "s", NULL), -EROFS);
+    ck_assert_int_eq(lsmkv_flush(store.db), -EROFS);
+    ck_assert_int_eq(lsmkv_sync(store.db), 0);
+    store_close(&store);
+    ck_assert_uint_eq(mem_env_used(store.memory), used);
+    ck_assert_uint_eq(fault_env_calls(store.faults, ENV_CALL_FILE_WRITE), 0);
+    ck_assert_uint_eq(fault_env_calls(store.faults, ENV_CALL_DIR_UNLINK), 0);
+    store.options.read_only = false;
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "k", "v"));
+}
+END_TEST
+
+START_TEST(test_a_log_shorter_than_at_the_clean_close_is_damage)
+{
+    struct env_dir *dir;
+    struct env_file *file;
+    uint64_t size;
+    struct lsmkv_env *env;
+
+    store_put(&store, "k", "v");
+    store_close(&store);
+    env = mem_env_base(store.memory);
+    ck_assert_int_eq(env_dir_open(env, "store", false, &dir), 0);
+    ck_assert_int_eq(env_file_open(dir, "000002.log", ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_size(file, &size), 0);
+    ck_assert_int_eq(env_file_truncate(file, size - 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    env_dir_close(dir);
+    ck_assert_int_lt(lsmkv_open("store", &store.options, &store.db), 0);
+    ck_assert_ptr_nonnull(strstr(store.last_error, "000002.log"));
+    store.db = NULL;
+}
+END_TEST
+
+/* ---- faults ---- */
+
+START_TEST(test_a_failed_sync_poisons_until_reopened)
+{
+    store_put(&store, "durable", "1");
+    fault_env_set(store.faults,
+                  (struct fault){.call = ENV_CALL_FILE_SYNC, .nth = 1, .error = EIO});
+    ck_assert_int_eq(
+        lsmkv_put(store.db, NULL, lsmkv_str("lost"), none, lsmkv_str("2"), 0), -EIO);
+    ck_assert_int_eq(
+        lsmkv_put(store.db, NULL, lsmkv_str("more"), none, lsmkv_str("3"), 0), -EIO);
+    ck_assert_int_eq(lsmkv_sync(store.db), -EIO);
+    ck_assert(store_holds(&store, NULL, "durable", "1"));
+    ck_assert(store_holds(&store, NULL, "lost", NULL));
+    ck_assert_int_eq(lsmkv_close(store.db), -EIO);
+    store.db = NULL;
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "durable", "1"));
+    ck_assert(store_holds(&store, NULL, "more", NULL));
+    store_put(&store, "again", "4");
+}
+END_TEST
+
+START_TEST(test_a_write_that_met_a_full_disk_is_undone_and_the_next_goes_on)
+{
+    char large[20000];
+
+    memset(large, 'x', sizeof(large));
+    store_put(&store, "before", "1");
+    mem_env_set_capacity(store.memory, mem_env_used(store.memory) + 8192);
+    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("large"), none,
+                               lsmkv_bytes(large, sizeof(large)), 0),
+                     -ENOSPC);
+    ck_assert(store_holds(&store, NULL, "large", NULL));
+    ck_assert(store_holds(&store, NULL, "before", "1"));
+    mem_env_set_capacity(store.memory, UINT64_MAX);
+    store_put(&store, "after", "2");
+    store_cut_power(&store, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 1);
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "before", "1"));
+    ck_assert(store_holds(&store, NULL, "large", NULL));
+    ck_assert(store_holds(&store, NULL, "after", "2"));
+}
+END_TEST
+
+/* Invariant 15: below the reserve only deletes go on, and they free the store. */
+START_TEST(test_deletes_work_when_puts_meet_the_reserve)
+{
+    char value[1000];
+    int result = 0, last;
+
+    memset(value, 'v', sizeof(value));
+    store_close(&store);
+    mem_env_set_capacity(store.memory, 8 << 20);
+    store_open(&store);
+    for (last = 0; last < 20000 && result == 0; last++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "f%05d", last);
+        result = lsmkv_put(store.db, NULL, lsmkv_str(key), none,
+                           lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED);
+    }
+    ck_assert_int_eq(result, -ENOSPC);
+    for (int i = 0; i < last; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "f%05d", i);
+        ck_assert_int_eq(lsmkv_delete(store.db, NULL, lsmkv_str(key), LSMKV_UNSYNCED), 0);
+    }
+    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    store_put(&store, "there is", "space again");
+}
+END_TEST
+
+START_TEST(test_a_failed_flush_is_tried_again_and_poisons_nothing)
+{
+    store_put(&store, "k", "v");
+    fault_env_set(store.faults, (struct fault){.call = ENV_CALL_FILE_OPEN,
+                                               .nth = 2,
+                                               .onwards = true,
+                                               .error = ENOSPC});
+    ck_assert_int_eq(lsmkv_flush(store.db), -ENOSPC);
+    ck_assert(store_holds(&store, NULL, "k", "v"));
+    fault_env_heal(store.faults);
+    store_put(&store, "l", "w");
+    ck_assert_int_eq(lsmkv_flush(store.db), 0);
+    ck_assert_uint_gt(store_stats(&store).tables, 0);
+    store_kill(&store);
+    store_open(&store);
+    ck_assert(store_holds(&store, NULL, "k", "v"));
+    ck_assert(store_holds(&store, NULL, "l", "w"));
+}
+END_TEST
+
+/* ---- many threads ---- */
+
+#define THREADS 8
+#define PUTS    300
+
+static void *
+put_many(void *argument)
+{
+    int id = *(int *)argument;
+
+    for (int i = 0; i < PUTS; i++) {
+        char key[32];
+        int result;
+
+        snprintf(key, sizeof(key), "t%d/%d", id, i);
+        result = lsmkv_put(store.db, NULL, lsmkv_str(key), none, lsmkv_str(key), 0);
+        if (result != 0)
+            return argument;
+        if (!store_holds(&store, NULL, key, key))
+            return argument;
+    }
+    return NULL;
+}
+
+START_TEST(test_threads_share_syncs_and_lose_nothing)
+{
+    pthread_t threads[THREADS];
+    int ids[THREADS];
+    struct lsmkv_stats stats;
+
+    for (int i = 0; i < THREADS; i++) {
+        ids[i] = i;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, put_many, &ids[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        void *failed;
+
+        ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
+        ck_assert_ptr_null(failed);
+    }
+    stats = store_stats(&store);
+    ck_assert_uint_eq(stats.writes, THREADS * PUTS);
+    ck_assert_uint_le(stats.write_groups, stats.writes);
+    store_cut_power(&store, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 1);
+    store_open(&store);
+    for (int t = 0; t < THREADS; t++)
+        for (int i = 0; i < PUTS; i++) {
+            char key[32];
+
+            snprintf(key, sizeof(key), "t%d/%d", t, i);
+            ck_assert(store_holds(&store, NULL, key, key));
+        }
+}
+END_TEST
+
+START_TEST(test_texts_tell_what_there_is)
+{
+    char text[4096];
+
+    store_put(&store, "k", "v");
+    ck_assert_int_gt(lsmkv_property(store.db, "lsmkv.stats", text, sizeof(text)), 0);
+    ck_assert_ptr_nonnull(strstr(text, "writes 1\n"));
+    ck_assert_int_eq(lsmkv_flush(store.db), 0);
+    ck_assert_int_gt(lsmkv_property(store.db, "lsmkv.levels", text, sizeof(text)), 0);
+    ck_assert_ptr_nonnull(strstr(text, "L0"));
+    ck_assert_int_gt(lsmkv_property(store.db, "lsmkv.recovery", text, sizeof(text)), 0);
+    ck_assert_int_eq(lsmkv_property(store.db, "lsmkv.error", text, sizeof(text)), 0);
+    ck_assert_int_eq(lsmkv_property(store.db, "no such", text, sizeof(text)), -ENOENT);
+    ck_assert_int_eq(lsmkv_get_held(store.db, NULL, NULL, lsmkv_str("x"), NULL), -ENOENT);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("db");
+    TCase *tcase = tcase_create("db");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, test_get_gives_attributes_value_and_stamp);
+    tcase_add_test(tcase, test_get_without_room_gives_the_sizes);
+    tcase_add_test(tcase, test_limits_are_refused);
+    tcase_add_test(tcase, test_a_held_record_outlives_its_key);
+    tcase_add_test(tcase, test_batch_puts_a_held_value_under_another_key);
+    tcase_add_test(tcase, test_lookup_tells_exact_implied_and_absent);
+    tcase_add_test(tcase, test_an_absent_name_reads_no_block);
+    tcase_add_test(tcase, test_iterator_stays_within_its_bounds);
+    tcase_add_test(tcase, test_iterator_sees_the_state_of_its_making);
+    tcase_add_test(tcase, test_path_order_nests_like_brackets);
+    tcase_add_test(tcase, test_a_name_made_again_stays_through_merges);
+    tcase_add_test(tcase, test_deleting_everything_gives_the_space_back);
+    tcase_add_test(tcase, test_a_batch_spans_keyspaces);
+    tcase_add_test(tcase, test_a_dropped_keyspace_is_gone_and_its_log_entries_pass);
+    tcase_add_test(tcase, test_a_keyspace_that_a_snapshot_sees_cannot_be_dropped);
+    tcase_add_test(tcase, test_an_idle_keyspace_pins_no_log);
+    tcase_add_test(tcase, test_named_snapshots_last);
+    tcase_add_test(tcase, test_moves_keep_stamps_and_exchange);
+    tcase_add_test(tcase, test_impossible_moves_are_refused);
+    tcase_add_test(tcase, test_the_holder_of_a_store_is_named);
+    tcase_add_test(tcase, test_what_is_not_a_store_is_refused);
+    tcase_add_test(tcase, test_read_only_changes_no_file);
+    tcase_add_test(tcase, test_a_log_shorter_than_at_the_clean_close_is_damage);
+    tcase_add_test(tcase, test_a_failed_sync_poisons_until_reopened);
+    tcase_add_test(tcase,
+                   test_a_write_that_met_a_full_disk_is_undone_and_the_next_goes_on);
+    tcase_add_test(tcase, test_deletes_work_when_puts_meet_the_reserve);
+    tcase_add_test(tcase, test_a_failed_flush_is_tried_again_and_poisons_nothing);
+    tcase_add_test(tcase, test_threads_share_syncs_and_lose_nothing);
+    tcase_add_test(tcase, test_texts_tell_what_there_is);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
