@@ -22,6 +22,7 @@ struct fuse_ops {
     /* Called from the INIT request's handler: the mount answers from now on.  May be NULL. */
     void (*ready)(void *context);
     void *ready_context;
+    struct fuse_session *session; /* set by fuse_ops_start_notices */
 };
 
 const struct fuse_lowlevel_ops *fuse_ops_table(void);

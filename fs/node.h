@@ -51,6 +51,7 @@ struct node {
     const struct view *view;
     enum realm realm;
     bool directory;
+    bool top; /* paths begin at it: the root of a view, .lsmfs/keys */
 
     /* Guarded by the table. */
     struct link *links;
@@ -61,11 +62,11 @@ struct node {
     /* Guarded by the node's lock (vfs.h), exclusively to change them. */
     _Atomic bool shared;     /* its record is in `inodes`; never unset */
     _Atomic bool unlinked;   /* no name is left; never unset */
-    struct remains *remains; /* what an unlinked file is made of, see remains.h */
+    struct remains *remains; /* what it is made of then, see inode.h */
 
-    /* Of a directory: times newer than its record's, guarded by the lock of deferred times. */
-    bool deferred;
-    struct timespec changed;
+    /* Times newer than the record's, guarded by the mutex of deferred times. */
+    _Atomic unsigned deferred; /* which ones */
+    struct timespec changed, accessed;
     struct node *next_deferred;
 };
 
@@ -75,6 +76,7 @@ struct node_seed {
     const struct view *view;
     enum realm realm;
     bool directory;
+    bool top;
     bool shared;
 };
 
@@ -118,10 +120,9 @@ LSMKV_CHECKED int node_exchange(struct nodes *nodes, struct node *parent_a,
                                 struct lsmkv_slice name_a, struct node *parent_b,
                                 struct lsmkv_slice name_b);
 
-/* The path from `top` (NULL: from the root of its view) to `node`: at the end of `buffer`,
- * which holds LSMKV_KEY_MAX bytes.  -ENOENT: an ancestor has been removed; -ENAMETOOLONG. */
-LSMKV_CHECKED int node_path(struct nodes *nodes, const struct node *node,
-                            const struct node *top, void *buffer,
+/* The path to `node` from the `top` above it: at the end of `buffer`, which holds
+ * LSMKV_KEY_MAX bytes.  -ENOENT: it or an ancestor has been removed; -ENAMETOOLONG. */
+LSMKV_CHECKED int node_path(struct nodes *nodes, const struct node *node, void *buffer,
                             struct lsmkv_slice *path);
 /* The parent of a directory with one more reference; NULL: a root, or removed. */
 struct node *node_parent(struct nodes *nodes, const struct node *node);
@@ -135,8 +136,8 @@ void node_names(struct nodes *nodes, const struct node *node,
                 void *context);
 
 /* Takes up to `max` of the files that were not asked for lately and have a name: the caller
- * asks the kernel to forget them.  Each pair holds a reference on both nodes; the name is
- * copied to `name` with a NUL. */
+ * asks the kernel to forget them.  Each has a reference on the parent; the name is copied with
+ * a NUL. */
 struct node_victim {
     struct node *parent;
     char name[256];

@@ -59,7 +59,7 @@ struct vfs_options {
     size_t node_limit;    /* nodes above which the kernel is asked to forget */
 };
 
-/* Read-write, no snapshot, hidden .snapshots, no ACLs, 1,000,000 nodes. */
+/* Read-write, no snapshot, hidden .snapshots, no ACLs, 262,144 nodes. */
 void vfs_options_init(struct vfs_options *options);
 
 /* Opens the store and its root.  `why` as of store_open.  -ENOENT also: no such snapshot. */
@@ -82,9 +82,12 @@ bool vfs_is_read_only(const struct vfs *vfs);
 /* Everything acknowledged, directory times too, is on disk. */
 LSMKV_CHECKED int vfs_sync(struct vfs *vfs);
 
-/* A key of the `files` keyspace was changed not through this header (by a command): the kernel
- * forgets what it knows of it and of the directory it is in. */
-void vfs_changed(struct vfs *vfs, struct lsmkv_slice key);
+/* Runs `alter`, a change of the key `key` that is none of the operations here (a command that
+ * came through the control socket), while no operation runs, and returns what it returns.  The
+ * kernel then forgets what it knows of that path. */
+LSMKV_CHECKED int vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
+                            int (*alter)(void *context, struct store *store),
+                            void *context);
 
 /* ---- nodes ---- */
 
@@ -104,6 +107,8 @@ struct vfs_entry {
 /* Lives as long as `vfs`; needs no reference and takes none back. */
 struct node *vfs_root(struct vfs *vfs);
 uint64_t vfs_generation(const struct node *node);
+/* May the kernel keep its attributes and listing? */
+bool vfs_attributes_last(const struct node *node);
 
 /* -ENOENT: there is none.  `lasting` (may be NULL) says then whether that may be kept. */
 LSMKV_CHECKED int vfs_lookup(struct vfs *vfs, struct node *parent, const char *name,
@@ -161,7 +166,8 @@ LSMKV_CHECKED int vfs_readlink(struct vfs *vfs, struct node *node, char *buffer,
 
 /* Checks and prepares an open with `flags` of open(2); O_TRUNC is obeyed.  There is nothing to
  * close. */
-LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, struct node *node, int flags);
+LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller,
+                                struct node *node, int flags);
 /* `*got` is less than `size` only at the end of the file. */
 LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
                            void *bytes, size_t size, size_t *got);
@@ -208,15 +214,14 @@ LSMKV_CHECKED int vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cooki
 /* Size 0 asks for the length; `*length` is set then, too.  -ERANGE: it does not fit. */
 LSMKV_CHECKED int vfs_getxattr(struct vfs *vfs, struct node *node, const char *name,
                                void *value, size_t size, size_t *length);
-/* The names with their NULs, likewise. */
-LSMKV_CHECKED int vfs_listxattr(struct vfs *vfs, struct node *node, char *names,
-                                size_t size, size_t *length);
+/* The names with their NULs, likewise; those of `trusted` only for root. */
+LSMKV_CHECKED int vfs_listxattr(struct vfs *vfs, const struct vfs_caller *caller,
+                                struct node *node, char *names, size_t size,
+                                size_t *length);
 /* `flags`: 0, XATTR_CREATE or XATTR_REPLACE. */
-LSMKV_CHECKED int vfs_setxattr(struct vfs *vfs, const struct vfs_caller *caller,
-                               struct node *node, const char *name, const void *value,
-                               size_t size, int flags);
-LSMKV_CHECKED int vfs_removexattr(struct vfs *vfs, const struct vfs_caller *caller,
-                                  struct node *node, const char *name);
+LSMKV_CHECKED int vfs_setxattr(struct vfs *vfs, struct node *node, const char *name,
+                               const void *value, size_t size, int flags);
+LSMKV_CHECKED int vfs_removexattr(struct vfs *vfs, struct node *node, const char *name);
 
 /* ---- the whole ---- */
 

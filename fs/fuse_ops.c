@@ -1,0 +1,719 @@
+/*
+ * fuse_ops.c - see fuse_ops.h.
+ *
+ * A node id is the node's address, but the root's, which is 1.  The daemon is the only writer,
+ * so the kernel keeps entries, the absence of entries, attributes, pages and listings until
+ * it changes them itself or is told (vfs_notify).
+ *
+ * What libfuse 3.14 and the kernel want, found by tracing:
+ *   - An absent name is kept only if the reply is an entry with inode 0 and a timeout.
+ *   - AUTO_INVAL_DATA would drop pages just written; EXPLICIT_INVAL_DATA does not.
+ *   - HANDLE_KILLPRIV must be off: with it the kernel leaves set-user-id bits alone before
+ *     truncating, and does not say who writes.
+ *   - ENOSYS to the first FLUSH, OPEN or OPENDIR ends all of them.  For OPEN only a read-only
+ *     mount may do so: elsewhere nothing else refuses O_RDWR inside a snapshot.
+ *   - Without lock handlers the kernel does all locking itself.
+ */
+#include "fuse_ops.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FOR_EVER     1e9 /* seconds */
+#define READDIR_MAX  (1u << 20)
+#define XATTR_MAX    65536u
+#define LINK_MAX_LEN 4096u
+#define BACKGROUND   64u
+
+static struct vfs *
+vfs_of(fuse_req_t req)
+{
+    const struct fuse_ops *ops = fuse_req_userdata(req);
+
+    return ops->vfs;
+}
+
+static struct node *
+node_of(fuse_req_t req, fuse_ino_t ino)
+{
+    return ino == FUSE_ROOT_ID ? vfs_root(vfs_of(req)) : (struct node *)(uintptr_t)ino;
+}
+
+static fuse_ino_t
+id_of(struct vfs *vfs, const struct node *node)
+{
+    return node == vfs_root(vfs) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
+}
+
+static struct vfs_caller
+caller_of(fuse_req_t req)
+{
+    const struct fuse_ctx *context = fuse_req_ctx(req);
+    struct vfs_caller caller = {context->uid, context->gid, context->umask};
+
+    return caller;
+}
+
+/* Damage is an input or output error to programs. */
+static int
+to_errno(int result)
+{
+    return result == -EBADMSG || result == -EUCLEAN ? EIO : -result;
+}
+
+static void
+reply(fuse_req_t req, int result)
+{
+    fuse_reply_err(req, to_errno(result));
+}
+
+/* ---- a buffer for each thread that answers ---- */
+
+struct buffer {
+    size_t size;
+    char bytes[];
+};
+
+static pthread_key_t buffer_key;
+static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
+
+static void
+make_buffer_key(void)
+{
+    /* 1024 keys are more than the libraries of one process use. */
+    if (pthread_key_create(&buffer_key, free) != 0)
+        abort();
+}
+
+/* At least `size` bytes until the next call on this thread; NULL. */
+static char *
+reply_buffer(size_t size)
+{
+    struct buffer *buffer;
+
+    pthread_once(&buffer_once, make_buffer_key);
+    buffer = pthread_getspecific(buffer_key);
+    if (buffer && buffer->size >= size)
+        return buffer->bytes;
+    free(buffer);
+    buffer = malloc(sizeof(*buffer) + size);
+    if (pthread_setspecific(buffer_key, buffer) != 0) {
+        free(buffer);
+        return NULL;
+    }
+    if (!buffer)
+        return NULL;
+    buffer->size = size;
+    return buffer->bytes;
+}
+
+/* ---- the session ---- */
+
+static void
+want(struct fuse_conn_info *conn, unsigned capability, bool wanted)
+{
+    if (wanted && conn->capable & capability)
+        conn->want |= capability;
+    else
+        conn->want &= ~capability;
+}
+
+static void
+on_init(void *userdata, struct fuse_conn_info *conn)
+{
+    const struct fuse_ops *ops = userdata;
+
+    want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
+    want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA, true);
+    want(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
+    want(conn, FUSE_CAP_READDIRPLUS, true);
+    want(conn, FUSE_CAP_READDIRPLUS_AUTO, false);
+    want(conn, FUSE_CAP_CACHE_SYMLINKS, true);
+    want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
+    want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
+    want(conn, FUSE_CAP_ASYNC_DIO, true);
+    want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,
+         false);
+    want(conn, FUSE_CAP_WRITEBACK_CACHE, ops->writeback);
+    want(conn, FUSE_CAP_POSIX_ACL, ops->acl);
+    want(conn, FUSE_CAP_DONT_MASK, ops->acl);
+    conn->time_gran = 1;
+    conn->max_background = BACKGROUND;
+    conn->congestion_threshold = BACKGROUND * 3 / 4;
+    if (ops->ready)
+        ops->ready(ops->ready_context);
+}
+
+/* ---- names ---- */
+
+static struct fuse_entry_param
+entry_param(struct vfs *vfs, const struct vfs_entry *entry)
+{
+    struct fuse_entry_param param = {
+        .ino = id_of(vfs, entry->node),
+        .generation = vfs_generation(entry->node),
+        .attr = entry->stat,
+        .attr_timeout = vfs_attributes_last(entry->node) ? FOR_EVER : 0,
+        .entry_timeout = entry->lasting ? FOR_EVER : 0,
+    };
+
+    return param;
+}
+
+static void
+reply_entry(fuse_req_t req, int result, const struct vfs_entry *entry)
+{
+    struct vfs *vfs = vfs_of(req);
+    struct fuse_entry_param param;
+
+    if (result < 0) {
+        reply(req, result);
+        return;
+    }
+    param = entry_param(vfs, entry);
+    if (fuse_reply_entry(req, &param) != 0)
+        vfs_forget(vfs, entry->node, 1); /* interrupted: the kernel never saw it */
+}
+
+static void
+on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct vfs_entry entry;
+    bool lasting = false;
+    int result = vfs_lookup(vfs_of(req), node_of(req, parent), name, &entry, &lasting);
+
+    if (result == -ENOENT && lasting) {
+        struct fuse_entry_param absent = {.entry_timeout = FOR_EVER};
+
+        fuse_reply_entry(req, &absent);
+        return;
+    }
+    reply_entry(req, result, &entry);
+}
+
+static void
+on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+    vfs_forget(vfs_of(req), node_of(req, ino), count);
+    fuse_reply_none(req);
+}
+
+static void
+on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    for (size_t i = 0; i < count; i++)
+        vfs_forget(vfs_of(req), node_of(req, forgets[i].ino), forgets[i].nlookup);
+    fuse_reply_none(req);
+}
+
+static void
+on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+    struct vfs_caller caller = caller_of(req);
+    struct vfs_entry entry;
+    int result =
+        vfs_mknod(vfs_of(req), &caller, node_of(req, parent), name, mode, rdev, &entry);
+
+    reply_entry(req, result, &entry);
+}
+
+static void
+on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    struct vfs_caller caller = caller_of(req);
+    struct vfs_entry entry;
+    int result =
+        vfs_mkdir(vfs_of(req), &caller, node_of(req, parent), name, mode, &entry);
+
+    reply_entry(req, result, &entry);
+}
+
+static void
+on_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+    struct vfs_caller caller = caller_of(req);
+    struct vfs_entry entry;
+    int result =
+        vfs_symlink(vfs_of(req), &caller, target, node_of(req, parent), name, &entry);
+
+    reply_entry(req, result, &entry);
+}
+
+static void
+on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
+{
+    struct vfs_entry entry;
+    int result =
+        vfs_link(vfs_of(req), node_of(req, ino), node_of(req, parent), name, &entry);
+
+    reply_entry(req, result, &entry);
+}
+
+static void
+on_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    reply(req, vfs_unlink(vfs_of(req), node_of(req, parent), name));
+}
+
+static void
+on_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    reply(req, vfs_rmdir(vfs_of(req), node_of(req, parent), name));
+}
+
+static void
+on_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+          const char *new_name, unsigned flags)
+{
+    reply(req, vfs_rename(vfs_of(req), node_of(req, parent), name,
+                          node_of(req, new_parent), new_name, flags));
+}
+
+static void
+on_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    char target[LINK_MAX_LEN];
+    int result = vfs_readlink(vfs_of(req), node_of(req, ino), target, sizeof(target));
+
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_readlink(req, target);
+}
+
+/* ---- attributes ---- */
+
+static void
+reply_attr(fuse_req_t req, const struct node *node, int result, const struct stat *st)
+{
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_attr(req, st, vfs_attributes_last(node) ? FOR_EVER : 0);
+}
+
+static void
+on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct node *node = node_of(req, ino);
+    struct stat st;
+    int result = vfs_getattr(vfs_of(req), node, &st);
+
+    (void)fi;
+    reply_attr(req, node, result, &st);
+}
+
+static unsigned
+which_of(int to_set)
+{
+    static const struct {
+        int fuse;
+        unsigned vfs;
+    } table[] = {
+        {FUSE_SET_ATTR_MODE, VFS_MODE},
+        {FUSE_SET_ATTR_UID, VFS_UID},
+        {FUSE_SET_ATTR_GID, VFS_GID},
+        {FUSE_SET_ATTR_SIZE, VFS_SIZE},
+        {FUSE_SET_ATTR_ATIME, VFS_ATIME},
+        {FUSE_SET_ATTR_MTIME, VFS_MTIME},
+        {FUSE_SET_ATTR_ATIME_NOW, VFS_ATIME_NOW},
+        {FUSE_SET_ATTR_MTIME_NOW, VFS_MTIME_NOW},
+        {FUSE_SET_ATTR_CTIME, VFS_CTIME},
+    };
+    unsigned which = 0;
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+        if (to_set & table[i].fuse)
+            which |= table[i].vfs;
+    return which;
+}
+
+static void
+on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
+           struct fuse_file_info *fi)
+{
+    struct vfs_caller caller = caller_of(req);
+    struct node *node = node_of(req, ino);
+    struct stat st;
+    int result = vfs_setattr(vfs_of(req), &caller, node, change, which_of(to_set), &st);
+
+    (void)fi;
+    reply_attr(req, node, result, &st);
+}
+
+static void
+on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    char *buffer = size > 0 ? reply_buffer(XATTR_MAX) : NULL;
+    size_t length;
+    int result;
+
+    if (size > 0 && !buffer) {
+        reply(req, -ENOMEM);
+        return;
+    }
+    result = vfs_getxattr(vfs_of(req), node_of(req, ino), name, buffer,
+                          size < XATTR_MAX ? size : XATTR_MAX, &length);
+    if (result < 0)
+        reply(req, result);
+    else if (size == 0)
+        fuse_reply_xattr(req, length);
+    else
+        fuse_reply_buf(req, buffer, length);
+}
+
+static void
+on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    struct vfs_caller caller = caller_of(req);
+    char *buffer = size > 0 ? reply_buffer(XATTR_MAX) : NULL;
+    size_t length;
+    int result;
+
+    if (size > 0 && !buffer) {
+        reply(req, -ENOMEM);
+        return;
+    }
+    result = vfs_listxattr(vfs_of(req), &caller, node_of(req, ino), buffer,
+                           size < XATTR_MAX ? size : XATTR_MAX, &length);
+    if (result < 0)
+        reply(req, result);
+    else if (size == 0)
+        fuse_reply_xattr(req, length);
+    else
+        fuse_reply_buf(req, buffer, length);
+}
+
+static void
+on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+            size_t size, int flags)
+{
+    reply(req, vfs_setxattr(vfs_of(req), node_of(req, ino), name, value, size, flags));
+}
+
+static void
+on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    reply(req, vfs_removexattr(vfs_of(req), node_of(req, ino), name));
+}
+
+/* ---- contents ---- */
+
+static void
+on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+          struct fuse_file_info *fi)
+{
+    struct vfs *vfs = vfs_of(req);
+    struct vfs_caller caller = caller_of(req);
+    struct fuse_entry_param param;
+    struct vfs_entry entry;
+    int result =
+        vfs_create(vfs, &caller, node_of(req, parent), name, mode, fi->flags, &entry);
+
+    if (result < 0) {
+        reply(req, result);
+        return;
+    }
+    fi->keep_cache = 1;
+    param = entry_param(vfs, &entry);
+    if (fuse_reply_create(req, &param, fi) != 0)
+        vfs_forget(vfs, entry.node, 1);
+}
+
+static void
+on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct vfs *vfs = vfs_of(req);
+    struct vfs_caller caller = caller_of(req);
+    int result;
+
+    if (vfs_is_read_only(vfs)) {
+        reply(req, -ENOSYS);
+        return;
+    }
+    result = vfs_file_open(vfs, &caller, node_of(req, ino), fi->flags);
+    if (result < 0) {
+        reply(req, result);
+        return;
+    }
+    fi->keep_cache = 1;
+    fi->noflush = 1;
+    fuse_reply_open(req, fi);
+}
+
+static void
+on_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)fi;
+    reply(req, -ENOSYS);
+}
+
+static void
+on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+        struct fuse_file_info *fi)
+{
+    char *buffer = reply_buffer(size);
+    size_t got = 0;
+    int result;
+
+    (void)fi;
+    if (!buffer || offset < 0) {
+        reply(req, offset < 0 ? -EINVAL : -ENOMEM);
+        return;
+    }
+    result =
+        vfs_read(vfs_of(req), node_of(req, ino), (uint64_t)offset, buffer, size, &got);
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_buf(req, buffer, got);
+}
+
+static void
+on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
+         struct fuse_file_info *fi)
+{
+    struct vfs_caller caller = caller_of(req);
+    int result;
+
+    if (offset < 0) {
+        reply(req, -EINVAL);
+        return;
+    }
+    if (fi->writepage)
+        caller.uid = 0; /* nobody's write: privileges went when the page was dirtied */
+    result = vfs_write(vfs_of(req), &caller, node_of(req, ino), (uint64_t)offset, bytes,
+                       size, fi->flags);
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_write(req, size);
+}
+
+static void
+on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+             struct fuse_file_info *fi)
+{
+    struct vfs_caller caller = caller_of(req);
+
+    (void)fi;
+    if (offset < 0 || length < 0)
+        reply(req, -EINVAL);
+    else
+        reply(req, vfs_fallocate(vfs_of(req), &caller, node_of(req, ino), mode,
+                                 (uint64_t)offset, (uint64_t)length));
+}
+
+static void
+on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+         struct fuse_file_info *fi)
+{
+    uint64_t found;
+    int result = offset < 0 ? -ENXIO
+                            : vfs_seek(vfs_of(req), node_of(req, ino), (uint64_t)offset,
+                                       whence, &found);
+
+    (void)fi;
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_lseek(req, (off_t)found);
+}
+
+static void
+on_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset,
+        struct fuse_file_info *from_fi, fuse_ino_t to, off_t to_offset,
+        struct fuse_file_info *to_fi, size_t size, int flags)
+{
+    struct vfs_caller caller = caller_of(req);
+    size_t copied;
+    int result;
+
+    (void)from_fi;
+    (void)to_fi;
+    if (from_offset < 0 || to_offset < 0) {
+        reply(req, -EINVAL);
+        return;
+    }
+    result = vfs_copy(vfs_of(req), &caller, node_of(req, from), (uint64_t)from_offset,
+                      node_of(req, to), (uint64_t)to_offset, size, flags, &copied);
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_write(req, copied);
+}
+
+static void
+on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    (void)datasync; /* a log knows no difference */
+    (void)fi;
+    reply(req, vfs_fsync(vfs_of(req), node_of(req, ino)));
+}
+
+/* ---- directories ---- */
+
+static void
+on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    if (vfs_is_read_only(vfs_of(req))) {
+        reply(req, -ENOSYS);
+        return;
+    }
+    if (vfs_attributes_last(node_of(req, ino))) {
+        fi->keep_cache = 1;
+        fi->cache_readdir = 1;
+    }
+    fuse_reply_open(req, fi);
+}
+
+struct filling {
+    fuse_req_t req;
+    struct vfs *vfs;
+    bool plus;
+    char *buffer;
+    size_t size, used;
+};
+
+static bool
+fill(void *context, const struct vfs_listed *listed)
+{
+    struct filling *filling = context;
+    char *at = filling->buffer + filling->used;
+    size_t left = filling->size - filling->used, needed;
+    struct fuse_entry_param param = {.attr = listed->st};
+
+    if (filling->plus && listed->node) {
+        struct vfs_entry entry = {listed->node, listed->st, listed->lasting};
+
+        param = entry_param(filling->vfs, &entry);
+    }
+    if (filling->plus)
+        needed = fuse_add_direntry_plus(filling->req, at, left, listed->name, &param,
+                                        (off_t)listed->cookie);
+    else
+        needed = fuse_add_direntry(filling->req, at, left, listed->name, &listed->st,
+                                   (off_t)listed->cookie);
+    if (needed > left)
+        return false;
+    filling->used += needed;
+    return true;
+}
+
+static void
+list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, bool plus)
+{
+    struct filling filling = {.req = req, .vfs = vfs_of(req), .plus = plus};
+    int result;
+
+    filling.size = size < READDIR_MAX ? size : READDIR_MAX;
+    filling.buffer = reply_buffer(filling.size);
+    if (!filling.buffer) {
+        reply(req, -ENOMEM);
+        return;
+    }
+    result = vfs_readdir(filling.vfs, node_of(req, ino), (uint64_t)cookie, plus, fill,
+                         &filling);
+    /* Entries handed over count as looked up: they are sent, the error comes next time. */
+    if (result < 0 && filling.used == 0)
+        reply(req, result);
+    else
+        fuse_reply_buf(req, filling.buffer, filling.used);
+}
+
+static void
+on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie,
+           struct fuse_file_info *fi)
+{
+    (void)fi;
+    list(req, ino, size, cookie, false);
+}
+
+static void
+on_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie,
+               struct fuse_file_info *fi)
+{
+    (void)fi;
+    list(req, ino, size, cookie, true);
+}
+
+static void
+on_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    struct statvfs st;
+    int result = vfs_statfs(vfs_of(req), &st);
+
+    (void)ino;
+    if (result < 0)
+        reply(req, result);
+    else
+        fuse_reply_statfs(req, &st);
+}
+
+/* ---- telling the kernel ---- */
+
+/* -ENOENT only says that the kernel knows nothing of it. */
+static void
+invalidate(void *context, struct node *node, const char *name, size_t size)
+{
+    const struct fuse_ops *ops = context;
+    fuse_ino_t id = id_of(ops->vfs, node);
+
+    if (name)
+        fuse_lowlevel_notify_inval_entry(ops->session, id, name, size);
+    else
+        fuse_lowlevel_notify_inval_inode(ops->session, id, 0, 0);
+}
+
+int
+fuse_ops_start_notices(struct fuse_ops *ops, struct fuse_session *session)
+{
+    struct vfs_notify notify = {invalidate, ops};
+
+    ops->session = session;
+    return vfs_start_notices(ops->vfs, &notify);
+}
+
+static const struct fuse_lowlevel_ops table = {
+    .init = on_init,
+    .lookup = on_lookup,
+    .forget = on_forget,
+    .forget_multi = on_forget_multi,
+    .getattr = on_getattr,
+    .setattr = on_setattr,
+    .readlink = on_readlink,
+    .mknod = on_mknod,
+    .mkdir = on_mkdir,
+    .unlink = on_unlink,
+    .rmdir = on_rmdir,
+    .symlink = on_symlink,
+    .rename = on_rename,
+    .link = on_link,
+    .open = on_open,
+    .read = on_read,
+    .write = on_write,
+    .flush = on_flush,
+    .fsync = on_fsync,
+    .opendir = on_opendir,
+    .readdir = on_readdir,
+    .readdirplus = on_readdirplus,
+    .fsyncdir = on_fsync,
+    .statfs = on_statfs,
+    .setxattr = on_setxattr,
+    .getxattr = on_getxattr,
+    .listxattr = on_listxattr,
+    .removexattr = on_removexattr,
+    .create = on_create,
+    .fallocate = on_fallocate,
+    .copy_file_range = on_copy,
+    .lseek = on_lseek,
+};
+
+const struct fuse_lowlevel_ops *
+fuse_ops_table(void)
+{
+    return &table;
+}

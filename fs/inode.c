@@ -1,0 +1,535 @@
+/*
+ * inode.c - see inode.h.
+ *
+ * How a key of the tree reads:
+ *
+ *   record there      keys below   shows as
+ *   none              none         nothing
+ *   none              some         an implied directory
+ *   a directory's     any          that directory
+ *   any other         none         that file; a reference leads on to `inodes`
+ *   any other         some         an implied directory; the value is in .lsmfs/keys
+ *
+ * Only what others wrote can bring the last case about: this daemon looks for it in records
+ * without attributes, and in all if the store may have had other writers (vfs->foreign).
+ */
+#include "inode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deferred.h"
+#include "keysdir.h"
+
+#define IMPLIED_TRIES 16u
+
+/* ---- reading ---- */
+
+static int
+read_held(struct op *op, struct inode *inode)
+{
+    struct lsmkv_held *held;
+    int result = lsmkv_get_held(op->vfs->store->db, inode->keyspace,
+                                inode->view->snapshot, inode->key, &held);
+
+    if (result < 0)
+        return result;
+    lsmkv_held_release(inode->held);
+    inode->held = held;
+    return 0;
+}
+
+/* Returns the presence of inode->key in inode->keyspace. */
+int
+inode_read(struct op *op, struct inode *inode, enum inode_want want)
+{
+    struct lsmkv *db = op->vfs->store->db;
+    int presence = lsmkv_lookup(db, inode->keyspace, inode->view->snapshot, inode->key,
+                                want == INODE_VALUE, inode->space, sizeof(inode->space),
+                                &inode->record);
+
+    if (presence == LSMKV_EXACT &&
+        (want != INODE_VALUE || inode->record.value.size == 0 ||
+         inode->record.value.data))
+        return presence;
+    if (presence == LSMKV_EXACT || presence == -ERANGE) {
+        int result = read_held(op, inode);
+
+        if (result < 0)
+            return result == -ENOENT ? LSMKV_ABSENT : result;
+        inode->record = *lsmkv_held_record(inode->held);
+        return LSMKV_EXACT;
+    }
+    return presence;
+}
+
+int
+inode_load_value(struct op *op, struct inode *inode)
+{
+    int result;
+
+    if (inode->record.value.size == 0 || inode->record.value.data)
+        return 0;
+    result = read_held(op, inode);
+    if (result == 0)
+        inode->record.value = lsmkv_held_record(inode->held)->value;
+    return result;
+}
+
+void
+inode_fini(struct inode *inode)
+{
+    if (inode->held)
+        lsmkv_held_release(inode->held);
+    inode->held = NULL;
+}
+
+/* Not more than a hash of the path and the store's salt; see ATTR_INO_IMPLIED. */
+static uint64_t
+hash_path(uint64_t salt, struct lsmkv_slice key)
+{
+    const uint8_t *bytes = key.data;
+    uint64_t hash = salt;
+
+    for (size_t i = 0; i < key.size; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0xd6e8feb86659fd93);
+    hash ^= hash >> 32;
+    return ATTR_INO_IMPLIED | (hash & (ATTR_INO_IMPLIED - 1));
+}
+
+uint64_t
+implied_ino(struct op *op, const struct view *view, const struct node *parent,
+            struct lsmkv_slice name, struct lsmkv_slice key)
+{
+    struct vfs *vfs = op->vfs;
+    uint64_t ino = hash_path(vfs->store->salt, key);
+
+    for (unsigned i = 1; i < IMPLIED_TRIES; i++) {
+        if (!nodes_ino_taken(vfs->nodes, view, ino, parent, name))
+            break;
+        ino = hash_path(vfs->store->salt + i, key);
+    }
+    return ino;
+}
+
+static void
+imply(struct op *op, struct inode *inode, uint64_t ino, bool occupied)
+{
+    inode->implied = true;
+    inode->occupied = occupied;
+    attr_init_implied(&inode->attr, &op->vfs->store->defaults, ino, op->vfs->born);
+    if (occupied)
+        attr_keep_value(&inode->attr, &inode->record);
+    else
+        inode->record = (struct lsmkv_record){0};
+}
+
+int
+inode_decode(struct op *op, struct inode *inode)
+{
+    return attr_decode(&inode->record, &op->vfs->store->defaults, &inode->attr);
+}
+
+/* Goes on to the record that the names of a file share. */
+int
+inode_follow(struct op *op, struct inode *inode, uint64_t ino, enum inode_want want)
+{
+    int presence;
+
+    if (!op->vfs->store->inodes)
+        return -EUCLEAN;
+    inode->keyspace = op->vfs->store->inodes;
+    inode->inode_key = record_inode(ino);
+    inode->key = record_slice(&inode->inode_key);
+    presence = inode_read(op, inode, want);
+    if (presence < 0)
+        return presence;
+    if (presence != LSMKV_EXACT)
+        return -EUCLEAN;
+    presence = inode_decode(op, inode);
+    if (presence == 0 && inode->attr.data.kind == ATTR_REFERENCE)
+        return -EUCLEAN;
+    return presence;
+}
+
+/* Can a file's record have keys below it, as far as can be told without looking? */
+static bool
+may_be_occupied(const struct op *op, const struct inode *inode)
+{
+    return inode->attr.plain || op->vfs->foreign || inode->key.size == 0;
+}
+
+/* Makes sense of the record that was read. */
+static int
+classify(struct op *op, struct inode *inode, int presence, uint64_t dir_ino,
+         enum inode_want want)
+{
+    int result;
+
+    if (presence == LSMKV_IMPLIED || (presence == LSMKV_ABSENT && inode->key.size == 0)) {
+        imply(op, inode, dir_ino, false);
+        return 0;
+    }
+    if (presence != LSMKV_EXACT)
+        return presence < 0 ? presence : -ENOENT;
+    result = inode_decode(op, inode);
+    if (result < 0 || S_ISDIR(inode->attr.mode))
+        return result;
+    if (may_be_occupied(op, inode)) {
+        result = inode->key.size == 0 ? 1 : op_has_below(op, inode->view, inode->key);
+        if (result < 0)
+            return result;
+        if (result > 0) {
+            imply(op, inode, dir_ino, true);
+            return 0;
+        }
+    }
+    if (inode->attr.data.kind == ATTR_REFERENCE)
+        return inode_follow(op, inode, inode->attr.ino, want);
+    return 0;
+}
+
+void
+inode_init(struct inode *inode, struct op *op, struct node *node, const struct view *view,
+           struct lsmkv_slice key)
+{
+    inode->node = node;
+    inode->view = view;
+    inode->keyspace = op->vfs->store->files;
+    inode->key = key;
+    inode->implied = inode->occupied = inode->kept = false;
+    inode->held = NULL;
+}
+
+int
+inode_at(struct op *op, const struct node *parent, struct lsmkv_slice name,
+         struct lsmkv_slice key, enum inode_want want, struct inode *inode)
+{
+    uint64_t ino = 0;
+    int presence;
+
+    inode_init(inode, op, NULL, parent->view, key);
+    presence = inode_read(op, inode, want);
+    if (presence == LSMKV_ABSENT)
+        return -ENOENT;
+    if (presence == LSMKV_IMPLIED || presence == LSMKV_EXACT)
+        ino = presence == LSMKV_IMPLIED || inode->record.attributes.size == 0 ||
+                      op->vfs->foreign
+                  ? implied_ino(op, parent->view, parent, name, key)
+                  : 0;
+    return classify(op, inode, presence, ino, want);
+}
+
+int
+inode_from(struct op *op, const struct node *parent, struct lsmkv_slice name,
+           struct lsmkv_slice key, const struct lsmkv_record *record, bool has_below,
+           struct inode *inode)
+{
+    int result;
+
+    inode_init(inode, op, NULL, parent->view, key);
+    if (!record) {
+        imply(op, inode, implied_ino(op, parent->view, parent, name, key), false);
+        return 0;
+    }
+    inode->record = *record;
+    result = inode_decode(op, inode);
+    if (result < 0 || S_ISDIR(inode->attr.mode))
+        return result;
+    if (has_below)
+        imply(op, inode, implied_ino(op, parent->view, parent, name, key), true);
+    else if (inode->attr.data.kind == ATTR_REFERENCE)
+        result = inode_follow(op, inode, inode->attr.ino, INODE_ATTRIBUTES);
+    return result;
+}
+
+static int
+from_remains(struct op *op, struct inode *inode)
+{
+    const struct remains *remains = inode->node->remains;
+    int result;
+
+    if (!remains)
+        return -ESTALE;
+    inode->record = (struct lsmkv_record){
+        .attributes = lsmkv_bytes(remains->bytes, remains->attributes_size),
+        .value =
+            lsmkv_bytes(remains->bytes + remains->attributes_size, remains->value_size),
+    };
+    result = inode_decode(op, inode);
+    inode->attr.nlink = 0;
+    return result;
+}
+
+int
+inode_of_key(struct op *op, struct node *node, struct lsmkv_slice key,
+             enum inode_want want, struct inode *inode)
+{
+    int result;
+
+    inode_init(inode, op, node, node->view, key);
+    if (node->unlinked)
+        return from_remains(op, inode);
+    if (node->shared) {
+        result = inode_follow(op, inode, node->ino, want);
+    } else {
+        result = classify(op, inode, inode_read(op, inode, want), node->ino, want);
+        if (result == 0 && inode->keyspace == op->vfs->store->inodes)
+            node->shared = true;
+    }
+    if (result < 0)
+        return result;
+    if (inode->attr.ino != node->ino || S_ISDIR(inode->attr.mode) != node->directory)
+        return -ESTALE;
+    deferred_apply(op->vfs, node, &inode->attr);
+    return 0;
+}
+
+int
+inode_of(struct op *op, unsigned slot, struct node *node, enum inode_want want,
+         struct inode *inode)
+{
+    struct lsmkv_slice key = {NULL, 0};
+
+    inode->held = NULL;
+    if (node->realm == REALM_KEYS && !node->unlinked)
+        return keysdir_inode(op, slot, node, want, inode);
+    if (!node->unlinked && !node->shared) {
+        int result = op_key(op, slot, node, &key);
+
+        if (result < 0)
+            return result;
+    }
+    return inode_of_key(op, node, key, want, inode);
+}
+
+struct node *
+inode_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
+            const struct inode *inode)
+{
+    struct node_seed seed = {
+        .ino = inode->attr.ino,
+        .view = parent->view,
+        .realm = REALM_TREE,
+        .directory = S_ISDIR(inode->attr.mode),
+        .shared = inode->keyspace == op->vfs->store->inodes,
+    };
+
+    return nodes_enter(op->vfs->nodes, parent, name, &seed);
+}
+
+/* ---- putting ---- */
+
+static int
+encode(struct op *op, const struct attr *attr, struct lsmkv_slice *attributes)
+{
+    if (attr_encoded_size(attr) > sizeof(op->attributes))
+        return -ENOSPC;
+    *attributes = lsmkv_bytes(op->attributes, attr_encode(attr, op->attributes));
+    return 0;
+}
+
+static int
+add_remains(struct op *op, struct node *node, const struct attr *attr,
+            struct lsmkv_slice value)
+{
+    size_t size = attr_encoded_size(attr);
+    struct remains *remains = malloc(sizeof(*remains) + size + value.size);
+
+    if (!remains)
+        return -ENOMEM;
+    remains->data_id = attr->data.kind == ATTR_CHUNKS ? attr->data.id : 0;
+    remains->attributes_size = attr_encode(attr, remains->bytes);
+    remains->value_size = value.size;
+    if (value.size > 0)
+        memcpy(remains->bytes + size, value.data, value.size);
+    op->remains[op->remains_count].node = node;
+    op->remains[op->remains_count++].remains = remains;
+    return 0;
+}
+
+/* Puts the directory's record that keeps `value` for a key's own. */
+static int
+put_kept(struct op *op, struct inode *inode, struct lsmkv_slice value)
+{
+    size_t size = attr_encoded_size(&inode->attr);
+    struct lsmkv_slice attributes;
+    void *nested = malloc(size);
+    int result;
+
+    if (!nested)
+        return -ENOMEM;
+    attr_encode(&inode->attr, nested);
+    inode->directory.value_attributes = lsmkv_bytes(nested, size);
+    result = encode(op, &inode->directory, &attributes);
+    if (result == 0)
+        result =
+            lsmkv_batch_put(op->batch, inode->keyspace, inode->key, attributes, value);
+    free(nested);
+    return result;
+}
+
+int
+inode_put_at(struct op *op, struct inode *inode, struct lsmkv_keyspace *keyspace,
+             struct lsmkv_slice key)
+{
+    struct lsmkv_slice attributes;
+    int result = inode_load_value(op, inode);
+
+    if (result == 0)
+        result = encode(op, &inode->attr, &attributes);
+    if (result < 0)
+        return result;
+    if (inode->held && inode->record.value.size > 0)
+        return lsmkv_batch_put_held(op->batch, keyspace, key, attributes, inode->held);
+    return lsmkv_batch_put(op->batch, keyspace, key, attributes, inode->record.value);
+}
+
+int
+inode_put(struct op *op, struct inode *inode)
+{
+    int result;
+
+    if (inode->node && inode->node->unlinked)
+        return add_remains(op, inode->node, &inode->attr, inode->record.value);
+    if (inode->kept) {
+        result = inode_load_value(op, inode);
+        return result < 0 ? result : put_kept(op, inode, inode->record.value);
+    }
+    result = inode_put_at(op, inode, inode->keyspace, inode->key);
+    if (result == 0 && inode->node)
+        deferred_clear(op->vfs, inode->node);
+    return result;
+}
+
+void
+inode_edit(struct op *op, struct inode *inode, struct data_buffer *buffer,
+           struct data_edit *edit)
+{
+    struct lsmkv_slice value = {NULL, 0};
+
+    if (inode->attr.data.kind == ATTR_INLINE)
+        value = inode->record.value;
+    data_edit_begin(edit, op->vfs->store, op->batch, &op->dead, buffer, &inode->attr.data,
+                    value, inode->node && inode->node->unlinked);
+}
+
+int
+inode_put_contents(struct op *op, struct inode *inode, struct data_edit *edit)
+{
+    int result;
+
+    inode->attr.data = edit->data;
+    if (inode->node && inode->node->unlinked)
+        return add_remains(op, inode->node, &inode->attr, edit->value);
+    if (inode->kept)
+        return put_kept(op, inode, edit->value);
+    result = data_edit_put(edit, inode->keyspace, inode->key, &inode->attr);
+    if (result == 0 && inode->node)
+        deferred_clear(op->vfs, inode->node);
+    return result;
+}
+
+int
+inode_put_reference(struct op *op, const struct inode *inode, struct lsmkv_slice key)
+{
+    struct attr reference;
+    struct lsmkv_slice attributes;
+    int result;
+
+    attr_init(&reference, inode->attr.mode & S_IFMT, 0, 0, inode->attr.ino,
+              inode->attr.ctime);
+    reference.data.kind = ATTR_REFERENCE;
+    result = encode(op, &reference, &attributes);
+    if (result < 0)
+        return result;
+    return lsmkv_batch_put(op->batch, op->vfs->store->files, key, attributes,
+                           lsmkv_bytes(NULL, 0));
+}
+
+/* ---- removing ---- */
+
+static int
+delete_xattrs(struct op *op, uint64_t ino)
+{
+    struct store *store = op->vfs->store;
+    struct record_key first = record_xattr(ino, lsmkv_bytes(NULL, 0));
+    struct record_key end = record_xattr_end(ino);
+    struct lsmkv_iter_options options = {.lower = record_slice(&first),
+                                         .upper = record_slice(&end)};
+    struct lsmkv_iter *iter;
+    int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
+
+    if (result < 0)
+        return result;
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
+         lsmkv_iter_next(iter))
+        result = lsmkv_batch_delete(op->batch, store->inodes, lsmkv_iter_key(iter));
+    if (result == 0)
+        result = lsmkv_iter_status(iter);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
+/* The directory's record stays, without the value. */
+static int
+delete_kept(struct op *op, struct inode *inode)
+{
+    struct lsmkv_slice attributes;
+    int result;
+
+    inode->directory.has_value = false;
+    inode->directory.value_attributes = lsmkv_bytes(NULL, 0);
+    result = encode(op, &inode->directory, &attributes);
+    if (result < 0)
+        return result;
+    return lsmkv_batch_put(op->batch, inode->keyspace, inode->key, attributes,
+                           lsmkv_bytes(NULL, 0));
+}
+
+int
+inode_remove(struct op *op, struct inode *inode)
+{
+    struct attr left;
+    int result = 0;
+
+    if (inode->attr.xattr_records)
+        result = delete_xattrs(op, inode->attr.ino);
+    if (result == 0 && inode->attr.data.kind == ATTR_CHUNKS) {
+        struct data_edit edit;
+
+        inode_edit(op, inode, &op->buffer, &edit);
+        result = data_remove(&edit, inode->node != NULL);
+    }
+    if (result == 0 && inode->kept)
+        result = delete_kept(op, inode);
+    else if (result == 0 && !inode->implied)
+        result = lsmkv_batch_delete(op->batch, inode->keyspace, inode->key);
+    if (result == 0 && inode->node)
+        result = inode_load_value(op, inode);
+    if (result < 0 || !inode->node)
+        return result;
+    left = inode->attr;
+    left.xattr_records = false;
+    left.ctime = store_now();
+    return add_remains(op, inode->node, &left, inode->record.value);
+}
+
+/* ---- stat ---- */
+
+void
+inode_stat(const struct inode *inode, struct stat *st)
+{
+    attr_to_stat(&inode->attr, st);
+    st->st_ino = view_ino(inode->view, inode->attr.ino);
+    if (inode->node && inode->node->unlinked)
+        st->st_nlink = 0;
+    if (inode->view->permuted && inode->key.size == 0 && inode->node &&
+        inode->node->top) {
+        st->st_ctim.tv_sec = inode->view->time / 1000000000;
+        st->st_ctim.tv_nsec = inode->view->time % 1000000000;
+    }
+}

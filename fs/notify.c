@@ -1,0 +1,200 @@
+/*
+ * notify.c - see notify.h.
+ */
+#include "notify.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PICK          256u
+#define PAUSE_NS      1000000 /* between two picks: forgetting takes the kernel a while */
+#define NS_PER_SECOND 1000000000
+
+struct notice {
+    struct notice *next;
+    struct node *node;
+    size_t size;
+    char name[256];
+};
+
+struct notices {
+    struct nodes *nodes;
+    size_t limit;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    pthread_t thread;
+    struct vfs_notify notify; /* constant while the thread runs */
+    /* Guarded by the mutex. */
+    struct notice *first, **last;
+    _Atomic bool running;
+    _Atomic bool crowded;
+    bool stop;
+};
+
+struct notices *
+notices_new(struct nodes *nodes, size_t limit)
+{
+    struct notices *notices = calloc(1, sizeof(*notices));
+
+    if (!notices)
+        return NULL;
+    notices->nodes = nodes;
+    notices->limit = limit;
+    notices->last = &notices->first;
+    pthread_mutex_init(&notices->mutex, NULL);
+    pthread_cond_init(&notices->wake, NULL);
+    return notices;
+}
+
+void
+notices_free(struct notices *notices)
+{
+    if (!notices)
+        return;
+    pthread_cond_destroy(&notices->wake);
+    pthread_mutex_destroy(&notices->mutex);
+    free(notices);
+}
+
+static void
+deliver(struct notices *notices, struct notice *notice)
+{
+    const struct vfs_notify *notify = &notices->notify;
+
+    notify->invalidate(notify->context, notice->node, notice->size ? notice->name : NULL,
+                       notice->size);
+    node_unref(notices->nodes, notice->node, 1);
+    free(notice);
+}
+
+/* Asks for a few nodes to be forgotten. */
+static void
+thin(struct notices *notices)
+{
+    struct node_victim victims[PICK];
+    size_t count = nodes_pick(notices->nodes, victims, PICK);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct vfs_notify *notify = &notices->notify;
+
+        notify->invalidate(notify->context, victims[i].parent, victims[i].name,
+                           strlen(victims[i].name));
+        node_unref(notices->nodes, victims[i].parent, 1);
+    }
+}
+
+static void
+pause_a_little(struct notices *notices)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += PAUSE_NS;
+    until.tv_sec += until.tv_nsec / NS_PER_SECOND;
+    until.tv_nsec %= NS_PER_SECOND;
+    pthread_cond_timedwait(&notices->wake, &notices->mutex, &until);
+}
+
+static void *
+run(void *argument)
+{
+    struct notices *notices = argument;
+
+    pthread_mutex_lock(&notices->mutex);
+    while (!notices->stop) {
+        struct notice *notice = notices->first;
+
+        if (notice) {
+            notices->first = notice->next;
+            if (!notices->first)
+                notices->last = &notices->first;
+            pthread_mutex_unlock(&notices->mutex);
+            deliver(notices, notice);
+            pthread_mutex_lock(&notices->mutex);
+        } else if (notices->crowded) {
+            pthread_mutex_unlock(&notices->mutex);
+            thin(notices);
+            pthread_mutex_lock(&notices->mutex);
+            notices->crowded = nodes_count(notices->nodes) > notices->limit;
+            if (notices->crowded && !notices->stop)
+                pause_a_little(notices);
+        } else {
+            pthread_cond_wait(&notices->wake, &notices->mutex);
+        }
+    }
+    pthread_mutex_unlock(&notices->mutex);
+    return NULL;
+}
+
+int
+notices_start(struct notices *notices, const struct vfs_notify *notify)
+{
+    int result;
+
+    notices->notify = *notify;
+    notices->stop = false;
+    result = pthread_create(&notices->thread, NULL, run, notices);
+    if (result == 0)
+        notices->running = true;
+    return -result;
+}
+
+void
+notices_stop(struct notices *notices)
+{
+    if (!notices->running)
+        return;
+    notices->running = false;
+    pthread_mutex_lock(&notices->mutex);
+    notices->stop = true;
+    pthread_cond_signal(&notices->wake);
+    pthread_mutex_unlock(&notices->mutex);
+    pthread_join(notices->thread, NULL);
+    while (notices->first) {
+        struct notice *notice = notices->first;
+
+        notices->first = notice->next;
+        node_unref(notices->nodes, notice->node, 1);
+        free(notice);
+    }
+    notices->last = &notices->first;
+}
+
+void
+notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name)
+{
+    struct notice *notice;
+
+    if (!notices->running || name.size >= sizeof(notice->name))
+        return;
+    notice = malloc(sizeof(*notice));
+    if (!notice)
+        return;
+    notice->next = NULL;
+    notice->node = node;
+    notice->size = name.size;
+    if (name.size > 0)
+        memcpy(notice->name, name.data, name.size);
+    notice->name[name.size] = '\0';
+    node_ref(notices->nodes, node);
+    pthread_mutex_lock(&notices->mutex);
+    *notices->last = notice;
+    notices->last = &notice->next;
+    pthread_cond_signal(&notices->wake);
+    pthread_mutex_unlock(&notices->mutex);
+}
+
+void
+notices_count(struct notices *notices)
+{
+    if (nodes_count(notices->nodes) <= notices->limit || !notices->running ||
+        notices->crowded)
+        return;
+    pthread_mutex_lock(&notices->mutex);
+    notices->crowded = true;
+    pthread_cond_signal(&notices->wake);
+    pthread_mutex_unlock(&notices->mutex);
+}

@@ -1,0 +1,31 @@
+/*
+ * notify.h - telling the kernel to forget, from a thread of its own: a request's handler that
+ * did it would wait for itself.
+ */
+#ifndef FS_NOTIFY_H
+#define FS_NOTIFY_H
+
+#include <stddef.h>
+
+#include "node.h"
+#include "vfs.h"
+
+struct notices;
+
+/* `nodes` and `limit`: above so many nodes the kernel is asked to forget the oldest. */
+struct notices *notices_new(struct nodes *nodes, size_t limit);
+/* After notices_stop, or if it was never started. */
+void notices_free(struct notices *notices);
+
+LSMKV_CHECKED int notices_start(struct notices *notices, const struct vfs_notify *notify);
+/* Drops what is queued; returns when no call is under way. */
+void notices_stop(struct notices *notices);
+
+/* Queues: the entry `name` of `node`, or, with an empty name, the node's attributes, pages and
+ * listing.  Takes a reference of its own.  Nothing happens while nobody listens, and when there
+ * is no memory: the kernel then goes on believing what it knew. */
+void notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name);
+/* There are more nodes than before: looks at the limit. */
+void notices_count(struct notices *notices);
+
+#endif

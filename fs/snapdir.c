@@ -1,0 +1,285 @@
+/*
+ * snapdir.c - see snapdir.h.
+ *
+ * A snapshot's tree has nodes of its own, with a view as their state.  The view belongs to the
+ * tree's root node: dropping the snapshot takes the name away, and the view lasts as long as
+ * somebody stands in the tree.
+ */
+#include "snapdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deferred.h"
+#include "listing.h"
+
+#define NS_PER_SECOND 1000000000
+
+/* ---- views ---- */
+
+int
+view_open(struct store *store, const char *name, bool permuted, struct view **out)
+{
+    struct lsmkv_snapshot_info info;
+    struct lsmkv_snapshot *snapshot;
+    struct view *view;
+    int result = lsmkv_snapshot_open(store->db, name, &snapshot, &info);
+
+    if (result < 0)
+        return result;
+    view = malloc(sizeof(*view));
+    if (!view) {
+        lsmkv_snapshot_release(store->db, snapshot);
+        return -ENOMEM;
+    }
+    *view = (struct view){
+        .snapshot = snapshot, .id = info.id, .time = info.time, .permuted = permuted};
+    *out = view;
+    return 0;
+}
+
+void
+view_free(struct store *store, struct view *view)
+{
+    lsmkv_snapshot_release(store->db, view->snapshot);
+    free(view);
+}
+
+/* A checked name with a NUL. */
+static void
+copy_name(struct lsmkv_slice name, char *text)
+{
+    memcpy(text, name.data, name.size);
+    text[name.size] = '\0';
+}
+
+/* ---- the directory ---- */
+
+struct node *
+snapdir_enter(struct vfs *vfs)
+{
+    struct node_seed seed = {.ino = SNAPDIR_INO,
+                             .view = &vfs->live,
+                             .realm = REALM_SNAPSHOTS,
+                             .directory = true};
+
+    return nodes_enter(vfs->nodes, vfs->root, lsmkv_str(KEY_SNAPSHOTS), &seed);
+}
+
+struct summary {
+    uint32_t count;
+    int64_t latest;
+};
+
+static int
+summarize(void *context, const struct lsmkv_snapshot_info *info)
+{
+    struct summary *summary = context;
+
+    summary->count++;
+    if (info->time > summary->latest)
+        summary->latest = info->time;
+    return 0;
+}
+
+int
+snapdir_getattr(struct vfs *vfs, struct stat *st)
+{
+    struct summary summary = {0, (int64_t)vfs->born.tv_sec * NS_PER_SECOND +
+                                     vfs->born.tv_nsec};
+    int result = lsmkv_snapshot_list(vfs->store->db, summarize, &summary);
+
+    if (result < 0)
+        return result;
+    memset(st, 0, sizeof(*st));
+    st->st_ino = SNAPDIR_INO;
+    st->st_mode = S_IFDIR | 0755;
+    st->st_nlink = 2 + summary.count;
+    st->st_uid = vfs->store->defaults.uid;
+    st->st_gid = vfs->store->defaults.gid;
+    st->st_blksize = 4096;
+    st->st_mtim.tv_sec = summary.latest / NS_PER_SECOND;
+    st->st_mtim.tv_nsec = summary.latest % NS_PER_SECOND;
+    st->st_atim = st->st_ctim = st->st_mtim;
+    return 0;
+}
+
+/* The node of the snapshot that has the name now; one of an earlier one loses it. */
+static int
+enter_snapshot(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
+               struct view *view, struct node **out)
+{
+    struct node_seed seed = {.ino = ATTR_INO_ROOT,
+                             .view = view,
+                             .realm = REALM_TREE,
+                             .directory = true,
+                             .top = true};
+    struct node *node = nodes_find(vfs->nodes, directory, name);
+
+    if (node && node->view->id != view->id) {
+        node_unlink(vfs->nodes, directory, name);
+        node_unref(vfs->nodes, node, 1);
+        node = NULL;
+    }
+    if (!node)
+        node = nodes_enter(vfs->nodes, directory, name, &seed);
+    if (!node || node->view != view)
+        view_free(vfs->store, view);
+    *out = node;
+    return node ? 0 : -ENOMEM;
+}
+
+int
+snapdir_lookup(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
+               struct vfs_entry *entry)
+{
+    char text[KEY_NAME_MAX + 1];
+    struct view *view;
+    int result;
+
+    copy_name(name, text);
+    result = view_open(vfs->store, text, true, &view);
+    if (result == 0)
+        result = enter_snapshot(vfs, directory, name, view, &entry->node);
+    if (result < 0)
+        return result;
+    entry->lasting = false;
+    result = vfs_getattr(vfs, entry->node, &entry->stat);
+    if (result < 0)
+        node_unref(vfs->nodes, entry->node, 1);
+    return result;
+}
+
+/* ---- changing it ---- */
+
+int
+snapdir_mkdir(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
+              struct vfs_entry *entry)
+{
+    char text[KEY_NAME_MAX + 1];
+    struct op *op;
+    int result;
+
+    if (vfs->read_only)
+        return -EROFS;
+    copy_name(name, text);
+    op = op_begin_exclusive(vfs);
+    if (!op)
+        return -ENOMEM;
+    /* With nothing running, what is deferred goes in and nothing is added. */
+    result = deferred_put_all_in(op);
+    if (result == 0)
+        result = lsmkv_snapshot_create(vfs->store->db, text, NULL);
+    op_end(op);
+    return result < 0 ? result : snapdir_lookup(vfs, directory, name, entry);
+}
+
+int
+snapdir_rmdir(struct vfs *vfs, struct node *directory, struct lsmkv_slice name)
+{
+    char text[KEY_NAME_MAX + 1];
+    int result;
+
+    if (vfs->read_only)
+        return -EROFS;
+    copy_name(name, text);
+    result = lsmkv_snapshot_drop(vfs->store->db, text);
+    if (result == 0)
+        node_unlink(vfs->nodes, directory, name);
+    return result;
+}
+
+int
+snapdir_rename(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
+               struct lsmkv_slice new_name, unsigned flags)
+{
+    char from[KEY_NAME_MAX + 1], to[KEY_NAME_MAX + 1];
+    int result;
+
+    if (vfs->read_only)
+        return -EROFS;
+    if (flags & ~(unsigned)RENAME_NOREPLACE)
+        return -EINVAL;
+    copy_name(name, from);
+    copy_name(new_name, to);
+    result = lsmkv_snapshot_rename(vfs->store->db, from, to);
+    if (result < 0)
+        return result;
+    return node_rename(vfs->nodes, directory, name, directory, new_name);
+}
+
+/* ---- listing it ---- */
+
+struct gathering {
+    struct lsmkv_snapshot_info *infos;
+    size_t count, capacity;
+};
+
+static int
+gather(void *context, const struct lsmkv_snapshot_info *info)
+{
+    struct gathering *all = context;
+
+    if (all->count == all->capacity) {
+        size_t capacity = all->capacity ? all->capacity * 2 : 16;
+        void *grown = realloc(all->infos, capacity * sizeof(*info));
+
+        if (!grown)
+            return -ENOMEM;
+        all->infos = grown;
+        all->capacity = capacity;
+    }
+    all->infos[all->count++] = *info;
+    return 0;
+}
+
+static void
+hand_over(const struct gathering *all, uint64_t cookie,
+          bool (*add)(void *context, const struct vfs_listed *listed), void *context)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        struct view view = {.id = all->infos[i].id, .permuted = true};
+        struct vfs_listed listed = {.name = all->infos[i].name,
+                                    .cookie = LISTING_FIRST + view.id};
+
+        if (listed.cookie <= cookie)
+            continue;
+        listed.st.st_ino = view_ino(&view, ATTR_INO_ROOT);
+        listed.st.st_mode = S_IFDIR | 0755;
+        if (!add(context, &listed))
+            return;
+    }
+}
+
+static bool
+add_dot(const char *name, uint64_t ino, uint64_t cookie,
+        bool (*add)(void *context, const struct vfs_listed *listed), void *context)
+{
+    struct vfs_listed listed = {.name = name, .cookie = cookie};
+
+    listed.st.st_ino = ino;
+    listed.st.st_mode = S_IFDIR | 0755;
+    return add(context, &listed);
+}
+
+int
+snapdir_readdir(struct vfs *vfs, uint64_t cookie,
+                bool (*add)(void *context, const struct vfs_listed *listed),
+                void *context)
+{
+    struct gathering all = {NULL, 0, 0};
+    int result;
+
+    if (cookie < 1 && !add_dot(".", SNAPDIR_INO, 1, add, context))
+        return 0;
+    if (cookie < 2 && !add_dot("..", ATTR_INO_ROOT, 2, add, context))
+        return 0;
+    result = lsmkv_snapshot_list(vfs->store->db, gather, &all);
+    if (result == 0)
+        hand_over(&all, cookie, add, context);
+    free(all.infos);
+    return result;
+}

@@ -1,0 +1,467 @@
+/*
+ * vfs.c - the life of a mounted filesystem, and its root.
+ *
+ * Two records of `meta` are ours, integers little-endian:
+ *
+ *     key        value
+ *     "closed"   8 the sequence that the store had when it was last closed in good order
+ *     "foreign"  0 others than this daemon may have written to the store
+ *
+ * V1  A store whose sequence is not that of "closed" was written to by somebody who did not go
+ *     through a mount, or by a mount that was killed: it is foreign from then on, and lookups
+ *     take the trouble to see files that have keys below them.
+ */
+#include "vfs.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "deferred.h"
+#include "inode.h"
+#include "listing.h"
+#include "notify.h"
+#include "op.h"
+#include "snapdir.h"
+
+#define NODE_LIMIT    (256u << 10) /* about 60 MiB */
+#define LISTING_LIMIT (16u << 20)
+
+void
+vfs_options_init(struct vfs_options *options)
+{
+    *options = (struct vfs_options){.node_limit = NODE_LIMIT};
+    store_options_init(&options->store);
+}
+
+static void
+dispose(void *context, struct node *node)
+{
+    struct vfs *vfs = context;
+
+    if (node->remains && node->remains->data_id != 0)
+        sweep_release(vfs->store, node->remains->data_id);
+    free(node->remains);
+    if (node->realm == REALM_TREE && node->top && node->view != &vfs->live)
+        view_free(vfs->store, (struct view *)(uintptr_t)node->view);
+}
+
+static int
+make_locks(struct vfs *vfs)
+{
+    pthread_rwlockattr_t attributes;
+
+    if (pthread_rwlockattr_init(&attributes) != 0)
+        return -ENOMEM;
+    /* Otherwise a stream of operations could keep a rename waiting for ever. */
+    pthread_rwlockattr_setkind_np(&attributes,
+                                  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&vfs->tree, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+    for (unsigned i = 0; i < VFS_LOCKS; i++)
+        pthread_rwlock_init(&vfs->locks[i], NULL);
+    pthread_mutex_init(&vfs->pool_mutex, NULL);
+    pthread_mutex_init(&vfs->deferred_mutex, NULL);
+    return 0;
+}
+
+static void
+free_locks(struct vfs *vfs)
+{
+    pthread_rwlock_destroy(&vfs->tree);
+    for (unsigned i = 0; i < VFS_LOCKS; i++)
+        pthread_rwlock_destroy(&vfs->locks[i]);
+    pthread_mutex_destroy(&vfs->pool_mutex);
+    pthread_mutex_destroy(&vfs->deferred_mutex);
+}
+
+/* ---- whether others wrote (V1) ---- */
+
+static int
+sequence_of(struct vfs *vfs, uint64_t *sequence)
+{
+    struct lsmkv_stats stats;
+    int result = lsmkv_get_stats(vfs->store->db, &stats);
+
+    if (result == 0)
+        *sequence = stats.sequence;
+    return result;
+}
+
+static int
+is_empty(struct vfs *vfs)
+{
+    struct lsmkv_iter_options options = {0};
+    struct lsmkv_iter *iter;
+    int result = lsmkv_iter_new(vfs->store->db, vfs->store->files, &options, &iter);
+
+    if (result < 0)
+        return result;
+    lsmkv_iter_first(iter);
+    result = lsmkv_iter_status(iter);
+    if (result == 0)
+        result = !lsmkv_iter_valid(iter);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
+static int
+was_closed_by_us(struct vfs *vfs)
+{
+    struct lsmkv_record record;
+    uint64_t closed, sequence;
+    uint8_t buffer[sizeof(closed)];
+    int result = lsmkv_get(vfs->store->db, vfs->store->meta, NULL, lsmkv_str("closed"),
+                           buffer, sizeof(buffer), &record);
+
+    if (result == -ENOENT || result == -ERANGE)
+        return is_empty(vfs);
+    if (result < 0)
+        return result;
+    if (record.value.size != sizeof(closed))
+        return 0;
+    result = sequence_of(vfs, &sequence);
+    if (result < 0)
+        return result;
+    memcpy(&closed, record.value.data, sizeof(closed));
+    return le64toh(closed) == sequence;
+}
+
+static int
+find_foreign(struct vfs *vfs)
+{
+    struct store *store = vfs->store;
+    int result;
+
+    vfs->foreign = true;
+    if (!store->meta)
+        return 0;
+    result = lsmkv_lookup(store->db, store->meta, NULL, lsmkv_str("foreign"), false, NULL,
+                          0, NULL);
+    if (result < 0 || result == LSMKV_EXACT)
+        return result < 0 ? result : 0;
+    result = was_closed_by_us(vfs);
+    if (result < 0)
+        return result;
+    vfs->foreign = result == 0;
+    if (!vfs->foreign || vfs->read_only)
+        return 0;
+    return lsmkv_put(store->db, store->meta, lsmkv_str("foreign"), lsmkv_bytes(NULL, 0),
+                     lsmkv_bytes(NULL, 0), LSMKV_UNSYNCED);
+}
+
+/* Nothing is written after this. */
+static int
+note_closed(struct vfs *vfs)
+{
+    uint64_t sequence;
+    int result = sequence_of(vfs, &sequence);
+
+    if (result < 0)
+        return result;
+    sequence = htole64(sequence + 1); /* this put's own */
+    return lsmkv_put(vfs->store->db, vfs->store->meta, lsmkv_str("closed"),
+                     lsmkv_bytes(NULL, 0), lsmkv_bytes(&sequence, sizeof(sequence)), 0);
+}
+
+/* ---- the root ---- */
+
+static int
+make_root_record(struct vfs *vfs, struct op *op, struct inode *inode)
+{
+    int empty = is_empty(vfs);
+
+    if (empty < 0)
+        return empty;
+    vfs->born = store_now();
+    inode->attr.atime = inode->attr.mtime = inode->attr.ctime = inode->attr.btime =
+        vfs->born;
+    if (empty)
+        inode->attr.subdirs = 0;
+    empty = inode_put(op, inode);
+    return empty < 0 ? empty : op_publish(op, false);
+}
+
+/* Reads the root's number and times; the root's record comes into being with the first
+ * writable mount. */
+static int
+find_root(struct vfs *vfs)
+{
+    struct node probe = {.ino = ATTR_INO_ROOT, .view = &vfs->live, .directory = true};
+    struct op *op = op_begin(vfs);
+    struct inode inode;
+    int result;
+
+    if (!op)
+        return -ENOMEM;
+    probe.top = true;
+    inode_init(&inode, op, &probe, &vfs->live, lsmkv_bytes("", 0));
+    result = inode_of_key(op, &probe, inode.key, INODE_ATTRIBUTES, &inode);
+    if (result == 0 && inode.implied && !vfs->read_only)
+        result = make_root_record(vfs, op, &inode);
+    else if (result == 0)
+        vfs->born = inode.attr.btime;
+    inode_fini(&inode);
+    op_end(op);
+    return result;
+}
+
+static int
+add_root(struct vfs *vfs)
+{
+    struct node_seed seed = {.ino = ATTR_INO_ROOT,
+                             .view = &vfs->live,
+                             .realm = REALM_TREE,
+                             .directory = true,
+                             .top = true};
+
+    vfs->root = nodes_add_root(vfs->nodes, &seed);
+    return vfs->root ? find_root(vfs) : -ENOMEM;
+}
+
+static int
+show_snapshot(struct vfs *vfs, const char *name)
+{
+    struct view *view;
+    int result = view_open(vfs->store, name, false, &view);
+
+    if (result < 0)
+        return result;
+    vfs->live = *view;
+    free(view);
+    return 0;
+}
+
+/* ---- opening and closing ---- */
+
+static int
+put_deferred(void *context)
+{
+    return deferred_put_all(context);
+}
+
+static int
+make_parts(struct vfs *vfs, const struct vfs_options *options)
+{
+    vfs->nodes = nodes_new(dispose, vfs);
+    vfs->listing = listing_new(LISTING_LIMIT);
+    if (vfs->nodes)
+        vfs->notices = notices_new(vfs->nodes, options->node_limit);
+    return vfs->nodes && vfs->listing && vfs->notices ? 0 : -ENOMEM;
+}
+
+static void
+free_parts(struct vfs *vfs)
+{
+    notices_free(vfs->notices);
+    nodes_free(vfs->nodes);
+    listing_free(vfs->listing);
+    op_pool_free(vfs);
+    free_locks(vfs);
+}
+
+static int
+open_parts(struct vfs *vfs, const struct vfs_options *options)
+{
+    int result = sweep_new(vfs->store);
+
+    if (result == 0)
+        result = make_parts(vfs, options);
+    if (result == 0 && options->snapshot)
+        result = show_snapshot(vfs, options->snapshot);
+    if (result == 0)
+        result = find_foreign(vfs);
+    if (result == 0)
+        result = add_root(vfs);
+    if (result == 0 && !vfs->read_only)
+        result = store_start(vfs->store, put_deferred, vfs);
+    if (result == 0 && !vfs->read_only) {
+        result = sweep_start(vfs->store);
+        if (result < 0 && store_stop(vfs->store) < 0)
+            vfs_log(vfs, LSMKV_LOG_ERROR, "the last sync failed");
+    }
+    return result;
+}
+
+int
+vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t why_size)
+{
+    struct store_options store = options->store;
+    struct vfs *vfs = calloc(1, sizeof(*vfs));
+    int result = vfs ? make_locks(vfs) : -ENOMEM;
+
+    if (result < 0) {
+        free(vfs);
+        return result;
+    }
+    vfs->read_only = store.read_only || options->snapshot;
+    vfs->show_snapshots = options->show_snapshots && !options->snapshot;
+    vfs->acl = options->acl;
+    vfs->noatime = options->noatime || vfs->read_only;
+    vfs->sync = store.sync;
+    if (store.engine) {
+        vfs->log = store.engine->log;
+        vfs->log_context = store.engine->log_context;
+    }
+    store.read_only = vfs->read_only;
+    result = store_open(&store, &vfs->store, why, why_size);
+    if (result < 0) {
+        free_locks(vfs);
+        free(vfs);
+        return result;
+    }
+    result = open_parts(vfs, options);
+    if (result < 0) {
+        snprintf(why, why_size, "%s: %s%s%s", store.path, lsmkv_strerror(result),
+                 options->snapshot ? ": snapshot " : "",
+                 options->snapshot ? options->snapshot : "");
+        free_parts(vfs);
+        sweep_free(vfs->store);
+        (void)store_close(vfs->store); /* nothing was acknowledged */
+        free(vfs);
+        return result;
+    }
+    *out = vfs;
+    return 0;
+}
+
+int
+vfs_close(struct vfs *vfs)
+{
+    struct store *store = vfs->store;
+    int result = 0, closed;
+
+    notices_stop(vfs->notices);
+    if (!vfs->read_only)
+        result = store_stop(store);
+    free_parts(vfs);
+    sweep_free(store);
+    if (result == 0 && !vfs->read_only)
+        result = note_closed(vfs);
+    if (vfs->live.snapshot)
+        lsmkv_snapshot_release(store->db, vfs->live.snapshot);
+    closed = store_close(store);
+    free(vfs);
+    return result < 0 ? result : closed;
+}
+
+int
+vfs_start_notices(struct vfs *vfs, const struct vfs_notify *notify)
+{
+    return notices_start(vfs->notices, notify);
+}
+
+void
+vfs_stop_notices(struct vfs *vfs)
+{
+    notices_stop(vfs->notices);
+}
+
+struct store *
+vfs_store(struct vfs *vfs)
+{
+    return vfs->store;
+}
+
+bool
+vfs_is_read_only(const struct vfs *vfs)
+{
+    return vfs->read_only;
+}
+
+struct node *
+vfs_root(struct vfs *vfs)
+{
+    return vfs->root;
+}
+
+bool
+vfs_attributes_last(const struct node *node)
+{
+    return node->realm != REALM_SNAPSHOTS;
+}
+
+uint64_t
+vfs_generation(const struct node *node)
+{
+    return node->generation;
+}
+
+int
+vfs_sync(struct vfs *vfs)
+{
+    int result = 0, synced;
+
+    if (vfs->read_only)
+        return 0;
+    result = deferred_put_all(vfs);
+    synced = store_sync(vfs->store);
+    return result < 0 ? result : synced;
+}
+
+/* ---- changes from outside ---- */
+
+/* Tells of every node on the way, and of the first name on it that has none. */
+static void
+tell_path(struct vfs *vfs, struct lsmkv_slice key)
+{
+    struct node *node = vfs->root, *child;
+    const char *bytes = key.data, *end = bytes + key.size;
+
+    node_ref(vfs->nodes, node);
+    notices_add(vfs->notices, node, lsmkv_bytes("", 0));
+    while (bytes < end) {
+        const char *slash = memchr(bytes, '/', (size_t)(end - bytes));
+        struct lsmkv_slice name = {bytes, (size_t)((slash ? slash : end) - bytes)};
+
+        if (!key_is_name(name))
+            break;
+        notices_add(vfs->notices, node, name);
+        child = nodes_find(vfs->nodes, node, name);
+        node_unref(vfs->nodes, node, 1);
+        node = child;
+        if (!node)
+            return;
+        notices_add(vfs->notices, node, lsmkv_bytes("", 0));
+        bytes += name.size + (slash ? 1 : 0);
+    }
+    node_unref(vfs->nodes, node, 1);
+}
+
+int
+vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
+          int (*alter)(void *context, struct store *store), void *context)
+{
+    struct op *op;
+    int result;
+
+    if (vfs->read_only)
+        return -EROFS;
+    op = op_begin_exclusive(vfs);
+    if (!op)
+        return -ENOMEM;
+    result = deferred_put_all_in(op);
+    if (result == 0)
+        result = alter(context, vfs->store);
+    op_end(op);
+    tell_path(vfs, key);
+    return result;
+}
+
+void
+vfs_log(const struct vfs *vfs, enum lsmkv_level level, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (vfs->log)
+        vfs->log(vfs->log_context, level, line);
+    else if (level <= LSMKV_LOG_WARNING)
+        fprintf(stderr, "lsmfs: %s\n", line);
+}

@@ -1,0 +1,180 @@
+/*
+ * vfs_file.c - contents: open, read, write, seek, fsync.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "data.h"
+#include "deferred.h"
+#include "inode.h"
+#include "op.h"
+#include "vfs.h"
+#include "xattr.h"
+
+#define RELATIME_SECONDS (24 * 60 * 60)
+
+static int
+check_regular(const struct inode *inode)
+{
+    if (S_ISREG(inode->attr.mode))
+        return 0;
+    return S_ISDIR(inode->attr.mode) ? -EISDIR : -EINVAL;
+}
+
+int
+vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
+              int flags)
+{
+    struct stat change = {.st_size = 0}, st;
+    int result;
+
+    if (node->directory)
+        return -EISDIR;
+    if ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC))
+        return 0;
+    result = op_writable(vfs, node);
+    if (result == 0 && flags & O_TRUNC)
+        result = vfs_setattr(vfs, caller, node, &change, VFS_SIZE, &st);
+    return result;
+}
+
+/* ---- reading ---- */
+
+static bool
+is_older(struct timespec a, struct timespec b)
+{
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec <= b.tv_nsec);
+}
+
+/* relatime: an access counts if the last one noted was before the last change, or a day ago. */
+static void
+note_access(struct vfs *vfs, struct node *node, const struct attr *attr)
+{
+    struct timespec now;
+
+    if (vfs->noatime || node->view->snapshot || node->unlinked ||
+        node->realm != REALM_TREE)
+        return;
+    now = store_now();
+    if (is_older(attr->atime, attr->mtime) || is_older(attr->atime, attr->ctime) ||
+        now.tv_sec - attr->atime.tv_sec >= RELATIME_SECONDS)
+        deferred_set(vfs, node, DEFERRED_ACCESSED, now);
+}
+
+int
+vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_t size,
+         size_t *got)
+{
+    struct op *op = op_begin_for(vfs, node);
+    struct inode inode;
+    int result;
+
+    if (!op)
+        return -ENOMEM;
+    op_lock_node(op, node, false);
+    result = inode_of(op, 0, node, INODE_VALUE, &inode);
+    if (result == 0)
+        result = check_regular(&inode);
+    if (result == 0)
+        result = data_read(vfs->store, node->view->snapshot, &inode.attr.data,
+                           inode.record.value, offset, bytes, size, got);
+    if (result == 0)
+        note_access(vfs, node, &inode.attr);
+    inode_fini(&inode);
+    op_end(op);
+    return result;
+}
+
+int
+vfs_seek(struct vfs *vfs, struct node *node, uint64_t offset, int whence, uint64_t *found)
+{
+    struct op *op = op_begin_for(vfs, node);
+    struct inode inode;
+    int result;
+
+    if (!op)
+        return -ENOMEM;
+    op_lock_node(op, node, false);
+    result = inode_of(op, 0, node, INODE_ATTRIBUTES, &inode);
+    if (result == 0)
+        result = check_regular(&inode);
+    if (result == 0)
+        result = data_seek(vfs->store, node->view->snapshot, &inode.attr.data, offset,
+                           whence, found);
+    inode_fini(&inode);
+    op_end(op);
+    return result;
+}
+
+/* ---- writing ---- */
+
+static int
+write_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
+         uint64_t offset, const void *bytes, size_t size, bool durable)
+{
+    struct xattr_list list;
+    struct data_edit edit;
+    int result = check_regular(inode);
+
+    if (result < 0)
+        return result;
+    inode_edit(op, inode, &op->buffer, &edit);
+    result = data_write(&edit, offset, bytes, size);
+    if (result == 0)
+        result = xattr_strip_privileges(op, inode, &list, caller->uid != 0);
+    inode->attr.mtime = inode->attr.ctime = store_now();
+    if (result == 0)
+        result = inode_put_contents(op, inode, &edit);
+    return result == 0 ? op_publish(op, durable) : result;
+}
+
+int
+vfs_write(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
+          uint64_t offset, const void *bytes, size_t size, int flags)
+{
+    struct inode inode;
+    struct op *op;
+    int result = op_writable(vfs, node);
+
+    if (result < 0)
+        return result;
+    op = op_begin_for(vfs, node);
+    if (!op)
+        return -ENOMEM;
+    op_lock_node(op, node, true);
+    result = inode_of(op, 0, node, INODE_VALUE, &inode);
+    if (result == 0)
+        result = write_in(op, caller, &inode, offset, bytes, size,
+                          (flags & (O_SYNC | O_DSYNC)) != 0);
+    inode_fini(&inode);
+    op_end(op);
+    return result;
+}
+
+/* ---- making durable ---- */
+
+static int
+put_times(struct vfs *vfs, struct node *node)
+{
+    struct op *op = op_begin(vfs);
+    int result;
+
+    if (!op)
+        return -ENOMEM;
+    op_lock_node(op, node, true);
+    result = deferred_put(op, node);
+    op_end(op);
+    return result;
+}
+
+int
+vfs_fsync(struct vfs *vfs, struct node *node)
+{
+    int result = 0;
+
+    if (vfs->read_only)
+        return 0;
+    if (node->deferred && node->directory)
+        result = put_times(vfs, node);
+    return result == 0 ? store_sync(vfs->store) : result;
+}

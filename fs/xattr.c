@@ -1,0 +1,108 @@
+/*
+ * xattr.c - see xattr.h.
+ */
+#include "xattr.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CAPABILITY "security.capability"
+
+static bool
+may_have_records(const struct inode *inode)
+{
+    return inode->attr.xattr_records && !(inode->node && inode->node->unlinked);
+}
+
+static int
+find_record(struct op *op, const struct inode *inode, struct lsmkv_slice name,
+            struct xattr *xattr)
+{
+    struct store *store = op->vfs->store;
+    struct record_key key = record_xattr(inode->attr.ino, name);
+    int result = lsmkv_get_held(store->db, store->inodes, inode->view->snapshot,
+                                record_slice(&key), &xattr->held);
+
+    if (result < 0)
+        return result == -ENOENT ? -ENODATA : result;
+    xattr->value = lsmkv_held_record(xattr->held)->value;
+    return 0;
+}
+
+int
+xattr_find(struct op *op, const struct inode *inode, struct lsmkv_slice name,
+           struct xattr *xattr)
+{
+    xattr->held = NULL;
+    if (attr_xattr_find(inode->attr.xattrs, name, &xattr->value))
+        return 0;
+    return may_have_records(inode) ? find_record(op, inode, name, xattr) : -ENODATA;
+}
+
+void
+xattr_fini(struct xattr *xattr)
+{
+    if (xattr->held)
+        lsmkv_held_release(xattr->held);
+    xattr->held = NULL;
+}
+
+/* Does the list still fit in the attributes with `more` bytes added at most? */
+static bool
+fits(const struct inode *inode, size_t more)
+{
+    return attr_encoded_size(&inode->attr) + more + 8 < ATTR_INLINE_MAX;
+}
+
+int
+xattr_change(struct op *op, struct inode *inode, struct xattr_list *list,
+             struct lsmkv_slice name, const struct lsmkv_slice *value)
+{
+    struct store *store = op->vfs->store;
+    struct lsmkv_slice old = inode->attr.xattrs, held;
+    struct record_key key = record_xattr(inode->attr.ino, name);
+    bool small = value && fits(inode, 3 + name.size + value->size);
+    bool removed = inode->node && inode->node->unlinked;
+
+    if (value && !small && removed)
+        return -ENOSPC; /* a record would outlive it */
+    if (old.size > sizeof(list->bytes))
+        return -EUCLEAN;
+    if (small || attr_xattr_find(old, name, &held)) {
+        size_t size = attr_xattr_replace(old, name, small ? value : NULL, list->bytes);
+
+        inode->attr.xattrs = lsmkv_bytes(list->bytes, size);
+    }
+    if (value && !small) {
+        inode->attr.xattr_records = true;
+        return lsmkv_batch_put(op->batch, store->inodes, record_slice(&key),
+                               lsmkv_bytes(NULL, 0), *value);
+    }
+    if (may_have_records(inode))
+        return lsmkv_batch_delete(op->batch, store->inodes, record_slice(&key));
+    return 0;
+}
+
+int
+xattr_strip_privileges(struct op *op, struct inode *inode, struct xattr_list *list,
+                       bool modes)
+{
+    struct lsmkv_slice name = lsmkv_str(CAPABILITY);
+    struct xattr found;
+    int result;
+
+    if (S_ISDIR(inode->attr.mode))
+        return 0;
+    if (modes) {
+        inode->attr.mode &= ~(uint32_t)S_ISUID;
+        if (inode->attr.mode & S_IXGRP)
+            inode->attr.mode &= ~(uint32_t)S_ISGID;
+    }
+    if (inode->attr.xattrs.size == 0 && !may_have_records(inode))
+        return 0;
+    result = xattr_find(op, inode, name, &found);
+    if (result < 0)
+        return result == -ENODATA ? 0 : result;
+    xattr_fini(&found);
+    return xattr_change(op, inode, list, name, NULL);
+}

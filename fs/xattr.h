@@ -1,0 +1,40 @@
+/*
+ * xattr.h - extended attributes of an inode that was read: in its attributes while these stay
+ * small, otherwise each in a record of its own.
+ */
+#ifndef FS_XATTR_H
+#define FS_XATTR_H
+
+#include "attr.h"
+#include "inode.h"
+#include "op.h"
+
+/* One that was read; xattr_fini ends it. */
+struct xattr {
+    struct lsmkv_slice value; /* valid until then, and while the inode is */
+    struct lsmkv_held *held;
+};
+
+/* -ENODATA: there is none. */
+LSMKV_CHECKED int xattr_find(struct op *op, const struct inode *inode,
+                             struct lsmkv_slice name, struct xattr *xattr);
+void xattr_fini(struct xattr *xattr);
+
+/* Room for the list of an inode's small ones after one change: a second change of the same
+ * inode needs another. */
+struct xattr_list {
+    uint8_t bytes[ATTR_INLINE_MAX];
+};
+
+/* Sets one (`value` NULL: takes it away) in inode->attr, whose list then stands in `list`, and
+ * in the batch; inode_put is the caller's.  -ENOSPC: too large. */
+LSMKV_CHECKED int xattr_change(struct op *op, struct inode *inode,
+                               struct xattr_list *list, struct lsmkv_slice name,
+                               const struct lsmkv_slice *value);
+
+/* What changing contents or owner does to privileges: set-user-id, set-group-id and
+ * capabilities go.  `modes` false: only the capabilities. */
+LSMKV_CHECKED int xattr_strip_privileges(struct op *op, struct inode *inode,
+                                         struct xattr_list *list, bool modes);
+
+#endif
