@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/store.h"
+#include "support/rig.h"
 
-static struct store store;
+static struct rig rig;
 static const struct lsmkv_slice none = {NULL, 0};
 
 static void
 setup(void)
 {
-    store_init(&store);
-    store_open(&store);
+    rig_init(&rig);
+    rig_open(&rig);
 }
 
 static void
 teardown(void)
 {
-    store_fini(&store);
+    rig_fini(&rig);
 }
 
 /* ---- records ---- */
@@ -31,17 +31,17 @@ START_TEST(test_get_gives_attributes_value_and_stamp)
     char buffer[32];
     struct lsmkv_record record;
 
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("k"), lsmkv_str("attr"),
-                               lsmkv_str("value"), 0),
-                     0);
     ck_assert_int_eq(
-        lsmkv_get(store.db, NULL, NULL, lsmkv_str("k"), buffer, sizeof(buffer), &record),
+        lsmkv_put(rig.db, NULL, lsmkv_str("k"), lsmkv_str("attr"), lsmkv_str("value"), 0),
+        0);
+    ck_assert_int_eq(
+        lsmkv_get(rig.db, NULL, NULL, lsmkv_str("k"), buffer, sizeof(buffer), &record),
         0);
     ck_assert_mem_eq(record.attributes.data, "attr", 4);
     ck_assert_uint_eq(record.attributes.size, 4);
     ck_assert_mem_eq(record.value.data, "value", 5);
     ck_assert_uint_eq(record.value.size, 5);
-    ck_assert_uint_eq(record.sequence, store_stats(&store).sequence);
+    ck_assert_uint_eq(record.sequence, rig_stats(&rig).sequence);
     ck_assert_uint_eq(record.stamp_sequence, record.sequence);
     ck_assert_int_gt(record.stamp_time, 0);
 }
@@ -52,10 +52,10 @@ START_TEST(test_get_without_room_gives_the_sizes)
     char buffer[8];
     struct lsmkv_record record;
 
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("k"), lsmkv_str("attr"),
-                               lsmkv_str("value"), 0),
-                     0);
-    ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("k"), buffer, 8, &record),
+    ck_assert_int_eq(
+        lsmkv_put(rig.db, NULL, lsmkv_str("k"), lsmkv_str("attr"), lsmkv_str("value"), 0),
+        0);
+    ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str("k"), buffer, 8, &record),
                      -ERANGE);
     ck_assert_uint_eq(record.attributes.size, 4);
     ck_assert_uint_eq(record.value.size, 5);
@@ -69,17 +69,17 @@ START_TEST(test_limits_are_refused)
 
     ck_assert_ptr_nonnull(large);
     ck_assert_int_eq(
-        lsmkv_put(store.db, NULL, lsmkv_bytes(large, LSMKV_KEY_MAX), none, none, 0), 0);
+        lsmkv_put(rig.db, NULL, lsmkv_bytes(large, LSMKV_KEY_MAX), none, none, 0), 0);
     ck_assert_int_eq(
-        lsmkv_put(store.db, NULL, lsmkv_bytes(large, LSMKV_KEY_MAX + 1), none, none, 0),
+        lsmkv_put(rig.db, NULL, lsmkv_bytes(large, LSMKV_KEY_MAX + 1), none, none, 0),
         -E2BIG);
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("a"),
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("a"),
                                lsmkv_bytes(large, LSMKV_ATTRIBUTES_MAX + 1), none, 0),
                      -E2BIG);
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("v"), none,
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("v"), none,
                                lsmkv_bytes(large, LSMKV_VALUE_MAX), 0),
                      0);
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("v"), none,
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("v"), none,
                                lsmkv_bytes(large, LSMKV_VALUE_MAX + 1), 0),
                      -E2BIG);
     free(large);
@@ -90,13 +90,13 @@ START_TEST(test_a_held_record_outlives_its_key)
 {
     struct lsmkv_held *held;
 
-    store_put(&store, "k", "held");
-    ck_assert_int_eq(lsmkv_get_held(store.db, NULL, NULL, lsmkv_str("k"), &held), 0);
-    store_delete(&store, "k");
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    rig_put(&rig, "k", "held");
+    ck_assert_int_eq(lsmkv_get_held(rig.db, NULL, NULL, lsmkv_str("k"), &held), 0);
+    rig_delete(&rig, "k");
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
     ck_assert_mem_eq(lsmkv_held_record(held)->value.data, "held", 4);
     lsmkv_held_release(held);
-    ck_assert(store_holds(&store, NULL, "k", NULL));
+    ck_assert(rig_holds(&rig, NULL, "k", NULL));
 }
 END_TEST
 
@@ -105,17 +105,17 @@ START_TEST(test_batch_puts_a_held_value_under_another_key)
     struct lsmkv_batch *batch;
     struct lsmkv_held *held;
 
-    store_put(&store, "from", "by reference");
-    ck_assert_int_eq(lsmkv_get_held(store.db, NULL, NULL, lsmkv_str("from"), &held), 0);
+    rig_put(&rig, "from", "by reference");
+    ck_assert_int_eq(lsmkv_get_held(rig.db, NULL, NULL, lsmkv_str("from"), &held), 0);
     ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
     ck_assert_int_eq(lsmkv_batch_put_held(batch, NULL, lsmkv_str("to"), none, held), 0);
     ck_assert_int_eq(lsmkv_batch_delete(batch, NULL, lsmkv_str("from")), 0);
     ck_assert_uint_eq(lsmkv_batch_count(batch), 2);
-    ck_assert_int_eq(lsmkv_write(store.db, batch, 0), 0);
+    ck_assert_int_eq(lsmkv_write(rig.db, batch, 0), 0);
     lsmkv_batch_free(batch);
     lsmkv_held_release(held);
-    ck_assert(store_holds(&store, NULL, "to", "by reference"));
-    ck_assert(store_holds(&store, NULL, "from", NULL));
+    ck_assert(rig_holds(&rig, NULL, "to", "by reference"));
+    ck_assert(rig_holds(&rig, NULL, "from", NULL));
 }
 END_TEST
 
@@ -126,28 +126,28 @@ START_TEST(test_lookup_tells_exact_implied_and_absent)
     struct lsmkv_record record;
     char buffer[16];
 
-    store_put(&store, "a/b/c", "x");
-    store_put(&store, "d.txt", "y");
+    rig_put(&rig, "a/b/c", "x");
+    rig_put(&rig, "d.txt", "y");
     for (int round = 0; round < 2; round++) {
-        ck_assert_int_eq(lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("a/b/c"), true,
+        ck_assert_int_eq(lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str("a/b/c"), true,
                                       buffer, sizeof(buffer), &record),
                          LSMKV_EXACT);
         ck_assert_mem_eq(record.value.data, "x", 1);
         ck_assert_int_eq(
-            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("a/b"), false, NULL, 0, NULL),
+            lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str("a/b"), false, NULL, 0, NULL),
             LSMKV_IMPLIED);
         ck_assert_int_eq(
-            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str(""), false, NULL, 0, NULL),
+            lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str(""), false, NULL, 0, NULL),
             LSMKV_IMPLIED);
         ck_assert_int_eq(
-            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("d"), false, NULL, 0, NULL),
+            lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str("d"), false, NULL, 0, NULL),
             LSMKV_ABSENT);
-        ck_assert_int_eq(lsmkv_flush(store.db), 0);
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
     }
     /* The directory goes with the last key below it, wherever its tombstone stands. */
-    store_delete(&store, "a/b/c");
+    rig_delete(&rig, "a/b/c");
     ck_assert_int_eq(
-        lsmkv_lookup(store.db, NULL, NULL, lsmkv_str("a/b"), false, NULL, 0, NULL),
+        lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str("a/b"), false, NULL, 0, NULL),
         LSMKV_ABSENT);
 }
 END_TEST
@@ -161,19 +161,19 @@ START_TEST(test_an_absent_name_reads_no_block)
         char key[32];
 
         snprintf(key, sizeof(key), "dir%d/file%d", i % 20, i);
-        store_put(&store, key, "v");
+        rig_put(&rig, key, "v");
     }
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
-    before = store_stats(&store);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    before = rig_stats(&rig);
     for (int i = 0; i < 1000; i++) {
         char key[32];
 
         snprintf(key, sizeof(key), "dir%d/none%d", i % 20, i);
         ck_assert_int_eq(
-            lsmkv_lookup(store.db, NULL, NULL, lsmkv_str(key), false, NULL, 0, NULL),
+            lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str(key), false, NULL, 0, NULL),
             LSMKV_ABSENT);
     }
-    after = store_stats(&store);
+    after = rig_stats(&rig);
     read = (unsigned)(after.cache_hits + after.cache_misses - before.cache_hits -
                       before.cache_misses);
     ck_assert_msg(read < 100, "%u blocks were looked at for 1000 absent names", read);
@@ -186,11 +186,11 @@ START_TEST(test_iterator_stays_within_its_bounds)
                                          .upper = lsmkv_str("d")};
     struct lsmkv_iter *iter;
 
-    store_put(&store, "a", "1");
-    store_put(&store, "b", "2");
-    store_put(&store, "c", "3");
-    store_put(&store, "d", "4");
-    ck_assert_int_eq(lsmkv_iter_new(store.db, NULL, &options, &iter), 0);
+    rig_put(&rig, "a", "1");
+    rig_put(&rig, "b", "2");
+    rig_put(&rig, "c", "3");
+    rig_put(&rig, "d", "4");
+    ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, &options, &iter), 0);
     ck_assert(!lsmkv_iter_valid(iter));
     lsmkv_iter_seek(iter, lsmkv_str("a"));
     ck_assert(lsmkv_iter_valid(iter));
@@ -210,11 +210,11 @@ START_TEST(test_iterator_sees_the_state_of_its_making)
 {
     struct lsmkv_iter *iter;
 
-    store_put(&store, "a", "1");
-    ck_assert_int_eq(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
-    store_put(&store, "b", "2");
-    store_delete(&store, "a");
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+    rig_put(&rig, "a", "1");
+    ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, NULL, &iter), 0);
+    rig_put(&rig, "b", "2");
+    rig_delete(&rig, "a");
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
     lsmkv_iter_first(iter);
     ck_assert(lsmkv_iter_valid(iter));
     ck_assert_mem_eq(lsmkv_iter_key(iter).data, "a", 1);
@@ -237,12 +237,11 @@ START_TEST(test_path_order_nests_like_brackets)
         size_t scattered = i * 5 % count; /* 5 and 12 have no common divisor */
 
         ck_assert_int_eq(
-            lsmkv_put(store.db, NULL, expected[scattered], none, none, LSMKV_UNSYNCED),
-            0);
+            lsmkv_put(rig.db, NULL, expected[scattered], none, none, LSMKV_UNSYNCED), 0);
         if (i == 6)
-            ck_assert_int_eq(lsmkv_flush(store.db), 0);
+            ck_assert_int_eq(lsmkv_flush(rig.db), 0);
     }
-    ck_assert_int_eq(lsmkv_iter_new(store.db, NULL, NULL, &iter), 0);
+    ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, NULL, &iter), 0);
     lsmkv_iter_first(iter);
     for (size_t i = 0; i < count; i++, lsmkv_iter_next(iter)) {
         ck_assert(lsmkv_iter_valid(iter));
@@ -262,26 +261,26 @@ END_TEST
 START_TEST(test_a_name_made_again_stays_through_merges)
 {
     for (int with_snapshot = 0; with_snapshot < 2; with_snapshot++) {
-        store_put(&store, "dir", "first");
-        store_put(&store, "dir/file", "x");
-        ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
+        rig_put(&rig, "dir", "first");
+        rig_put(&rig, "dir/file", "x");
+        ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
         if (with_snapshot)
-            ck_assert_int_eq(lsmkv_snapshot_create(store.db, "s", NULL), 0);
-        store_delete(&store, "dir/file");
-        store_delete(&store, "dir");
-        ck_assert_int_eq(lsmkv_flush(store.db), 0);
-        store_put(&store, "dir", "second");
-        ck_assert_int_eq(lsmkv_flush(store.db), 0);
-        ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
-        ck_assert(store_holds(&store, NULL, "dir", "second"));
-        ck_assert(store_holds(&store, NULL, "dir/file", NULL));
+            ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "s", NULL), 0);
+        rig_delete(&rig, "dir/file");
+        rig_delete(&rig, "dir");
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+        rig_put(&rig, "dir", "second");
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+        ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+        ck_assert(rig_holds(&rig, NULL, "dir", "second"));
+        ck_assert(rig_holds(&rig, NULL, "dir/file", NULL));
         if (with_snapshot) {
             struct lsmkv_snapshot *snapshot;
 
-            ck_assert_int_eq(lsmkv_snapshot_open(store.db, "s", &snapshot, NULL), 0);
-            ck_assert(store_holds(&store, snapshot, "dir", "first"));
-            ck_assert(store_holds(&store, snapshot, "dir/file", "x"));
-            lsmkv_snapshot_release(store.db, snapshot);
+            ck_assert_int_eq(lsmkv_snapshot_open(rig.db, "s", &snapshot, NULL), 0);
+            ck_assert(rig_holds(&rig, snapshot, "dir", "first"));
+            ck_assert(rig_holds(&rig, snapshot, "dir/file", "x"));
+            lsmkv_snapshot_release(rig.db, snapshot);
         }
     }
 }
@@ -295,17 +294,17 @@ START_TEST(test_deleting_everything_gives_the_space_back)
         char key[32];
 
         snprintf(key, sizeof(key), "f%05d", i);
-        store_put(&store, key, "some contents that take space");
+        rig_put(&rig, key, "some contents that take space");
     }
-    ck_assert_int_eq(lsmkv_flush(store.db), 0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
     for (int i = 0; i < 2000; i++) {
         char key[32];
 
         snprintf(key, sizeof(key), "f%05d", i);
-        store_delete(&store, key);
+        rig_delete(&rig, key);
     }
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
-    stats = store_stats(&store);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    stats = rig_stats(&rig);
     ck_assert_uint_eq(stats.tables, 0);
 }
 END_TEST
@@ -319,24 +318,24 @@ START_TEST(test_a_batch_spans_keyspaces)
     struct lsmkv_record record;
     char buffer[16];
 
-    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &plain),
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &plain),
                      0);
-    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &again),
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &again),
                      -EEXIST);
     ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
     ck_assert_int_eq(lsmkv_batch_put(batch, NULL, lsmkv_str("k"), none, lsmkv_str("1")),
                      0);
     ck_assert_int_eq(lsmkv_batch_put(batch, plain, lsmkv_str("k"), none, lsmkv_str("2")),
                      0);
-    ck_assert_int_eq(lsmkv_write(store.db, batch, 0), 0);
+    ck_assert_int_eq(lsmkv_write(rig.db, batch, 0), 0);
     lsmkv_batch_free(batch);
-    store_kill(&store);
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "k", "1"));
-    ck_assert_int_eq(lsmkv_keyspace_open(store.db, "plain", &plain), 0);
+    rig_kill(&rig);
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "k", "1"));
+    ck_assert_int_eq(lsmkv_keyspace_open(rig.db, "plain", &plain), 0);
     ck_assert_int_eq(lsmkv_keyspace_order(plain), LSMKV_ORDER_BYTES);
     ck_assert_int_eq(
-        lsmkv_get(store.db, plain, NULL, lsmkv_str("k"), buffer, sizeof(buffer), &record),
+        lsmkv_get(rig.db, plain, NULL, lsmkv_str("k"), buffer, sizeof(buffer), &record),
         0);
     ck_assert_mem_eq(record.value.data, "2", 1);
 }
@@ -346,23 +345,23 @@ START_TEST(test_a_dropped_keyspace_is_gone_and_its_log_entries_pass)
 {
     struct lsmkv_keyspace *plain, *again;
 
-    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &plain),
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &plain),
                      0);
-    ck_assert_int_eq(lsmkv_put(store.db, plain, lsmkv_str("k"), none, lsmkv_str("v"), 0),
+    ck_assert_int_eq(lsmkv_put(rig.db, plain, lsmkv_str("k"), none, lsmkv_str("v"), 0),
                      0);
-    store_put(&store, "k", "stays");
-    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, plain), 0);
-    ck_assert_int_eq(lsmkv_keyspace_open(store.db, "plain", &plain), -ENOENT);
-    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &again),
+    rig_put(&rig, "k", "stays");
+    ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, plain), 0);
+    ck_assert_int_eq(lsmkv_keyspace_open(rig.db, "plain", &plain), -ENOENT);
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &again),
                      0);
-    store_kill(&store);
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "k", "stays"));
-    ck_assert_int_eq(lsmkv_keyspace_open(store.db, "plain", &plain), 0);
+    rig_kill(&rig);
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "k", "stays"));
+    ck_assert_int_eq(lsmkv_keyspace_open(rig.db, "plain", &plain), 0);
     ck_assert_int_eq(
-        lsmkv_lookup(store.db, plain, NULL, lsmkv_str("k"), false, NULL, 0, NULL),
+        lsmkv_lookup(rig.db, plain, NULL, lsmkv_str("k"), false, NULL, 0, NULL),
         LSMKV_ABSENT);
-    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, lsmkv_default_keyspace(store.db)),
+    ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, lsmkv_default_keyspace(rig.db)),
                      -EINVAL);
 }
 END_TEST
@@ -371,12 +370,12 @@ START_TEST(test_a_keyspace_that_a_snapshot_sees_cannot_be_dropped)
 {
     struct lsmkv_keyspace *plain;
 
-    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "plain", LSMKV_ORDER_BYTES, &plain),
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &plain),
                      0);
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "s", NULL), 0);
-    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, plain), -EBUSY);
-    ck_assert_int_eq(lsmkv_snapshot_drop(store.db, "s"), 0);
-    ck_assert_int_eq(lsmkv_keyspace_drop(store.db, plain), 0);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "s", NULL), 0);
+    ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, plain), -EBUSY);
+    ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "s"), 0);
+    ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, plain), 0);
 }
 END_TEST
 
@@ -388,21 +387,20 @@ START_TEST(test_an_idle_keyspace_pins_no_log)
     char value[1000];
 
     memset(value, 'v', sizeof(value));
-    ck_assert_int_eq(lsmkv_keyspace_create(store.db, "idle", LSMKV_ORDER_BYTES, &idle),
-                     0);
-    ck_assert_int_eq(lsmkv_put(store.db, idle, lsmkv_str("once"), none, none, 0), 0);
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "idle", LSMKV_ORDER_BYTES, &idle), 0);
+    ck_assert_int_eq(lsmkv_put(rig.db, idle, lsmkv_str("once"), none, none, 0), 0);
     for (int i = 0; i < 2000; i++) {
         char key[32];
 
         snprintf(key, sizeof(key), "f%d", i);
-        ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str(key), none,
+        ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str(key), none,
                                    lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED),
                          0);
     }
-    ck_assert_int_eq(lsmkv_settle(store.db), 0);
-    stats = store_stats(&store);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    stats = rig_stats(&rig);
     ck_assert_uint_eq(stats.logs, 1);
-    ck_assert_uint_lt(stats.log_bytes, 4 * store.options.write_buffer_size);
+    ck_assert_uint_lt(stats.log_bytes, 4 * rig.options.write_buffer_size);
 }
 END_TEST
 
@@ -413,31 +411,31 @@ START_TEST(test_named_snapshots_last)
     struct lsmkv_snapshot *snapshot;
     struct lsmkv_snapshot_info first, second, opened;
 
-    store_put(&store, "k", "old");
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "one", &first), 0);
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "one", NULL), -EEXIST);
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "a/b", NULL), -EINVAL);
-    store_put(&store, "k", "new");
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "two", &second), 0);
+    rig_put(&rig, "k", "old");
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "one", &first), 0);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "one", NULL), -EEXIST);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "a/b", NULL), -EINVAL);
+    rig_put(&rig, "k", "new");
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "two", &second), 0);
     ck_assert_uint_ne(first.id, second.id);
-    ck_assert_int_eq(lsmkv_snapshot_rename(store.db, "one", "two"), -EEXIST);
-    ck_assert_int_eq(lsmkv_snapshot_rename(store.db, "one", "uno"), 0);
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
-    store_kill(&store);
-    store_open(&store);
-    ck_assert_int_eq(lsmkv_snapshot_open(store.db, "one", &snapshot, NULL), -ENOENT);
-    ck_assert_int_eq(lsmkv_snapshot_open(store.db, "uno", &snapshot, &opened), 0);
+    ck_assert_int_eq(lsmkv_snapshot_rename(rig.db, "one", "two"), -EEXIST);
+    ck_assert_int_eq(lsmkv_snapshot_rename(rig.db, "one", "uno"), 0);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    rig_kill(&rig);
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_snapshot_open(rig.db, "one", &snapshot, NULL), -ENOENT);
+    ck_assert_int_eq(lsmkv_snapshot_open(rig.db, "uno", &snapshot, &opened), 0);
     ck_assert_uint_eq(opened.id, first.id);
     ck_assert_int_eq(opened.time, first.time);
-    ck_assert(store_holds(&store, snapshot, "k", "old"));
-    ck_assert(store_holds(&store, NULL, "k", "new"));
+    ck_assert(rig_holds(&rig, snapshot, "k", "old"));
+    ck_assert(rig_holds(&rig, NULL, "k", "new"));
     /* Dropped, it stays readable to who holds it. */
-    ck_assert_int_eq(lsmkv_snapshot_drop(store.db, "uno"), 0);
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
-    ck_assert(store_holds(&store, snapshot, "k", "old"));
-    lsmkv_snapshot_release(store.db, snapshot);
-    ck_assert_int_eq(lsmkv_snapshot_drop(store.db, "uno"), -ENOENT);
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "three", &first), 0);
+    ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "uno"), 0);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    ck_assert(rig_holds(&rig, snapshot, "k", "old"));
+    lsmkv_snapshot_release(rig.db, snapshot);
+    ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "uno"), -ENOENT);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "three", &first), 0);
     ck_assert_uint_gt(first.id, second.id);
 }
 END_TEST
@@ -452,31 +450,31 @@ START_TEST(test_moves_keep_stamps_and_exchange)
     char buffer[16];
 
     for (int large = 0; large < 2; large++) {
-        ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("a/x"), buffer,
+        ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str("a/x"), buffer,
                                    sizeof(buffer), &before),
                          large ? 0 : -ENOENT);
         if (!large) {
-            store_put(&store, "a/x", "1");
-            store_put(&store, "b/x", "2");
-            store_put(&store, "b/y", "3");
-            store_put(&store, "a-b", "beside");
+            rig_put(&rig, "a/x", "1");
+            rig_put(&rig, "b/x", "2");
+            rig_put(&rig, "b/y", "3");
+            rig_put(&rig, "a-b", "beside");
         }
-        ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("a/x"), buffer,
+        ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str("a/x"), buffer,
                                    sizeof(buffer), &before),
                          0);
-        ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, moves, 2, NULL, 0), 0);
-        ck_assert_int_eq(lsmkv_get(store.db, NULL, NULL, lsmkv_str("b/x"), buffer,
+        ck_assert_int_eq(lsmkv_move_trees(rig.db, NULL, moves, 2, NULL, 0), 0);
+        ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str("b/x"), buffer,
                                    sizeof(buffer), &after),
                          0);
         ck_assert_uint_eq(after.stamp_sequence, before.stamp_sequence);
         ck_assert_int_eq(after.stamp_time, before.stamp_time);
         ck_assert_uint_gt(after.sequence, before.sequence);
-        ck_assert(store_holds(&store, NULL, large ? "b/y" : "a/y", "3"));
-        ck_assert(store_holds(&store, NULL, large ? "a/y" : "b/y", NULL));
-        ck_assert(store_holds(&store, NULL, "a-b", "beside"));
-        store_kill(&store);
-        store.options.move_log_limit = 1; /* the second time by tables */
-        store_open(&store);
+        ck_assert(rig_holds(&rig, NULL, large ? "b/y" : "a/y", "3"));
+        ck_assert(rig_holds(&rig, NULL, large ? "a/y" : "b/y", NULL));
+        ck_assert(rig_holds(&rig, NULL, "a-b", "beside"));
+        rig_kill(&rig);
+        rig.options.move_log_limit = 1; /* the second time by tables */
+        rig_open(&rig);
     }
 }
 END_TEST
@@ -488,9 +486,9 @@ START_TEST(test_impossible_moves_are_refused)
     struct lsmkv_move meeting[] = {{lsmkv_str("a"), lsmkv_str("x")},
                                    {lsmkv_str("a/b"), lsmkv_str("y")}};
 
-    ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, &into_itself, 1, NULL, 0), -EINVAL);
-    ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, &same, 1, NULL, 0), -EINVAL);
-    ck_assert_int_eq(lsmkv_move_trees(store.db, NULL, meeting, 2, NULL, 0), -EINVAL);
+    ck_assert_int_eq(lsmkv_move_trees(rig.db, NULL, &into_itself, 1, NULL, 0), -EINVAL);
+    ck_assert_int_eq(lsmkv_move_trees(rig.db, NULL, &same, 1, NULL, 0), -EINVAL);
+    ck_assert_int_eq(lsmkv_move_trees(rig.db, NULL, meeting, 2, NULL, 0), -EINVAL);
 }
 END_TEST
 
@@ -500,22 +498,22 @@ START_TEST(test_the_holder_of_a_store_is_named)
 {
     struct lsmkv *other;
 
-    ck_assert_int_eq(lsmkv_set_lock_note(store.db, "mounted at /somewhere"), 0);
-    ck_assert_int_eq(lsmkv_open("store", &store.options, &other), -EBUSY);
+    ck_assert_int_eq(lsmkv_set_lock_note(rig.db, "mounted at /somewhere"), 0);
+    ck_assert_int_eq(lsmkv_open("store", &rig.options, &other), -EBUSY);
     ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(), "mounted at /somewhere"));
 }
 END_TEST
 
 START_TEST(test_what_is_not_a_store_is_refused)
 {
-    struct lsmkv_options options = store.options;
+    struct lsmkv_options options = rig.options;
     struct lsmkv *other;
 
     options.create = false;
     ck_assert_int_eq(lsmkv_open("nowhere", &options, &other), -ENOENT);
     options.create = true;
     options.exclusive = true;
-    store_close(&store);
+    rig_close(&rig);
     ck_assert_int_eq(lsmkv_open("store", &options, &other), -EEXIST);
 }
 END_TEST
@@ -524,23 +522,23 @@ START_TEST(test_read_only_changes_no_file)
 {
     uint64_t used;
 
-    store_put(&store, "k", "v");
-    store_kill(&store); /* an unclean log to replay */
-    used = mem_env_used(store.memory);
-    store.options.read_only = true;
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "k", "v"));
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("k"), none, none, 0), -EROFS);
-    ck_assert_int_eq(lsmkv_snapshot_create(store.db, "s", NULL), -EROFS);
-    ck_assert_int_eq(lsmkv_flush(store.db), -EROFS);
-    ck_assert_int_eq(lsmkv_sync(store.db), 0);
-    store_close(&store);
-    ck_assert_uint_eq(mem_env_used(store.memory), used);
-    ck_assert_uint_eq(fault_env_calls(store.faults, ENV_CALL_FILE_WRITE), 0);
-    ck_assert_uint_eq(fault_env_calls(store.faults, ENV_CALL_DIR_UNLINK), 0);
-    store.options.read_only = false;
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "k", "v"));
+    rig_put(&rig, "k", "v");
+    rig_kill(&rig); /* an unclean log to replay */
+    used = mem_env_used(rig.memory);
+    rig.options.read_only = true;
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "k", "v"));
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("k"), none, none, 0), -EROFS);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "s", NULL), -EROFS);
+    ck_assert_int_eq(lsmkv_flush(rig.db), -EROFS);
+    ck_assert_int_eq(lsmkv_sync(rig.db), 0);
+    rig_close(&rig);
+    ck_assert_uint_eq(mem_env_used(rig.memory), used);
+    ck_assert_uint_eq(fault_env_calls(rig.faults, ENV_CALL_FILE_WRITE), 0);
+    ck_assert_uint_eq(fault_env_calls(rig.faults, ENV_CALL_DIR_UNLINK), 0);
+    rig.options.read_only = false;
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "k", "v"));
 }
 END_TEST
 
@@ -551,18 +549,18 @@ START_TEST(test_a_log_shorter_than_at_the_clean_close_is_damage)
     uint64_t size;
     struct lsmkv_env *env;
 
-    store_put(&store, "k", "v");
-    store_close(&store);
-    env = mem_env_base(store.memory);
+    rig_put(&rig, "k", "v");
+    rig_close(&rig);
+    env = mem_env_base(rig.memory);
     ck_assert_int_eq(env_dir_open(env, "store", false, &dir), 0);
     ck_assert_int_eq(env_file_open(dir, "000002.log", ENV_WRITE, &file), 0);
     ck_assert_int_eq(env_file_size(file, &size), 0);
     ck_assert_int_eq(env_file_truncate(file, size - 1), 0);
     ck_assert_int_eq(env_file_close(file), 0);
     env_dir_close(dir);
-    ck_assert_int_lt(lsmkv_open("store", &store.options, &store.db), 0);
-    ck_assert_ptr_nonnull(strstr(store.last_error, "000002.log"));
-    store.db = NULL;
+    ck_assert_int_lt(lsmkv_open("store", &rig.options, &rig.db), 0);
+    ck_assert_ptr_nonnull(strstr(rig.last_error, "000002.log"));
+    rig.db = NULL;
 }
 END_TEST
 
@@ -570,22 +568,22 @@ END_TEST
 
 START_TEST(test_a_failed_sync_poisons_until_reopened)
 {
-    store_put(&store, "durable", "1");
-    fault_env_set(store.faults,
+    rig_put(&rig, "durable", "1");
+    fault_env_set(rig.faults,
                   (struct fault){.call = ENV_CALL_FILE_SYNC, .nth = 1, .error = EIO});
-    ck_assert_int_eq(
-        lsmkv_put(store.db, NULL, lsmkv_str("lost"), none, lsmkv_str("2"), 0), -EIO);
-    ck_assert_int_eq(
-        lsmkv_put(store.db, NULL, lsmkv_str("more"), none, lsmkv_str("3"), 0), -EIO);
-    ck_assert_int_eq(lsmkv_sync(store.db), -EIO);
-    ck_assert(store_holds(&store, NULL, "durable", "1"));
-    ck_assert(store_holds(&store, NULL, "lost", NULL));
-    ck_assert_int_eq(lsmkv_close(store.db), -EIO);
-    store.db = NULL;
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "durable", "1"));
-    ck_assert(store_holds(&store, NULL, "more", NULL));
-    store_put(&store, "again", "4");
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("lost"), none, lsmkv_str("2"), 0),
+                     -EIO);
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("more"), none, lsmkv_str("3"), 0),
+                     -EIO);
+    ck_assert_int_eq(lsmkv_sync(rig.db), -EIO);
+    ck_assert(rig_holds(&rig, NULL, "durable", "1"));
+    ck_assert(rig_holds(&rig, NULL, "lost", NULL));
+    ck_assert_int_eq(lsmkv_close(rig.db), -EIO);
+    rig.db = NULL;
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "durable", "1"));
+    ck_assert(rig_holds(&rig, NULL, "more", NULL));
+    rig_put(&rig, "again", "4");
 }
 END_TEST
 
@@ -594,38 +592,38 @@ START_TEST(test_a_write_that_met_a_full_disk_is_undone_and_the_next_goes_on)
     char large[20000];
 
     memset(large, 'x', sizeof(large));
-    store_put(&store, "before", "1");
-    mem_env_set_capacity(store.memory, mem_env_used(store.memory) + 8192);
-    ck_assert_int_eq(lsmkv_put(store.db, NULL, lsmkv_str("large"), none,
+    rig_put(&rig, "before", "1");
+    mem_env_set_capacity(rig.memory, mem_env_used(rig.memory) + 8192);
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("large"), none,
                                lsmkv_bytes(large, sizeof(large)), 0),
                      -ENOSPC);
-    ck_assert(store_holds(&store, NULL, "large", NULL));
-    ck_assert(store_holds(&store, NULL, "before", "1"));
-    mem_env_set_capacity(store.memory, UINT64_MAX);
-    store_put(&store, "after", "2");
-    store_cut_power(&store, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 1);
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "before", "1"));
-    ck_assert(store_holds(&store, NULL, "large", NULL));
-    ck_assert(store_holds(&store, NULL, "after", "2"));
+    ck_assert(rig_holds(&rig, NULL, "large", NULL));
+    ck_assert(rig_holds(&rig, NULL, "before", "1"));
+    mem_env_set_capacity(rig.memory, UINT64_MAX);
+    rig_put(&rig, "after", "2");
+    rig_cut_power(&rig, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 1);
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "before", "1"));
+    ck_assert(rig_holds(&rig, NULL, "large", NULL));
+    ck_assert(rig_holds(&rig, NULL, "after", "2"));
 }
 END_TEST
 
-/* Invariant 15: below the reserve only deletes go on, and they free the store. */
+/* Invariant 15: below the reserve only deletes go on, and they free the rig. */
 START_TEST(test_deletes_work_when_puts_meet_the_reserve)
 {
     char value[1000];
     int result = 0, last;
 
     memset(value, 'v', sizeof(value));
-    store_close(&store);
-    mem_env_set_capacity(store.memory, 8 << 20);
-    store_open(&store);
+    rig_close(&rig);
+    mem_env_set_capacity(rig.memory, 8 << 20);
+    rig_open(&rig);
     for (last = 0; last < 20000 && result == 0; last++) {
         char key[32];
 
         snprintf(key, sizeof(key), "f%05d", last);
-        result = lsmkv_put(store.db, NULL, lsmkv_str(key), none,
+        result = lsmkv_put(rig.db, NULL, lsmkv_str(key), none,
                            lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED);
     }
     ck_assert_int_eq(result, -ENOSPC);
@@ -633,30 +631,30 @@ START_TEST(test_deletes_work_when_puts_meet_the_reserve)
         char key[32];
 
         snprintf(key, sizeof(key), "f%05d", i);
-        ck_assert_int_eq(lsmkv_delete(store.db, NULL, lsmkv_str(key), LSMKV_UNSYNCED), 0);
+        ck_assert_int_eq(lsmkv_delete(rig.db, NULL, lsmkv_str(key), LSMKV_UNSYNCED), 0);
     }
-    ck_assert_int_eq(lsmkv_compact(store.db, NULL, none, none), 0);
-    store_put(&store, "there is", "space again");
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    rig_put(&rig, "there is", "space again");
 }
 END_TEST
 
 START_TEST(test_a_failed_flush_is_tried_again_and_poisons_nothing)
 {
-    store_put(&store, "k", "v");
-    fault_env_set(store.faults, (struct fault){.call = ENV_CALL_FILE_OPEN,
-                                               .nth = 2,
-                                               .onwards = true,
-                                               .error = ENOSPC});
-    ck_assert_int_eq(lsmkv_flush(store.db), -ENOSPC);
-    ck_assert(store_holds(&store, NULL, "k", "v"));
-    fault_env_heal(store.faults);
-    store_put(&store, "l", "w");
-    ck_assert_int_eq(lsmkv_flush(store.db), 0);
-    ck_assert_uint_gt(store_stats(&store).tables, 0);
-    store_kill(&store);
-    store_open(&store);
-    ck_assert(store_holds(&store, NULL, "k", "v"));
-    ck_assert(store_holds(&store, NULL, "l", "w"));
+    rig_put(&rig, "k", "v");
+    fault_env_set(rig.faults, (struct fault){.call = ENV_CALL_FILE_OPEN,
+                                             .nth = 2,
+                                             .onwards = true,
+                                             .error = ENOSPC});
+    ck_assert_int_eq(lsmkv_flush(rig.db), -ENOSPC);
+    ck_assert(rig_holds(&rig, NULL, "k", "v"));
+    fault_env_heal(rig.faults);
+    rig_put(&rig, "l", "w");
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_uint_gt(rig_stats(&rig).tables, 0);
+    rig_kill(&rig);
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "k", "v"));
+    ck_assert(rig_holds(&rig, NULL, "l", "w"));
 }
 END_TEST
 
@@ -675,10 +673,10 @@ put_many(void *argument)
         int result;
 
         snprintf(key, sizeof(key), "t%d/%d", id, i);
-        result = lsmkv_put(store.db, NULL, lsmkv_str(key), none, lsmkv_str(key), 0);
+        result = lsmkv_put(rig.db, NULL, lsmkv_str(key), none, lsmkv_str(key), 0);
         if (result != 0)
             return argument;
-        if (!store_holds(&store, NULL, key, key))
+        if (!rig_holds(&rig, NULL, key, key))
             return argument;
     }
     return NULL;
@@ -700,17 +698,17 @@ START_TEST(test_threads_share_syncs_and_lose_nothing)
         ck_assert_int_eq(pthread_join(threads[i], &failed), 0);
         ck_assert_ptr_null(failed);
     }
-    stats = store_stats(&store);
+    stats = rig_stats(&rig);
     ck_assert_uint_eq(stats.writes, THREADS * PUTS);
     ck_assert_uint_le(stats.write_groups, stats.writes);
-    store_cut_power(&store, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 1);
-    store_open(&store);
+    rig_cut_power(&rig, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 1);
+    rig_open(&rig);
     for (int t = 0; t < THREADS; t++)
         for (int i = 0; i < PUTS; i++) {
             char key[32];
 
             snprintf(key, sizeof(key), "t%d/%d", t, i);
-            ck_assert(store_holds(&store, NULL, key, key));
+            ck_assert(rig_holds(&rig, NULL, key, key));
         }
 }
 END_TEST
@@ -719,16 +717,16 @@ START_TEST(test_texts_tell_what_there_is)
 {
     char text[4096];
 
-    store_put(&store, "k", "v");
-    ck_assert_int_gt(lsmkv_property(store.db, "lsmkv.stats", text, sizeof(text)), 0);
+    rig_put(&rig, "k", "v");
+    ck_assert_int_gt(lsmkv_property(rig.db, "lsmkv.stats", text, sizeof(text)), 0);
     ck_assert_ptr_nonnull(strstr(text, "writes 1\n"));
-    ck_assert_int_eq(lsmkv_flush(store.db), 0);
-    ck_assert_int_gt(lsmkv_property(store.db, "lsmkv.levels", text, sizeof(text)), 0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_int_gt(lsmkv_property(rig.db, "lsmkv.levels", text, sizeof(text)), 0);
     ck_assert_ptr_nonnull(strstr(text, "L0"));
-    ck_assert_int_gt(lsmkv_property(store.db, "lsmkv.recovery", text, sizeof(text)), 0);
-    ck_assert_int_eq(lsmkv_property(store.db, "lsmkv.error", text, sizeof(text)), 0);
-    ck_assert_int_eq(lsmkv_property(store.db, "no such", text, sizeof(text)), -ENOENT);
-    ck_assert_int_eq(lsmkv_get_held(store.db, NULL, NULL, lsmkv_str("x"), NULL), -ENOENT);
+    ck_assert_int_gt(lsmkv_property(rig.db, "lsmkv.recovery", text, sizeof(text)), 0);
+    ck_assert_int_eq(lsmkv_property(rig.db, "lsmkv.error", text, sizeof(text)), 0);
+    ck_assert_int_eq(lsmkv_property(rig.db, "no such", text, sizeof(text)), -ENOENT);
+    ck_assert_int_eq(lsmkv_get_held(rig.db, NULL, NULL, lsmkv_str("x"), NULL), -ENOENT);
 }
 END_TEST
 
