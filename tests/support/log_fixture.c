@@ -246,3 +246,76 @@ log_read(struct log_fixture *fixture, uint64_t number)
     wal_reader_close(reader);
     return reading;
 }
+
+static int
+add_log(void *context, const char *name)
+{
+    struct log_list *list = context;
+    uint64_t number;
+    size_t i;
+
+    if (!wal_name_parse(name, &number) || number < list->oldest)
+        return 0;
+    ck_assert_uint_lt(list->count, LOG_LIST_MAX);
+    for (i = list->count++; i > 0 && list->numbers[i - 1] > number; i--)
+        list->numbers[i] = list->numbers[i - 1];
+    list->numbers[i] = number;
+    return 0;
+}
+
+void
+log_list_logs(struct log_fixture *fixture, struct log_list *list)
+{
+    ck_assert_int_eq(env_dir_list(fixture->dir, add_log, list), 0);
+}
+
+static int
+on_begin(void *context, uint64_t number)
+{
+    struct log_replay *replay = context;
+
+    ck_assert_uint_eq(replay->begun, replay->ended);
+    replay->numbers[replay->begun++] = number;
+    return 0;
+}
+
+static int
+on_frame(void *context, const struct wal_frame *frame)
+{
+    struct log_replay *replay = context;
+    uint64_t sequence = log_check_frame(frame);
+
+    if (replay->fail_frame != 0)
+        return replay->fail_frame;
+    if (replay->frames++ == 0)
+        replay->first = sequence;
+    else
+        ck_assert_uint_eq(sequence, replay->last + 1);
+    replay->last = sequence;
+    return 0;
+}
+
+static int
+on_end(void *context, uint64_t number, uint64_t end)
+{
+    struct log_replay *replay = context;
+
+    ck_assert_uint_eq(replay->numbers[replay->ended++], number);
+    ck_assert_uint_gt(end, 0);
+    return 0;
+}
+
+const struct wal_recovery_ops log_recovery_ops = {on_begin, on_frame, on_end};
+
+int
+log_recover(struct log_fixture *fixture, uint64_t oldest, bool read_only,
+            struct log_replay *replay)
+{
+    struct log_list list = {.oldest = oldest};
+
+    log_list_logs(fixture, &list);
+    replay->result =
+        wal_recover(fixture->dir, list.numbers, list.count, oldest, read_only,
+                    &fixture->reporter, &log_recovery_ops, replay, &replay->outcome);
+    return replay->result;
+}

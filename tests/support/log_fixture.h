@@ -63,4 +63,32 @@ struct log_reading {
 /* Reads it all; sequences must go up by one. */
 struct log_reading log_read(struct log_fixture *fixture, uint64_t number);
 
+#define LOG_LIST_MAX 64u
+
+/* The numbers of the logs there are, at or above `oldest`, ascending. */
+struct log_list {
+    uint64_t numbers[LOG_LIST_MAX];
+    size_t count;
+    uint64_t oldest; /* set before */
+};
+
+void log_list_logs(struct log_fixture *fixture, struct log_list *list);
+
+/* What a recovery replays.  Sequences must go up by one, and logs begin and end in turn. */
+struct log_replay {
+    int result;
+    struct wal_recovery outcome;
+    unsigned begun, ended, frames;
+    uint64_t numbers[LOG_LIST_MAX]; /* of the logs replayed */
+    uint64_t first, last;           /* sequences */
+    int fail_frame;                 /* what the callback for a frame gives; set before */
+};
+
+/* Their context is a struct log_replay. */
+extern const struct wal_recovery_ops log_recovery_ops;
+
+/* Recovers all logs at or above `oldest`; gives and keeps the result. */
+int log_recover(struct log_fixture *fixture, uint64_t oldest, bool read_only,
+                struct log_replay *replay);
+
 #endif

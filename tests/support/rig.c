@@ -37,7 +37,7 @@ rig_init(struct rig *rig)
     rig->options.table_size = 32 << 10;
     rig->options.level_base_size = 128 << 10;
     rig->options.log = log_line;
-    rig->options.log_context = store;
+    rig->options.log_context = rig;
     rig->memory = mem_env_new();
     ck_assert_ptr_nonnull(rig->memory);
     wrap(rig);
