@@ -164,12 +164,13 @@ take_overlapping(struct compaction *compaction, int which, int number,
     return 0;
 }
 
+/* The range of the first `inputs` of both inputs. */
 static struct range
-input_range(const struct compaction *compaction)
+input_range(const struct compaction *compaction, int inputs)
 {
     struct range range = {{NULL, 0}, {NULL, 0}};
 
-    for (int which = 0; which < 2; which++) {
+    for (int which = 0; which < inputs; which++) {
         for (size_t i = 0; i < compaction->input_counts[which]; i++)
             range_cover(&range, compaction->order, compaction->inputs[which][i]);
     }
@@ -201,16 +202,16 @@ take_closed(struct compaction *compaction, struct range range)
         result = take_overlapping(compaction, 0, 0, &range);
         if (result < 0)
             return result;
-        range = input_range(compaction);
+        range = input_range(compaction, 1);
     } while (compaction->input_counts[0] > before);
     return 0;
 }
 
-/* The tables at the output level under what was taken from the upper one. */
+/* The tables at the output level under what was taken from the upper one, and no more. */
 static int
 take_below(struct compaction *compaction)
 {
-    struct range range = input_range(compaction);
+    struct range range = input_range(compaction, 1);
 
     return take_overlapping(compaction, 1, compaction->output_level, &range);
 }
@@ -222,7 +223,7 @@ grow(struct compaction *compaction, uint64_t most_bytes)
     struct table_file **upper = compaction->inputs[0];
     size_t upper_count = compaction->input_counts[0];
     size_t lower_count = compaction->input_counts[1];
-    struct range range = input_range(compaction);
+    struct range range = input_range(compaction, 2);
     int result;
 
     if (lower_count == 0)
@@ -273,7 +274,7 @@ has_tombstones(const struct compaction *compaction)
 static bool
 is_trivial(const struct compaction *compaction)
 {
-    struct range range = input_range(compaction);
+    struct range range = input_range(compaction, 1);
 
     if (compaction->input_counts[1] > 0 ||
         (compaction->level == 0 && compaction->input_counts[0] > 1))
@@ -375,7 +376,7 @@ take_range(struct compaction *compaction, const struct range *range)
     if (result < 0 || compaction->input_counts[0] == 0)
         return result;
     if (compaction->level == 0) {
-        all = input_range(compaction);
+        all = input_range(compaction, 1);
         result = take_closed(compaction, all);
     }
     if (result == 0 && compaction->output_level != compaction->level)

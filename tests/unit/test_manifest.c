@@ -426,6 +426,30 @@ START_TEST(test_a_last_line_torn_at_any_byte_never_happened)
 }
 END_TEST
 
+/* The next line is shorter than what was torn: none of that may be left behind it. */
+START_TEST(test_opening_cuts_a_torn_line)
+{
+    struct manifest *manifest = make(7);
+    struct manifest_edit edit = {0};
+    uint64_t before = manifest_end(manifest), end;
+    char bytes[8192];
+
+    for (uint64_t i = 0; i < 20; i++)
+        add_table(&edit, 0, 30 + i, "k", "m");
+    ck_assert_int_eq(manifest_append(manifest, &edit), 0);
+    manifest_edit_fini(&edit);
+    manifest_close(manifest);
+    write_all(bytes, read_all(bytes, sizeof(bytes)) - 1);
+    ck_assert_int_eq(load_count(dir, &end), 1);
+    ck_assert_uint_eq(end, before);
+    ck_assert_uint_eq(reports, 1);
+    ck_assert_int_eq(manifest_open(dir, &reporter, 7, end, &manifest), 0);
+    ck_assert_int_eq(append_table(manifest, 11), 0);
+    ck_assert_uint_eq(read_all(bytes, sizeof(bytes)), manifest_end(manifest));
+    manifest_close(manifest);
+}
+END_TEST
+
 START_TEST(test_a_last_line_with_lost_bytes_never_happened)
 {
     struct manifest *manifest = make(7);
@@ -950,6 +974,7 @@ main(void)
     tcase_add_test(cases, test_a_dropped_keyspace_takes_its_tables_along);
     tcase_add_test(cases, test_no_manifest_is_enoent_and_not_reported);
     tcase_add_test(cases, test_a_last_line_torn_at_any_byte_never_happened);
+    tcase_add_test(cases, test_opening_cuts_a_torn_line);
     tcase_add_test(cases, test_a_last_line_with_lost_bytes_never_happened);
     tcase_add_test(cases, test_damage_before_the_last_line_is_an_error_at_its_offset);
     tcase_add_test(cases, test_a_manifest_without_a_whole_first_line_is_damage);

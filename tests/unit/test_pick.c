@@ -346,6 +346,24 @@ START_TEST(test_inputs_grow_where_the_level_below_does_not)
 }
 END_TEST
 
+/*
+ *         a b c d e f g
+ *    5    1 1 2-----2      2 lies over 3, but would bring in 4
+ *    6    3-----3 4---4
+ */
+START_TEST(test_inputs_do_not_grow_where_the_level_below_would)
+{
+    static const struct drawn_table tables[] = {
+        {5, "a", "b", 10, 19, 60, 0},
+        {5, "c", "f", 10, 19, 60, 0},
+        {6, "a", "d", 1, 9, 50, 0},
+        {6, "e", "g", 1, 9, 50, 0},
+    };
+
+    assert_drawn_pick(tables, COUNT(tables), "5>6: 1 | 3");
+}
+END_TEST
+
 START_TEST(test_inputs_do_not_grow_past_a_bound)
 {
     static const struct drawn_table tables[] = {
@@ -481,6 +499,7 @@ main(void)
     tcase_add_test(cases, test_the_level_most_in_need_is_chosen);
     tcase_add_test(cases, test_a_level_is_gone_through_in_turn);
     tcase_add_test(cases, test_inputs_grow_where_the_level_below_does_not);
+    tcase_add_test(cases, test_inputs_do_not_grow_where_the_level_below_would);
     tcase_add_test(cases, test_inputs_do_not_grow_past_a_bound);
     tcase_add_test(cases, test_a_table_over_a_gap_moves_down);
     tcase_add_test(cases, test_a_range_takes_what_meets_it);
