@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,32 +50,69 @@ struct control {
 
 /* ---- commands ---- */
 
+/* The counters that status shows, by the names it gives them. */
+#define COUNTER(member)                               \
+    {                                                 \
+#member, offsetof(struct lsmkv_stats, member) \
+    }
+static const struct {
+    const char *name;
+    size_t offset;
+} counters[] = {
+    COUNTER(sequence),
+    COUNTER(snapshots),
+    COUNTER(writes),
+    COUNTER(write_groups),
+    COUNTER(write_entries),
+    COUNTER(log_syncs),
+    COUNTER(log_bytes),
+    COUNTER(gets),
+    COUNTER(lookups),
+    COUNTER(iterators),
+    COUNTER(seeks),
+    COUNTER(blocks_read),
+    COUNTER(cache_hits),
+    COUNTER(cache_misses),
+    COUNTER(filter_negatives),
+    COUNTER(filter_false_positives),
+    COUNTER(flushes),
+    COUNTER(compactions),
+    COUNTER(stall_slowdowns),
+    COUNTER(stall_stops),
+    COUNTER(memtable_bytes),
+    COUNTER(cache_bytes),
+    COUNTER(tables),
+    COUNTER(table_bytes),
+    COUNTER(free_bytes),
+};
+#undef COUNTER
+
 static int
 do_status(struct connection *connection)
 {
     struct control *control = connection->control;
-    struct lsmkv *db = vfs_store(control->vfs)->db;
     struct lsmkv_stats stats;
-    char text[8192], more[4096] = "";
-    int result = lsmkv_get_stats(db, &stats);
+    char *text = NULL;
+    size_t size;
+    int result = lsmkv_get_stats(vfs_store(control->vfs)->db, &stats);
+    FILE *stream = result == 0 ? open_memstream(&text, &size) : NULL;
 
-    if (result != 0)
-        return result;
-    if (lsmkv_property(db, "lsmkv.stats", more, sizeof(more)) < 0)
-        more[0] = '\0';
-    int length = snprintf(
-        text, sizeof(text),
-        "version: %s\npid: %d\nstore: %s\nmounted at: %s\nmode: %s\n"
-        "snapshots: %llu\ntables: %llu\ntable bytes: %llu\n"
-        "log bytes: %llu\n%s",
-        LSMFS_VERSION, (int)getpid(), control->store, control->mountpoint,
-        vfs_is_read_only(control->vfs) ? "read-only" : "read-write",
-        (unsigned long long)stats.snapshots, (unsigned long long)stats.tables,
-        (unsigned long long)stats.table_bytes, (unsigned long long)stats.log_bytes, more);
-    if (length < 0 || (size_t)length >= sizeof(text))
-        length = (int)strlen(text);
-    wire_data(&connection->wire, text, (size_t)length);
-    return 0;
+    if (stream == NULL)
+        return result != 0 ? result : -ENOMEM;
+    fprintf(stream, "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\n",
+            LSMFS_VERSION, (int)getpid(), control->store, control->mountpoint,
+            vfs_is_read_only(control->vfs) ? "read-only" : "read-write");
+    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)&stats + counters[i].offset, sizeof(value));
+        fprintf(stream, "%s: %llu\n", counters[i].name, (unsigned long long)value);
+    }
+    if (fclose(stream) == 0)
+        wire_data(&connection->wire, text, size);
+    else
+        result = -ENOMEM;
+    free(text);
+    return result;
 }
 
 static void
