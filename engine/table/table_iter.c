@@ -220,7 +220,6 @@ table_iter_prev(struct iterator *it)
 struct skip {
     uint64_t sequence;
     struct lsmkv_slice bound; /* user key; NULL data: none */
-    struct keybuf target;     /* the first internal key that `bound` can have */
     size_t bound_block;       /* no entry before this block is at or past the bound */
 };
 
@@ -237,16 +236,18 @@ static int
 skip_begin(const struct table_iter *t, uint64_t sequence, struct lsmkv_slice bound,
            struct skip *skip)
 {
+    struct keybuf target = {0}; /* the first internal key that `bound` can have */
     int result;
 
     *skip = (struct skip){
         .sequence = sequence, .bound = bound, .bound_block = block_count(t)};
     if (bound.data == NULL)
         return 0;
-    result = keybuf_set_internal(&skip->target, bound, SEQUENCE_MAX, 0xff);
+    result = keybuf_set_internal(&target, bound, SEQUENCE_MAX, 0xff);
     if (result == 0)
         skip->bound_block =
-            table_index_find(&t->table->index, order_of(t), keybuf_slice(&skip->target));
+            table_index_find(&t->table->index, order_of(t), keybuf_slice(&target));
+    keybuf_fini(&target);
     return result;
 }
 
@@ -263,13 +264,10 @@ skip_blocks(const struct table_iter *t, const struct skip *skip, size_t i)
 
 /* Moves to the first entry of a later block that may end the skip. */
 static void
-skip_to_block(struct table_iter *t, const struct skip *skip, size_t i)
+skip_to_block(struct table_iter *t, size_t i)
 {
     if (i >= block_count(t)) {
         stop(t, 0);
-    } else if (i == skip->bound_block &&
-               index_entry(t, i)->largest_sequence <= skip->sequence) {
-        table_iter_seek(&t->base, keybuf_slice(&skip->target));
     } else if (enter_block(t, i)) {
         block_iter_first(&t->cursor);
         settle_forward(t);
@@ -294,9 +292,8 @@ table_iter_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice
                 continue;
             i = skip_blocks(t, &skip, t->i + 1);
         }
-        skip_to_block(t, &skip, i);
+        skip_to_block(t, i);
     }
-    keybuf_fini(&skip.target);
 }
 
 static void

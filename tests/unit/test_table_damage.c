@@ -362,6 +362,8 @@ START_TEST(test_hostile_footers_with_good_checksums_are_refused)
         table_fixture_replace(&fixture, NUMBER, good, size);
         ck_assert_int_eq(table_open(&fixture.context, NUMBER, 0, &table), -EUCLEAN);
         assert_told(-EUCLEAN);
+        /* before anything of such a size is allocated or read */
+        ck_assert_ptr_nonnull(strstr(fixture.last_report, "do not follow each other"));
     }
 }
 END_TEST
@@ -441,6 +443,21 @@ START_TEST(test_verify_reads_the_disk_and_not_the_cache)
 }
 END_TEST
 
+START_TEST(test_a_file_cut_while_its_table_is_open_is_told)
+{
+    struct table *table = table_fixture_open(&fixture, NUMBER);
+    struct iterator *it;
+
+    table_fixture_replace(&fixture, NUMBER, good, 64);
+    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(walk(it, true), -EUCLEAN);
+    assert_told(-EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(fixture.last_report, "the file ends"));
+    iterator_free(it);
+    table_close(table);
+}
+END_TEST
+
 /* Writes false properties and expects verify to say so; opening cannot know. */
 static void
 assert_verify_finds(size_t property, const char *words)
@@ -510,6 +527,7 @@ damage_suite(void)
     tcase_add_test(tcase, test_an_unknown_compatible_feature_is_ignored);
     tcase_add_test(tcase, test_an_unknown_order_is_refused_by_name);
     tcase_add_test(tcase, test_verify_reads_the_disk_and_not_the_cache);
+    tcase_add_test(tcase, test_a_file_cut_while_its_table_is_open_is_told);
     tcase_add_loop_test(tcase, test_verify_counts_again, 0, 7);
     tcase_add_test(tcase, test_verify_asks_the_filter_for_every_key);
     suite_add_tcase(suite, tcase);
