@@ -142,7 +142,10 @@ struct wal_recovery {
  * but not the structure, or the logs do not fit together; no file is changed then.  A log
  * that is empty by invariant 5, or that no other names as the one before it and that holds no
  * batch, is passed over; its number must not be used again.  May be interrupted anywhere and
- * started again. */
+ * started again.
+ *
+ * A caller that knows from elsewhere where the newest log must end (a clean close) recovers
+ * with `read_only`, so that nothing is cut before it has compared: all of it was synced. */
 int LSMKV_CHECKED wal_recover(struct env_dir *dir, const uint64_t *numbers, size_t count,
                               uint64_t oldest, bool read_only, struct reporter *reporter,
                               const struct wal_recovery_ops *ops, void *context,

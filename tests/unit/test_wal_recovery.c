@@ -13,8 +13,7 @@
 #include "support/log_fixture.h"
 #include "support/random.h"
 
-#define FIRST    (FRAME_HEADER_SIZE + FRAME_FIRST_SIZE)
-#define LOGS_MAX 64u
+#define FIRST (FRAME_HEADER_SIZE + FRAME_FIRST_SIZE)
 
 static const struct wal_previous none = {0, 0};
 static const struct mem_crash worst = {MEM_DATA_NONE, MEM_NAMES_DROPPED};
@@ -34,92 +33,12 @@ teardown(void)
 
 /* ---- recovering, and what came of it ---- */
 
-struct logs {
-    uint64_t numbers[LOGS_MAX];
-    size_t count;
-    uint64_t oldest;
-};
-
-static int
-add_log(void *context, const char *name)
-{
-    struct logs *logs = context;
-    uint64_t number;
-    size_t i;
-
-    if (!wal_name_parse(name, &number) || number < logs->oldest)
-        return 0;
-    ck_assert_uint_lt(logs->count, LOGS_MAX);
-    for (i = logs->count++; i > 0 && logs->numbers[i - 1] > number; i--)
-        logs->numbers[i] = logs->numbers[i - 1];
-    logs->numbers[i] = number;
-    return 0;
-}
-
-struct replay {
-    int result;
-    struct wal_recovery outcome;
-    unsigned begun, ended, frames;
-    uint64_t numbers[LOGS_MAX]; /* of the logs replayed */
-    uint64_t first, last;       /* sequences */
-    int fail_frame;             /* what the callback for a frame gives */
-};
-
-static int
-on_begin(void *context, uint64_t number)
-{
-    struct replay *replay = context;
-
-    ck_assert_uint_eq(replay->begun, replay->ended);
-    replay->numbers[replay->begun++] = number;
-    return 0;
-}
-
-static int
-on_frame(void *context, const struct wal_frame *frame)
-{
-    struct replay *replay = context;
-    uint64_t sequence = log_check_frame(frame);
-
-    if (replay->fail_frame != 0)
-        return replay->fail_frame;
-    if (replay->frames++ == 0)
-        replay->first = sequence;
-    else
-        ck_assert_uint_eq(sequence, replay->last + 1);
-    replay->last = sequence;
-    return 0;
-}
-
-static int
-on_end(void *context, uint64_t number, uint64_t end)
-{
-    struct replay *replay = context;
-
-    ck_assert_uint_eq(replay->numbers[replay->ended++], number);
-    ck_assert_uint_ge(end, FIRST);
-    return 0;
-}
-
-static const struct wal_recovery_ops ops = {on_begin, on_frame, on_end};
-
-static int
-recover_into(struct replay *replay, uint64_t oldest, bool read_only)
-{
-    struct logs logs = {.oldest = oldest};
-
-    ck_assert_int_eq(env_dir_list(fixture.dir, add_log, &logs), 0);
-    replay->result = wal_recover(fixture.dir, logs.numbers, logs.count, oldest, read_only,
-                                 &fixture.reporter, &ops, replay, &replay->outcome);
-    return replay->result;
-}
-
-static struct replay
+static struct log_replay
 recover(uint64_t oldest)
 {
-    struct replay replay = {0};
+    struct log_replay replay = {0};
 
-    if (recover_into(&replay, oldest, false) == 0)
+    if (log_recover(&fixture, oldest, false, &replay) == 0)
         ck_assert_uint_eq(replay.outcome.frames, replay.frames);
     return replay;
 }
@@ -130,7 +49,7 @@ expect_damage(uint64_t oldest, int error, const char *text)
 {
     uint64_t writes = fault_env_calls(fixture.fault, ENV_CALL_FILE_WRITE);
     uint64_t truncations = fault_env_calls(fixture.fault, ENV_CALL_FILE_TRUNCATE);
-    struct replay replay = recover(oldest);
+    struct log_replay replay = recover(oldest);
 
     ck_assert_int_eq(replay.result, error);
     ck_assert_msg(strstr(fixture.report, text) != NULL, "reported: %s", fixture.report);
@@ -205,7 +124,7 @@ size_of(uint64_t number)
 
 START_TEST(test_no_logs_are_an_empty_recovery)
 {
-    struct replay replay = recover(0);
+    struct log_replay replay = recover(0);
 
     ck_assert_int_eq(replay.result, 0);
     ck_assert_uint_eq(replay.begun, 0);
@@ -215,7 +134,7 @@ END_TEST
 
 START_TEST(test_logs_are_replayed_in_order_from_the_oldest_needed)
 {
-    struct replay replay;
+    struct log_replay replay;
 
     write_three();
     replay = recover(5);
@@ -294,7 +213,7 @@ END_TEST
 START_TEST(test_even_a_good_frame_beyond_the_named_end_is_ignored)
 {
     struct wal_writer *older = log_create(&fixture, 5, none), *newer;
-    struct replay replay;
+    struct log_replay replay;
     uint64_t end;
 
     log_append_ok(older, 1, 100);
@@ -328,7 +247,7 @@ END_TEST
 
 START_TEST(test_the_newest_log_is_cut_at_a_torn_frame_and_the_cut_is_told)
 {
-    struct replay replay;
+    struct log_replay replay;
     size_t whole;
 
     write_three();
@@ -381,7 +300,7 @@ make_empty(uint64_t number, unsigned kind)
 /* The crash came between making a log and syncing its first frame, more than once. */
 START_TEST(test_logs_without_a_first_frame_are_empty_and_the_one_before_is_newest)
 {
-    struct replay replay;
+    struct log_replay replay;
 
     write_three();
     flip(10, -20);
@@ -405,7 +324,7 @@ END_TEST
 
 START_TEST(test_only_empty_logs_are_an_empty_recovery)
 {
-    struct replay replay;
+    struct log_replay replay;
 
     make_empty(3, 0);
     make_empty(4, 2);
@@ -474,7 +393,7 @@ END_TEST
 
 START_TEST(test_a_read_only_recovery_changes_nothing)
 {
-    struct replay replay = {0};
+    struct log_replay replay = {0};
     uint64_t changes;
     size_t whole;
 
@@ -484,7 +403,7 @@ START_TEST(test_a_read_only_recovery_changes_nothing)
     changes = fault_env_calls(fixture.fault, ENV_CALL_FILE_WRITE) +
               fault_env_calls(fixture.fault, ENV_CALL_FILE_TRUNCATE) +
               fault_env_calls(fixture.fault, ENV_CALL_FILE_SYNC);
-    ck_assert_int_eq(recover_into(&replay, 5, true), 0);
+    ck_assert_int_eq(log_recover(&fixture, 5, true, &replay), 0);
     ck_assert_uint_eq(replay.last, 8);
     ck_assert_uint_gt(replay.outcome.cut_bytes, 0);
     ck_assert_uint_eq(size_of(10), whole);
@@ -497,10 +416,10 @@ END_TEST
 
 START_TEST(test_a_callbacks_error_ends_the_recovery)
 {
-    struct replay replay = {.fail_frame = -ENOMEM};
+    struct log_replay replay = {.fail_frame = -ENOMEM};
 
     write_three();
-    ck_assert_int_eq(recover_into(&replay, 5, false), -ENOMEM);
+    ck_assert_int_eq(log_recover(&fixture, 5, false, &replay), -ENOMEM);
     ck_assert_uint_eq(replay.ended, 0);
 }
 END_TEST
@@ -508,20 +427,21 @@ END_TEST
 /* Invariants 6 and 8: each call of a recovery fails once; the next recovery finds the same. */
 START_TEST(test_any_failing_call_fails_the_recovery_and_loses_nothing)
 {
-    struct replay replay;
+    struct log_replay replay;
     uint64_t nth;
 
     write_three();
     flip(10, -20);
     for (nth = 1;; nth++) {
         uint64_t failures = fault_env_failures(fixture.fault);
-        struct logs logs = {.oldest = 5};
+        struct log_list logs = {.oldest = 5};
 
-        replay = (struct replay){0};
-        ck_assert_int_eq(env_dir_list(fixture.dir, add_log, &logs), 0);
+        replay = (struct log_replay){0};
+        log_list_logs(&fixture, &logs);
         fault_env_set(fixture.fault, (struct fault){ENV_CALL_ANY, nth, false, EIO, true});
-        replay.result = wal_recover(fixture.dir, logs.numbers, logs.count, 5, false,
-                                    &fixture.reporter, &ops, &replay, &replay.outcome);
+        replay.result =
+            wal_recover(fixture.dir, logs.numbers, logs.count, 5, false,
+                        &fixture.reporter, &log_recovery_ops, &replay, &replay.outcome);
         fault_env_heal(fixture.fault);
         if (fault_env_failures(fixture.fault) == failures)
             break;
@@ -572,7 +492,7 @@ static uint64_t
 recover_image(struct mem_env *env, uint64_t least, struct images *images)
 {
     struct log_fixture outer = fixture;
-    struct replay replay;
+    struct log_replay replay;
 
     log_fixture_init(&fixture);
     env_dir_close(fixture.dir);
@@ -596,7 +516,7 @@ recover_image(struct mem_env *env, uint64_t least, struct images *images)
 START_TEST(test_recovery_may_be_cut_short_anywhere_twice)
 {
     static struct images first, second;
-    struct replay replay;
+    struct log_replay replay;
     size_t i, j;
 
     first.seed = second.seed = random_seed();
@@ -613,165 +533,6 @@ START_TEST(test_recovery_may_be_cut_short_anywhere_twice)
         for (j = 0; j < second.count; j++)
             ck_assert_uint_eq(recover_image(second.of[j], 7, NULL), 8);
     }
-}
-END_TEST
-
-/* ---- random histories ---- */
-
-/*
- * What must hold: sequences (flushed, last] come back in order, with durable <= last; last is
- * at most what was attempted.
- */
-struct history {
-    struct random random;
-    struct wal_writer *writer;
-    uint64_t number;    /* of the writer's log */
-    uint64_t oldest;    /* what a durable manifest would name */
-    uint64_t flushed;   /* sequences up to here are in tables */
-    uint64_t written;   /* appended without error */
-    uint64_t attempted; /* appended, or failed */
-    uint64_t durable;
-};
-
-static void
-history_append(struct history *history)
-{
-    static const size_t limits[] = {20, 600, 5000, 70000};
-    size_t limit = limits[random_below(&history->random, 4)];
-
-    history->attempted = history->written + 1;
-    if (log_append(history->writer, history->attempted,
-                   (size_t)random_below(&history->random, limit)) == 0)
-        history->written = history->attempted;
-}
-
-static void
-history_sync(struct history *history)
-{
-    if (wal_sync(history->writer) == 0)
-        history->durable = history->written;
-}
-
-static void
-history_flush(struct history *history)
-{
-    char name[WAL_NAME_SIZE];
-    uint64_t number;
-    int result;
-
-    for (number = history->oldest; number < history->number; number++) {
-        wal_name(name, number);
-        result = env_dir_unlink(fixture.dir, name);
-        /* Many numbers were never given. */
-        ck_assert(result == 0 || result == -ENOENT || result == -EIO);
-    }
-    history->oldest = history->number;
-}
-
-static void
-history_rotate(struct history *history)
-{
-    uint64_t number = history->number + 1 + random_below(&history->random, 3);
-    struct wal_writer *newer;
-
-    if (wal_rotate(fixture.dir, number, history->writer, &newer) != 0) {
-        if (!wal_is_broken(history->writer))
-            history->number = number; /* not to be given again */
-        return;
-    }
-    ck_assert_int_eq(wal_close(history->writer), 0);
-    history->writer = newer;
-    history->number = number;
-    history->durable = history->written;
-    if (random_coin(&history->random)) {
-        history->flushed = history->written;
-        history_flush(history);
-    }
-}
-
-static void
-history_fault(struct history *history)
-{
-    static const enum env_call failing[] = {ENV_CALL_FILE_WRITE, ENV_CALL_FILE_SYNC,
-                                            ENV_CALL_DIR_SYNC, ENV_CALL_ANY};
-    struct fault fault = {
-        failing[random_below(&history->random, 4)], 1 + random_below(&history->random, 3),
-        random_below(&history->random, 4) == 0, EIO, random_coin(&history->random)};
-
-    fault_env_set(fixture.fault, fault);
-}
-
-static void
-history_step(struct history *history)
-{
-    uint64_t dice = random_below(&history->random, 100);
-
-    if (dice < 70)
-        history_append(history);
-    else if (dice < 88)
-        history_sync(history);
-    else if (dice < 94)
-        history_rotate(history);
-    else if (dice < 97)
-        history_fault(history);
-    else
-        fault_env_heal(fixture.fault);
-}
-
-static void
-history_crash(struct history *history)
-{
-    struct mem_crash policy = {(enum mem_data)random_below(&history->random, 3),
-                               (enum mem_names)random_below(&history->random, 3)};
-
-    fault_env_heal(fixture.fault);
-    ck_assert_int_eq(wal_close(history->writer), 0);
-    if (random_below(&history->random, 4) == 0)
-        log_fixture_kill(&fixture);
-    else
-        log_fixture_crash(&fixture, policy, random_next(&history->random));
-}
-
-static void
-history_recover(struct history *history)
-{
-    struct replay replay = recover(history->oldest);
-    struct logs logs = {.oldest = history->oldest};
-    uint64_t last = replay.frames == 0 ? history->flushed : replay.last;
-
-    ck_assert_msg(replay.result == 0, "%d: %s", replay.result, fixture.report);
-    if (replay.frames > 0)
-        ck_assert_uint_eq(replay.first, history->flushed + 1);
-    ck_assert_uint_ge(last, history->durable);
-    ck_assert_uint_le(last, history->attempted);
-    history->written = history->attempted = history->durable = last;
-
-    ck_assert_int_eq(env_dir_list(fixture.dir, add_log, &logs), 0);
-    if (logs.count > 0 && logs.numbers[logs.count - 1] > history->number)
-        history->number = logs.numbers[logs.count - 1];
-    history->number++;
-    history->writer = log_create(&fixture, history->number, replay.outcome.last);
-}
-
-START_TEST(test_random_histories_lose_nothing_durable_and_keep_a_prefix)
-{
-    struct history history = {
-        .random = random_of(random_seed()), .number = 1, .oldest = 1};
-    unsigned round, steps;
-
-    history.writer = log_create(&fixture, 1, none);
-    for (round = 0; round < 400; round++) {
-        for (steps = (unsigned)random_below(&history.random, 30); steps > 0; steps--)
-            history_step(&history);
-        history_crash(&history);
-        history_recover(&history);
-        if (random_below(&history.random, 3) == 0) {
-            history.flushed = history.written;
-            history_flush(&history);
-        }
-    }
-    ck_assert_uint_gt(history.written, 500);
-    ck_assert_int_eq(wal_close(history.writer), 0);
 }
 END_TEST
 
@@ -807,7 +568,6 @@ main(void)
     tcase_add_test(tests, test_a_callbacks_error_ends_the_recovery);
     tcase_add_test(tests, test_any_failing_call_fails_the_recovery_and_loses_nothing);
     tcase_add_test(tests, test_recovery_may_be_cut_short_anywhere_twice);
-    tcase_add_test(tests, test_random_histories_lose_nothing_durable_and_keep_a_prefix);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
