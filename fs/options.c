@@ -43,7 +43,7 @@ set_commit(struct options *options, const char *value)
     if (end == value || *end != '\0' || !isfinite(seconds) || seconds < 0.001 ||
         seconds * 1000 > COMMIT_MS_MAX)
         return refuse("-o commit=%s: seconds from 0.001 to 3600 are expected", value);
-    options->commit_ms = (unsigned)lround(seconds * 1000);
+    options->commit_ms = (unsigned)(seconds * 1000 + 0.5);
     return 0;
 }
 
