@@ -158,24 +158,39 @@ struct entry {
     size_t end;
 };
 
+/* Three lengths; nearly always each is one byte, and that is worth telling apart. */
+static void
+read_lengths(struct reader *reader, uint32_t lengths[3])
+{
+    const uint8_t *next = reader->next;
+
+    if (reader_left(reader) >= 3 && (next[0] | next[1] | next[2]) < 0x80) {
+        for (size_t i = 0; i < 3; i++)
+            lengths[i] = next[i];
+        reader->next += 3;
+        return;
+    }
+    for (size_t i = 0; i < 3; i++)
+        lengths[i] = read_varint32(reader);
+}
+
 static int
 parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
 {
     struct reader reader;
-    uint32_t rest, payload;
+    uint32_t lengths[3]; /* shared, rest, payload */
 
     if (offset >= it->entries_end)
         return -EUCLEAN;
     reader = reader_of(lsmkv_bytes(it->data + offset, it->entries_end - offset));
-    entry->shared = read_varint32(&reader);
-    rest = read_varint32(&reader);
-    payload = read_varint32(&reader);
-    entry->rest = read_bytes(&reader, rest);
-    entry->payload = read_bytes(&reader, payload);
+    read_lengths(&reader, lengths);
+    entry->shared = lengths[0];
+    entry->rest = read_bytes(&reader, lengths[1]);
+    entry->payload = read_bytes(&reader, lengths[2]);
     entry->end = (size_t)(reader.next - it->data);
-    if (reader.failed || entry->shared > INTERNAL_KEY_MAX ||
-        rest > INTERNAL_KEY_MAX - entry->shared ||
-        rest + entry->shared < KEY_TRAILER_SIZE)
+    if (reader.failed || lengths[0] > INTERNAL_KEY_MAX ||
+        lengths[1] > INTERNAL_KEY_MAX - lengths[0] ||
+        lengths[0] + lengths[1] < KEY_TRAILER_SIZE)
         return -EUCLEAN;
     return 0;
 }
