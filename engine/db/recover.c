@@ -153,10 +153,11 @@ hold_against_mark(struct lsmkv *db, const struct closed_mark *closed,
         return 0;
     return report_error(
         &db->reporter, -EUCLEAN,
-        "%06llu.log: offset %llu: the store was closed with log %06llu ending at "
-        "%llu",
-        (unsigned long long)recovery->last.number, (unsigned long long)recovery->last.end,
-        (unsigned long long)closed->log_number, (unsigned long long)closed->log_end);
+        "%06llu.log: offset %llu: the store was closed with its log ending "
+        "there, but the last one found is %06llu.log, ending at %llu",
+        (unsigned long long)closed->log_number, (unsigned long long)closed->log_end,
+        (unsigned long long)recovery->last.number,
+        (unsigned long long)recovery->last.end);
 }
 
 int

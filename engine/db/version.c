@@ -69,6 +69,8 @@ table_file_table(struct table_file *file, struct table **table)
             result = table_open(file->context, file->meta.number, file->meta.size, &open);
             if (result == 0)
                 atomic_store_explicit(&file->table, open, memory_order_release);
+            else if (result == -ENOENT)
+                result = -EUCLEAN; /* a missing table is damage, not an absent key */
         }
         mutex_unlock(&file->mutex);
     }
