@@ -1,0 +1,129 @@
+# shellcheck shell=bash
+#
+# mounted.bash - what the scripts on a real mount share.  Sourced by them; they run in WORK, an
+# empty directory of their own, with the programs in BIN (see tests/run).
+
+set -uo pipefail
+: "${BIN:?the directory of lsmfs}" "${WORK:?an empty directory}"
+lsmfs=$BIN/lsmfs
+store=$WORK/store
+mnt=$WORK/mnt
+failed=0
+mkdir -p "$mnt"
+cd "$WORK" || exit 1
+# Which user a test is must not depend on the caller.
+umask 022
+
+# check NAME COMMAND...: runs it, stopping at its first failure, and reports.
+check() {
+    local name=$1 status
+    shift
+    (
+        set -e
+        "$@"
+    ) >"$WORK/check.out" 2>&1 </dev/null
+    status=$?
+    if [ $status = 0 ]; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name (status $status)"
+        tail -n 30 "$WORK/check.out" | sed 's/^/    | /'
+        failed=1
+    fi
+}
+
+# Ends the script: its status is 0 if every check held.
+finish() {
+    exit $failed
+}
+
+# same WANTED GOT: fails and shows both if they differ.
+same() {
+    [ "$1" = "$2" ] || {
+        printf 'expected: %s\n     got: %s\n' "$1" "$2"
+        return 1
+    }
+}
+
+# fails_with STATUS PATTERN COMMAND...: it must exit so, with a message that matches.
+fails_with() {
+    local wanted=$1 pattern=$2 status=0 text
+    shift 2
+    text=$("$@" 2>&1) || status=$?
+    echo "$text"
+    same "$wanted" $status
+    grep -qE -- "$pattern" <<<"$text" || {
+        echo "no match of: $pattern"
+        return 1
+    }
+}
+
+# A plain "!" is no failure to set -e.
+not() {
+    ! "$@"
+}
+
+mount_store() {
+    "$lsmfs" "$store" "$mnt" "$@"
+}
+
+umount_store() {
+    "$lsmfs" umount "$mnt"
+}
+
+remount() {
+    umount_store
+    mount_store "$@"
+}
+
+# status NAME: one line of lsmfs status.
+status() {
+    "$lsmfs" status "$store" | sed -n "s/^$1: //p"
+}
+
+daemon_pid() {
+    status pid
+}
+
+# Waits until a process has ended; whether somebody has asked for its status does not matter.
+await_end() {
+    local state
+    for _ in {1..500}; do
+        state=$(sed -n 's/^State:.\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
+        case $state in
+        '' | Z) return 0 ;;
+        esac
+        sleep 0.02
+    done
+    echo "process $1 goes on"
+    return 1
+}
+
+# The death of the daemon without warning, and what an administrator does then.
+kill_daemon() {
+    local pid
+    pid=$(daemon_pid)
+    kill -KILL "$pid"
+    await_end "$pid"
+    fusermount3 -u "$mnt" 2>/dev/null || umount "$mnt" 2>/dev/null ||
+        fusermount3 -uz "$mnt"
+}
+
+# All of a tree that a copy must have, names and contents, as text.
+tree_of() {
+    (
+        cd "$1" || exit 1
+        find . -mindepth 1 \( -type d -printf '%P %y %m\n' \) -o -printf '%P %y %m %s %l\n' |
+            sort
+        find . -type f -print0 | sort -z | xargs -0 -r md5sum
+    )
+}
+
+same_trees() {
+    diff <(tree_of "$1") <(tree_of "$2")
+}
+
+# rss_of PID: its resident memory and its peak, in MiB.
+peak_of() {
+    awk '/^VmHWM:/ { print int($2 / 1024) }' "/proc/$1/status"
+}

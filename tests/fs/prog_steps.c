@@ -1,0 +1,156 @@
+/*
+ * prog_steps - a fixed sequence of random operations on a directory, for crash.sh.
+ *
+ *     prog_steps SEED COUNT DIRECTORY [PROGRESS]
+ *
+ * Does the first COUNT steps of the sequence that SEED means.  Every step is one system call
+ * that changes something, chosen without looking at the directory, so that the same sequence
+ * elsewhere leads to the same tree; what fails there fails here.  After each step the number of
+ * steps done is written to the file PROGRESS.  Ends with status 3 when the file system is gone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define DIRECTORIES 6u
+#define FILES       12u
+#define WRITE_MAX   100000u
+#define OFFSET_MAX  400000u
+
+static uint64_t state;
+
+/* splitmix64 */
+static uint32_t
+pick(uint32_t below)
+{
+    state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = state;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)((z ^ z >> 31) >> 32) % below;
+}
+
+static void
+directory_name(char *name)
+{
+    sprintf(name, "d%u", pick(DIRECTORIES));
+}
+
+static void
+file_name(char *name)
+{
+    if (pick(4) == 0)
+        sprintf(name, "f%u", pick(FILES));
+    else
+        sprintf(name, "d%u/f%u", pick(DIRECTORIES), pick(FILES));
+}
+
+static int
+step_create(const char *name)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int
+step_write(const char *name)
+{
+    static unsigned char bytes[WRITE_MAX];
+    uint32_t size = 1 + pick(pick(4) == 0 ? WRITE_MAX : 3000);
+    uint32_t offset = pick(3) == 0 ? pick(OFFSET_MAX) : pick(5000);
+    unsigned char fill = (unsigned char)(1 + pick(255));
+    int fd = open(name, O_WRONLY);
+
+    if (fd < 0)
+        return -1;
+    memset(bytes, fill, size);
+    ssize_t done = pwrite(fd, bytes, size, offset);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return done < 0 ? -1 : 0;
+}
+
+static int
+step_xattr(const char *name)
+{
+    char attribute[32], value[3000];
+    uint32_t size = pick(4) == 0 ? pick(sizeof(value)) : pick(40);
+
+    sprintf(attribute, "user.x%u", pick(4));
+    memset(value, 'a' + (char)pick(26), size);
+    return setxattr(name, attribute, value, size, 0);
+}
+
+static int
+step(void)
+{
+    char name[64], other[64];
+    uint32_t kind = pick(100);
+
+    file_name(name);
+    file_name(other);
+    if (kind < 20)
+        return step_create(name);
+    if (kind < 60)
+        return step_write(name);
+    if (kind < 65)
+        return truncate(name, pick(pick(2) == 0 ? 6000 : OFFSET_MAX));
+    if (kind < 72)
+        return rename(name, other);
+    if (kind < 80)
+        return unlink(name);
+    if (kind < 84)
+        return symlink(other, name);
+    if (kind < 87)
+        return chmod(name, (mode_t)(0400 + pick(0400)));
+    if (kind < 90)
+        return step_xattr(name);
+    directory_name(name);
+    directory_name(other);
+    if (kind < 96)
+        return mkdir(name, 0755);
+    return kind < 99 ? rename(name, other) : rmdir(name);
+}
+
+static void
+report(int progress, unsigned long done)
+{
+    char text[32];
+    int size = sprintf(text, "%10lu\n", done);
+
+    if (progress >= 0 && pwrite(progress, text, (size_t)size, 0) != size)
+        exit(1);
+}
+
+int
+main(int argc, char **argv)
+{
+    int progress = -1;
+
+    if (argc < 4) {
+        fprintf(stderr, "usage: prog_steps SEED COUNT DIRECTORY [PROGRESS]\n");
+        return 2;
+    }
+    state = strtoull(argv[1], NULL, 10);
+    unsigned long count = strtoul(argv[2], NULL, 10);
+    if (argc > 4)
+        progress = open(argv[4], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (chdir(argv[3]) != 0) {
+        perror(argv[3]);
+        return 1;
+    }
+    for (unsigned long i = 0; i < count; i++) {
+        if (step() != 0 && (errno == ENOTCONN || errno == ECONNABORTED || errno == EIO))
+            return 3;
+        report(progress, i + 1);
+    }
+    return 0;
+}
