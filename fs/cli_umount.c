@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,7 +101,8 @@ await_close(const char *store)
 static int
 unmount_directly(const char *store, const char *point, bool bound)
 {
-    bool alive = access(point, F_OK) == 0 || errno != ENOTCONN;
+    struct statfs st;
+    bool alive = statfs(point, &st) == 0 || errno != ENOTCONN;
     int result = mountinfo_unmount(point, false);
 
     if (result != 0)

@@ -27,6 +27,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -170,8 +171,12 @@ static int
 check_mountpoint(const char *point)
 {
     struct stat st;
+    struct statfs fs;
     int problem = stat(point, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 
+    /* Attributes may come from the kernel's memory; this asks the daemon, if there is one. */
+    if (problem == 0 && statfs(point, &fs) != 0)
+        problem = errno;
     if (problem == 0)
         return STATUS_OK;
     if (problem == ENOTCONN || problem == ECONNABORTED)
