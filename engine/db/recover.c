@@ -160,6 +160,18 @@ hold_against_mark(struct lsmkv *db, const struct closed_mark *closed,
         (unsigned long long)recovery->last.end);
 }
 
+/* The manifest names a log as the oldest live one only after it was made durably. */
+static int
+check_oldest(struct lsmkv *db, uint64_t oldest_log, const uint64_t *logs, size_t count)
+{
+    if (oldest_log == 0 || (count > 0 && logs[0] == oldest_log))
+        return 0;
+    return report_error(
+        &db->reporter, -EUCLEAN,
+        "%06llu.log: offset 0: the file is missing, and MANIFEST needs it",
+        (unsigned long long)oldest_log);
+}
+
 int
 recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *closed,
              struct wal_previous *last)
@@ -175,8 +187,12 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
         return result;
     if (atomic_load(&db->next_file) <= highest)
         atomic_store(&db->next_file, highest + 1);
-    result = wal_recover(db->dir, logs, count, oldest_log, db->options.read_only,
-                         &db->reporter, &ops, &replay, &recovery);
+    result = check_oldest(db, oldest_log, logs, count);
+    /* After a clean close all is synced: nothing to mend, and what differs is evidence. */
+    if (result == 0)
+        result = wal_recover(db->dir, logs, count, oldest_log,
+                             db->options.read_only || closed != NULL, &db->reporter, &ops,
+                             &replay, &recovery);
     generation_unref(replay.generation);
     free(logs);
     if (result == 0 && closed != NULL)
