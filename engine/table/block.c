@@ -195,7 +195,8 @@ parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
     return 0;
 }
 
-/* The key of an entry that shares bytes with the current one, which stays whole until now. */
+/* The key of an entry that shares bytes with the current one, which stays whole until
+ * now. */
 static int
 join_key(struct block_iter *it, const struct entry *entry)
 {

@@ -1,5 +1,6 @@
 /*
- * block.h - a sorted run of entries, prefix-compressed: what data blocks and the index hold.
+ * block.h - a sorted run of entries, prefix-compressed: what data blocks and the index
+ * hold.
  *
  *     entries, each:
  *         varint  shared    bytes of the key that are those of the key before
@@ -13,8 +14,8 @@
  *     So a search can begin there, by bisection.
  * B2  Keys are internal keys, strictly rising.
  * B3  The reader trusts nothing: whatever the bytes are, it stays inside them, ends, and
- *     gives -EUCLEAN for what cannot be an entry.  (Order is not checked while reading; see
- *     table_verify.)
+ *     gives -EUCLEAN for what cannot be an entry.  (Order is not checked while reading;
+ *     see table_verify.)
  */
 #ifndef TABLE_BLOCK_H
 #define TABLE_BLOCK_H
@@ -64,8 +65,8 @@ struct block_iter {
     struct keybuf buffer;
 };
 
-/* Points the cursor at a block, borrowed; may be called again for another.  -EUCLEAN if it
- * cannot be a block. */
+/* Points the cursor at a block, borrowed; may be called again for another.  -EUCLEAN if
+ * it cannot be a block. */
 int LSMKV_CHECKED block_iter_set(struct block_iter *it, enum lsmkv_order order,
                                  struct lsmkv_slice contents);
 void block_iter_fini(struct block_iter *it);

@@ -1,14 +1,15 @@
 /*
  * cache.c - the block cache: sixteen shards, each a hash table and a clock under a mutex.
  *
- * A clock is a ring of blocks with a hand.  A block that is asked for sets its bit; the hand
- * clears bits as it turns and throws out the first block whose bit is already clear: nearly
- * as good as least recently used, and a hit changes nothing but that bit and a count.
+ * A clock is a ring of blocks with a hand.  A block that is asked for sets its bit; the
+ * hand clears bits as it turns and throws out the first block whose bit is already clear:
+ * nearly as good as least recently used, and a hit changes nothing but that bit and a
+ * count.
  *
- * C1  A block's count is its pins, and one more while it is in the ring.  Whoever takes it
- *     to nothing releases it.
- * C2  A block is found, and its first pin of a lookup taken, only under its shard's mutex;
- *     leaving the ring happens under it too.  So no lookup revives a dead block.
+ * C1  A block's count is its pins, and one more while it is in the ring.  Whoever takes
+ *     it to nothing releases it.
+ * C2  A block is found, and its first pin of a lookup taken, only under its shard's
+ *     mutex; leaving the ring happens under it too.  So no lookup revives a dead block.
  * C3  The bytes of the blocks in a shard's ring never exceed its share.
  */
 #include "table/cache.h"

@@ -25,14 +25,14 @@ int LSMKV_CHECKED block_cache_new(struct lsmkv_env *env, size_t capacity,
 /* Every pin must have been released. */
 void block_cache_free(struct block_cache *cache);
 
-/* A pinned block, or NULL.  (table, offset) names a block for ever: file numbers are never
- * used twice. */
+/* A pinned block, or NULL.  (table, offset) names a block for ever: file numbers are
+ * never used twice. */
 const struct block *block_cache_get(struct block_cache *cache, uint64_t table,
                                     uint64_t offset);
-/* Takes ownership of `data` (from env->allocate, `allocated` bytes, of which the first `size`
- * are the block), puts it in the cache and pins it.  If another thread was first, that block
- * is pinned and `data` released.  A block too large for the cache is pinned only.  NULL: no
- * memory, `data` released. */
+/* Takes ownership of `data` (from env->allocate, `allocated` bytes, of which the first
+ * `size` are the block), puts it in the cache and pins it.  If another thread was first,
+ * that block is pinned and `data` released.  A block too large for the cache is pinned
+ * only.  NULL: no memory, `data` released. */
 const struct block *block_cache_insert(struct block_cache *cache, uint64_t table,
                                        uint64_t offset, uint8_t *data, size_t size,
                                        size_t allocated);
@@ -42,7 +42,8 @@ const struct block *block_cache_detached(struct block_cache *cache, uint8_t *dat
 /* Takes another pin on an already pinned block. */
 void block_pin(const struct block *block);
 void block_unpin(const struct block *block);
-/* Bytes of blocks in the cache, what keeping them costs included; never above its capacity. */
+/* Bytes of blocks in the cache, what keeping them costs included; never above its
+ * capacity. */
 size_t block_cache_bytes(struct block_cache *cache);
 
 #endif

@@ -4,15 +4,17 @@
  *     lines    64 bytes each
  *     probes   1 byte: bits asked of a key
  *
- * A key's hash h is XXH3_64bits of its bytes, unseeded: the same for every table, so that a
- * lookup hashes once.  Its line is the high half of h scaled to the number of lines.  Its
- * bits are the top nine bits of the low half of h (bit n is bit n % 8 of byte n / 8 of the
- * line), which is multiplied by 0x9e3779b9, modulo 2^32, between one bit and the next.
+ * A key's hash h is XXH3_64bits of its bytes, unseeded: the same for every table, so that
+ * a lookup hashes once.  Its line is the high half of h scaled to the number of lines.
+ * Its bits are the top nine bits of the low half of h (bit n is bit n % 8 of byte n / 8
+ * of the line), which is multiplied by 0x9e3779b9, modulo 2^32, between one bit and the
+ * next.
  *
  * F1  What was added is always found.
  * F2  Lines fill unevenly, which costs accuracy: with 10 bits a key 0.96 % of absent keys
- *     would pass, of a plain bloom filter 0.82 %.  A twentieth more bits than asked for make
- *     up for it: 0.79 % pass, measured; so the promised 1 % holds for any 20,000 of them.
+ *     would pass, of a plain bloom filter 0.82 %.  A twentieth more bits than asked for
+ *     make up for it: 0.79 % pass, measured; so the promised 1 % holds for any 20,000 of
+ *     them.
  */
 #ifndef TABLE_FILTER_H
 #define TABLE_FILTER_H
@@ -30,8 +32,8 @@ uint64_t filter_hash(struct lsmkv_slice key);
 /* ---- which keys a filter holds ---- */
 
 /* Ancestors of `key` (prefixes that end before a '/', the empty one left out) that are
- * neither `previous` nor ancestors of it.  As a subtree is contiguous in path order, those
- * are just the ones that no earlier key brought.
+ * neither `previous` nor ancestors of it.  As a subtree is contiguous in path order,
+ * those are just the ones that no earlier key brought.
  *
  *     size_t at = filter_ancestor_first(previous, key);
  *     for (; at < key.size; at = filter_ancestor_next(key, at))

@@ -14,15 +14,15 @@
  *     trailer
  *     offset  size  field
  *          0     1  type      0: as it is; 1: LZ4 (reserved)
- *          1     4  checksum  CRC32C of table number (8), block offset (8), the block, type
+ *          1     4  checksum  CRC32C of table number (8), block offset (8), block, type
  *
- * Number and offset are not stored with the block: they seed its checksum, so that a block
- * found in another place or file than it was written to does not pass.
+ * Number and offset are not stored with the block: they seed its checksum, so that a
+ * block found in another place or file than it was written to does not pass.
  *
  *     properties
  *     offset  size  field
  *          0     4  version            1
- *          4     4  incompatible       features a reader must know; any unknown bit: refuse
+ *          4     4  incompatible       features a reader must know; unknown bits: refuse
  *          8     4  compatible         features a reader may ignore
  *         12     4  keyspace
  *         16     4  order              enum lsmkv_order
@@ -48,11 +48,11 @@
  *         28     4  index size
  *         32     8  properties offset
  *         40     4  properties size
- *         44     4  checksum  CRC32C of table number (8), footer offset (8), bytes 0 to 43
+ *         44     4  checksum  CRC32C of table number (8), footer offset (8), bytes 0-43
  *         48     8  magic     "lsmkvSST"
  *
- * The decoders are pure.  On failure `problem` says what is wrong in words, for the caller's
- * report; -EBADMSG is a checksum, -EUCLEAN anything else.
+ * The decoders are pure.  On failure `problem` says what is wrong in words, for the
+ * caller's report; -EBADMSG is a checksum, -EUCLEAN anything else.
  */
 #ifndef TABLE_FORMAT_H
 #define TABLE_FORMAT_H

@@ -1,22 +1,24 @@
 /*
- * index.h - which block holds a key: one entry a data block, in memory while a table is open.
+ * index.h - which block holds a key: one entry a data block, in memory while a table is
+ * open.
  *
- * On disk the index is a block (block.h).  The key of an entry is its block's separator, an
- * internal key; the payload is
+ * On disk the index is a block (block.h).  The key of an entry is its block's separator,
+ * an internal key; the payload is
  *
  *     varint  size              of the data block, without its trailer
  *     varint  largest_sequence  of the entries in the data block
  *
  * The block's offset is where the one before it ended; the first begins at 0.
  *
- * X1  Every entry of a block is at or after its separator, every entry of an earlier block
- *     before it, as internal keys.
- * X2  Where two blocks meet between two user keys, the separator is the shortest prefix of
- *     the right one that sorts after the left one, with the trailer UINT64_MAX, which comes
- *     before every version.  Before the first block there is nothing: the empty prefix.
+ * X1  Every entry of a block is at or after its separator, every entry of an earlier
+ *     block before it, as internal keys.
+ * X2  Where two blocks meet between two user keys, the separator is the shortest prefix
+ *     of the right one that sorts after the left one, with the trailer UINT64_MAX, which
+ *     comes before every version.  Before the first block there is nothing: the empty
+ *     prefix.
  * X3  Where they meet between two versions of one user key, the separator is the first
- *     internal key of the right block.  So a search by internal key never reads a block too
- *     many, nor passes over versions that the block before still holds.
+ *     internal key of the right block.  So a search by internal key never reads a block
+ *     too many, nor passes over versions that the block before still holds.
  */
 #ifndef TABLE_INDEX_H
 #define TABLE_INDEX_H
@@ -26,7 +28,8 @@
 
 #define SEPARATOR_TRAILER UINT64_MAX
 
-/* Sets `separator` to that between an entry and the next; `left` is empty before the first. */
+/* Sets `separator` to that between an entry and the next; `left` is empty before the
+ * first. */
 int LSMKV_CHECKED index_separator(enum lsmkv_order order, struct lsmkv_slice left,
                                   struct lsmkv_slice right, struct keybuf *separator);
 int LSMKV_CHECKED index_add(struct block_builder *builder, struct lsmkv_slice separator,
@@ -49,8 +52,8 @@ struct table_index {
 };
 
 /* `data_limit`: the bytes of the file before the index; the data blocks and what this
- * allocates stay below that and a small multiple of the block's size.  On failure `problem`
- * says why. */
+ * allocates stay below that and a small multiple of the block's size.  On failure
+ * `problem` says why. */
 int LSMKV_CHECKED table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
                                      uint64_t data_limit, struct table_index *index,
                                      const char **problem);

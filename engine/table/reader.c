@@ -1,6 +1,6 @@
 /*
- * reader.c - an open table: its footer, properties, index and filter are read and checked at
- * open and stay in memory; data blocks come through the cache.
+ * reader.c - an open table: its footer, properties, index and filter are read and checked
+ * at open and stay in memory; data blocks come through the cache.
  *
  * R1  Every byte that comes from the file has passed its checksum before it is looked at,
  *     and lengths are held against the file's size before anything is allocated.
@@ -353,8 +353,8 @@ table_hit_release(struct table_hit *hit)
     keybuf_fini(&hit->copy);
 }
 
-/* The first entry of block `i` at or after `internal`, which NULL leaves at the very first.
- * -ENOENT: none in this block. */
+/* The first entry of block `i` at or after `internal`, which NULL leaves at the very
+ * first.  -ENOENT: none in this block. */
 static int
 ceiling_in_block(struct table *table, size_t i, const struct lsmkv_slice *internal,
                  struct table_hit *hit)

@@ -24,8 +24,8 @@ struct table {
     size_t filter_allocated;
 };
 
-/* Reads a block and its trailer, handle.size + BLOCK_TRAILER_SIZE bytes, from the file and
- * checks it; reports. */
+/* Reads a block and its trailer, handle.size + BLOCK_TRAILER_SIZE bytes, from the file
+ * and checks it; reports. */
 int LSMKV_CHECKED table_read_block(const struct table *table, struct block_handle handle,
                                    uint8_t *buffer);
 

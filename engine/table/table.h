@@ -1,12 +1,12 @@
 /*
  * table.h - SSTables: writing one, and reading it.
  *
- * A table is an immutable file of internal entries in order.  The byte tables of its parts
- * stand in format.h, block.h and filter.h.
+ * A table is an immutable file of internal entries in order.  The byte tables of its
+ * parts stand in format.h, block.h and filter.h.
  *
- * A filter holds, for every entry, its user key and in path order every ancestor of it: each
- * prefix that ends before a '/', the empty one left out.  So one check answers whether a name
- * can be an exact or an implied entry.
+ * A filter holds, for every entry, its user key and in path order every ancestor of it:
+ * each prefix that ends before a '/', the empty one left out.  So one check answers
+ * whether a name can be an exact or an implied entry.
  */
 #ifndef TABLE_TABLE_H
 #define TABLE_TABLE_H
@@ -65,16 +65,17 @@ struct table_writer;
 int LSMKV_CHECKED table_writer_open(const struct table_context *context, uint64_t number,
                                     uint32_t keyspace, enum lsmkv_order order,
                                     struct table_writer **writer);
-/* Entries come in strictly rising internal-key order.  -EINVAL if not (a bug of ours, or a
- * damaged input). */
+/* Entries come in strictly rising internal-key order.  -EINVAL if not (a bug of ours, or
+ * a damaged input). */
 int LSMKV_CHECKED table_writer_add(struct table_writer *writer,
                                    struct lsmkv_slice internal,
                                    struct lsmkv_slice payload);
 /* Bytes the file will have at least. */
 uint64_t table_writer_size(const struct table_writer *writer);
 uint64_t table_writer_count(const struct table_writer *writer);
-/* Writes what is left, syncs and closes the file (the caller syncs the directory), frees the
- * writer whatever the result.  On failure the file is deleted.  At least one entry. */
+/* Writes what is left, syncs and closes the file (the caller syncs the directory), frees
+ * the writer whatever the result.  On failure the file is deleted.  At least one
+ * entry. */
 int LSMKV_CHECKED table_writer_finish(struct table_writer *writer,
                                       struct table_meta *meta);
 /* Closes and deletes the file, frees the writer.  NULL is allowed. */
@@ -84,9 +85,9 @@ void table_writer_abandon(struct table_writer *writer);
 
 struct table;
 
-/* Opens table `number`, expected to have `size` bytes (0: whatever it has), reads and checks
- * footer, properties, index and filter, which stay in memory.  -EBADMSG, -EUCLEAN: damage,
- * reported with file and offset; -ENOENT: no such file (reported as missing). */
+/* Opens table `number`, expected to have `size` bytes (0: whatever it has), reads and
+ * checks footer, properties, index and filter, which stay in memory.  -EBADMSG, -EUCLEAN:
+ * damage, reported with file and offset; -ENOENT: no such file (reported as missing). */
 int LSMKV_CHECKED table_open(const struct table_context *context, uint64_t number,
                              uint64_t size, struct table **table);
 /* The same by file name, whatever it is; the table's number is what its footer says. */
@@ -108,18 +109,18 @@ struct table_hit {
     struct keybuf copy;
 };
 
-/* The first entry at or after an internal key.  -ENOENT: none.  On success the hit must be
- * released; zero it before first use. */
+/* The first entry at or after an internal key.  -ENOENT: none.  On success the hit must
+ * be released; zero it before first use. */
 int LSMKV_CHECKED table_ceiling(struct table *table, struct lsmkv_slice internal,
                                 struct table_hit *hit);
-/* The first entry at or after `internal` with the same user key; the filter is asked first,
- * with `hash`.  -ENOENT: none. */
+/* The first entry at or after `internal` with the same user key; the filter is asked
+ * first, with `hash`.  -ENOENT: none. */
 int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal,
                             uint64_t hash, struct table_hit *hit);
 void table_hit_release(struct table_hit *hit);
 
-/* Borrows the table.  `fill_cache` false: blocks read are not kept (compaction, verifying),
- * and reading ahead is asked for. */
+/* Borrows the table.  `fill_cache` false: blocks read are not kept (compaction,
+ * verifying), and reading ahead is asked for. */
 int LSMKV_CHECKED table_iterate(struct table *table, bool fill_cache,
                                 struct iterator **it);
 
@@ -156,8 +157,8 @@ struct table_filter_info {
 };
 struct table_filter_info table_get_filter_info(const struct table *table);
 
-/* Reads every byte: checksums, order of entries, index and filter against keys, properties
- * against counts.  Reports each finding; returns the first error. */
+/* Reads every byte: checksums, order of entries, index and filter against keys,
+ * properties against counts.  Reports each finding; returns the first error. */
 int LSMKV_CHECKED table_verify(struct table *table);
 
 #endif

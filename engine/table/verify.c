@@ -1,9 +1,9 @@
 /*
- * verify.c - reading a whole table with suspicion: what a table promises its readers, held
- * against every entry.
+ * verify.c - reading a whole table with suspicion: what a table promises its readers,
+ * held against every entry.
  *
- * Blocks are read from the file, not from the cache.  A bad block is reported and left out;
- * the rest goes on, so that one run names all that is damaged.
+ * Blocks are read from the file, not from the cache.  A bad block is reported and left
+ * out; the rest goes on, so that one run names all that is damaged.
  */
 #include <errno.h>
 #include <inttypes.h>

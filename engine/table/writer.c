@@ -3,8 +3,8 @@
  * index, properties and footer (format.h).
  *
  * W1  Blocks stand one behind the other in the order of their keys; a block is cut before
- *     the entry that would make it larger than the block size, so only an entry larger than
- *     that makes a larger block.
+ *     the entry that would make it larger than the block size, so only an entry larger
+ *     than that makes a larger block.
  * W2  The table is whole once table_writer_finish returned 0: the file is synced, its
  *     directory is not.
  * W3  After a failure nothing more is written, and the file goes.

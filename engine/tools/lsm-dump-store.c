@@ -2,7 +2,8 @@
  * lsm-dump-store.c - dumps every live table of a store, as its MANIFEST names them.
  *
  * The store may be in use.  No lock is taken: the manifest is read once, and tables never
- * change; one that has gone since is told apart from a lost one by reading the manifest again.
+ * change; one that has gone since is told apart from a lost one by reading the manifest
+ * again.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -150,7 +151,7 @@ dump_live_table(struct dump *dump, const struct manifest_edit *state,
     }
     print_table(dump, state, live);
     if (table_open(&dump->context, live->meta.number, live->meta.size, &table) != 0)
-        return DUMP_DAMAGED; /* a table that is named and cannot be read, whatever the cause */
+        return DUMP_DAMAGED; /* it is named and cannot be read, whatever the cause */
     result = dump_table(dump, table);
     if (dump->verify && verify_meta(dump, table, &live->meta) != DUMP_GOOD)
         result = result == DUMP_FAILED ? result : DUMP_DAMAGED;

@@ -1,4 +1,5 @@
-/* lsm-dump.h - what the files of lsm-dump share: what was asked for, and one table's dump. */
+/* lsm-dump.h - what the files of lsm-dump share: what was asked for, and one table's
+ * dump. */
 #ifndef TOOLS_LSM_DUMP_H
 #define TOOLS_LSM_DUMP_H
 
@@ -24,8 +25,9 @@ enum dump_result { DUMP_GOOD = 0, DUMP_DAMAGED = 1, DUMP_FAILED = 2 };
 /* Prints what was asked for of an open table.  Damage has been reported when it returns. */
 enum dump_result dump_table(struct dump *dump, struct table *table);
 
-/* Dumps the tables that the MANIFEST of context.dir names, by keyspace and level.  Takes no
- * lock and changes nothing; a table that a running store replaces meanwhile is passed over. */
+/* Dumps the tables that the MANIFEST of context.dir names, by keyspace and level.  Takes
+ * no lock and changes nothing; a table that a running store replaces meanwhile is passed
+ * over. */
 enum dump_result dump_store(struct dump *dump, const char *path);
 
 #endif

@@ -72,8 +72,8 @@ print_bool(struct printer *printer, const char *name, bool value)
 
 /* ---- bytes ---- */
 
-/* The length of the UTF-8 sequence that `bytes` begins with, 0 if it is none: overlong forms,
- * surrogates and what lies beyond Unicode are none. */
+/* The length of the UTF-8 sequence that `bytes` begins with, 0 if it is none: overlong
+ * forms, surrogates and what lies beyond Unicode are none. */
 static size_t
 utf8_length(const uint8_t *bytes, size_t size)
 {

@@ -4,11 +4,11 @@
  *
  *     text   entry key="a/b\n" sequence=5 kind=put value="x"
  *     hex    entry key=612f620a sequence=5 kind=put value=78
- *     json   {"type":"entry","key":"612f620a","key_text":"a/b\n","sequence":5,"kind":"put",...}
+ *     json   {"type":"entry","key":"612f620a","key_text":"a/b\n","sequence":5,...}
  *
- * In text, bytes that are no printable UTF-8 stand as \xNN, and \n, \t, \" and \\ as in C.
- * In JSON, bytes are a hex string, and beside it under NAME_text the same as a string if they
- * are valid UTF-8.
+ * In text, bytes that are no printable UTF-8 stand as \xNN, and \n, \t, \" and \\ as in
+ * C.  In JSON, bytes are a hex string, and beside it under NAME_text the same as a string
+ * if they are valid UTF-8.
  */
 #ifndef TOOLS_PRINT_H
 #define TOOLS_PRINT_H

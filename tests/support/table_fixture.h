@@ -1,6 +1,7 @@
 /*
- * table_fixture.h - what tests of tables stand on: a directory in memory, a cache, a reporter
- * that counts, and tables filled from a sorted array that knows the right answers.
+ * table_fixture.h - what tests of tables stand on: a directory in memory, a cache, a
+ * reporter that counts, and tables filled from a sorted array that knows the right
+ * answers.
  *
  * Every function fails the running test on an error of its own.
  */

@@ -404,7 +404,8 @@ START_TEST(test_the_filter_of_a_path_table_knows_every_ancestor)
     ck_assert(may_contain("usr/lib/x"));
     ck_assert(may_contain("usr/lib/x/z"));
     ck_assert(may_contain("/"));
-    /* usr, usr/lib, usr/lib/x, two files; "/" and "//double": the empty prefix is left out */
+    /* usr, usr/lib, usr/lib/x, two files; "/" and "//double": the empty prefix is left
+     * out */
     ck_assert_uint_eq(table_get_properties(table)->filter_keys, 7);
     ck_assert(!may_contain("usr/li"));
     ck_assert(!may_contain("usr/lib/x/"));

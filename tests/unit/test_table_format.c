@@ -1,6 +1,6 @@
 /*
- * test_table_format.c - the bytes of each part of a table, pinned: a changed constant fails
- * one of these, and the byte table above its code is what must be changed with it.
+ * test_table_format.c - the bytes of each part of a table, pinned: a changed constant
+ * fails one of these, and the byte table above its code is what must be changed with it.
  *
  * Checksums and hashes below were computed by other programs than ours.
  */
