@@ -1,4 +1,5 @@
-/* block.c - prefix-compressed blocks: builder and cursor; the format stands in block.h. */
+/* block.c - prefix-compressed blocks: builder and cursor; the format stands in
+ * block.h. */
 #include "table/block.h"
 
 #include <errno.h>

@@ -101,7 +101,8 @@ struct table_footer {
 /* `offset` is where in the file the footer stands. */
 void table_footer_encode(uint8_t *out, const struct table_footer *footer,
                          uint64_t offset);
-/* Checks magic and checksum, and that the blocks lie one behind the other up to `offset`. */
+/* Checks magic and checksum, and that the blocks lie one behind the other up to
+ * `offset`. */
 int LSMKV_CHECKED table_footer_decode(const uint8_t *in, uint64_t offset,
                                       struct table_footer *footer, const char **problem);
 

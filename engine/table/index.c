@@ -50,7 +50,8 @@ wrong(const char *what, const char **problem)
     return -EUCLEAN;
 }
 
-/* Parses the payload of the entry under the cursor; `entry->offset` is set by the caller. */
+/* Parses the payload of the entry under the cursor; `entry->offset` is set by the
+ * caller. */
 static int
 decode_entry(const struct block_iter *it, struct index_entry *entry)
 {

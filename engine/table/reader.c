@@ -427,7 +427,8 @@ table_get(struct table *table, struct lsmkv_slice internal, uint64_t hash,
         *hit = found;
         return 0;
     }
-    /* The filter was right if the key is an ancestor: what is below it would come next. */
+    /* The filter was right if the key is an ancestor: what is below it would come
+     * next. */
     if (table->properties.order != LSMKV_ORDER_PATH || !key_is_below(found_key, user))
         count_false_positive(table);
     table_hit_release(&found);

@@ -45,7 +45,8 @@ void table_name(char *name, uint64_t number);
 
 /* ---- writing ---- */
 
-/* What the manifest keeps of a table.  Zero it to begin; table_meta_fini frees the keys. */
+/* What the manifest keeps of a table.  Zero it to begin; table_meta_fini frees the
+ * keys. */
 struct table_meta {
     uint64_t number;
     uint64_t size;

@@ -22,7 +22,8 @@ struct dump {
 /* How a dump ended, worst last. */
 enum dump_result { DUMP_GOOD = 0, DUMP_DAMAGED = 1, DUMP_FAILED = 2 };
 
-/* Prints what was asked for of an open table.  Damage has been reported when it returns. */
+/* Prints what was asked for of an open table.  Damage has been reported when it
+ * returns. */
 enum dump_result dump_table(struct dump *dump, struct table *table);
 
 /* Dumps the tables that the MANIFEST of context.dir names, by keyspace and level.  Takes

@@ -123,7 +123,8 @@ print_hex(FILE *out, const uint8_t *bytes, size_t size)
     }
 }
 
-/* The letter that stands for a byte after a backslash in both text and JSON, 0 if none. */
+/* The letter that stands for a byte after a backslash in both text and JSON, 0 if
+ * none. */
 static char
 short_escape(uint8_t byte)
 {

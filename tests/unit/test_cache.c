@@ -174,7 +174,8 @@ END_TEST
 #define THREADS 4
 #define STEPS   20000
 
-/* Gets or puts blocks of a range larger than the cache; returns NULL if each was its own. */
+/* Gets or puts blocks of a range larger than the cache; returns NULL if each was its
+ * own. */
 static void *
 use_cache(void *argument)
 {

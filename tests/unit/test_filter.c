@@ -191,7 +191,8 @@ compare_path_keys(const void *a, const void *b)
     return key_compare(LSMKV_ORDER_PATH, *left, *right);
 }
 
-/* All prefixes before slashes of all keys, by brute force, against what comes one by one. */
+/* All prefixes before slashes of all keys, by brute force, against what comes one by
+ * one. */
 START_TEST(test_no_ancestor_of_sorted_keys_comes_twice_or_is_missing)
 {
     enum { KEYS = 400 };

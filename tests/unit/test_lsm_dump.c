@@ -90,7 +90,8 @@ teardown(void)
     env_dir_close(dir);
 }
 
-/* Runs lsm-dump with `arguments` (for the shell) in the folder; returns its exit status. */
+/* Runs lsm-dump with `arguments` (for the shell) in the folder; returns its exit
+ * status. */
 static int
 run(const char *arguments)
 {
