@@ -19,6 +19,8 @@
  *                8  rdev        0x08
  *            2 + n  xattrs      0x10: length, list
  *            2 + n  value       0x20: length, attributes that were here before ours
+ *               16  stamp       0x40: sequence and time (nanoseconds) of the put of the value
+ *                               that a directory keeps
  *
  *     0x01 further extended attributes are records of their own
  *     0x02 a directory whose record keeps the value of its key
@@ -43,6 +45,7 @@ enum {
     REFERENCE_SIZE = 16,
     FIXED_SIZE = 72,
     DATA_FIELD_SIZE = 24,
+    STAMP_SIZE = 16,
     NANOSECONDS = 1000000000,
 };
 
@@ -53,7 +56,8 @@ enum {
     HAS_RDEV = 0x08,
     HAS_XATTRS = 0x10,
     HAS_VALUE_ATTRIBUTES = 0x20,
-    KNOWN_FLAGS = 0x3F,
+    HAS_STAMP = 0x40,
+    KNOWN_FLAGS = 0x7F,
 };
 
 #define DIRECTORY_SIZE 4096u /* what stat shows, as ext4's does */
@@ -134,6 +138,11 @@ read_optional(struct reader *reader, uint8_t flags, struct attr *attr)
         attr->xattrs = reader_bytes(reader);
     if (flags & HAS_VALUE_ATTRIBUTES)
         attr->value_attributes = reader_bytes(reader);
+    if (flags & HAS_STAMP) {
+        const uint8_t *stamp = reader_take(reader, STAMP_SIZE);
+        attr->value_stamp_sequence = get_le64(stamp);
+        attr->value_stamp_time = (int64_t)get_le64(stamp + 8);
+    }
     reader->bad |= reader->left > 0 || !list_is_whole(attr->xattrs);
 }
 
@@ -147,6 +156,12 @@ attr_clear(struct attr *attr, uint32_t mode, uint64_t ino, enum attr_kind kind)
     attr->data.kind = kind;
     attr->nlink = 1;
     attr->subdirs = ATTR_SUBDIRS_UNKNOWN;
+}
+
+static bool
+is_ours(struct lsmkv_slice attributes)
+{
+    return attributes.size > 0 && *(const uint8_t *)attributes.data == MARK;
 }
 
 static bool
@@ -201,15 +216,14 @@ int
 attr_decode(const struct lsmkv_record *record, const struct attr_defaults *defaults,
             struct attr *attr)
 {
-    const struct lsmkv_slice bytes = record->attributes;
-    if (bytes.size > 0 && *(const uint8_t *)bytes.data == MARK)
+    if (is_ours(record->attributes))
         return decode_ours(record, attr);
     attr_init(attr, S_IFREG | defaults->file_mode, defaults->uid, defaults->gid,
               ATTR_INO_PLAIN | record->stamp_sequence,
               stamp_timespec(record->stamp_time));
     attr->data.size = record->value.size;
     attr->plain = true;
-    attr->value_attributes = bytes;
+    attr->value_attributes = record->attributes;
     return 0;
 }
 
@@ -219,6 +233,10 @@ attr_decode_kept(const struct attr *directory, const struct lsmkv_record *record
 {
     struct lsmkv_record kept = *record;
     kept.attributes = directory->value_attributes;
+    if (directory->value_stamp_sequence > 0) {
+        kept.stamp_sequence = directory->value_stamp_sequence;
+        kept.stamp_time = directory->value_stamp_time;
+    }
     return attr_decode(&kept, defaults, value);
 }
 
@@ -250,6 +268,8 @@ attr_flags(const struct attr *attr)
         flags |= HAS_XATTRS;
     if (attr->value_attributes.size > 0)
         flags |= HAS_VALUE_ATTRIBUTES;
+    if (attr->has_value && attr->value_stamp_sequence > 0)
+        flags |= HAS_STAMP;
     return (uint8_t)flags;
 }
 
@@ -265,6 +285,7 @@ attr_encoded_size(const struct attr *attr)
     size += flags & HAS_RDEV ? 8 : 0;
     size += flags & HAS_XATTRS ? 2 + attr->xattrs.size : 0;
     size += flags & HAS_VALUE_ATTRIBUTES ? 2 + attr->value_attributes.size : 0;
+    size += flags & HAS_STAMP ? STAMP_SIZE : 0;
     return size;
 }
 
@@ -300,6 +321,10 @@ put_optional(uint8_t *at, const struct attr *attr)
         at = put_bytes(at, attr->xattrs);
     if (attr->value_attributes.size > 0)
         at = put_bytes(at, attr->value_attributes);
+    if (attr->has_value && attr->value_stamp_sequence > 0) {
+        at = put_le64(at, attr->value_stamp_sequence);
+        at = put_le64(at, (uint64_t)attr->value_stamp_time);
+    }
     return at;
 }
 
@@ -367,6 +392,11 @@ attr_keep_value(struct attr *directory, const struct lsmkv_record *record)
 {
     directory->has_value = true;
     directory->value_attributes = record->attributes;
+    directory->value_stamp_sequence = 0;
+    if (!is_ours(record->attributes)) {
+        directory->value_stamp_sequence = record->stamp_sequence;
+        directory->value_stamp_time = record->stamp_time;
+    }
 }
 
 /* ---- showing ---- */

@@ -65,6 +65,10 @@ struct attr {
     /* Attributes that were here before ours: of a directory with has_value, those of the value
      * (maybe empty, maybe ours: a file that got descendants); of a file, foreign ones. */
     struct lsmkv_slice value_attributes;
+    /* Of a directory with has_value whose value has no attributes of ours: the stamp it was put
+     * with, which the record's own put replaced.  Sequence 0: none. */
+    uint64_t value_stamp_sequence;
+    int64_t value_stamp_time;
 };
 
 /* What a value without attributes looks like. */
@@ -101,7 +105,7 @@ void attr_init_implied(struct attr *attr, const struct attr_defaults *defaults,
 uint64_t attr_implied_ino(uint64_t salt, struct lsmkv_slice key);
 
 /* Makes `directory` (initialised) the record of a key that holds `record`, a value:
- * has_value, value_attributes.  The value itself must be put along (lsmkv_batch_put_held). */
+ * has_value, its attributes and stamp.  The value itself must be put along (lsmkv_batch_put_held). */
 void attr_keep_value(struct attr *directory, const struct lsmkv_record *record);
 
 /* The attributes of the value that a directory's record keeps (has_value), decoded as

@@ -206,6 +206,7 @@ put_target(struct change *change, struct target *target)
         return -ENOMEM;
     attr_encode(&target->attr, bytes);
     target->directory.value_attributes = lsmkv_bytes(bytes, size);
+    target->directory.value_stamp_sequence = 0;
     int result = put_attr(change, store->files, target->key, &target->directory,
                           target->value, NULL);
     free(bytes);
@@ -220,6 +221,16 @@ retire_contents(struct change *change, const struct target *target)
         return 0;
     return sweep_orphan(change->store, change->batch, &change->dead, target->attr.data.id,
                         false);
+}
+
+/* The nearest directory above `key` (not empty) that a mount shows. */
+static struct lsmkv_slice
+visible_parent(struct lsmkv_slice key)
+{
+    do
+        key_split(key, &key, NULL);
+    while (!key_is_plain(key));
+    return key;
 }
 
 /* The directory that `key` is in, if it has a record: `*directory` and `*held`, else NULL. */
@@ -279,7 +290,7 @@ static int
 make_file(struct change *change, struct target *target, const struct bykey_owner *owner)
 {
     struct store *store = change->store;
-    struct lsmkv_slice parent;
+    struct lsmkv_slice parent = visible_parent(target->key);
     struct attr directory;
     uint64_t ino;
     int result = store_new_ino(store, &ino);
@@ -287,7 +298,6 @@ make_file(struct change *change, struct target *target, const struct bykey_owner
         return result;
     attr_init(&target->attr, S_IFREG | owner->permissions, owner->uid, owner->gid, ino,
               change->now);
-    key_split(target->key, &parent, NULL);
     result = find_parent(change, parent, &directory, &change->parent);
     if (result || !change->parent || !S_ISDIR(directory.mode))
         return result;
@@ -505,7 +515,7 @@ leave_parent(struct change *change, struct lsmkv_slice key)
     struct attr directory;
     if (key.size == 0)
         return 0;
-    key_split(key, &parent, NULL);
+    parent = visible_parent(key);
     int result = find_parent(change, parent, &directory, &change->parent);
     if (result || (change->parent && S_ISDIR(directory.mode)))
         return result ? result : touch_parent(change, parent, &directory);

@@ -144,7 +144,7 @@ START_TEST(test_hostile_fields_are_refused)
     expect_refused(1, 2);     /* a newer version */
     expect_refused(2, 0);     /* kind */
     expect_refused(2, 4);     /* kind */
-    expect_refused(3, 0x7D);  /* an unknown flag */
+    expect_refused(3, 0xBD);  /* an unknown flag */
     expect_refused(5, 0x01);  /* no type of file */
     expect_refused(35, 0xFF); /* nanoseconds */
     expect_refused(79, 0x80); /* a negative size */
@@ -222,9 +222,14 @@ START_TEST(test_a_directory_keeps_a_value_with_its_attributes)
     struct lsmkv_record plain = record_of(NULL, 0, 9);
     attr_keep_value(&directory, &plain);
     record = record_of(bytes, attr_encode(&directory, bytes), 9);
+    ck_assert_mem_eq(bytes + 72, "\x2a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
+                     16);
+    record.stamp_sequence = 43; /* of the directory's put */
+    record.stamp_time = 44;
     ck_assert_int_eq(attr_decode(&record, &defaults, &back), 0);
     ck_assert_int_eq(attr_decode_kept(&back, &record, &defaults, &kept), 0);
     ck_assert(kept.plain && kept.data.size == 9 && S_ISREG(kept.mode));
+    ck_assert(kept.ino == (ATTR_INO_PLAIN | 42) && kept.mtime.tv_nsec == 999999999);
 }
 END_TEST
 
