@@ -1,28 +1,31 @@
 /*
  * skiplist.c - a skip list whose search seldom looks at keys.
  *
- * Keys are paths: neighbours share long prefixes, and a comparison from the first byte on
- * would read, from memory that is in no cache, mostly what it knows already.  So the search
- * keeps `shared`, how many bytes the key sought has in common with the node it stands on, and
- * each node keeps two facts of its making, which never change:
+ * What a search costs is the nodes it touches, for each is somewhere else in memory, in no
+ * cache; and keys are paths, whose long shared prefixes tell nothing.  So each link carries a
+ * hint of the node it leads to, which mostly decides without touching that node:
  *
- *     skip   the bytes it had in common with its predecessor P on its highest level
- *     rank   the eight bytes behind them, as a number that sorts as the keys do
+ *     skip  16 bits  how many bytes the next key n surely shares with the node p before it
+ *     rank  48 bits  the six bytes of n behind those, as a number that sorts as the keys do
  *
- * Standing on x and looking at its successor n, for a key K > x:
+ * and a search keeps `shared`, how many bytes the key sought has in common with the node it
+ * stands on.  Standing on p, for a key K > p:
  *
- *     skip > shared    n agrees with x where x and K part, so n < K: go on
- *     skip <= shared   all three agree on the first `skip` bytes, so n's rank against K's
- *                      eight bytes there decides; only a tie has to read n's key
+ *     skip > shared    n agrees with p where p and K part, so n < K: go on
+ *     skip <= shared   all three agree on the first `skip` bytes, so n's rank against K's six
+ *                      bytes there decides; only a tie has to read n's key
  *
- * Both hold because P <= x < n, whatever was inserted since: between P and n every key has
- * at least `skip` bytes in common with n.  So the facts may be old, but never wrong, and
- * readers use them without a lock.
+ * Both also hold with a skip that is too low, so a hint stays true of n when a key is inserted
+ * between p and n: the new node's link takes it over.
  *
- * S1  A node is complete before the release store that links it; its key, payload, skip and
- *     rank never change.  Readers load links with acquire.
- * S2  Only the writer stores links and height.  Levels at or above the height are empty, and
- *     the hint's path is at head there.
+ * S1  A node is complete before the release store that links it; its key and payload never
+ *     change.  Readers load links with acquire.
+ * S2  A link changes in three steps: hint to NONE, then next, then the hint of the new next,
+ *     the last two by release.  So a hint other than NONE that was loaded (acquire) between
+ *     two loads of the same next is that next's: nodes are only added, so a next that has
+ *     changed does not come back.
+ * S3  Only the writer stores links and height.  Levels at or above the height are empty, and
+ *     the writer's path is at head there.
  */
 #include "memtable/skiplist.h"
 
@@ -99,6 +102,23 @@ common(const uint8_t *a, const uint8_t *b, uint32_t size, uint32_t from)
     return from;
 }
 
+/* ---- hints ---- */
+
+#define HINT_NONE UINT64_MAX /* no hint is: with a skip of 65,535 the key has ended */
+
+static uint64_t
+hint_pack(uint32_t skip, uint64_t rank)
+{
+    return (uint64_t)skip << 48 | rank >> 16;
+}
+
+/* Of a key, behind the bytes that it shares. */
+static uint64_t
+hint_of(const struct skiplist *list, const struct node *node, uint32_t skip)
+{
+    return hint_pack(skip, rank_at(list->order, node_key(node), node->key_size, skip));
+}
+
 /* ---- searching ---- */
 
 static struct target
@@ -109,11 +129,17 @@ target_of(const struct skiplist *list, struct lsmkv_slice user_key, uint64_t tra
     return target;
 }
 
-/* Whether the node sorts before the target, when their first `from` bytes are equal.  If so,
- * sets what they share. */
-static bool
-key_is_before(const struct node *node, const struct target *target, uint32_t from,
-              uint32_t *shared)
+enum side {
+    SIDE_BEFORE,    /* sorts before the target */
+    SIDE_NOT,       /* at or after it */
+    SIDE_UNDECIDED, /* its key has to tell */
+};
+
+/* What a node's key says, when its first `from` bytes are known to be the target's.  Sets how
+ * many they share. */
+static enum side
+side_by_key(const struct node *node, const struct target *target, uint32_t from,
+            uint32_t *shared)
 {
     const uint8_t *key = node_key(node);
     uint32_t least = smaller(node->key_size, target->size);
@@ -127,28 +153,69 @@ key_is_before(const struct node *node, const struct target *target, uint32_t fro
         before = node->key_size < target->size;
     else
         before = node_trailer(node) > target->trailer;
-    if (before)
-        *shared = same;
-    return before;
+    *shared = same;
+    return before ? SIDE_BEFORE : SIDE_NOT;
 }
 
-/* Whether the node, a successor of one that sorts before the target and shares *shared bytes
- * with it, sorts before the target too; if so, *shared becomes its own. */
-static inline bool
-is_before(const struct node *node, const struct target *target, uint32_t *shared)
+/* What the hint of a node says, standing on one before it that shares *shared bytes with the
+ * target.  If the node sorts before the target, *shared becomes its own, but for the sizes of
+ * both keys, which the caller sees to. */
+static inline enum side
+side_by_hint(uint64_t hint, const struct target *target, uint32_t *shared)
 {
-    uint32_t skip = node->skip;
-    uint64_t rank;
+    uint32_t skip = (uint32_t)(hint >> 48);
+    uint64_t mine;
 
+    if (hint == HINT_NONE)
+        return SIDE_UNDECIDED;
     if (skip > *shared)
+        return SIDE_BEFORE;
+    mine = hint_pack(skip, rank_at(target->order, target->data, target->size, skip));
+    if (hint == mine)
+        return SIDE_UNDECIDED;
+    if (hint > mine)
+        return SIDE_NOT;
+    *shared = skip + (uint32_t)__builtin_clzll(hint ^ mine) / 8 - 2;
+    return SIDE_BEFORE;
+}
+
+/* A link's next and, if it can be had, its hint (S2). */
+static inline struct node *
+link_read(const struct link *link, uint64_t *hint)
+{
+    struct node *next = atomic_load_explicit(&link->next, memory_order_acquire);
+    struct node *now;
+
+    for (;; next = now) {
+        *hint = atomic_load_explicit(&link->hint, memory_order_acquire);
+        now = atomic_load_explicit(&link->next, memory_order_acquire);
+        if (now == next)
+            return next;
+    }
+}
+
+/* Whether `node`, the next one, sorts before the target; then *shared becomes its own.  If
+ * not, and its key was read, *hint becomes the best there is for the target's link to it. */
+static inline bool
+is_before(const struct skiplist *list, const struct node *node,
+          const struct target *target, uint64_t *hint, uint32_t *shared)
+{
+    uint32_t same = *shared;
+    enum side side = side_by_hint(*hint, target, &same);
+
+    if (side == SIDE_BEFORE) {
+        *shared = smaller(same, smaller(node->key_size, target->size));
         return true;
-    rank = rank_at(target->order, target->data, target->size, skip);
-    if (node->rank == rank)
-        return key_is_before(node, target, skip, shared);
-    if (node->rank > rank)
+    }
+    if (side == SIDE_NOT)
         return false;
-    skip += (uint32_t)__builtin_clzll(node->rank ^ rank) / 8;
-    *shared = smaller(skip, smaller(node->key_size, target->size));
+    side = side_by_key(node, target, *hint == HINT_NONE ? 0 : (uint32_t)(*hint >> 48),
+                       &same);
+    if (side == SIDE_NOT) {
+        *hint = hint_of(list, node, same);
+        return false;
+    }
+    *shared = same;
     return true;
 }
 
@@ -164,21 +231,19 @@ descend(const struct skiplist *list, const struct target *target, struct path *p
     uint32_t shared = 0;
 
     while (level-- > 0) {
-        struct node *next = node_next(at, level);
+        uint64_t hint;
+        struct node *next = link_read(&at->links[level], &hint);
 
-        while (next != bound && next != NULL) {
-            /* Where to look if this one is too far: under way while it is compared. */
-            if (level > 0)
-                __builtin_prefetch(node_next(at, level - 1));
-            if (!is_before(next, target, &shared))
-                break;
+        while (next != bound && next != NULL &&
+               is_before(list, next, target, &hint, &shared)) {
             at = next;
-            next = node_next(at, level);
+            next = link_read(&at->links[level], &hint);
         }
         bound = next;
         if (path != NULL) {
             path->before[level] = at;
             path->shared[level] = shared;
+            path->hint[level] = hint;
         }
     }
     *successor = bound;
@@ -214,7 +279,8 @@ skiplist_last(const struct skiplist *list)
 
 /* ---- adding ---- */
 
-/* One level more with probability 1/4 each; xorshift64*. */
+/* One level more with probability 1/2 each; xorshift64*.  With hints, more levels mean fewer
+ * nodes touched, not more. */
 static unsigned
 random_height(struct skiplist *list)
 {
@@ -226,7 +292,7 @@ random_height(struct skiplist *list)
     bits ^= bits >> 27;
     list->random = bits;
     bits = (bits * UINT64_C(0x2545f4914f6cdd1d)) >> 32;
-    for (; height < SKIPLIST_HEIGHT_MAX && (bits & 3) == 0; bits >>= 2)
+    for (; height < SKIPLIST_HEIGHT_MAX && (bits & 1) == 0; bits >>= 1)
         height++;
     return height;
 }
@@ -253,26 +319,30 @@ skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_key, uint64_t t
     return node;
 }
 
-/* Inserts in order: if the target comes right behind the newest node, the hint is its path,
- * and only `shared` on its highest level is still to be found. */
+/* Inserts in order: if the target comes right behind the newest node, the path is still its
+ * own, but for what it shares with the nodes of it.  Fills in the levels up to `height`. */
 static bool
-hint_leads_to(struct skiplist *list, const struct target *target, unsigned top)
+path_leads_to(struct skiplist *list, const struct target *target, unsigned height)
 {
-    const struct node *before = list->hint.before[top];
-    const struct node *next;
-    uint32_t shared = 0;
-    uint32_t unused;
+    struct node *newest = list->newest;
+    const struct node *next = node_next(newest, 0);
+    struct path *path = &list->path;
+    uint32_t shared, unused;
 
-    if (list->newest == list->head || !key_is_before(list->newest, target, 0, &shared))
+    if (newest == list->head || side_by_key(newest, target, 0, &shared) != SIDE_BEFORE)
         return false;
-    next = node_next(list->newest, 0);
-    unused = shared;
-    if (next != NULL && is_before(next, target, &unused))
+    if (next != NULL && side_by_key(next, target, 0, &unused) == SIDE_BEFORE)
         return false;
-    if (before != list->newest) /* head has no bytes to share */
-        shared = common(node_key(before), target->data,
-                        smaller(before->key_size, target->size), 0);
-    list->hint.shared[top] = shared;
+    for (unsigned level = 0; level < height; level++) {
+        struct node *before = path->before[level];
+
+        path->shared[level] = shared;
+        if (before != newest) /* head has no bytes to share */
+            path->shared[level] = common(node_key(before), target->data,
+                                         smaller(before->key_size, target->size), 0);
+        path->hint[level] =
+            atomic_load_explicit(&before->links[level].hint, memory_order_relaxed);
+    }
     return true;
 }
 
@@ -280,24 +350,25 @@ void
 skiplist_link(struct skiplist *list, struct node *node)
 {
     struct target target = target_of(list, node_user_key(node), node_trailer(node));
-    struct path *path = &list->hint;
-    unsigned top = node->height - 1;
+    struct path *path = &list->path;
     const struct node *successor;
-    unsigned level;
 
-    if (!hint_leads_to(list, &target, top))
+    if (!path_leads_to(list, &target, node->height))
         descend(list, &target, path, &successor);
-    node->skip = path->shared[top];
-    node->rank = rank_at(list->order, target.data, target.size, node->skip);
-    for (level = 0; level < node->height; level++) {
-        struct node *next = atomic_load_explicit(&path->before[level]->links[level],
-                                                 memory_order_relaxed);
+    for (unsigned level = 0; level < node->height; level++) {
+        struct link *before = &path->before[level]->links[level];
 
-        atomic_init(&node->links[level], next);
+        atomic_init(&node->links[level].next,
+                    atomic_load_explicit(&before->next, memory_order_relaxed));
+        atomic_init(&node->links[level].hint, path->hint[level]);
     }
-    for (level = 0; level < node->height; level++) {
-        atomic_store_explicit(&path->before[level]->links[level], node,
-                              memory_order_release);
+    for (unsigned level = 0; level < node->height; level++) {
+        struct link *before = &path->before[level]->links[level];
+        uint64_t hint = hint_of(list, node, path->shared[level]);
+
+        atomic_store_explicit(&before->hint, HINT_NONE, memory_order_relaxed);
+        atomic_store_explicit(&before->next, node, memory_order_release);
+        atomic_store_explicit(&before->hint, hint, memory_order_release);
         path->before[level] = node;
     }
     if (node->height > atomic_load_explicit(&list->height, memory_order_relaxed))
@@ -330,8 +401,10 @@ skiplist_init(struct skiplist *list, struct lsmkv_env *env, enum lsmkv_order ord
         return -ENOMEM;
     *list->head = (struct node){.height = SKIPLIST_HEIGHT_MAX};
     for (level = 0; level < SKIPLIST_HEIGHT_MAX; level++) {
-        atomic_init(&list->head->links[level], NULL);
-        list->hint.before[level] = list->head;
+        atomic_init(&list->head->links[level].next, NULL);
+        atomic_init(&list->head->links[level].hint, HINT_NONE);
+        list->path.before[level] = list->head;
+        list->path.hint[level] = HINT_NONE;
     }
     list->newest = list->head;
     atomic_init(&list->height, 1);

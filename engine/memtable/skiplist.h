@@ -15,22 +15,28 @@
 #include "base/key.h"
 #include "memtable/arena.h"
 
-#define SKIPLIST_HEIGHT_MAX 12u /* 4^12 entries before searches grow linear */
+#define SKIPLIST_HEIGHT_MAX 18u /* 2^18 entries before searches grow, slowly, linear */
 
-struct node {
-    uint64_t rank;     /* of the eight bytes behind `skip`; see skiplist.c */
-    uint32_t key_size; /* of the user key */
-    uint32_t payload_size;
-    uint32_t skip;
-    uint32_t height;
-    struct node *_Atomic links[]; /* `height` of them, then user key, trailer, payload */
+struct node;
+
+struct link {
+    struct node *_Atomic next;
+    _Atomic uint64_t hint; /* what next's key is like; see skiplist.c */
 };
 
-/* Where a search came down: on each level the last node before the key, and how many bytes
- * that node has in common with it. */
+struct node {
+    uint32_t key_size; /* of the user key */
+    uint32_t payload_size;
+    uint32_t height;
+    struct link links[]; /* `height` of them, then user key, trailer, payload */
+};
+
+/* Where a search came down: on each level the last node before the key, how many bytes that
+ * node has in common with it, and a hint of the node behind. */
 struct path {
     struct node *before[SKIPLIST_HEIGHT_MAX];
     uint32_t shared[SKIPLIST_HEIGHT_MAX];
+    uint64_t hint[SKIPLIST_HEIGHT_MAX];
 };
 
 struct skiplist {
@@ -39,7 +45,7 @@ struct skiplist {
     struct node *head;   /* before all keys; of full height, without a key */
     atomic_uint height;  /* levels in use, at least 1 */
     struct node *newest; /* the writer's: the node linked last, or head */
-    struct path hint;    /* the writer's: the path to just behind `newest` */
+    struct path path;    /* the writer's: to just behind `newest` */
     uint64_t random;     /* the writer's */
 };
 
@@ -67,7 +73,7 @@ const struct node *skiplist_last(const struct skiplist *list);
 static inline struct node *
 node_next(const struct node *node, unsigned level)
 {
-    return atomic_load_explicit(&node->links[level], memory_order_acquire);
+    return atomic_load_explicit(&node->links[level].next, memory_order_acquire);
 }
 
 static inline const struct node *
@@ -80,7 +86,7 @@ skiplist_first(const struct skiplist *list)
 static inline size_t
 node_head_size(unsigned height)
 {
-    return sizeof(struct node) + height * sizeof(struct node *);
+    return sizeof(struct node) + height * sizeof(struct link);
 }
 
 static inline const uint8_t *
