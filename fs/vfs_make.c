@@ -183,13 +183,15 @@ vfs_create(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent
            const char *name, mode_t mode, int flags, struct vfs_entry *entry)
 {
     struct making making = {.mode = (mode & ~(mode_t)S_IFMT) | S_IFREG};
-    int result = make(vfs, caller, parent, name, &making, entry);
+    int refusal, result = make(vfs, caller, parent, name, &making, entry);
 
-    if (result != -EEXIST || flags & O_EXCL)
+    if ((result != -EEXIST && result != -EPERM) || flags & O_EXCL)
         return result;
+    /* Where nothing can be made there may still be something to open. */
+    refusal = result;
     result = vfs_lookup(vfs, parent, name, entry, NULL);
     if (result < 0)
-        return result;
+        return result == -ENOENT ? refusal : result;
     result = vfs_file_open(vfs, caller, entry->node, flags);
     if (result == 0)
         result = vfs_getattr(vfs, entry->node, &entry->stat);
