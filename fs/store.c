@@ -552,18 +552,18 @@ static void
 explain(int result, const char *path, char *why, size_t why_size)
 {
     const char *detail = lsmkv_error_detail();
-    const char *separator = *detail ? ": " : "";
     if (result == -ENOENT && access(path, F_OK) == 0)
-        snprintf(why, why_size, "%s: not a store%s%s", path, separator, detail);
+        snprintf(why, why_size, "%s: not a store", path);
     else if (result == -EPROTONOSUPPORT)
         snprintf(why, why_size, "%s: written by a newer version of lsmfs", path);
     else if (result == -EUCLEAN && !*detail)
         snprintf(why, why_size,
                  "%s: its keyspaces chunks, inodes and meta are damaged or not lsmfs's",
                  path);
+    else if (result == -ENOENT || !*detail)
+        snprintf(why, why_size, "%s: %s", path, strerror(-result));
     else
-        snprintf(why, why_size, "%s: %s%s%s", path, lsmkv_strerror(result), separator,
-                 detail);
+        snprintf(why, why_size, "%s: %s", path, detail);
 }
 
 int
