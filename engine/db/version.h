@@ -44,7 +44,8 @@ int LSMKV_CHECKED table_file_new(const struct table_context *context,
 void table_file_ref(struct table_file *file);
 /* The last one closes the table and, if it is obsolete, hands its number to the reaper. */
 void table_file_unref(struct table_file *file);
-/* The open table, which lasts as long as the file is referenced. */
+/* The open table, which lasts as long as the file is referenced.  A missing file is -EUCLEAN:
+ * a version names it, so it is damage, and not an absent key. */
 int LSMKV_CHECKED table_file_table(struct table_file *file, struct table **table);
 
 struct level {

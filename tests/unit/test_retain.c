@@ -307,6 +307,25 @@ START_TEST(test_nothing_comes_back_from_an_unmerged_table)
 }
 END_TEST
 
+START_TEST(test_an_unmerged_table_with_nothing_older_holds_no_tombstone_back)
+{
+    static const uint64_t snapshots[] = {100};
+    struct versions inputs = parse("9D 7P"), newer = parse("30P 20P"),
+                    older = parse("8P 3P");
+    struct table_file file, *files[1] = {&file};
+    struct outside outside = {.order = LSMKV_ORDER_PATH};
+
+    outside.levels[0].files = files;
+    outside.levels[0].count = 1;
+    cover(&file, &newer);
+    ck_assert_uint_eq(merged(&inputs, snapshots, 1, &outside).count, 0);
+    table_meta_fini(&file.meta);
+    cover(&file, &older);
+    ck_assert_uint_eq(merged(&inputs, snapshots, 1, &outside).count, 1);
+    table_meta_fini(&file.meta);
+}
+END_TEST
+
 START_TEST(test_keys_are_settled_apart)
 {
     static const char *const keys[] = {"", "a", "a/b", "a-"};
@@ -344,6 +363,8 @@ main(void)
                    test_no_reader_sees_a_difference_and_the_bottom_holds_nothing_more);
     tcase_add_loop_test(cases, test_nothing_comes_back_from_an_unmerged_table, 0,
                         LEVEL_COUNT);
+    tcase_add_test(cases,
+                   test_an_unmerged_table_with_nothing_older_holds_no_tombstone_back);
     tcase_add_test(cases, test_keys_are_settled_apart);
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);

@@ -473,10 +473,10 @@ START_TEST(test_a_table_that_cannot_be_opened_is_an_error_not_an_end)
         level_iterate(world.files, world.count, LSMKV_ORDER_BYTES, true, &it), 0);
     for (iterator_first(it); it->valid;)
         iterator_next(it);
-    ck_assert_int_eq(it->status, -ENOENT);
+    ck_assert_int_eq(it->status, -EUCLEAN);
     for (iterator_last(it); it->valid;)
         iterator_prev(it);
-    ck_assert_int_eq(it->status, -ENOENT);
+    ck_assert_int_eq(it->status, -EUCLEAN);
     iterator_first(it);
     ck_assert_int_eq(it->status, 0);
     ck_assert(it->valid);

@@ -1,0 +1,277 @@
+/*
+ * test_manifest_lines.c - lines with right checksums and wrong contents: each is refused with
+ * file and offset, none is acted upon (invariants 9 and 16).
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "db/manifest.h"
+#include "support/mem_env.h"
+
+#define NAME "MANIFEST"
+
+static struct mem_env *memory;
+static struct env_dir *dir;
+static struct reporter reporter;
+static unsigned reports;
+static char last_report[800];
+
+static void
+note_report(void *context, enum lsmkv_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    reports++;
+    snprintf(last_report, sizeof(last_report), "%s", line);
+}
+
+static void
+setup(void)
+{
+    memory = mem_env_new();
+    ck_assert_int_eq(env_dir_open(mem_env_base(memory), "store", true, &dir), 0);
+    reporter_init(&reporter, note_report, NULL);
+}
+
+static void
+teardown(void)
+{
+    env_dir_close(dir);
+    mem_env_free(memory);
+    reporter_fini(&reporter);
+}
+
+static void
+write_all(const char *bytes, size_t size)
+{
+    struct env_file *file;
+
+    ck_assert_int_eq(env_file_open(dir, NAME, ENV_REPLACE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, 0, bytes, size), 0);
+    ck_assert_int_eq(env_file_sync(file), 0);
+    env_file_close(file);
+    ck_assert_int_eq(env_dir_sync(dir), 0);
+}
+
+/* Loads and says how many tables there are, or the error. */
+static int
+load_count(struct env_dir *from, uint64_t *end)
+{
+    struct manifest_edit state = {0};
+    uint64_t number;
+    int result = manifest_load(from, &reporter, &state, &number, end);
+
+    if (result < 0)
+        return result;
+    result = (int)state.added_count;
+    manifest_edit_fini(&state);
+    return result;
+}
+
+#define HEAD                                                                             \
+    "\"format\":\"lsmkv-manifest\",\"version\":1,\"compatible\":[],\"incompatible\":[]," \
+    "\"manifest\":7"
+#define KEYSPACE  ",\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\"}]"
+#define NUMBERS   ",\"next_file\":20,\"next_keyspace\":1,\"next_snapshot\":3"
+#define PLACE     "\"keyspace\":0,\"level\":1,\"table\":3"
+#define SIZES     ",\"size\":9,\"entries\":2,\"tombstones\":1"
+#define SEQUENCES ",\"smallest_sequence\":5,\"largest_sequence\":9"
+#define KEYS      ",\"smallest\":\"610105000000000000\",\"largest\":\"620109000000000000\""
+#define TABLE     PLACE SIZES SEQUENCES KEYS
+#define GOOD      HEAD NUMBERS KEYSPACE
+
+static void
+write_line(const char *json)
+{
+    size_t size = strlen(json);
+    char *line = malloc(size + 16);
+
+    memcpy(line, json, size);
+    snprintf(line + size, 16, "\t%08x\n", crc32c(0, json, size));
+    write_all(line, size + 10);
+    free(line);
+}
+
+static const struct {
+    const char *json;
+    int result;
+} lines[] = {
+    {"{" GOOD "}", 0},
+    {"{" GOOD ",\"added\":[{" TABLE "}]}", 1},
+    {"{" GOOD ",\"snapshots\":[{\"id\":1,\"name\":\"61\",\"sequence\":3,\"time\":-1}]}",
+     0},
+    /* not what a line is */
+    {"", -EUCLEAN},
+    {"7", -EUCLEAN},
+    {"[]", -EUCLEAN},
+    {"{", -EUCLEAN},
+    {"{}", -EUCLEAN},
+    {"{" GOOD "} ", 0},
+    {"{" GOOD "} {}", -EUCLEAN},
+    {"{" GOOD ",\"manifest\":7}", -EUCLEAN},
+    /* the header */
+    {"{" NUMBERS, -EUCLEAN},
+    {"{\"format\":\"other\",\"version\":1,\"manifest\":7}", -EUCLEAN},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":2,\"manifest\":7}", -ENOTSUP},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"incompatible\":[\"blobs\"]}",
+     -ENOTSUP},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,\"incompatible\":[7]}",
+     -EUCLEAN},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"compatible\":[\"new\"],\"new_field\":{},"
+     "\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\",\"x\":1}],"
+     "\"next_keyspace\":1}",
+     0},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1}", -EUCLEAN},
+    /* unknown fields */
+    {"{" GOOD ",\"new_field\":1}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"x\":1}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[{\"blob\":4,\"bytes\":9}]}]}", -ENOTSUP},
+    /* numbers */
+    {"{" HEAD ",\"next_file\":-1}", -EUCLEAN},
+    {"{" HEAD ",\"next_file\":1.0}", -EUCLEAN},
+    {"{" HEAD ",\"next_file\":\"1\"}", -EUCLEAN},
+    {"{" HEAD ",\"next_file\":9223372036854775808}", -EUCLEAN},
+    {"{" HEAD ",\"next_file\":9223372036854775807}", -EUCLEAN},
+    {"{" HEAD ",\"last_sequence\":72057594037927936}", -EUCLEAN},
+    {"{" HEAD ",\"next_keyspace\":4294967296}", -EUCLEAN},
+    /* keyspaces */
+    {"{" HEAD KEYSPACE "}", -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":{}}", -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[1]}", -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"\",\"order\":\"bytes\"}]}",
+     -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"6\",\"order\":\"bytes\"}]}",
+     -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"6g\",\"order\":\"bytes\"}]}",
+     -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"00\",\"order\":\"bytes\"}]}",
+     -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"other\"}]}",
+     -EUCLEAN},
+    {"{" HEAD ",\"next_keyspace\":2,"
+     "\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\"},"
+     "{\"id\":1,\"name\":\"61\",\"order\":\"bytes\"}]}",
+     -EUCLEAN},
+    {"{" HEAD ",\"next_keyspace\":2,"
+     "\"keyspaces\":[{\"id\":1,\"name\":\"61\",\"order\":\"bytes\"},"
+     "{\"id\":1,\"name\":\"62\",\"order\":\"bytes\"}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"dropped_keyspaces\":[5]}", -EUCLEAN},
+    {"{" GOOD ",\"dropped_keyspaces\":[-1]}", -EUCLEAN},
+    {"{" GOOD ",\"dropped_keyspaces\":[{}]}", -EUCLEAN},
+    /* tables */
+    {"{" HEAD KEYSPACE ",\"next_keyspace\":1,\"added\":[{" TABLE "}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE "},{" TABLE "}]}", -EUCLEAN},
+    {"{" GOOD ",\"removed\":[{" PLACE "}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{\"keyspace\":1,\"level\":1,\"table\":3" SIZES SEQUENCES KEYS
+     "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{\"keyspace\":0,\"level\":7,\"table\":3" SIZES SEQUENCES KEYS
+     "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{\"keyspace\":0,\"level\":-1,\"table\":3" SIZES SEQUENCES KEYS
+     "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{\"keyspace\":0,\"level\":1,\"table\":20" SIZES SEQUENCES KEYS
+     "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{\"keyspace\":0,\"level\":1,\"table\":0" SIZES SEQUENCES KEYS
+     "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE
+     ",\"size\":0,\"entries\":2,\"tombstones\":1" SEQUENCES KEYS "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE
+     ",\"size\":9,\"entries\":0,\"tombstones\":0" SEQUENCES KEYS "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE
+     ",\"size\":9,\"entries\":2,\"tombstones\":3" SEQUENCES KEYS "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE SIZES
+     ",\"smallest_sequence\":9,\"largest_sequence\":5" KEYS "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE SIZES
+     ",\"smallest_sequence\":5,\"largest_sequence\":72057594037927936" KEYS "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE SIZES
+     ",\"smallest_sequence\":6,\"largest_sequence\":9" KEYS "}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE SIZES SEQUENCES
+     ",\"smallest\":\"61\",\"largest\":\"620109000000000000\"}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE SIZES SEQUENCES
+     ",\"smallest\":\"630105000000000000\",\"largest\":\"620109000000000000\"}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" PLACE SIZES SEQUENCES "}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[[]]}", -EUCLEAN},
+    /* snapshots */
+    {"{" GOOD ",\"snapshots\":[{\"id\":3,\"name\":\"61\",\"sequence\":3,\"time\":1}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"snapshots\":[{\"id\":1,\"name\":\"2f\",\"sequence\":3,\"time\":1}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"snapshots\":[{\"id\":1,\"name\":\"61\",\"sequence\":3,\"time\":1},"
+     "{\"id\":2,\"name\":\"61\",\"sequence\":3,\"time\":1}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"snapshots\":[{\"id\":1,\"name\":\"61\",\"sequence\":3,\"time\":1},"
+     "{\"id\":1,\"name\":\"61\",\"sequence\":4,\"time\":1}]}",
+     -EUCLEAN},
+    {"{" GOOD ",\"dropped_snapshots\":[1]}", -EUCLEAN},
+};
+
+START_TEST(test_a_hostile_line_is_refused_with_file_and_offset)
+{
+    uint64_t end;
+
+    write_line(lines[_i].json);
+    ck_assert_int_eq(load_count(dir, &end), lines[_i].result);
+    ck_assert_uint_eq(reports, lines[_i].result < 0);
+    if (lines[_i].result < 0) {
+        ck_assert_ptr_nonnull(strstr(last_report, "MANIFEST: offset 0: "));
+        ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(), "MANIFEST: offset 0: "));
+    }
+}
+END_TEST
+
+START_TEST(test_a_deeply_nested_line_is_refused)
+{
+    const size_t depth = 1u << 20;
+    char *json = malloc(depth + 1);
+    uint64_t end;
+
+    memset(json, '[', depth);
+    json[depth] = '\0';
+    write_line(json);
+    ck_assert_int_eq(load_count(dir, &end), -EUCLEAN);
+    for (size_t i = 0; i + 5 <= depth; i += 5)
+        memcpy(json + i, "{\"a\":", 5);
+    write_line(json);
+    ck_assert_int_eq(load_count(dir, &end), -EUCLEAN);
+    free(json);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("manifest_lines");
+    TCase *cases = tcase_create("manifest_lines");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_add_loop_test(cases, test_a_hostile_line_is_refused_with_file_and_offset, 0,
+                        sizeof(lines) / sizeof(lines[0]));
+    tcase_add_test(cases, test_a_deeply_nested_line_is_refused);
+    suite_add_tcase(suite, cases);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
