@@ -279,21 +279,25 @@ below_in_memtables(const struct query *query, struct below *below)
 /* The rare case: the first key below is dead in every source that has one.  A scan tells. */
 static int
 below_by_scan(const struct query *query, struct below *below,
-              struct lsmkv_keyspace *keyspace)
+              const struct lsmkv_keyspace *keyspace)
 {
+    struct target end = {.heap = NULL}; /* the empty key has none: all others are below it */
     struct iterator *it;
     struct cursor cursor;
-    int result = view_iterate(query->view, LSMKV_ORDER_PATH, &it);
+    int result = 0;
 
-    if (result != 0)
-        return result;
-    result = cursor_init(&cursor, it, keyspace->order, query->sequence, below->from->user,
-                         lsmkv_bytes(NULL, 0), keyspace->dead_ranges);
+    if (below->ancestor.size > 0)
+        result = target_init(&end, below->ancestor, "", 1, SEQUENCE_MAX);
+    if (result == 0)
+        result = view_iterate(query->view, LSMKV_ORDER_PATH, &it);
+    if (result == 0)
+        result = cursor_init(&cursor, it, keyspace->order, query->sequence,
+                             below->from->user, end.user, keyspace->dead_ranges);
+    target_fini(&end);
     if (result != 0)
         return result;
     cursor_first(&cursor);
-    below->live =
-        cursor_valid(&cursor) && key_is_below(cursor_key(&cursor), below->ancestor);
+    below->live = cursor_valid(&cursor);
     result = cursor_status(&cursor);
     cursor_fini(&cursor);
     return result;
