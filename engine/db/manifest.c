@@ -248,6 +248,57 @@ manifest_load(struct env_dir *dir, struct reporter *reporter, struct manifest_ed
     return result;
 }
 
+/* -ENOENT: there is no such file. */
+static int
+table_size(struct env_dir *dir, const char *name, uint64_t *size)
+{
+    struct env_file *file;
+    int result = env_file_open(dir, name, ENV_READ, &file);
+
+    if (result < 0)
+        return result;
+    result = env_file_size(file, size);
+    env_file_close(file); /* it was only looked at */
+    return result;
+}
+
+static int
+check_table(struct env_dir *dir, struct reporter *reporter, const struct table_meta *meta)
+{
+    char name[TABLE_NAME_SIZE];
+    uint64_t size = 0;
+    int result;
+
+    table_name(name, meta->number);
+    result = table_size(dir, name, &size);
+    if (result == -ENOENT)
+        return report_error(reporter, -EUCLEAN,
+                            "%s: offset 0: the file is missing, and MANIFEST needs it",
+                            name);
+    if (result < 0)
+        return report_error(reporter, result, "%s: offset 0: cannot look at it", name);
+    if (size != meta->size)
+        return report_error(reporter, -EUCLEAN,
+                            "%s: offset %llu: the file ends here, not at %llu", name,
+                            (unsigned long long)size, (unsigned long long)meta->size);
+    return 0;
+}
+
+int
+manifest_check_tables(struct env_dir *dir, struct reporter *reporter,
+                      const struct manifest_edit *state)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < state->added_count; i++) {
+        int checked = check_table(dir, reporter, &state->added[i].meta);
+
+        if (result == 0)
+            result = checked;
+    }
+    return result;
+}
+
 /* ---- writing ---- */
 
 static int

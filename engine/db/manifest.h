@@ -85,6 +85,13 @@ int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
                                 struct manifest_edit *state, uint64_t *number,
                                 uint64_t *end);
 
+/* Whether every table that `state` names is there in its size.  To be asked before an opener
+ * changes or deletes anything: damage to the last line cannot be told from a torn one, and
+ * going back one line is right only if that line's inputs are still there.  Otherwise its
+ * outputs would be swept as orphans (invariant 9).  -EUCLEAN: each that is not is reported. */
+int LSMKV_CHECKED manifest_check_tables(struct env_dir *dir, struct reporter *reporter,
+                                        const struct manifest_edit *state);
+
 struct manifest;
 
 /* The longest line; a longer one is -EFBIG to write and -EUCLEAN to read. */
