@@ -89,14 +89,18 @@ parse(struct command *command, int argc, char **argv, const char *letters)
     };
     command->name = argv[0];
     command->end = '\n';
+    opterr = 0; /* getopt would call this program by the command's name */
     optind = 0; /* start anew: another parser may have run before */
     for (int letter; (letter = getopt_long(argc, argv, "hfRl0", names, NULL)) != -1;) {
         if (letter == 'h') {
             fputs(command->help, stdout);
             return fflush(stdout) ? EXIT_FAILED : 0;
         }
-        if (letter == '?')
+        if (letter == '?') {
+            fprintf(stderr, "lsmfs %s: unknown option '%s'\n", command->name,
+                    argv[optind - 1]);
             return misused(command);
+        }
         if (!strchr(letters, letter)) {
             fprintf(stderr, "lsmfs %s: option '%c' is not for this command\n",
                     command->name, letter);
