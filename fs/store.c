@@ -87,7 +87,7 @@ struct timespec
 store_now(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    clock_gettime(CLOCK_REALTIME, &now);
     return now;
 }
 

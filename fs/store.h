@@ -94,7 +94,7 @@ LSMKV_CHECKED int store_new_data_id(struct store *store, uint64_t *id);
 void store_log(struct store *store, enum lsmkv_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* CLOCK_REALTIME, as the kernel keeps file times: coarse is enough and much cheaper. */
+/* CLOCK_REALTIME, not the coarse one: times must not run behind the stamps of the engine. */
 struct timespec store_now(void);
 
 #endif
