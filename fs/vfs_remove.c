@@ -144,11 +144,14 @@ static int
 take_away(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
           int (*take)(struct op *op, struct dir *dir, struct node *child))
 {
-    struct op *op = op_begin(vfs);
+    struct op *op;
     struct node *child = NULL;
     struct dir dir;
     int result;
 
+    if (!parent->directory)
+        return -ENOTDIR;
+    op = op_begin(vfs);
     if (!op)
         return -ENOMEM;
     result = dir_lock_child(op, parent, name, &child);

@@ -62,6 +62,8 @@ check(struct op *op, const struct renaming *r, unsigned flags)
         return -ENOENT;
     if (to->node && flags & RENAME_NOREPLACE)
         return -EEXIST;
+    if (from->node == to->node)
+        return 0; /* two names of one file, or the same name */
     if (from->directory && node_is_below(nodes, to->dir.node, from->node))
         return -EINVAL;
     if (to->node && to->directory && node_is_below(nodes, from->dir.node, to->node))
@@ -178,7 +180,7 @@ rename_in(struct op *op, struct renaming *r, unsigned flags)
     if (result < 0)
         return result;
     if (r->from.node == r->to.node)
-        return 0; /* two names of one file, or the same name */
+        return 0;
     return flags & RENAME_EXCHANGE ? exchange(op, r) : replace(op, r);
 }
 

@@ -1,0 +1,233 @@
+/*
+ * test_vfs_threads.c - many threads at once, for the sanitizers and for what must hold anyhow:
+ * nobody sees half a rename, no write goes to an old path, nothing is left behind.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "vfs_fixture.h"
+
+#define THREADS 4
+#define ROUNDS  300
+#define FILES   8
+
+static struct vfs_fixture fs;
+static atomic_bool stop;
+
+static void
+setup(void)
+{
+    fs_init(&fs);
+}
+
+static void
+teardown(void)
+{
+    fs_fini(&fs);
+}
+
+static void
+run(unsigned threads, void *(*work)(void *number))
+{
+    pthread_t ids[THREADS];
+
+    for (uintptr_t i = 0; i < threads; i++)
+        ck_assert_int_eq(pthread_create(&ids[i], NULL, work, (void *)i), 0);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+}
+
+/* ---- a directory that swings between two names ---- */
+
+static void *
+swing(void *number)
+{
+    (void)number;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        ck_assert_int_eq(fs_rename(&fs, "here", "there", 0), 0);
+        ck_assert_int_eq(fs_rename(&fs, "there", "here", 0), 0);
+    }
+    stop = true;
+    return NULL;
+}
+
+static void *
+write_below(void *number)
+{
+    uint64_t count = 0, back;
+    struct node *node;
+    char path[32];
+    size_t got;
+
+    snprintf(path, sizeof(path), "here/f%u", (unsigned)(uintptr_t)number);
+    while (fs_node(&fs, path, &node) < 0)
+        continue;
+    while (!stop) {
+        count++;
+        ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, &count, sizeof(count), 0),
+                         0);
+        ck_assert_int_eq(vfs_read(fs.vfs, node, 0, &back, sizeof(back), &got), 0);
+        ck_assert_uint_eq(back, count);
+    }
+    vfs_forget(fs.vfs, node, 1);
+    return NULL;
+}
+
+static void *
+swing_or_write(void *number)
+{
+    return number ? write_below(number) : swing(number);
+}
+
+START_TEST(test_writes_follow_a_directory_being_renamed)
+{
+    char path[32];
+
+    ck_assert_int_eq(fs_mkdir(&fs, "here"), 0);
+    for (unsigned i = 1; i < THREADS; i++) {
+        snprintf(path, sizeof(path), "here/f%u", i);
+        ck_assert_int_eq(fs_put(&fs, path, "12345678"), 0);
+    }
+    run(THREADS, swing_or_write);
+    fs_expect_names(&fs, "", "here/ ");
+    fs_expect_names(&fs, "here", "f1 f2 f3 ");
+}
+END_TEST
+
+/* ---- the same few names made, linked, moved and removed by all ---- */
+
+static void
+do_something(struct random *dice)
+{
+    static const unsigned flags[] = {0, RENAME_NOREPLACE, RENAME_EXCHANGE};
+    char a[32], b[32], bytes[64];
+    struct stat st;
+    int result = 0;
+
+    snprintf(a, sizeof(a), "d%u/n%u", (unsigned)random_below(dice, 2),
+             (unsigned)random_below(dice, FILES));
+    snprintf(b, sizeof(b), "d%u/n%u", (unsigned)random_below(dice, 2),
+             (unsigned)random_below(dice, FILES));
+    switch (random_below(dice, 10)) {
+    case 0:
+    case 1:
+        result = fs_put(&fs, a, "some text");
+        break;
+    case 2:
+        result = fs_mkdir(&fs, a);
+        break;
+    case 3:
+        result = fs_link(&fs, a, b);
+        break;
+    case 4:
+        result = fs_unlink(&fs, a);
+        break;
+    case 5:
+        result = fs_rmdir(&fs, a);
+        break;
+    case 6:
+        result = fs_rename(&fs, a, b, flags[random_below(dice, 3)]);
+        break;
+    case 7:
+        result = fs_stat(&fs, a, &st);
+        break;
+    case 8:
+        result = fs_read(&fs, a, bytes, sizeof(bytes));
+        break;
+    default: {
+        struct fs_names *names = malloc(sizeof(*names));
+
+        fs_list_by(&fs, random_coin(dice) ? "d0" : "d1", random_coin(dice), 3, names);
+        free(names);
+    }
+    }
+    /* Whatever came in between, these are the answers there are. */
+    ck_assert_msg(result >= 0 || result == -ENOENT || result == -EEXIST ||
+                      result == -EISDIR || result == -ENOTDIR || result == -ENOTEMPTY ||
+                      result == -EPERM || result == -EINVAL || result == -ESTALE,
+                  "%s", strerror(-result));
+}
+
+static void *
+do_many(void *number)
+{
+    struct random dice = random_of((uintptr_t)number + 1);
+
+    for (unsigned i = 0; i < ROUNDS * 4; i++)
+        do_something(&dice);
+    return NULL;
+}
+
+START_TEST(test_threads_on_the_same_names_leave_a_sound_tree)
+{
+    ck_assert_int_eq(fs_mkdir(&fs, "d0"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, "d1"), 0);
+    run(THREADS, do_many);
+    for (unsigned d = 0; d < 2; d++) {
+        char path[32];
+
+        for (unsigned n = 0; n < FILES; n++) {
+            struct stat st;
+
+            snprintf(path, sizeof(path), "d%u/n%u", d, n);
+            if (fs_stat(&fs, path, &st) < 0)
+                continue;
+            ck_assert_int_eq(fs_remove(&fs, path, S_ISDIR(st.st_mode)), 0);
+        }
+        snprintf(path, sizeof(path), "d%u", d);
+        ck_assert_uint_eq(fs_nlink(&fs, path), 2);
+        fs_expect_names(&fs, path, "");
+    }
+    fs_reopen(&fs);
+    ck_assert_int_eq(fs_rmdir(&fs, "d0"), 0);
+    ck_assert_int_eq(fs_rmdir(&fs, "d1"), 0);
+}
+END_TEST
+
+/* ---- snapshots beside all of it ---- */
+
+static void *
+snap_or_do(void *number)
+{
+    struct random dice = random_of((uintptr_t)number + 100);
+
+    if (number) {
+        while (!stop)
+            do_something(&dice);
+        return NULL;
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        struct fs_names *names = malloc(sizeof(*names));
+
+        ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/s"), 0);
+        fs_list_by(&fs, ".snapshots/s/d0", true, 0, names);
+        ck_assert_int_eq(fs_rmdir(&fs, ".snapshots/s"), 0);
+        ck_assert_int_eq(vfs_sync(fs.vfs), 0);
+        free(names);
+    }
+    stop = true;
+    return NULL;
+}
+
+START_TEST(test_snapshots_can_be_taken_at_any_time)
+{
+    ck_assert_int_eq(fs_mkdir(&fs, "d0"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, "d1"), 0);
+    run(3, snap_or_do);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("vfs_threads");
+    TCase *tcase = tcase_create("threads");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_writes_follow_a_directory_being_renamed);
+    tcase_add_test(tcase, test_threads_on_the_same_names_leave_a_sound_tree);
+    tcase_add_test(tcase, test_snapshots_can_be_taken_at_any_time);
+    tcase_set_timeout(tcase, 120);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
