@@ -1,0 +1,166 @@
+#!/bin/bash
+#
+# counts.sh - what things cost, in requests of the kernel and records of the engine: a trace of
+# the daemon says so.  Times vary, these do not.
+
+# shellcheck source=tests/fs/mounted.bash
+. "$(dirname "$0")/mounted.bash"
+
+trace=$WORK/trace
+
+mount_traced() {
+    "$lsmfs" -d "$store" "$mnt" 2>"$trace" &
+    daemon=$!
+    for _ in {1..500}; do
+        grep -q " $mnt fuse.lsmfs " /proc/mounts && [ -S "$store/CONTROL" ] && break
+        sleep 0.01
+    done
+    ls "$mnt" >/dev/null
+}
+
+# traced COMMAND...: leaves the requests that it made in the array `requests`.
+traced() {
+    local begin
+    sleep 0.05
+    begin=$(wc -l <"$trace")
+    "$@" >/dev/null 2>&1 || true
+    # RELEASE is not waited for.
+    sleep 0.05
+    mapfile -t requests < <(tail -n "+$((begin + 1))" "$trace" |
+        sed -n 's/.*opcode: \([A-Z0-9_]*\) .*/\1/p' | grep -vx 'FORGET\|BATCH_FORGET')
+    echo "$*: $(printf '%s\n' "${requests[@]}" | sort | uniq -c | tr -s '\n ' ' ')"
+}
+
+# How often a request is among those traced.
+count_of() {
+    printf '%s\n' "${requests[@]}" | grep -cx "$1" || true
+}
+
+at_most() {
+    [ "${#requests[@]}" -le "$1" ]
+}
+
+# Programs that do nothing else: the shell itself opens and stats.
+creates() {
+    dd if=/dev/zero of="$mnt/first" bs=1000 count=1 status=none
+    traced dd if=/dev/zero of="$mnt/second" bs=1000 count=1 status=none
+    same 1 "$(count_of CREATE)"
+    same 1 "$(count_of WRITE)"
+    at_most 7
+}
+
+reads_warm() {
+    # The first read makes the kernel forget the access time, so the second asks for it.
+    cat "$mnt/second" "$mnt/second" >/dev/null
+    cat "$mnt/second" >/dev/null
+    traced cat "$mnt/second"
+    same 0 "$(count_of READ)"
+    same 0 "$(count_of LOOKUP)"
+    at_most 2
+}
+
+stats_twice() {
+    stat "$mnt/second" >/dev/null
+    traced stat -c %s "$mnt/second"
+    at_most 0
+    [ ! -e "$mnt/absent" ]
+    traced stat -c %s "$mnt/absent"
+    at_most 0
+}
+
+make_directory() {
+    mkdir "$mnt/dir"
+    (cd "$mnt/dir" && seq -f 'file%05.0f' 1500 | xargs touch)
+}
+
+lists() {
+    traced ls -l "$mnt/dir"
+    # Of the directory itself.
+    [ "$(count_of LOOKUP)" -le 1 ]
+    same 0 "$(count_of GETATTR)"
+    [ "$(count_of READDIRPLUS)" -le 60 ]
+    # And again from the kernel's memory.
+    traced ls "$mnt/dir"
+    [ "$(count_of LOOKUP)" = 0 ]
+}
+
+# engine_cost COUNTER COMMAND...: how much a counter of the engine grows.
+engine_cost() {
+    local name=$1 before
+    shift
+    before=$(status "$name")
+    "$@" >/dev/null 2>&1
+    echo $(($(status "$name") - before))
+}
+
+create_hundred() {
+    (cd "$mnt/hundred" && seq -f 'file%03.0f' 100 | xargs touch)
+}
+
+write_hundred() {
+    local i
+    for i in $(seq -f '%03.0f' 100); do
+        echo contents >>"$mnt/hundred/file$i"
+    done
+}
+
+records() {
+    mkdir "$mnt/hundred"
+    local cost
+    # touch sets the times as well: two batches a file.
+    cost=$(engine_cost write_entries create_hundred)
+    echo "records a create and utimens: $cost"
+    [ "$cost" -le 210 ]
+    cost=$(engine_cost write_entries write_hundred)
+    echo "records a write of an empty file: $cost"
+    [ "$cost" -le 110 ]
+    cost=$(engine_cost write_entries rm -r "$mnt/hundred")
+    echo "records an unlink: $cost"
+    [ "$cost" -le 110 ]
+}
+
+syncs() {
+    local cost
+    cost=$(engine_cost log_syncs cp -r /usr/include/linux "$mnt/copied")
+    # Reserving numbers for data.
+    [ "$cost" -le 1 ]
+    cost=$(engine_cost log_syncs dd if=/dev/zero of="$mnt/synced" bs=4k count=10 oflag=sync \
+        status=none)
+    echo "syncs of ten O_SYNC writes: $cost"
+    [ "$cost" -ge 10 ]
+    [ "$cost" -le 24 ]
+    cost=$(engine_cost log_syncs sync "$mnt/synced")
+    [ "$cost" -le 2 ]
+}
+
+# Names that do not exist cost no block: the filters know.
+absent_names() {
+    local i cost
+    cost=$(
+        before=$(status blocks_read)
+        for i in {1..500}; do [ ! -e "$mnt/copied/absent$i" ]; done
+        echo $(($(status blocks_read) - before))
+    )
+    echo "blocks read for 500 absent names: $cost"
+    [ "$cost" -le 50 ]
+}
+
+mount_traced
+check "create, write and close" creates
+check "a file read again" reads_warm
+check "a second stat, a second absence" stats_twice
+make_directory
+umount_store
+wait "$daemon"
+mount_traced
+check "ls -l of 1500 files looks nothing up" lists
+umount_store
+wait "$daemon"
+# So that no timer puts or syncs anything meanwhile.
+mount_store -o commit=3600
+check "records a change" records
+check "syncs" syncs
+remount
+check "absent names" absent_names
+check "unmounts" umount_store
+finish

@@ -1,0 +1,202 @@
+#!/bin/bash
+#
+# programs.sh - real programs at work on a mount.
+
+# shellcheck source=tests/fs/mounted.bash
+. "$(dirname "$0")/mounted.bash"
+
+include=/usr/include
+
+copies() {
+    cp -a $include "$mnt/include"
+    diff -r --no-dereference $include "$mnt/include"
+    same_trees $include "$mnt/include"
+    remount
+    same_trees $include "$mnt/include"
+}
+
+finds() {
+    diff <(cd $include && find . | sort) <(cd "$mnt/include" && find . | sort)
+    diff <(cd $include && find . -name 'std*.h' -size +1k -newermt 2000-01-01 | sort) \
+        <(cd "$mnt/include" && find . -name 'std*.h' -size +1k -newermt 2000-01-01 | sort)
+    same "$(grep -rl pthread_create $include | wc -l)" \
+        "$(grep -rl pthread_create "$mnt/include" | wc -l)"
+}
+
+tars() {
+    tar -C "$mnt" -cf include.tar include
+    mkdir "$mnt/untarred"
+    tar -C "$mnt/untarred" -xf include.tar
+    same_trees $include "$mnt/untarred/include"
+    tar -C "$mnt/untarred" --compare -f include.tar
+    rm include.tar
+}
+
+removes() {
+    rm -rf "$mnt/untarred"
+    [ ! -e "$mnt/untarred" ]
+    mkdir "$mnt/untarred"
+    same "" "$(ls -A "$mnt/untarred")"
+    rmdir "$mnt/untarred"
+}
+
+renames_a_tree() {
+    mv "$mnt/include" "$mnt/renamed"
+    same_trees $include "$mnt/renamed"
+    [ ! -e "$mnt/include" ]
+}
+
+make_repository() {
+    git init -q -b main repository
+    cd repository || return
+    git config user.name tester
+    git config user.email tester@example.org
+    local i
+    for i in {1..30}; do
+        cp "$include"/std*.h .
+        echo "change $i" >>"file$((i % 7))"
+        git add .
+        git commit -q -m "change $i"
+    done
+}
+
+clones() {
+    (make_repository)
+    git clone -q --no-local repository "$mnt/clone"
+    git clone -q "$mnt/clone" "$mnt/second"
+    git -C "$mnt/clone" fsck --strict --no-progress
+    git -C "$mnt/second" fsck --strict --no-progress
+    same "$(git -C repository rev-parse HEAD)" "$(git -C "$mnt/second" rev-parse HEAD)"
+    same "" "$(git -C "$mnt/clone" status --porcelain)"
+    git -C "$mnt/clone" gc --quiet
+    git -C "$mnt/clone" worktree add -q ../worktree -b other
+    echo changed >>"$mnt/worktree/file1"
+    same " M file1" "$(git -C "$mnt/worktree" status --porcelain)"
+    git -C "$mnt/worktree" -c user.name=t -c user.email=t@example.org commit -q -a -m work
+    git -C "$mnt/clone" fsck --strict --no-progress
+    remount
+    git -C "$mnt/clone" fsck --strict --no-progress
+}
+
+# database MODE: many transactions, two writers at a time, then a check of it all.
+database() {
+    local file=$mnt/$1.db writer
+    sqlite3 "$file" "pragma journal_mode=$1; create table t(writer, n, text);
+        create index i on t(n);"
+    for writer in 1 2; do
+        {
+            echo ".timeout 60000"
+            local n
+            for n in {1..150}; do
+                echo "begin immediate; insert into t values($writer, $n,
+                    hex(randomblob(500))); update t set text='x' where n=$n-50; commit;"
+            done
+        } | sqlite3 "$file" &
+    done
+    wait
+    same ok "$(sqlite3 "$file" 'pragma integrity_check')"
+    same 300 "$(sqlite3 "$file" 'select count(*) from t')"
+    remount
+    same ok "$(sqlite3 "$file" 'pragma integrity_check')"
+    same 300 "$(sqlite3 "$file" 'select count(*) from t')"
+}
+
+editor_saves() {
+    local i
+    for i in {1..50}; do
+        {
+            echo "version $i"
+            head -c 10000 /dev/urandom | base64
+        } >"$mnt/.document.new"
+        sync "$mnt/.document.new"
+        mv -f "$mnt/.document.new" "$mnt/document"
+        same "version $i" "$(head -n 1 "$mnt/document")"
+    done
+    sed -i 's/^version .*/edited/' "$mnt/document"
+    same edited "$(head -n 1 "$mnt/document")"
+    if command -v vim >/dev/null; then
+        vim -es -u NONE -c '1s/.*/by vim/' -c wq "$mnt/document"
+        same "by vim" "$(head -n 1 "$mnt/document")"
+    fi
+}
+
+# A tree with everything rsync -aHAX keeps.
+make_tree_with_everything() {
+    mkdir -p "$mnt/live/dir/deep"
+    cp -a /usr/include/linux "$mnt/live/dir"
+    head -c 3000000 /dev/urandom >"$mnt/live/big"
+    truncate -s 10000000 "$mnt/live/big"
+    ln -s big "$mnt/live/symlink"
+    mkfifo "$mnt/live/fifo"
+    setfattr -n user.note -v kept "$mnt/live/big"
+    setfattr -n user.note -v kept "$mnt/live/dir"
+    touch -d '1999-12-31 23:59:59.987654321' "$mnt/live/dir/deep"
+    chmod 3751 "$mnt/live/dir/deep"
+    if ln "$mnt/live/big" "$mnt/live/dir/hardlink" 2>/dev/null; then
+        echo "hard links are there"
+    fi
+    if [ "$(id -u)" = 0 ]; then
+        mknod "$mnt/live/device" c 10 229
+        chown 77:88 "$mnt/live/big"
+    fi
+}
+
+keep_changing() {
+    local i=0
+    while [ ! -e "$WORK/enough" ]; do
+        i=$((i + 1))
+        echo "$i" >"$mnt/live/dir/linux/changing$((i % 50))"
+        mv "$mnt/live/dir/linux/changing$((i % 50))" "$mnt/live/dir/moved$((i % 20))"
+        rm -f "$mnt/live/dir/moved$((i * 7 % 20))"
+        printf 'overwritten' | dd of="$mnt/live/big" conv=notrunc status=none
+    done
+}
+
+backs_up() {
+    local changer
+    make_tree_with_everything
+    mkdir "$mnt/.snapshots/backup"
+    tree_of "$mnt/live" >at-snapshot
+    keep_changing &
+    changer=$!
+    rsync -aHAX "$mnt/.snapshots/backup/live/" copy/
+    # -i names what it changes: nothing, the second time.
+    same "" "$(rsync -aHAXi --delete "$mnt/.snapshots/backup/live/" copy/)"
+    touch enough
+    wait $changer
+    diff at-snapshot <(tree_of copy)
+    same kept "$(getfattr --only-values -n user.note copy/big)"
+    # There and back.
+    mkdir "$mnt/restored"
+    rsync -aHAX copy/ "$mnt/restored/"
+    same "" "$(rsync -aHAXi --delete copy/ "$mnt/restored/")"
+    remount
+    same "" "$(rsync -aHAXi --delete "$mnt/.snapshots/backup/live/" copy/)"
+    same "" "$(rsync -aHAXi --delete copy/ "$mnt/restored/")"
+    rmdir "$mnt/.snapshots/backup"
+}
+
+locks() {
+    : >"$mnt/lock"
+    (
+        flock -x 9
+        # Somebody else must not get it.
+        fails_with 1 '' flock -n -x "$mnt/lock" true
+    ) 9>"$mnt/lock"
+    flock -n -x "$mnt/lock" true
+}
+
+mount_store || exit 1
+check "cp -a and diff -r of $include" copies
+check "find and grep -r" finds
+check "tar out and in" tars
+check "rm -rf" removes
+check "a directory with thousands of files renamed" renames_a_tree
+check "git clone, fsck, gc, worktree" clones
+check "sqlite3 with a rollback journal" database delete
+check "sqlite3 with a write-ahead log" database wal
+check "an editor's save" editor_saves
+check "rsync -aHAX from a snapshot while the tree changes" backs_up
+check "flock" locks
+check "unmounts after all that" umount_store
+finish
