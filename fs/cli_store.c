@@ -12,13 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "attr.h"
 #include "bykey.h"
-#include "key.h"
-#include "records.h"
+#include "keylist.h"
 #include "store.h"
 #include "sweep.h"
 
@@ -58,8 +55,8 @@ static const char ls_help[] =
 struct command {
     const char *name;
     const char *help;
-    bool force, recursive, lengthy;
-    char end; /* of a line of ls */
+    bool force;
+    struct keylist_options list;
 };
 
 static int
@@ -88,7 +85,7 @@ parse(struct command *command, int argc, char **argv, const char *letters)
         {"null", no_argument, NULL, '0'},      {0},
     };
     command->name = argv[0];
-    command->end = '\n';
+    command->list.end = '\n';
     opterr = 0; /* getopt would call this program by the command's name */
     optind = 0; /* start anew: another parser may have run before */
     for (int letter; (letter = getopt_long(argc, argv, "hfRl0", names, NULL)) != -1;) {
@@ -107,9 +104,9 @@ parse(struct command *command, int argc, char **argv, const char *letters)
             return misused(command);
         }
         command->force |= letter == 'f';
-        command->recursive |= letter == 'R';
-        command->lengthy |= letter == 'l';
-        command->end = letter == '0' ? '\0' : command->end;
+        command->list.recursive |= letter == 'R';
+        command->list.lengthy |= letter == 'l';
+        command->list.end = letter == '0' ? '\0' : command->list.end;
     }
     return -1;
 }
@@ -284,145 +281,6 @@ cli_rm(int argc, char **argv)
 
 /* ---- ls ---- */
 
-static void
-print_long(const struct attr *attr)
-{
-    static const char types[] = "?pc?d?b?-?l?s???";
-    char mode[11], when[32];
-    struct tm local;
-    mode[0] = types[(attr->mode & S_IFMT) >> 12];
-    for (unsigned i = 0; i < 9; i++)
-        mode[1 + i] = attr->mode & (0400u >> i) ? "rwxrwxrwx"[i] : '-';
-    if (attr->mode & S_ISUID)
-        mode[3] = attr->mode & S_IXUSR ? 's' : 'S';
-    if (attr->mode & S_ISGID)
-        mode[6] = attr->mode & S_IXGRP ? 's' : 'S';
-    if (attr->mode & S_ISVTX)
-        mode[9] = attr->mode & S_IXOTH ? 't' : 'T';
-    mode[10] = '\0';
-    if (!localtime_r(&attr->mtime.tv_sec, &local) ||
-        strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &local) == 0)
-        snprintf(when, sizeof when, "%19lld", (long long)attr->mtime.tv_sec);
-    printf("%s %4u %5u %5u %12llu %s ", mode, attr_nlink(attr), attr->uid, attr->gid,
-           (unsigned long long)attr->data.size, when);
-}
-
-/* The attributes of what stands at `key`: of a hard link, what its names share. */
-static int
-attributes_of(struct store *store, const struct lsmkv_record *record, struct attr *attr,
-              struct lsmkv_held **held)
-{
-    int result = attr_decode(record, &store->defaults, attr);
-    if (result || attr->data.kind != ATTR_REFERENCE || !store->inodes)
-        return result;
-    struct record_key key = record_inode(attr->ino);
-    result = lsmkv_get_held(store->db, store->inodes, NULL, record_slice(&key), held);
-    if (result)
-        return result;
-    return attr_decode(lsmkv_held_record(*held), &store->defaults, attr);
-}
-
-/* One line: `name` is what the iterator's key or a part of it is called. */
-static int
-print_entry(const struct command *command, struct store *store,
-            const struct lsmkv_record *record, struct lsmkv_slice name)
-{
-    struct lsmkv_held *held = NULL;
-    struct attr attr;
-    bool directory = !record;
-    int result = record ? attributes_of(store, record, &attr, &held) : 0;
-    if (!record)
-        attr_init_implied(&attr, &store->defaults, 0, (struct timespec){0});
-    if (result == 0) {
-        directory |= S_ISDIR(attr.mode);
-        if (command->lengthy)
-            print_long(&attr);
-        fwrite(name.data, 1, name.size, stdout);
-        if (directory)
-            putchar('/');
-        putchar(command->end);
-    }
-    if (held)
-        lsmkv_held_release(held);
-    return result;
-}
-
-/* The first component of a key below `key`, and the key up to its end. */
-static struct lsmkv_slice
-child_name(struct lsmkv_slice at, struct lsmkv_slice key, struct lsmkv_slice *child)
-{
-    size_t begin = key.size > 0 ? key.size + 1 : 0;
-    const char *name = (const char *)at.data + begin;
-    const char *slash = memchr(name, '/', at.size - begin);
-    size_t size = slash ? (size_t)(slash - name) : at.size - begin;
-    *child = lsmkv_bytes(at.data, begin + size);
-    return lsmkv_bytes(name, size);
-}
-
-/* Prints the child that the iterator is at, and moves to the next.  A value with keys below it
- * is a directory, too. */
-static int
-list_child(const struct command *command, struct store *store, struct lsmkv_iter *iter,
-           struct lsmkv_slice key)
-{
-    static uint8_t bytes[LSMKV_KEY_MAX];
-    struct lsmkv_slice at = lsmkv_iter_key(iter), child;
-    memcpy(bytes, at.data, at.size);
-    struct lsmkv_slice name = child_name(lsmkv_bytes(bytes, at.size), key, &child);
-    bool implied = at.size > child.size;
-    int result =
-        print_entry(command, store, implied ? NULL : lsmkv_iter_record(iter), name);
-    if (result == 0)
-        lsmkv_iter_skip_tree(iter, child);
-    return result;
-}
-
-/* Lists below `key`; `*found` says whether there was anything. */
-static int
-list_below(const struct command *command, struct store *store, struct lsmkv_slice key,
-           bool *found)
-{
-    struct lsmkv_iter_options options = {NULL, key, {0}};
-    struct lsmkv_iter *iter;
-    int result = lsmkv_iter_new(store->db, store->files, &options, &iter);
-    if (result)
-        return result;
-    lsmkv_iter_first(iter);
-    if (lsmkv_iter_valid(iter) && lsmkv_iter_key(iter).size == key.size)
-        lsmkv_iter_next(iter);
-    while (result == 0 && lsmkv_iter_valid(iter) &&
-           key_is_below(lsmkv_iter_key(iter), key)) {
-        *found = true;
-        if (!command->recursive) {
-            result = list_child(command, store, iter, key);
-            continue;
-        }
-        result =
-            print_entry(command, store, lsmkv_iter_record(iter), lsmkv_iter_key(iter));
-        lsmkv_iter_next(iter);
-    }
-    result = result ? result : lsmkv_iter_status(iter);
-    lsmkv_iter_free(iter);
-    return result;
-}
-
-/* Nothing is below `key`: a file, an empty directory, or nothing. */
-static int
-list_itself(const struct command *command, struct store *store, struct lsmkv_slice key)
-{
-    struct lsmkv_held *held;
-    struct attr attr;
-    int result = lsmkv_get_held(store->db, store->files, NULL, key, &held);
-    if (result)
-        return result == -ENOENT && key.size == 0 ? 0 : result;
-    const struct lsmkv_record *record = lsmkv_held_record(held);
-    result = attr_decode(record, &store->defaults, &attr);
-    if (result == 0 && !S_ISDIR(attr.mode))
-        result = print_entry(command, store, record, key);
-    lsmkv_held_release(held);
-    return result;
-}
-
 int
 cli_ls(int argc, char **argv)
 {
@@ -438,10 +296,7 @@ cli_ls(int argc, char **argv)
     struct store *store = open_store(&command, operands[0], false, false);
     if (!store)
         return EXIT_FAILED;
-    bool found = false;
-    int result = list_below(&command, store, lsmkv_str(key), &found);
-    if (result == 0 && !found)
-        result = list_itself(&command, store, lsmkv_str(key));
+    int result = keylist_print(store, lsmkv_str(key), &command.list, stdout);
     status = result ? fail(&command, key, result) : flush_output(&command, 0);
     return close_store(&command, store, operands[0], status);
 }

@@ -187,7 +187,7 @@ reply(struct wire *wire, int result)
     else if (result == -EPROTONOSUPPORT)
         wire_say(wire, "error %d this daemon speaks version %d\n", -result, WIRE_VERSION);
     else
-        wire_say(wire, "error %d %s\n", -result, lsmkv_strerror(result));
+        wire_say(wire, "error %d %s\n", -result, strerror(-result));
 }
 
 static void

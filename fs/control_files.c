@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "bykey.h"
+#include "keylist.h"
 
 #define COPY_SIZE 65536u
 
@@ -155,24 +157,62 @@ do_put(struct vfs *vfs, struct wire *wire, struct request *request)
     return result != 0 ? result : vfs_alter(vfs, request->key, put_file, request);
 }
 
+/* "ls" and letters: -R, -l, -0.  False: no such command. */
+static bool
+is_ls(const char *name, struct keylist_options *options)
+{
+    if (strncmp(name, "ls", 2) != 0)
+        return false;
+    options->end = '\n';
+    for (name += 2; *name != '\0'; name += 2) {
+        if (strncmp(name, "-R", 2) == 0)
+            options->recursive = true;
+        else if (strncmp(name, "-l", 2) == 0)
+            options->lengthy = true;
+        else if (strncmp(name, "-0", 2) == 0)
+            options->end = '\0';
+        else
+            return false;
+    }
+    return true;
+}
+
+/* Reads one state of the store, so nothing has to wait for it. */
+static int
+do_ls(struct vfs *vfs, struct wire *wire, struct request *request,
+      const struct keylist_options *options)
+{
+    FILE *out = fdopen(dup(request->spool), "w");
+
+    if (out == NULL)
+        return -errno;
+    int result = keylist_print(vfs_store(vfs), request->key, options, out);
+    if (fclose(out) != 0 && result == 0)
+        result = -errno;
+    return result != 0 ? result : send_spool(wire, request->spool);
+}
+
 int
 control_files(struct vfs *vfs, const char *store, struct wire *wire, const char *name,
               struct lsmkv_slice key)
 {
     struct request request = {.key = key, .spool = -1};
+    struct keylist_options list = {0};
     int result;
 
     if (strcmp(name, "rm") == 0)
         return vfs_alter(vfs, key, remove_file, &request);
-    if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0)
+    if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0 && !is_ls(name, &list))
         return -EPROTO;
     result = open_spool(store, &request.spool);
     if (result != 0)
         return result;
     if (strcmp(name, "get") == 0)
         result = do_get(vfs, wire, &request);
-    else
+    else if (strcmp(name, "put") == 0)
         result = do_put(vfs, wire, &request);
+    else
+        result = do_ls(vfs, wire, &request, &list);
     close(request.spool);
     return result;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,10 +26,12 @@ struct notices {
     size_t limit;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
+    pthread_cond_t delivered;
     pthread_t thread;
     struct vfs_notify notify; /* constant while the thread runs */
     /* Guarded by the mutex. */
     struct notice *first, **last;
+    uint64_t queued, done; /* notices so far */
     _Atomic bool running;
     _Atomic bool crowded;
     bool stop;
@@ -46,6 +49,7 @@ notices_new(struct nodes *nodes, size_t limit)
     notices->last = &notices->first;
     pthread_mutex_init(&notices->mutex, NULL);
     pthread_cond_init(&notices->wake, NULL);
+    pthread_cond_init(&notices->delivered, NULL);
     return notices;
 }
 
@@ -55,6 +59,7 @@ notices_free(struct notices *notices)
     if (!notices)
         return;
     pthread_cond_destroy(&notices->wake);
+    pthread_cond_destroy(&notices->delivered);
     pthread_mutex_destroy(&notices->mutex);
     free(notices);
 }
@@ -114,6 +119,8 @@ run(void *argument)
             pthread_mutex_unlock(&notices->mutex);
             deliver(notices, notice);
             pthread_mutex_lock(&notices->mutex);
+            notices->done++;
+            pthread_cond_broadcast(&notices->delivered);
         } else if (notices->crowded) {
             pthread_mutex_unlock(&notices->mutex);
             thin(notices);
@@ -151,6 +158,7 @@ notices_stop(struct notices *notices)
     pthread_mutex_lock(&notices->mutex);
     notices->stop = true;
     pthread_cond_signal(&notices->wake);
+    pthread_cond_broadcast(&notices->delivered);
     pthread_mutex_unlock(&notices->mutex);
     pthread_join(notices->thread, NULL);
     while (notices->first) {
@@ -183,7 +191,22 @@ notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name)
     pthread_mutex_lock(&notices->mutex);
     *notices->last = notice;
     notices->last = &notice->next;
+    notices->queued++;
     pthread_cond_signal(&notices->wake);
+    pthread_mutex_unlock(&notices->mutex);
+}
+
+void
+notices_wait(struct notices *notices)
+{
+    uint64_t until;
+
+    if (!notices->running)
+        return;
+    pthread_mutex_lock(&notices->mutex);
+    until = notices->queued;
+    while (!notices->stop && notices->done < until)
+        pthread_cond_wait(&notices->delivered, &notices->mutex);
     pthread_mutex_unlock(&notices->mutex);
 }
 

@@ -25,6 +25,9 @@ void notices_stop(struct notices *notices);
  * listing.  Takes a reference of its own.  Nothing happens while nobody listens, and when there
  * is no memory: the kernel then goes on believing what it knew. */
 void notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name);
+/* Returns when what is queued has been told.  Not from the handler of a request, for which the
+ * kernel would wait meanwhile. */
+void notices_wait(struct notices *notices);
 /* There are more nodes than before: looks at the limit. */
 void notices_count(struct notices *notices);
 

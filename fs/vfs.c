@@ -112,7 +112,7 @@ static int
 was_closed_by_us(struct vfs *vfs)
 {
     struct lsmkv_record record;
-    uint64_t closed, sequence;
+    uint64_t closed, sequence = 0;
     uint8_t buffer[sizeof(closed)];
     int result = lsmkv_get(vfs->store->db, vfs->store->meta, NULL, lsmkv_str("closed"),
                            buffer, sizeof(buffer), &record);
@@ -157,7 +157,7 @@ find_foreign(struct vfs *vfs)
 static int
 note_closed(struct vfs *vfs)
 {
-    uint64_t sequence;
+    uint64_t sequence = 0;
     int result = sequence_of(vfs, &sequence);
 
     if (result < 0)
@@ -448,6 +448,7 @@ vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
         result = alter(context, vfs->store);
     op_end(op);
     tell_path(vfs, key);
+    notices_wait(vfs->notices);
     return result;
 }
 

@@ -83,8 +83,8 @@ bool vfs_is_read_only(const struct vfs *vfs);
 LSMKV_CHECKED int vfs_sync(struct vfs *vfs);
 
 /* Runs `alter`, a change of the key `key` that is none of the operations here (a command that
- * came through the control socket), while no operation runs, and returns what it returns.  The
- * kernel then forgets what it knows of that path. */
+ * came through the control socket), while no operation runs, and returns what it returns.  By
+ * then the kernel has forgotten what it knew of that path; so not from a request's handler. */
 LSMKV_CHECKED int vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
                             int (*alter)(void *context, struct store *store),
                             void *context);

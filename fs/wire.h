@@ -15,7 +15,8 @@
  *     sync            everything acknowledged is on disk
  *     umount          unmounts; the reply comes when the store is closed and its lock free
  *     changed [KEY]   the key was changed behind the daemon's back: the kernel forgets it
- *     get, rm KEY; put KEY, contents; ls [KEY]          as lsmfs get, put, rm, ls
+ *     get, rm KEY; put KEY, contents; ls [KEY]          as lsmfs get, put, rm, ls; the last
+ *                                                       with its options: ls-R-l-0
  *
  * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
  */

@@ -132,7 +132,8 @@ odd_keys() {
     fails_with 1 'directory' "$lsmfs" put "$store" '' large
     "$TESTS/prog_fill" "$store" ''
     put 'file' 'a value'
-    put 'file/below' 'that has keys below it'
+    fails_with 1 'Not a directory' "$lsmfs" put "$store" file/below large
+    "$TESTS/prog_fill" "$store" file/below
     put "$(printf 'l%.0s' {1..300})" long
     mount_store
     local keys=$mnt/.lsmfs/keys
@@ -142,7 +143,7 @@ odd_keys() {
     same four "$(cat "$keys/%2Esnapshots%2Fx")"
     same alone "$(cat "$keys/%")"
     same 'a value' "$(cat "$keys/file")"
-    same 'that has keys below it' "$(cat "$mnt/file/below")"
+    same alone "$(cat "$mnt/file/below")"
     same long "$(cat "$keys/$(printf 'l%.0s' {1..199})+/$(printf 'l%.0s' {1..101})")"
     # Nothing of it is in the listings.
     same "" "$(ls -A "$mnt" | grep -E 'absolute|lsmfs|snapshots')"
