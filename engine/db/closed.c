@@ -20,7 +20,6 @@
 #include "db/manifest.h"
 
 #define CLOSED_NAME "CLOSED"
-#define CLOSED_TMP  "CLOSED.tmp"
 #define CLOSED_MAX  512u
 
 static const char *const closed_fields[] = {"manifest", "log", NULL};
@@ -38,7 +37,7 @@ static int
 write_aside(struct env_dir *dir, const char *line, size_t size)
 {
     struct env_file *file;
-    int result = env_file_open(dir, CLOSED_TMP, ENV_REPLACE, &file);
+    int result = env_file_open(dir, CLOSED_TMP_NAME, ENV_REPLACE, &file);
     int closed;
 
     if (result < 0)
@@ -65,7 +64,7 @@ closed_write(struct env_dir *dir, const struct closed_mark *mark)
     if (result == 0)
         result = write_aside(dir, line, size);
     if (result == 0)
-        result = env_dir_rename(dir, CLOSED_TMP, CLOSED_NAME);
+        result = env_dir_rename(dir, CLOSED_TMP_NAME, CLOSED_NAME);
     if (result == 0)
         result = env_dir_sync(dir);
     free(line);

@@ -222,7 +222,7 @@ sweep_name(void *context, const char *name)
     uint64_t number;
     bool is_log;
 
-    if (strcmp(name, "MANIFEST.tmp") != 0) {
+    if (strcmp(name, MANIFEST_TMP_NAME) != 0 && strcmp(name, CLOSED_TMP_NAME) != 0) {
         if (!file_name_parse(name, &number, &is_log))
             return 0;
         if (is_log ? number >= sweep->oldest_log : table_is_live(sweep->db, number))

@@ -24,7 +24,6 @@
 #include "db/json_line.h"
 
 #define MANIFEST_NAME "MANIFEST"
-#define MANIFEST_TMP  "MANIFEST.tmp"
 #define READ_SIZE     (64u << 10)
 #define ROLL_SIZE     (UINT64_C(1) << 20)
 
@@ -339,10 +338,10 @@ write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t number,
 
     if (result < 0)
         return result;
-    result = env_file_open(dir, MANIFEST_TMP, ENV_REPLACE, &fresh);
+    result = env_file_open(dir, MANIFEST_TMP_NAME, ENV_REPLACE, &fresh);
     if (result < 0) {
         free(line);
-        return report_error(reporter, result, MANIFEST_TMP ": cannot create");
+        return report_error(reporter, result, MANIFEST_TMP_NAME ": cannot create");
     }
     result = env_file_write(fresh, 0, line, length);
     if (result == 0)
@@ -352,9 +351,9 @@ write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t number,
         int unlinked;
 
         env_file_close(fresh); /* it failed already */
-        unlinked = env_dir_unlink(dir, MANIFEST_TMP);
+        unlinked = env_dir_unlink(dir, MANIFEST_TMP_NAME);
         (void)unlinked; /* what is left is replaced next time */
-        return report_error(reporter, result, MANIFEST_TMP ": cannot write or sync");
+        return report_error(reporter, result, MANIFEST_TMP_NAME ": cannot write or sync");
     }
     *file = fresh;
     *size = length;
@@ -369,9 +368,9 @@ install_fresh(struct env_dir *dir, struct reporter *reporter, bool *renamed)
     int result;
 
     *renamed = true;
-    result = env_dir_rename(dir, MANIFEST_TMP, MANIFEST_NAME);
+    result = env_dir_rename(dir, MANIFEST_TMP_NAME, MANIFEST_NAME);
     if (result < 0)
-        return report_error(reporter, result, MANIFEST_TMP ": cannot rename");
+        return report_error(reporter, result, MANIFEST_TMP_NAME ": cannot rename");
     result = env_dir_sync(dir);
     if (result < 0)
         return report_error(reporter, result,

@@ -78,6 +78,10 @@ int LSMKV_CHECKED manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64
 int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
                                        const struct manifest_edit *edit);
 
+/* Left by a crash, they are nothing. */
+#define MANIFEST_TMP_NAME "MANIFEST.tmp"
+#define CLOSED_TMP_NAME   "CLOSED.tmp"
+
 /* Reads MANIFEST.  -ENOENT: there is none; -EBADMSG, -EUCLEAN: damaged, reported with file and
  * offset; -ENOTSUP: a format or an incompatible feature this version does not know.  `number`
  * and `end` (of the good part) are for manifest_open and for CLOSED. */
