@@ -221,3 +221,9 @@ notices_count(struct notices *notices)
     pthread_cond_signal(&notices->wake);
     pthread_mutex_unlock(&notices->mutex);
 }
+
+bool
+notices_crowded(const struct notices *notices)
+{
+    return notices->crowded;
+}

@@ -5,6 +5,7 @@
 #ifndef FS_NOTIFY_H
 #define FS_NOTIFY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "node.h"
@@ -30,5 +31,8 @@ void notices_add(struct notices *notices, struct node *node, struct lsmkv_slice 
 void notices_wait(struct notices *notices);
 /* There are more nodes than before: looks at the limit. */
 void notices_count(struct notices *notices);
+/* Are there more nodes than the limit?  Forgetting in a directory has to wait for those who list
+ * it, so they must not add to them meanwhile. */
+bool notices_crowded(const struct notices *notices);
 
 #endif

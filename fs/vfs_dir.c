@@ -317,9 +317,10 @@ int
 vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
             bool (*add)(void *context, const struct vfs_listed *listed), void *context)
 {
-    struct walk walk = {.node = node, .plus = plus, .add = add, .context = context};
+    struct walk walk = {.node = node, .add = add, .context = context};
     int result;
 
+    walk.plus = plus && !notices_crowded(vfs->notices);
     if (!node->directory)
         return -ENOTDIR;
     if (node->realm == REALM_SNAPSHOTS)
