@@ -1,12 +1,15 @@
 /*
  * prog_steps - a fixed sequence of random operations on a directory, for crash.sh.
  *
- *     prog_steps SEED COUNT DIRECTORY [PROGRESS]
+ *     prog_steps SEED COUNT DIRECTORY [PROGRESS [PAGES]]
  *
  * Does the first COUNT steps of the sequence that SEED means.  Every step is one system call
  * that changes something, chosen without looking at the directory, so that the same sequence
  * elsewhere leads to the same tree; what fails there fails here.  After each step the number of
  * steps done is written to the file PROGRESS.  Ends with status 3 when the file system is gone.
+ *
+ * With PAGES, the last step, if it writes, stops at the PAGESth page boundary in its way: a large
+ * write may reach a FUSE file system in several requests, cut where pages end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +24,11 @@
 #define DIRECTORIES 6u
 #define FILES       12u
 #define WRITE_MAX   100000u
+#define PAGE        4096u
 #define OFFSET_MAX  400000u
 
 static uint64_t state;
+static uint32_t pages_left; /* in this step's write; 0: all of it */
 
 /* splitmix64 */
 static uint32_t
@@ -70,6 +75,10 @@ step_write(const char *name)
 
     if (fd < 0)
         return -1;
+    if (pages_left > 0) {
+        uint32_t end = (offset / PAGE + pages_left) * PAGE;
+        size = end - offset < size ? end - offset : size;
+    }
     memset(bytes, fill, size);
     ssize_t done = pwrite(fd, bytes, size, offset);
     int saved = errno;
@@ -148,6 +157,8 @@ main(int argc, char **argv)
         return 1;
     }
     for (unsigned long i = 0; i < count; i++) {
+        if (argc > 5 && i + 1 == count)
+            pages_left = (uint32_t)strtoul(argv[5], NULL, 10);
         if (step() != 0 && (errno == ENOTCONN || errno == ECONNABORTED || errno == EIO))
             return 3;
         report(progress, i + 1);
