@@ -15,6 +15,7 @@
 
 #include "cli.h"
 #include "client.h"
+#include "log.h"
 #include "mount.h"
 #include "mountinfo.h"
 
@@ -70,6 +71,7 @@ settle(const char *store)
     struct lsmkv *db;
 
     lsmkv_options_init(&options);
+    options.log = log_engine;
     int result = lsmkv_open(store, &options, &db);
     if (result == 0)
         result = lsmkv_close(db);
