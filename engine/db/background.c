@@ -2,7 +2,7 @@
  * background.c - the two threads behind an open store: one flushes, one compacts.
  *
  * Both wait for work under mutex.  After a failure they wait a little and try again: the error
- * stands in background_error meanwhile, so that writers are told instead of waiting for ever;
+ * stands in flush_error or compaction_error meanwhile, so that writers are told instead of waiting for ever;
  * nothing is poisoned, what was written is deleted and written again (invariant 1).
  */
 #include <errno.h>
@@ -48,8 +48,6 @@ static void
 compaction_thread(void *argument)
 {
     struct lsmkv *db = argument;
-    bool did;
-    int result;
 
     for (;;) {
         mutex_lock(&db->mutex);
@@ -58,8 +56,7 @@ compaction_thread(void *argument)
         mutex_unlock(&db->mutex);
         if (atomic_load(&db->closing))
             return;
-        result = compact_once(db, &did);
-        if (result != 0)
+        if (compact_once(db) != 0)
             wait_before_retry(db);
     }
 }

@@ -12,12 +12,13 @@
 #include "db/db.h"
 
 static struct compaction_limits
-limits_of(const struct lsmkv *db)
+limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
 {
     struct compaction_limits limits = {
         .l0_trigger = db->options.l0_compaction_trigger,
         .level_base_size = db->options.level_base_size,
         .table_size = db->options.table_size,
+        .passed_over = keyspace->failed_levels,
     };
 
     return limits;
@@ -27,12 +28,12 @@ limits_of(const struct lsmkv *db)
 static struct lsmkv_keyspace *
 neediest(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {
-    struct compaction_limits limits = limits_of(db);
     struct lsmkv_keyspace *found = NULL;
     double most = 1.0;
     int level;
 
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next) {
+        struct compaction_limits limits = limits_of(db, ks);
         double score = compaction_score(ks->view->version, &limits, &level);
 
         if (score >= most) {
@@ -43,10 +44,34 @@ neediest(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     return found;
 }
 
+/* After a failure the other levels and keyspaces come first: what did not fit the disk, or
+ * met a damaged block, must not keep the rest from being merged. */
+static void
+note_outcome(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level, int result)
+    LSMKV_REQUIRES(db->mutex)
+{
+    if (result == 0) {
+        for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+            ks->failed_levels = 0;
+    } else if (result != -ECANCELED) {
+        keyspace->failed_levels |= 1u << level;
+    }
+}
+
+/* Whether merges that failed are left to be tried again. */
+static bool
+any_failed(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        if (ks->failed_levels != 0)
+            return true;
+    return false;
+}
+
 bool
 compaction_due(struct lsmkv *db)
 {
-    return !db->compacting && neediest(db) != NULL;
+    return !db->compacting && (neediest(db) != NULL || any_failed(db));
 }
 
 static void
@@ -63,7 +88,7 @@ turn_end(struct lsmkv *db, int result)
     mutex_lock(&db->mutex);
     db->compacting = false;
     if (result != -ECANCELED)
-        db->background_error = result;
+        db->compaction_error = result;
     condition_broadcast(&db->progress);
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);
@@ -95,25 +120,42 @@ run(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     return result;
 }
 
-int
-compact_once(struct lsmkv *db, bool *did)
+/* The choice, in the compaction's turn; NULL: none is due. */
+static int
+choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace, struct compaction **compaction)
+    LSMKV_REQUIRES(db->mutex)
 {
-    struct compaction_limits limits = limits_of(db);
-    struct compaction *compaction = NULL;
-    struct lsmkv_keyspace *keyspace;
-    int result = 0;
+    struct compaction_limits limits;
 
-    *did = false;
+    *compaction = NULL;
+    *keyspace = neediest(db);
+    if (*keyspace == NULL) {
+        for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+            ks->failed_levels =
+                0; /* all that was left has failed: from the start again */
+        return 0;
+    }
+    limits = limits_of(db, *keyspace);
+    return compaction_pick((*keyspace)->id, (*keyspace)->view->version, &limits,
+                           &(*keyspace)->cursor, compaction);
+}
+
+int
+compact_once(struct lsmkv *db)
+{
+    struct compaction *compaction;
+    struct lsmkv_keyspace *keyspace;
+    int result;
+
     mutex_lock(&db->mutex);
     turn_take(db);
-    keyspace = neediest(db);
-    if (keyspace != NULL)
-        result = compaction_pick(keyspace->id, keyspace->view->version, &limits,
-                                 &keyspace->cursor, &compaction);
+    result = choose(db, &keyspace, &compaction);
     mutex_unlock(&db->mutex);
     if (compaction != NULL) {
         result = run(db, keyspace, compaction);
-        *did = result == 0;
+        mutex_lock(&db->mutex);
+        note_outcome(db, keyspace, compaction->level, result);
+        mutex_unlock(&db->mutex);
         compaction_free(compaction);
         files_delete_obsolete(db);
     }
@@ -135,11 +177,13 @@ compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
     result = compaction_pick_range(keyspace->id, keyspace->view->version, level, from, to,
                                    &compaction);
     mutex_unlock(&db->mutex);
-    if (compaction != NULL) {
-        result = run(db, keyspace, compaction);
-        compaction_free(compaction);
-        files_delete_obsolete(db);
+    if (compaction == NULL) {
+        turn_end(db, result);
+        return result;
     }
+    result = run(db, keyspace, compaction);
+    compaction_free(compaction);
+    files_delete_obsolete(db);
     turn_end(db, result);
     return result;
 }
@@ -180,12 +224,16 @@ lsmkv_settle(struct lsmkv *db)
     if (db->options.read_only)
         return 0;
     mutex_lock(&db->mutex);
-    db->background_error = 0;
-    while (result == 0 &&
-           (db->frozen > 0 || db->flushing || db->compacting || neediest(db) != NULL)) {
+    db->flush_error = db->compaction_error = 0;
+    for (;;) {
+        result = db->poison != 0 ? db->poison : db->flush_error;
+        if (result == 0)
+            result = db->compaction_error;
+        if (result != 0 || (db->frozen == 0 && !db->flushing && !db->compacting &&
+                            neediest(db) == NULL && !any_failed(db)))
+            break;
         condition_broadcast(&db->work);
         condition_wait(&db->progress, &db->mutex);
-        result = db->poison != 0 ? db->poison : db->background_error;
     }
     mutex_unlock(&db->mutex);
     return result;

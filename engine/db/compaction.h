@@ -26,7 +26,14 @@ struct compaction_limits {
     unsigned l0_trigger;
     uint64_t level_base_size; /* the most that the first level below 0 in use aims at */
     uint64_t table_size;
+    unsigned passed_over; /* bit i: not level i now, its merge has just failed */
 };
+
+/* Of level 0 the oldest tables are taken, up to so many times the trigger: a merge fits the
+ * reserve however crowded level 0 is. */
+#define COMPACTION_L0_FACTOR 2u
+/* A choice is grown up to so many tables' worth of bytes. */
+#define COMPACTION_GROWN_TABLES 25u
 
 /* Levels are sized from the bottom up: the deepest one aims at what it holds, each one above
  * at a tenth of the one below.  The first whose aim is at most level_base_size is the *base

@@ -56,6 +56,7 @@ struct generation {
     struct generation_slot {
         uint32_t keyspace;
         struct memtable *memtable;
+        bool dropped; /* the keyspace: takes no more entries */
         size_t need_bytes,
             need_count; /* of the group being written; in the writer's turn */
     } * slots;
@@ -82,6 +83,7 @@ struct lsmkv_keyspace {
     struct view *view;
     /* guarded by the compaction's turn */
     struct compaction_cursor cursor;
+    unsigned failed_levels; /* bit i: the merge of level i failed, others come first */
 };
 
 /* A pinned read sequence, in a list that ascends by sequence. */
@@ -115,6 +117,7 @@ struct obsolete_files {
     struct mutex mutex;
     uint64_t *numbers;
     size_t count, capacity;
+    atomic_bool any;
 };
 
 /* A place in the queue of writers, on the stack of the thread that waits (write.c). */
@@ -173,7 +176,8 @@ struct lsmkv {
     bool compacting;                      /* somebody has the compaction's turn */
     bool flushing;
     int poison;           /* a failed sync: no more writes until reopened */
-    int background_error; /* of the last flush or compaction, cleared by success */
+    int flush_error;      /* of the last flush; cleared by success */
+    int compaction_error; /* of the last merge; likewise */
     char *lock_note;
     bool lock_closing;
 };
@@ -232,7 +236,8 @@ int LSMKV_CHECKED rotate(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Waits until the active generation has room, slowing down and stopping as the levels demand;
  * in the writer's turn. */
 int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* -ENOSPC if free space is below the reserve and the batch adds data (invariant 15). */
+/* -ENOSPC if free space is below the reserve and the batch adds data (invariant 15); without
+ * a batch, of something that does. */
 int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* Looks at free space again once a MiB of log; in the writer's turn. */
 void space_look(struct lsmkv *db);
@@ -295,10 +300,10 @@ int LSMKV_CHECKED background_start(struct lsmkv *db);
 void background_stop(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Flushes the oldest frozen generation; 0 if there is none. */
 int LSMKV_CHECKED flush_oldest(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* Waits until no generation is frozen, or a background error. */
-int LSMKV_CHECKED flush_wait(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* Does the most urgent compaction; *did = false if none is due.  In the compaction's turn. */
-int LSMKV_CHECKED compact_once(struct lsmkv *db, bool *did) LSMKV_EXCLUDES(db->mutex);
+/* Waits until the generation of log `number` and all before it are flushed, or a flush fails. */
+int LSMKV_CHECKED flush_wait(struct lsmkv *db, uint64_t number) LSMKV_EXCLUDES(db->mutex);
+/* Does the most urgent compaction, if one is due. */
+int LSMKV_CHECKED compact_once(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 /* A build context for `keyspace`; `sequences` must outlive it. */
 struct build_context build_context_of(struct lsmkv *db,
@@ -312,8 +317,10 @@ uint64_t file_number_take(struct lsmkv *db);
 bool file_name_parse(const char *name, uint64_t *number, bool *is_log);
 void obsolete_init(struct obsolete_files *obsolete);
 void obsolete_fini(struct obsolete_files *obsolete);
-/* Deletes what the reaper was given. */
+/* Deletes what the reaper was given; costs next to nothing when that is nothing. */
 void files_delete_obsolete(struct lsmkv *db);
+/* Gives the tables of an edit that will not be installed to the reaper. */
+void files_discard_added(struct lsmkv *db, const struct manifest_edit *edit);
 /* Deletes logs below `oldest_log` after the line that replaced them is durable (W2). */
 void files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log);
 /* All logs at or above `oldest_log`, ascending, and the highest number of any file. */

@@ -26,20 +26,20 @@ bool
 file_name_parse(const char *name, uint64_t *number, bool *is_log)
 {
     size_t digits = strspn(name, "0123456789");
+    char ours[TABLE_NAME_SIZE];
     uint64_t value = 0;
 
-    if (digits < 6 || digits > NUMBER_DIGITS_MAX)
+    if (digits == 0 || digits > NUMBER_DIGITS_MAX)
         return false;
     for (size_t i = 0; i < digits; i++)
         value = value * 10 + (uint64_t)(name[i] - '0');
-    if (strcmp(name + digits, ".log") == 0)
-        *is_log = true;
-    else if (strcmp(name + digits, ".sst") == 0)
-        *is_log = false;
-    else
-        return false;
     *number = value;
-    return true;
+    wal_name(ours, value);
+    *is_log = strcmp(name, ours) == 0;
+    if (*is_log)
+        return true;
+    table_name(ours, value);
+    return strcmp(name, ours) == 0;
 }
 
 /* ---- the reaper ---- */
@@ -60,8 +60,10 @@ reap(struct file_reaper *reaper, uint64_t number)
         }
     }
     /* Without memory the file stays until the sweep of the next opening. */
-    if (obsolete->count < obsolete->capacity)
+    if (obsolete->count < obsolete->capacity) {
         obsolete->numbers[obsolete->count++] = number;
+        atomic_store(&obsolete->any, true);
+    }
     mutex_unlock(&obsolete->mutex);
 }
 
@@ -96,7 +98,10 @@ files_delete_obsolete(struct lsmkv *db)
     uint64_t *numbers;
     size_t count;
 
+    if (!atomic_load_explicit(&obsolete->any, memory_order_relaxed))
+        return;
     mutex_lock(&obsolete->mutex);
+    atomic_store(&obsolete->any, false);
     numbers = obsolete->numbers;
     count = obsolete->count;
     obsolete->numbers = NULL;
@@ -109,6 +114,20 @@ files_delete_obsolete(struct lsmkv *db)
         delete_file(db, name);
     }
     free(numbers);
+}
+
+void
+files_discard_added(struct lsmkv *db, const struct manifest_edit *edit)
+{
+    for (size_t i = 0; i < edit->added_count; i++) {
+        bool moved = false; /* only to another level: the file is in use */
+
+        for (size_t k = 0; k < edit->removed_count; k++)
+            moved = moved || edit->removed[k].meta.number == edit->added[i].meta.number;
+        if (!moved)
+            db->obsolete.reaper.reap(&db->obsolete.reaper, edit->added[i].meta.number);
+    }
+    files_delete_obsolete(db);
 }
 
 /* ---- scanning the directory ---- */
@@ -192,27 +211,40 @@ files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log)
 /* ---- the sweep at opening ---- */
 
 struct sweep {
-    struct lsmkv *db;
     uint64_t oldest_log;
+    uint64_t *live; /* tables, ascending */
+    size_t live_count;
     char (*names)[TABLE_NAME_SIZE];
     size_t count, capacity;
 };
 
-static bool
-table_is_live(struct lsmkv *db, uint64_t number)
+static int
+collect_live(struct lsmkv *db, struct sweep *sweep) LSMKV_REQUIRES(db->mutex)
 {
-    bool live = false;
+    size_t room = 1;
 
-    mutex_lock(&db->mutex);
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && !live; ks = ks->next)
-        for (int level = 0; level < LEVEL_COUNT && !live; level++) {
-            const struct level *tables = &ks->view->version->levels[level];
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        for (int i = 0; i < LEVEL_COUNT; i++)
+            room += ks->view->version->levels[i].count;
+    sweep->live = malloc(room * sizeof(*sweep->live));
+    if (sweep->live == NULL)
+        return -ENOMEM;
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        for (int i = 0; i < LEVEL_COUNT; i++) {
+            const struct level *level = &ks->view->version->levels[i];
 
-            for (size_t i = 0; i < tables->count && !live; i++)
-                live = tables->files[i]->meta.number == number;
+            for (size_t k = 0; k < level->count; k++)
+                sweep->live[sweep->live_count++] = level->files[k]->meta.number;
         }
-    mutex_unlock(&db->mutex);
-    return live;
+    qsort(sweep->live, sweep->live_count, sizeof(*sweep->live), compare_numbers);
+    return 0;
+}
+
+static bool
+table_is_live(const struct sweep *sweep, uint64_t number)
+{
+    return bsearch(&number, sweep->live, sweep->live_count, sizeof(number),
+                   compare_numbers) != NULL;
 }
 
 static int
@@ -225,7 +257,7 @@ sweep_name(void *context, const char *name)
     if (strcmp(name, MANIFEST_TMP_NAME) != 0 && strcmp(name, CLOSED_TMP_NAME) != 0) {
         if (!file_name_parse(name, &number, &is_log))
             return 0;
-        if (is_log ? number >= sweep->oldest_log : table_is_live(sweep->db, number))
+        if (is_log ? number >= sweep->oldest_log : table_is_live(sweep, number))
             return 0;
     }
     if (sweep->count == sweep->capacity) {
@@ -244,13 +276,19 @@ sweep_name(void *context, const char *name)
 int
 files_sweep(struct lsmkv *db, uint64_t oldest_log)
 {
-    struct sweep sweep = {.db = db, .oldest_log = oldest_log};
-    int result = env_dir_list(db->dir, sweep_name, &sweep);
+    struct sweep sweep = {.oldest_log = oldest_log};
+    int result;
 
+    mutex_lock(&db->mutex);
+    result = collect_live(db, &sweep);
+    mutex_unlock(&db->mutex);
+    if (result == 0)
+        result = env_dir_list(db->dir, sweep_name, &sweep);
     for (size_t i = 0; i < sweep.count && result == 0; i++) {
         report_info(&db->reporter, "%s: left by a crash, deleted", sweep.names[i]);
         delete_file(db, sweep.names[i]);
     }
     free(sweep.names);
+    free(sweep.live);
     return result;
 }

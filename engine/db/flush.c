@@ -104,7 +104,7 @@ end_turn(struct lsmkv *db, int result)
     mutex_lock(&db->mutex);
     db->flushing = false;
     if (result != -ECANCELED)
-        db->background_error = result;
+        db->flush_error = result;
     condition_broadcast(&db->progress);
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);
@@ -123,8 +123,7 @@ flush_oldest(struct lsmkv *db)
     log_number = generation->log_number;
     result = flush_generation(db, generation, &edit);
     if (result != 0) {
-        for (size_t i = 0; i < edit.added_count; i++)
-            db->obsolete.reaper.reap(&db->obsolete.reaper, edit.added[i].meta.number);
+        files_discard_added(db, &edit);
     } else {
         mutex_lock(&db->mutex);
         edit.oldest_log = generation->newer->log_number;
@@ -142,16 +141,18 @@ flush_oldest(struct lsmkv *db)
 }
 
 int
-flush_wait(struct lsmkv *db)
+flush_wait(struct lsmkv *db, uint64_t number)
 {
-    int result = 0;
+    int result;
 
     mutex_lock(&db->mutex);
-    db->background_error = 0; /* wait for a new try, not for an old failure */
-    while (db->frozen > 0 && result == 0) {
+    db->flush_error = 0; /* wait for a new try, not for an old failure */
+    for (;;) {
+        result = db->poison != 0 ? db->poison : db->flush_error;
+        if (result != 0 || db->frozen == 0 || db->oldest->log_number > number)
+            break;
         condition_broadcast(&db->work);
         condition_wait(&db->progress, &db->mutex);
-        result = db->poison != 0 ? db->poison : db->background_error;
     }
     mutex_unlock(&db->mutex);
     return result;
@@ -161,6 +162,7 @@ int
 lsmkv_flush(struct lsmkv *db)
 {
     struct writer turn;
+    uint64_t number;
     int result;
 
     error_clear();
@@ -170,6 +172,7 @@ lsmkv_flush(struct lsmkv *db)
     writer_begin(db, &turn);
     if (!generation_is_empty(db->active))
         result = rotate(db);
+    number = wal_number(db->wal) - 1; /* what came before the active generation */
     writer_end(db, &turn);
-    return result == 0 ? flush_wait(db) : result;
+    return result == 0 ? flush_wait(db, number) : result;
 }

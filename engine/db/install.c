@@ -100,22 +100,6 @@ removed_file(const struct change *change, uint64_t number)
 }
 
 static int
-copy_meta(const struct table_meta *from, struct table_meta *to)
-{
-    int result;
-
-    *to = *from;
-    memset(&to->smallest, 0, sizeof(to->smallest));
-    memset(&to->largest, 0, sizeof(to->largest));
-    result = keybuf_set(&to->smallest, keybuf_slice(&from->smallest));
-    if (result == 0)
-        result = keybuf_set(&to->largest, keybuf_slice(&from->largest));
-    if (result != 0)
-        table_meta_fini(to);
-    return result;
-}
-
-static int
 set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table,
         size_t room) LSMKV_REQUIRES(db->mutex)
 {
@@ -132,8 +116,8 @@ set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table
     if (file != NULL) {
         table_file_ref(file); /* a trivial move: the same file at another level */
     } else {
-        struct table_meta meta;
-        int result = copy_meta(&table->meta, &meta);
+        struct table_meta meta = {0};
+        int result = table_meta_copy(&meta, &table->meta);
 
         if (result != 0)
             return result;
@@ -170,20 +154,6 @@ change_set_make(struct lsmkv *db, struct change_set *set,
                               &db->reporter, &change->version);
     }
     return result;
-}
-
-/* Deletes the tables of an edit that will not be installed. */
-static void
-delete_added(struct lsmkv *db, const struct manifest_edit *edit)
-{
-    for (size_t i = 0; i < edit->added_count; i++) {
-        bool moved = false;
-
-        for (size_t k = 0; k < edit->removed_count; k++)
-            moved = moved || edit->removed[k].meta.number == edit->added[i].meta.number;
-        if (!moved)
-            db->obsolete.reaper.reap(&db->obsolete.reaper, edit->added[i].meta.number);
-    }
 }
 
 static void
@@ -255,9 +225,9 @@ state_edit(struct lsmkv *db, struct manifest_edit *edit)
             const struct level *tables = &ks->view->version->levels[level];
 
             for (size_t i = 0; i < tables->count && result == 0; i++) {
-                struct table_meta meta;
+                struct table_meta meta = {0};
 
-                result = copy_meta(&tables->files[i]->meta, &meta);
+                result = table_meta_copy(&meta, &tables->files[i]->meta);
                 if (result == 0) {
                     result = manifest_edit_add(edit, ks->id, level, &meta);
                     table_meta_fini(&meta);
@@ -319,6 +289,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
 {
     struct change_set set;
     bool undecided = false; /* the line may be durable although its writing failed */
+    bool applied = false;
     int result;
 
     mutex_lock(&db->manifest_mutex);
@@ -338,6 +309,8 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
     if (result == 0) {
         mutex_lock(&db->mutex);
         result = apply(db, &set, edit, retired, publish);
+        applied = true;
+        condition_broadcast(&db->work); /* the levels changed */
         mutex_unlock(&db->mutex);
         if (result != 0) {
             undecided = true;
@@ -345,7 +318,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
         }
     }
     if (result != 0 && !undecided)
-        delete_added(db, edit);
+        files_discard_added(db, edit);
     change_set_fini(&set);
     if (result == 0) {
         int rolled = roll_if_due(db);
@@ -355,7 +328,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
                            strerror(-rolled));
     }
     mutex_unlock(&db->manifest_mutex);
-    if (result == 0 && retired != NULL)
+    if (applied)
         generation_unref(retired);
     return result;
 }

@@ -54,6 +54,7 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
                               iter->cursor.dead_skips, memory_order_relaxed);
     cursor_fini(&iter->cursor);
     view_unref(iter->view);
+    files_delete_obsolete(iter->db); /* what only this walk kept */
     free(iter);
 }
 

@@ -97,6 +97,12 @@ forget(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mut
     while (*link != keyspace)
         link = &(*link)->next;
     *link = keyspace->next;
+    for (struct generation *g = db->oldest; g != NULL; g = g->newer) {
+        struct generation_slot *slot = generation_slot(g, keyspace->id);
+
+        if (slot != NULL)
+            slot->dropped = true;
+    }
     for (int i = 0; i < LEVEL_COUNT; i++) {
         const struct level *level = &keyspace->view->version->levels[i];
 
@@ -208,7 +214,7 @@ is_seen_by_snapshot(struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
     LSMKV_REQUIRES(db->mutex)
 {
     for (struct named_snapshot *named = db->named; named != NULL; named = named->next)
-        if (named->info.sequence >= keyspace->created_sequence)
+        if (named->info.sequence > keyspace->created_sequence)
             return true;
     return false;
 }

@@ -57,13 +57,16 @@ int
 lock_note_write(struct lsmkv *db)
 {
     char text[TEXT_SIZE];
+    int result;
 
     mutex_lock(&db->mutex);
     snprintf(text, sizeof(text), "pid %d\nstate %s\nnote %s\n", (int)getpid(),
              db->lock_closing ? "closing" : "open",
              db->lock_note != NULL ? db->lock_note : "");
+    result =
+        db->env->lock_write(db->lock, text); /* two notes are written in their order */
     mutex_unlock(&db->mutex);
-    return db->env->lock_write(db->lock, text);
+    return result;
 }
 
 static int
@@ -85,6 +88,9 @@ lock_take(struct lsmkv *db, const char *path)
         result = db->env->lock(db->dir, LOCK_NAME, db->options.read_only, &db->lock);
         if (result != -EBUSY)
             break;
+        /* Readers write no note: what the file says is of somebody before them. */
+        if (db->env->lock_held(db->dir, LOCK_NAME) != 1)
+            return error_detail(-EBUSY, "%s is being read by another process", path);
         (void)read_holder(db->dir, &holder); /* without it the refusal says less */
         if (!holder.closing || db->env->monotonic(db->env) - begin >= limit)
             return refuse(path, &holder);

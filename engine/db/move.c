@@ -18,6 +18,9 @@
 #include "db/db.h"
 #include "db/move_stream.h"
 
+/* A move of so much goes on below the reserve, so that a full disk can be put in order. */
+#define MOVE_SMALL_BYTES (64u << 10)
+
 /* ---- what may be moved ---- */
 
 static bool
@@ -91,7 +94,7 @@ static int
 build(struct lsmkv *db, const struct lsmkv_keyspace *keyspace, struct iterator *it,
       struct manifest_edit *edit)
 {
-    uint64_t newest = SEQUENCE_MAX; /* every entry is to stay */
+    uint64_t newest = SEQUENCE_MAX; /* all are new: of a key's versions the last stays */
     struct build_context context = build_context_of(db, keyspace, &newest, 1);
 
     context.table_size = db->options.write_buffer_size;
@@ -193,12 +196,12 @@ move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
 {
     struct manifest_edit edit = {0};
     struct read_point point;
-    int result = 0;
+    int result = space_check(db, NULL);
 
-    if (!generation_is_empty(db->active))
+    if (result == 0 && !generation_is_empty(db->active))
         result = rotate(db);
     if (result == 0)
-        result = flush_wait(db); /* T1 */
+        result = flush_wait(db, wal_number(db->wal) - 1); /* T1 */
     if (result != 0)
         return result;
     point = read_point_take(db, keyspace, NULL);
@@ -207,9 +210,7 @@ move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     if (result == 0)
         result = build_batch(db, batch, &db->next_sequence, &edit); /* T2 */
     if (result != 0) {
-        for (size_t i = 0; i < edit.added_count; i++)
-            db->obsolete.reaper.reap(&db->obsolete.reaper, edit.added[i].meta.number);
-        files_delete_obsolete(db);
+        files_discard_added(db, &edit);
     } else {
         result = install(db, &edit, NULL, db->next_sequence - 1);
     }
@@ -231,6 +232,8 @@ move_in_turn(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     batch_init(&all);
     result = collect(db, &point, moves, count, batch, &all);
     view_unref(point.view);
+    if (result == 0 && all.size > MOVE_SMALL_BYTES)
+        result = space_check(db, NULL);
     if (result == 0)
         result = write_in_turn(db, &all, flags);
     else if (result == 1)
@@ -259,6 +262,7 @@ lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
         batch_set_time(batch, db->env->now(db->env));
     writer_begin(db, &turn);
     result = move_in_turn(db, keyspace, moves, count, batch, flags);
+    space_look(db);
     writer_end(db, &turn);
     return result;
 }

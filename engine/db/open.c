@@ -277,17 +277,18 @@ begin_read_only(struct lsmkv *db)
     return result;
 }
 
-/* A frozen and an active memtable, and the larger of two merges: level 0 into level 1, or one
- * table into the ten below it.  Of a small disk, an eighth. */
+/* A frozen and an active memtable, and the larger of two merges: as much of level 0 as is taken
+ * at once into the level below, or a grown choice of a deeper one.  Of a small disk, an
+ * eighth. */
 static uint64_t
 reserve_wanted(const struct lsmkv_options *options)
 {
-    uint64_t shallow =
-        options->level_base_size +
-        (uint64_t)options->l0_compaction_trigger * options->write_buffer_size;
-    uint64_t deep = 12 * (uint64_t)options->table_size;
+    uint64_t buffer = options->write_buffer_size;
+    uint64_t shallow = options->level_base_size +
+                       COMPACTION_L0_FACTOR * options->l0_compaction_trigger * buffer;
+    uint64_t deep = COMPACTION_GROWN_TABLES * (uint64_t)options->table_size;
 
-    return 2 * (uint64_t)options->write_buffer_size + (shallow > deep ? shallow : deep);
+    return 2 * buffer + (shallow > deep ? shallow : deep);
 }
 
 static void
@@ -309,7 +310,8 @@ static int
 open_environment(struct lsmkv *db, const char *path)
 {
     const struct lsmkv_options *options = &db->options;
-    int result = env_dir_open(db->env, path, options->create, &db->dir);
+    int result =
+        env_dir_open(db->env, path, options->create && !options->read_only, &db->dir);
 
     if (result != 0)
         return error_detail(result, "%s: %s", path, strerror(-result));
@@ -415,6 +417,23 @@ open_store(struct lsmkv *db, const char *path)
     return begin_writing(db, number, end, oldest_log, &last);
 }
 
+/* Refuses what would never work: a buffer of nothing, writers that stop before a compaction
+ * is due. */
+static int
+check_options(const struct lsmkv_options *options)
+{
+    if (options->write_buffer_size == 0 || options->block_size == 0 ||
+        options->table_size == 0 || options->level_base_size == 0)
+        return error_detail(-EINVAL, "a size among the options is 0");
+    if (options->l0_compaction_trigger == 0 ||
+        options->l0_stop_trigger < options->l0_compaction_trigger)
+        return error_detail(-EINVAL,
+                            "l0_compaction_trigger %u must be above 0, and not above "
+                            "l0_stop_trigger %u",
+                            options->l0_compaction_trigger, options->l0_stop_trigger);
+    return 0;
+}
+
 int
 lsmkv_open(const char *path, const struct lsmkv_options *options, struct lsmkv **out)
 {
@@ -427,6 +446,9 @@ lsmkv_open(const char *path, const struct lsmkv_options *options, struct lsmkv *
         lsmkv_options_init(&defaults);
         options = &defaults;
     }
+    result = check_options(options);
+    if (result != 0)
+        return result;
     db = db_new(options);
     if (db == NULL)
         return -ENOMEM;

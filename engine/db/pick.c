@@ -16,9 +16,8 @@
 
 #include "db/compaction.h"
 
-#define DEEPEST      (LEVEL_COUNT - 1)
-#define LEVEL_RATIO  10u
-#define GROWN_TABLES 25u /* a choice is grown up to so many tables' worth of bytes */
+#define DEEPEST     (LEVEL_COUNT - 1)
+#define LEVEL_RATIO 10u
 
 /* A range of user keys, both ends in it. */
 struct range {
@@ -96,14 +95,16 @@ compaction_score(const struct version *version, const struct compaction_limits *
                  int *level)
 {
     unsigned trigger = limits->l0_trigger > 0 ? limits->l0_trigger : 1;
-    double most = (double)version->levels[0].count / trigger;
+    double most = 0;
     uint64_t targets[LEVEL_COUNT];
 
     *level = 0;
+    if ((limits->passed_over & 1) == 0)
+        most = (double)version->levels[0].count / trigger;
     for (int i = compaction_targets(version, limits, targets); i < DEEPEST; i++) {
         double score = (double)version->levels[i].bytes / (double)targets[i];
 
-        if (score > most) {
+        if (score > most && (limits->passed_over >> i & 1) == 0) {
             most = score;
             *level = i;
         }
@@ -142,10 +143,11 @@ compaction_free(struct compaction *compaction)
     free(compaction);
 }
 
-/* Makes inputs[which] the tables of a level that meet `range`, in the level's order. */
+/* Makes inputs[which] the tables of a level, from index `first` on, that meet `range`, in the
+ * level's order. */
 static int
-take_overlapping(struct compaction *compaction, int which, int number,
-                 const struct range *range)
+take_overlapping_from(struct compaction *compaction, int which, int number, size_t first,
+                      const struct range *range)
 {
     const struct level *level = &compaction->version->levels[number];
     struct table_file **files = calloc(level->count + 1, sizeof(struct table_file *));
@@ -153,7 +155,7 @@ take_overlapping(struct compaction *compaction, int which, int number,
 
     if (files == NULL)
         return -ENOMEM;
-    for (size_t i = 0; i < level->count; i++) {
+    for (size_t i = first; i < level->count; i++) {
         if (table_file_overlaps(level->files[i], compaction->order, range->from,
                                 range->to))
             files[count++] = level->files[i];
@@ -162,6 +164,13 @@ take_overlapping(struct compaction *compaction, int which, int number,
     compaction->inputs[which] = files;
     compaction->input_counts[which] = count;
     return 0;
+}
+
+static int
+take_overlapping(struct compaction *compaction, int which, int number,
+                 const struct range *range)
+{
+    return take_overlapping_from(compaction, which, number, 0, range);
 }
 
 /* The range of the first `inputs` of both inputs. */
@@ -189,9 +198,11 @@ input_bytes(const struct compaction *compaction)
     return bytes;
 }
 
-/* From level 0, `range` and everything that overlaps it, directly or through others (C4). */
+/* From level 0, of the tables from index `first` on (the oldest), `range` and everything that
+ * overlaps it, directly or through others.  Whatever is older than a taken one is among them
+ * (C4). */
 static int
-take_closed(struct compaction *compaction, struct range range)
+take_closed(struct compaction *compaction, size_t first, struct range range)
 {
     size_t before;
 
@@ -199,7 +210,7 @@ take_closed(struct compaction *compaction, struct range range)
         int result;
 
         before = compaction->input_counts[0];
-        result = take_overlapping(compaction, 0, 0, &range);
+        result = take_overlapping_from(compaction, 0, 0, first, &range);
         if (result < 0)
             return result;
         range = input_range(compaction, 1);
@@ -309,8 +320,12 @@ pick_upper(struct compaction *compaction, const struct compaction_limits *limits
     int result;
 
     if (compaction->level == 0) {
+        size_t most =
+            COMPACTION_L0_FACTOR * (limits->l0_trigger > 0 ? limits->l0_trigger : 1);
+
         range_cover(&range, compaction->order, level->files[level->count - 1]);
-        result = take_closed(compaction, range);
+        result =
+            take_closed(compaction, level->count > most ? level->count - most : 0, range);
         return result < 0 ? result : take_below(compaction);
     }
     range_cover(&range, compaction->order, next_in_turn(level, compaction->order, after));
@@ -318,7 +333,7 @@ pick_upper(struct compaction *compaction, const struct compaction_limits *limits
     if (result == 0)
         result = take_below(compaction);
     if (result == 0)
-        result = grow(compaction, GROWN_TABLES * limits->table_size);
+        result = grow(compaction, COMPACTION_GROWN_TABLES * limits->table_size);
     if (result == 0)
         result = keybuf_set(
             after, last_key(compaction->inputs[0][compaction->input_counts[0] - 1]));
@@ -377,7 +392,7 @@ take_range(struct compaction *compaction, const struct range *range)
         return result;
     if (compaction->level == 0) {
         all = input_range(compaction, 1);
-        result = take_closed(compaction, all);
+        result = take_closed(compaction, 0, all);
     }
     if (result == 0 && compaction->output_level != compaction->level)
         result = take_below(compaction);

@@ -281,7 +281,8 @@ static int
 below_by_scan(const struct query *query, struct below *below,
               const struct lsmkv_keyspace *keyspace)
 {
-    struct target end = {.heap = NULL}; /* the empty key has none: all others are below it */
+    struct target end = {.heap =
+                             NULL}; /* the empty key has none: all others are below it */
     struct iterator *it;
     struct cursor cursor;
     int result = 0;
@@ -419,6 +420,7 @@ out:
 /* ---- held records ---- */
 
 struct lsmkv_held {
+    struct lsmkv *db;
     struct lsmkv_record record;
     struct found found;
     struct view *view;
@@ -439,6 +441,7 @@ lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
         return -ENOMEM;
     atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
     point = read_point_take(db, keyspace, snapshot);
+    held->db = db;
     held->view = point.view;
     result = query_init(&query, db, &point, key);
     if (result == 0) {
@@ -465,5 +468,6 @@ lsmkv_held_release(struct lsmkv_held *held)
         return;
     found_release(&held->found);
     view_unref(held->view);
+    files_delete_obsolete(held->db); /* what only this record kept */
     free(held);
 }

@@ -64,25 +64,32 @@ l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     return most;
 }
 
-static bool
-must_stop(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+/* Why a writer must wait: 0, or the error of whom it waits for, or -EAGAIN if that is still
+ * at work. */
+static int
+must_wait(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {
-    return db->frozen >= FROZEN_MAX || l0_count(db) >= db->options.l0_stop_trigger;
+    if (db->frozen >= FROZEN_MAX)
+        return db->flush_error != 0 ? db->flush_error : -EAGAIN;
+    if (l0_count(db) >= db->options.l0_stop_trigger)
+        return db->compaction_error != 0 ? db->compaction_error : -EAGAIN;
+    return 0;
 }
 
 /* Waits until the background threads have made room, or cannot. */
 static int
 wait_for_background(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {
-    if (must_stop(db))
+    int result = must_wait(db);
+
+    if (result != 0)
         atomic_fetch_add(&db->counters.stall_stops, 1);
-    while (must_stop(db) && db->poison == 0 && db->background_error == 0) {
+    while (result == -EAGAIN && db->poison == 0) {
         condition_broadcast(&db->work);
         condition_wait(&db->progress, &db->mutex);
+        result = must_wait(db);
     }
-    if (db->poison != 0)
-        return db->poison;
-    return must_stop(db) ? db->background_error : 0;
+    return db->poison != 0 ? db->poison : result;
 }
 
 int
@@ -159,11 +166,12 @@ space_check(struct lsmkv *db, const struct lsmkv_batch *batch)
 {
     if (!atomic_load(&db->space_low))
         return 0;
+    files_delete_obsolete(db); /* what only readers kept */
     if (!space_is_low(db)) {
         atomic_store(&db->space_low, false);
         return 0;
     }
-    if (!adds_data(batch))
+    if (batch != NULL && !adds_data(batch))
         return 0;
     return error_detail(-ENOSPC, "free space is below the reserve of %llu bytes",
                         (unsigned long long)db->space_reserve);

@@ -92,13 +92,13 @@ log_bytes(struct lsmkv *db, uint64_t oldest_log)
 }
 
 int
-lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *stats)
+lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *out)
 {
+    struct lsmkv_stats filled = {0}, *stats = &filled;
     uint64_t oldest_log;
     int result;
 
     error_clear();
-    memset(stats, 0, sizeof(*stats));
     copy_counters(db, stats);
     mutex_lock(&db->mutex);
     copy_sizes(db, stats);
@@ -108,6 +108,8 @@ lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *stats)
     stats->cache_bytes = block_cache_bytes(db->cache);
     stats->reserve_bytes = db->space_reserve;
     result = env_dir_space(db->dir, &stats->free_bytes, &stats->total_bytes);
+    if (result == 0)
+        *out = filled;
     return result;
 }
 
@@ -218,8 +220,12 @@ add_error(struct lsmkv *db, struct text *text)
     mutex_lock(&db->mutex);
     if (db->poison != 0)
         text_add(text, "poisoned: %s", strerror(-db->poison));
-    else if (db->background_error != 0)
-        text_add(text, "background: %s", strerror(-db->background_error));
+    if (db->flush_error != 0)
+        text_add(text, "%sflush: %s", text->length > 0 ? "; " : "",
+                 strerror(-db->flush_error));
+    if (db->compaction_error != 0)
+        text_add(text, "%scompaction: %s", text->length > 0 ? "; " : "",
+                 strerror(-db->compaction_error));
     mutex_unlock(&db->mutex);
 }
 

@@ -74,7 +74,7 @@ struct generation_slot *
 generation_slot(const struct generation *generation, uint32_t keyspace)
 {
     for (size_t i = 0; i < generation->count; i++)
-        if (generation->slots[i].keyspace == keyspace)
+        if (generation->slots[i].keyspace == keyspace && !generation->slots[i].dropped)
             return &generation->slots[i];
     return NULL;
 }

@@ -105,6 +105,7 @@ check_writable(struct lsmkv *db)
 struct group {
     struct writer *writers[GROUP_MAX];
     struct wal_append frames[GROUP_MAX];
+    int results[GROUP_MAX];
     size_t count;
     bool sync;
     uint64_t last_sequence;
@@ -133,6 +134,7 @@ group_form(struct lsmkv *db, struct group *group) LSMKV_REQUIRES(db->mutex)
 {
     struct writer *writer = db->writers;
     size_t bytes = 0, limit = GROUP_BYTES_MAX;
+    bool only_syncs = writer->batch->count == 0;
 
     memset(&group->sync, 0, sizeof(*group) - offsetof(struct group, sync));
     group->count = 0;
@@ -140,6 +142,8 @@ group_form(struct lsmkv *db, struct group *group) LSMKV_REQUIRES(db->mutex)
         limit = writer->batch->size + GROUP_SMALL_BYTES;
     while (writer != NULL && writer->batch != NULL && group->count < GROUP_MAX) {
         if (group->count > 0 && writer->batch->size > limit - bytes)
+            break;
+        if (only_syncs && writer->batch->count > 0)
             break;
         bytes += writer->batch->size;
         group_add(db, group, writer);
@@ -174,17 +178,21 @@ count_needs(struct lsmkv *db, const struct wal_append *frame)
     return result;
 }
 
-/* Makes room in the active memtables for all entries, so that inserting cannot fail. */
+/* Makes room in the active memtables for all entries, so that inserting cannot fail.  A frame
+ * that is refused is emptied, with its reason in `results`; the others go on. */
 static int
-reserve(struct lsmkv *db, const struct wal_append *frames, size_t count)
+reserve(struct lsmkv *db, struct wal_append *frames, int *results, size_t count)
 {
     struct generation *active = db->active;
     int result = 0;
 
     for (size_t i = 0; i < active->count; i++)
         active->slots[i].need_bytes = active->slots[i].need_count = 0;
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = count_needs(db, &frames[i]);
+    for (size_t i = 0; i < count; i++) {
+        results[i] = frames[i].entries.size > 0 ? count_needs(db, &frames[i]) : 0;
+        if (results[i] != 0)
+            frames[i].entries.size = 0;
+    }
     for (size_t i = 0; i < active->count && result == 0; i++)
         if (active->slots[i].need_count > 0)
             result =
@@ -235,17 +243,17 @@ log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count, bool
     return sync ? sync_in_turn(db) : 0;
 }
 
-/* All of a group but its queueing.  Frames without entries are plain syncs. */
+/* All of a group but its queueing.  Frames without entries are plain syncs.  `results` gets
+ * each frame's own outcome, if the whole went well. */
 static int
-commit(struct lsmkv *db, struct wal_append *frames, size_t count, bool sync)
+commit(struct lsmkv *db, struct wal_append *frames, int *results, size_t count, bool sync)
 {
     size_t kept = 0;
-    int result;
+    int result = reserve(db, frames, results, count);
 
     for (size_t i = 0; i < count; i++)
         if (frames[i].entries.size > 0)
             frames[kept++] = frames[i];
-    result = reserve(db, frames, kept);
     if (result == 0)
         result = log_frames(db, frames, kept, sync);
     if (result != 0)
@@ -268,16 +276,20 @@ count_writes(struct lsmkv *db, size_t writes, uint64_t entries)
 static void
 lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {
+    /* A plain sync adds nothing: it must not wait for room that may never come. */
+    bool only_sync = db->writers->batch->count == 0;
     struct group group;
-    int result;
+    int result = db->poison;
 
-    mutex_unlock(&db->mutex);
-    result = make_room(db);
-    mutex_lock(&db->mutex);
+    if (!only_sync) {
+        mutex_unlock(&db->mutex);
+        result = make_room(db);
+        mutex_lock(&db->mutex);
+    }
     group_form(db, &group);
     mutex_unlock(&db->mutex);
     if (result == 0)
-        result = commit(db, group.frames, group.count, group.sync);
+        result = commit(db, group.frames, group.results, group.count, group.sync);
     if (result == 0) {
         space_look(db);
         count_writes(db, group.count, group.entries);
@@ -288,7 +300,7 @@ lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     for (size_t i = 0; i < group.count; i++) {
         struct writer *writer = group.writers[i];
 
-        writer->result = result;
+        writer->result = result != 0 ? result : group.results[i];
         writer->done = true;
         db->writers = writer->next;
         if (i > 0)
@@ -319,7 +331,7 @@ int
 write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
 {
     struct wal_append frame;
-    int result = make_room(db);
+    int result = make_room(db), refused;
 
     if (result != 0)
         return result;
@@ -327,7 +339,9 @@ write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
     frame.first_sequence = db->next_sequence;
     frame.entries = batch->count > 0 ? batch_slice(batch) : lsmkv_bytes(NULL, 0);
     db->next_sequence += batch->count;
-    result = commit(db, &frame, 1, (flags & LSMKV_UNSYNCED) == 0);
+    result = commit(db, &frame, &refused, 1, (flags & LSMKV_UNSYNCED) == 0);
+    if (result == 0)
+        result = refused;
     if (result != 0)
         return result;
     count_writes(db, 1, batch->count);

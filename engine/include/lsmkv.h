@@ -109,7 +109,7 @@ struct lsmkv_options {
     unsigned lock_wait_ms;  /* wait for a holder that is shutting down; 30,000 */
     const char *lock_note;  /* told to those the lock turns away, e.g. the mount point */
     /* Called with one line without its newline, from any thread, never concurrently for one
-     * store.  NULL: errors and warnings go to stderr. */
+     * store; it must not call back into the library.  NULL: errors and warnings go to stderr. */
     void (*log)(void *context, enum lsmkv_level level, const char *line);
     void *log_context;
 };
@@ -163,7 +163,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_create(struct lsmkv *db, const char *
 LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_open(struct lsmkv *db, const char *name,
                                                 struct lsmkv_keyspace **keyspace);
 /* Drops the keyspace and all it holds; `keyspace` must not be used afterwards, and nothing
- * may be using it.  -EBUSY while a named snapshot sees it; -EINVAL for "default". */
+ * may be using it.  -EBUSY while a named snapshot may see it: one taken after the keyspace was
+ * made; any, if that was before this opening.  -EINVAL for "default". */
 LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_drop(struct lsmkv *db,
                                                 struct lsmkv_keyspace *keyspace);
 /* Calls `each` for every keyspace in order of creation; stops at its first non-zero result

@@ -372,6 +372,7 @@ START_TEST(test_a_keyspace_that_a_snapshot_sees_cannot_be_dropped)
 
     ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &plain),
                      0);
+    ck_assert_int_eq(lsmkv_put(rig.db, plain, lsmkv_str("k"), none, none, 0), 0);
     ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "s", NULL), 0);
     ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, plain), -EBUSY);
     ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "s"), 0);
@@ -658,6 +659,100 @@ START_TEST(test_a_failed_flush_is_tried_again_and_poisons_nothing)
 }
 END_TEST
 
+/* Bug: settling waited before it looked whether the store had been poisoned. */
+START_TEST(test_settling_a_poisoned_store_returns)
+{
+    rig_put(&rig, "k", "v");
+    fault_env_set(rig.faults,
+                  (struct fault){.call = ENV_CALL_FILE_SYNC, .nth = 1, .error = EIO});
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("l"), none, none, 0), -EIO);
+    fault_env_heal(rig.faults);
+    ck_assert_int_eq(lsmkv_settle(rig.db), -EIO);
+    ck_assert_int_eq(lsmkv_flush(rig.db), -EIO);
+}
+END_TEST
+
+/* Bug: a plain sync waited for room in the memtables, for ever once the threads had ended. */
+START_TEST(test_a_sync_needs_no_room)
+{
+    char value[8000];
+
+    memset(value, 'v', sizeof(value));
+    /* Nothing can be created, so that nothing is flushed and no log begun: all is full. */
+    fault_env_set(rig.faults, (struct fault){.call = ENV_CALL_FILE_OPEN,
+                                             .nth = 1,
+                                             .onwards = true,
+                                             .error = ENOSPC});
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "k%d", i);
+        if (lsmkv_put(rig.db, NULL, lsmkv_str(key), none,
+                      lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED) != 0)
+            break;
+    }
+    ck_assert_int_eq(lsmkv_sync(rig.db), 0);
+    fault_env_heal(rig.faults);
+    rig_close(&rig);
+    rig_open(&rig);
+    ck_assert_int_eq(
+        lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str("k0"), false, NULL, 0, NULL),
+        LSMKV_EXACT);
+}
+END_TEST
+
+/* Bug: a batch for a keyspace dropped meanwhile was acknowledged, and went nowhere. */
+START_TEST(test_a_batch_for_a_dropped_keyspace_is_refused)
+{
+    struct lsmkv_keyspace *plain;
+    struct lsmkv_batch *batch;
+
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &plain),
+                     0);
+    ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+    ck_assert_int_eq(lsmkv_batch_put(batch, plain, lsmkv_str("k"), none, none), 0);
+    ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, plain), 0);
+    ck_assert_int_eq(lsmkv_write(rig.db, batch, 0), -EINVAL);
+    lsmkv_batch_free(batch);
+    rig_put(&rig, "others", "go on");
+}
+END_TEST
+
+/* Bug: with these writers stopped before any merge was due, and waited for ever. */
+START_TEST(test_options_that_never_work_are_refused)
+{
+    struct lsmkv_options options = rig.options;
+    struct lsmkv *other;
+
+    options.l0_stop_trigger = options.l0_compaction_trigger - 1;
+    ck_assert_int_eq(lsmkv_open("other", &options, &other), -EINVAL);
+    options = rig.options;
+    options.write_buffer_size = 0;
+    ck_assert_int_eq(lsmkv_open("other", &options, &other), -EINVAL);
+}
+END_TEST
+
+/* Bug: tables that only an iterator kept were deleted by some later merge, if one came. */
+START_TEST(test_the_last_reader_gives_the_space_back)
+{
+    struct lsmkv_iter *iter;
+    uint64_t held;
+    char value[60000];
+
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("k"), none,
+                               lsmkv_bytes(value, sizeof(value)), 0),
+                     0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, NULL, &iter), 0);
+    rig_delete(&rig, "k");
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    held = mem_env_used(rig.memory);
+    lsmkv_iter_free(iter);
+    ck_assert_uint_le(mem_env_used(rig.memory) + sizeof(value), held);
+}
+END_TEST
+
 /* ---- many threads ---- */
 
 #define THREADS 8
@@ -768,6 +863,11 @@ main(void)
                    test_a_write_that_met_a_full_disk_is_undone_and_the_next_goes_on);
     tcase_add_test(tcase, test_deletes_work_when_puts_meet_the_reserve);
     tcase_add_test(tcase, test_a_failed_flush_is_tried_again_and_poisons_nothing);
+    tcase_add_test(tcase, test_settling_a_poisoned_store_returns);
+    tcase_add_test(tcase, test_a_sync_needs_no_room);
+    tcase_add_test(tcase, test_a_batch_for_a_dropped_keyspace_is_refused);
+    tcase_add_test(tcase, test_options_that_never_work_are_refused);
+    tcase_add_test(tcase, test_the_last_reader_gives_the_space_back);
     tcase_add_test(tcase, test_threads_share_syncs_and_lose_nothing);
     tcase_add_test(tcase, test_texts_tell_what_there_is);
     suite_add_tcase(suite, tcase);
