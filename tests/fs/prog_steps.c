@@ -81,10 +81,11 @@ step_write(const char *name)
     }
     memset(bytes, fill, size);
     ssize_t done = pwrite(fd, bytes, size, offset);
-    int saved = errno;
+    /* A short write: the file system died between two requests. */
+    int saved = done < 0 ? errno : ENOTCONN;
     close(fd);
     errno = saved;
-    return done < 0 ? -1 : 0;
+    return done == (ssize_t)size ? 0 : -1;
 }
 
 static int
