@@ -87,8 +87,10 @@ turn_end(struct lsmkv *db, int result)
 {
     mutex_lock(&db->mutex);
     db->compacting = false;
-    if (result != -ECANCELED)
+    if (result != -ECANCELED) {
         db->compaction_error = result;
+        db->compaction_failures = result != 0 ? db->compaction_failures + 1 : 0;
+    }
     condition_broadcast(&db->progress);
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);

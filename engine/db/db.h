@@ -178,6 +178,7 @@ struct lsmkv {
     int poison;           /* a failed sync: no more writes until reopened */
     int flush_error;      /* of the last flush; cleared by success */
     int compaction_error; /* of the last merge; likewise */
+    unsigned flush_failures, compaction_failures; /* in a row */
     char *lock_note;
     bool lock_closing;
 };

@@ -103,8 +103,10 @@ end_turn(struct lsmkv *db, int result)
 {
     mutex_lock(&db->mutex);
     db->flushing = false;
-    if (result != -ECANCELED)
+    if (result != -ECANCELED) {
         db->flush_error = result;
+        db->flush_failures = result != 0 ? db->flush_failures + 1 : 0;
+    }
     condition_broadcast(&db->progress);
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);

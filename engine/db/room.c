@@ -13,6 +13,8 @@
 #include "db/db.h"
 
 #define SLOWDOWN_NS UINT64_C(1000000)
+#define FAILURES_TOLD \
+    2u /* a flush that failed once may have met a merge's passing outputs */
 #define SPACE_LOOK_BYTES \
     (UINT64_C(1) << 20) /* or an eighth of the reserve, if that is less */
 /* A batch with a delete may put this many bytes although space is short: removing a file puts
@@ -70,9 +72,10 @@ static int
 must_wait(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {
     if (db->frozen >= FROZEN_MAX)
-        return db->flush_error != 0 ? db->flush_error : -EAGAIN;
+        return db->flush_failures >= FAILURES_TOLD && !db->compacting ? db->flush_error
+                                                                      : -EAGAIN;
     if (l0_count(db) >= db->options.l0_stop_trigger)
-        return db->compaction_error != 0 ? db->compaction_error : -EAGAIN;
+        return db->compaction_failures >= FAILURES_TOLD ? db->compaction_error : -EAGAIN;
     return 0;
 }
 
