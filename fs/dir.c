@@ -16,9 +16,8 @@ is_text(struct lsmkv_slice name, const char *text)
 }
 
 bool
-dir_is_reserved(const struct vfs *vfs, const struct node *parent, struct lsmkv_slice name)
+dir_is_reserved(const struct node *parent, struct lsmkv_slice name)
 {
-    (void)vfs;
     return parent->top && parent->realm == REALM_TREE &&
            (is_text(name, KEY_SNAPSHOTS) || is_text(name, KEY_PRIVATE));
 }
@@ -41,7 +40,7 @@ dir_init(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice nam
     result = op_writable(op->vfs, node);
     if (result < 0)
         return result;
-    if (dir_is_reserved(op->vfs, node, name))
+    if (dir_is_reserved(node, name))
         return -EPERM;
     if (node->unlinked)
         return -ENOENT;

@@ -19,8 +19,7 @@ struct dir {
 };
 
 /* Is `name` of `parent` one of the entries that are not in the tree? */
-bool dir_is_reserved(const struct vfs *vfs, const struct node *parent,
-                     struct lsmkv_slice name);
+bool dir_is_reserved(const struct node *parent, struct lsmkv_slice name);
 
 /* Reads the directory and builds the keys in keys[slot]; the directory's lock is held.
  * -ENOTDIR; -ENOENT: it has been removed; -EROFS; -EPERM: a reserved name.  Whatever it

@@ -320,6 +320,8 @@ vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t 
                  options->snapshot ? options->snapshot : "");
         free_parts(vfs);
         sweep_free(vfs->store);
+        if (vfs->live.snapshot)
+            lsmkv_snapshot_release(vfs->store->db, vfs->live.snapshot);
         (void)store_close(vfs->store); /* nothing was acknowledged */
         free(vfs);
         return result;

@@ -198,7 +198,7 @@ handle_key(struct walk *walk)
     key.data = memcpy(walk->op->keys[1].bytes, bytes, key.size);
     name = lsmkv_bytes((const uint8_t *)key.data + walk->prefix, key.size - walk->prefix);
     exact = !slash;
-    if (!key_is_name(name) || dir_is_reserved(walk->op->vfs, walk->node, name)) {
+    if (!key_is_name(name) || dir_is_reserved(walk->node, name)) {
         lsmkv_iter_skip_tree(walk->iter, key);
         return 0;
     }

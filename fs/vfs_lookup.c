@@ -73,7 +73,7 @@ vfs_lookup(struct vfs *vfs, struct node *parent, const char *text,
         return snapdir_lookup(vfs, parent, name, entry);
     if (parent->realm != REALM_TREE)
         return keysdir_lookup(vfs, parent, name, entry);
-    if (dir_is_reserved(vfs, parent, name))
+    if (dir_is_reserved(parent, name))
         return lookup_reserved(vfs, parent, name, entry);
     return lookup_tree(vfs, parent, name, entry);
 }

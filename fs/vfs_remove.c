@@ -179,7 +179,7 @@ vfs_unlink(struct vfs *vfs, struct node *parent, const char *text)
         return -EISDIR;
     if (parent->realm != REALM_TREE)
         return keysdir_unlink(vfs, parent, name);
-    if (dir_is_reserved(vfs, parent, name))
+    if (dir_is_reserved(parent, name))
         return -EISDIR;
     result = op_writable(vfs, parent);
     return result < 0 ? result : take_away(vfs, parent, name, unlink_in);
@@ -195,7 +195,7 @@ vfs_rmdir(struct vfs *vfs, struct node *parent, const char *text)
         return result;
     if (parent->realm == REALM_SNAPSHOTS)
         return snapdir_rmdir(vfs, parent, name);
-    if (parent->realm != REALM_TREE || dir_is_reserved(vfs, parent, name))
+    if (parent->realm != REALM_TREE || dir_is_reserved(parent, name))
         return -EPERM;
     result = op_writable(vfs, parent);
     return result < 0 ? result : take_away(vfs, parent, name, rmdir_in);

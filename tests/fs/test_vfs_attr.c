@@ -1,0 +1,357 @@
+/*
+ * test_vfs_attr.c - attributes and contents by the node: modes, owners, times, sizes, holes,
+ * copies, access times, and what an open refuses.
+ */
+#include <linux/falloc.h>
+#include <sys/xattr.h>
+
+#include "vfs_fixture.h"
+
+static struct vfs_fixture fs;
+static struct node *node;
+static const struct vfs_caller user = {.uid = 1000, .gid = 1000};
+
+static void
+setup(void)
+{
+    fs_init(&fs);
+    ck_assert_int_eq(fs_write(&fs, "f", "contents", 8, &node), 0);
+}
+
+static void
+teardown(void)
+{
+    if (fs.vfs)
+        vfs_forget(fs.vfs, node, 1);
+    fs_fini(&fs);
+}
+
+static struct stat
+set(const struct vfs_caller *caller, struct stat change, unsigned which)
+{
+    struct stat st;
+
+    ck_assert_int_eq(vfs_setattr(fs.vfs, caller, node, &change, which, &st), 0);
+    return st;
+}
+
+static struct stat
+get(void)
+{
+    struct stat st;
+
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    return st;
+}
+
+START_TEST(test_times_take_any_second_and_nanosecond)
+{
+    struct stat change = {.st_atim = {-5000000000, 1},
+                          .st_mtim = {9000000000, 999999999}};
+    struct stat st = set(&fs.caller, change, VFS_ATIME | VFS_MTIME);
+
+    ck_assert_int_eq(st.st_atim.tv_sec, -5000000000);
+    fs_kill(&fs);
+    ck_assert_int_eq(fs_stat(&fs, "f", &st), 0);
+    ck_assert_int_eq(st.st_atim.tv_sec, -5000000000);
+    ck_assert_int_eq(st.st_atim.tv_nsec, 1);
+    ck_assert_int_eq(st.st_mtim.tv_sec, 9000000000);
+    ck_assert_int_eq(st.st_mtim.tv_nsec, 999999999);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+}
+END_TEST
+
+START_TEST(test_privileges_go_when_others_change_the_file)
+{
+    struct stat change = {.st_mode = 06755, .st_uid = 5, .st_gid = 6, .st_size = 3};
+
+    set(&fs.caller, change, VFS_MODE);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "x", 1, 0), 0);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 06755); /* root may */
+    ck_assert_int_eq(vfs_write(fs.vfs, &user, node, 0, "x", 1, 0), 0);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0755);
+    set(&fs.caller, change, VFS_MODE);
+    set(&user, change, VFS_SIZE);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0755);
+    set(&fs.caller, change, VFS_MODE);
+    set(&fs.caller, change, VFS_UID);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0755);
+    ck_assert_uint_eq(get().st_uid, 5);
+    ck_assert_uint_eq(get().st_gid, 0);
+    /* Without execution by the group the bit means something else, and stays. */
+    change.st_mode = 02745;
+    set(&fs.caller, change, VFS_MODE);
+    set(&fs.caller, change, VFS_GID);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 02745);
+}
+END_TEST
+
+START_TEST(test_capabilities_go_with_any_write)
+{
+    size_t length;
+
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "security.capability", "cap", 3, 0), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.kept", "1", 1, 0), 0);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "x", 1, 0), 0);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "security.capability", NULL, 0, &length),
+                     -ENODATA);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "user.kept", NULL, 0, &length), 0);
+}
+END_TEST
+
+START_TEST(test_many_extended_attributes_of_any_size)
+{
+    static char value[65536], back[65536], names[65536];
+    char name[32];
+    size_t length, expected = 0;
+
+    memset(value, 'v', sizeof(value));
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(name, sizeof(name), "user.n%02u", i);
+        expected += strlen(name) + 1;
+        ck_assert_int_eq(
+            vfs_setxattr(fs.vfs, node, name, value, i < 39 ? i * 50 : sizeof(value), 0),
+            0);
+    }
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "trusted.t", "1", 1, 0), 0);
+    /* From large to small and back. */
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.n38", "s", 1, XATTR_REPLACE), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.n01", value, 3000, XATTR_REPLACE),
+                     0);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "changed", 7, 0), 0);
+    vfs_forget(fs.vfs, node, 1);
+    fs_kill(&fs);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+    for (unsigned i = 0; i < 40; i++) {
+        size_t size = i == 38 ? 1 : i == 1 ? 3000 : i == 39 ? sizeof(value) : i * 50;
+
+        snprintf(name, sizeof(name), "user.n%02u", i);
+        ck_assert_int_eq(vfs_getxattr(fs.vfs, node, name, back, sizeof(back), &length),
+                         0);
+        ck_assert_uint_eq(length, size);
+        ck_assert_int_eq(memcmp(back, i == 38 ? "s" : value, size), 0);
+    }
+    ck_assert_int_eq(vfs_listxattr(fs.vfs, &user, node, names, sizeof(names), &length),
+                     0);
+    ck_assert_uint_eq(length, expected);
+    ck_assert_int_eq(
+        vfs_listxattr(fs.vfs, &fs.caller, node, names, sizeof(names), &length), 0);
+    ck_assert_uint_eq(length, expected + sizeof("trusted.t"));
+    ck_assert_int_eq(vfs_listxattr(fs.vfs, &user, node, names, 10, &length), -ERANGE);
+}
+END_TEST
+
+START_TEST(test_extended_attributes_go_with_the_last_name)
+{
+    static char value[5000];
+    struct lsmkv_iter_options options = {0};
+    struct lsmkv_iter *iter;
+    unsigned count = 0;
+
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.big", value, sizeof(value), 0), 0);
+    ck_assert_int_eq(fs_link(&fs, "f", "g"), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "g"), 0);
+    ck_assert_int_eq(
+        lsmkv_iter_new(vfs_store(fs.vfs)->db, vfs_store(fs.vfs)->inodes, &options, &iter),
+        0);
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter))
+        count++;
+    lsmkv_iter_free(iter);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(test_holes_are_found_and_made)
+{
+    static char bytes[400000], back[400000];
+    uint64_t found;
+    size_t got;
+
+    memset(bytes, 'h', sizeof(bytes));
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 1 << 20, bytes, 1000, 0), 0);
+    ck_assert_int_eq(vfs_seek(fs.vfs, node, 200000, SEEK_DATA, &found), 0);
+    ck_assert_uint_eq(found, 1 << 20);
+    ck_assert_int_eq(vfs_seek(fs.vfs, node, 1 << 20, SEEK_HOLE, &found), 0);
+    ck_assert_uint_eq(found, (1 << 20) + 1000);
+    ck_assert_int_eq(vfs_seek(fs.vfs, node, (1 << 20) + 1000, SEEK_DATA, &found), -ENXIO);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, bytes, sizeof(bytes), 0), 0);
+    ck_assert_int_eq(vfs_fallocate(fs.vfs, &fs.caller, node,
+                                   FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 1000,
+                                   300000),
+                     0);
+    memset(bytes + 1000, 0, 300000);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, back, sizeof(back), &got), 0);
+    ck_assert_uint_eq(got, sizeof(back));
+    ck_assert_int_eq(memcmp(bytes, back, sizeof(back)), 0);
+    ck_assert_int_eq(get().st_size, (1 << 20) + 1000);
+    ck_assert_int_eq(vfs_fallocate(fs.vfs, &fs.caller, node, 0, 0, 3 << 20), 0);
+    ck_assert_int_eq(get().st_size, 3 << 20);
+    ck_assert_int_eq(
+        vfs_fallocate(fs.vfs, &fs.caller, node, FALLOC_FL_KEEP_SIZE, 0, 4 << 20), 0);
+    ck_assert_int_eq(get().st_size, 3 << 20);
+    ck_assert_int_eq(
+        vfs_fallocate(fs.vfs, &fs.caller, node, FALLOC_FL_COLLAPSE_RANGE, 0, 4096),
+        -EOPNOTSUPP);
+    ck_assert_int_eq(vfs_fallocate(fs.vfs, &fs.caller, node, 0, UINT64_C(1) << 62, 1),
+                     -EFBIG);
+    ck_assert_int_eq(vfs_fallocate(fs.vfs, &fs.caller, node, 0, 0, 0), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_copy_copies)
+{
+    static char bytes[700000], back[700000];
+    struct node *to;
+    size_t copied, got;
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i * 7 / 5);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, bytes, sizeof(bytes), 0), 0);
+    ck_assert_int_eq(fs_write(&fs, "to", "old", 3, &to), 0);
+    ck_assert_int_eq(
+        vfs_copy(fs.vfs, &fs.caller, node, 5, to, 2, sizeof(bytes), 0, &copied), 0);
+    ck_assert_uint_eq(copied, sizeof(bytes) - 5);
+    ck_assert_int_eq(vfs_read(fs.vfs, to, 0, back, sizeof(back), &got), 0);
+    ck_assert_uint_eq(got, sizeof(bytes) - 3);
+    ck_assert_int_eq(memcmp(back, "ol", 2), 0);
+    ck_assert_int_eq(memcmp(back + 2, bytes + 5, sizeof(bytes) - 5), 0);
+    /* Within one file, the parts apart. */
+    ck_assert_int_eq(vfs_copy(fs.vfs, &fs.caller, to, 0, to, 300000, 1000, 0, &copied),
+                     0);
+    ck_assert_uint_eq(copied, 1000);
+    ck_assert_int_eq(vfs_read(fs.vfs, to, 300000, back, 1000, &got), 0);
+    ck_assert_int_eq(memcmp(back, "ol", 2), 0);
+    vfs_forget(fs.vfs, to, 1);
+}
+END_TEST
+
+START_TEST(test_read_moves_the_access_time_once)
+{
+    struct stat change = {.st_atim = {1000, 0}}, st;
+    char bytes[8];
+    size_t got;
+
+    set(&fs.caller, change, VFS_ATIME);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    st = get();
+    ck_assert_int_gt(st.st_atim.tv_sec, 1000);
+    ck_assert_int_gt(st.st_mtim.tv_sec, 1000);
+    vfs_forget(fs.vfs, node, 1);
+    fs_reopen(&fs);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+    ck_assert_int_eq(get().st_atim.tv_nsec, st.st_atim.tv_nsec);
+    vfs_forget(fs.vfs, node, 1);
+    fs_close(&fs);
+    fs.options.noatime = true;
+    fs_open(&fs);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+    set(&fs.caller, change, VFS_ATIME);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(get().st_atim.tv_sec, 1000);
+}
+END_TEST
+
+START_TEST(test_contents_of_what_is_no_file_are_refused)
+{
+    struct vfs_entry entry;
+    struct stat st = {.st_size = 0};
+    size_t got;
+    char byte;
+
+    ck_assert_int_eq(vfs_mknod(fs.vfs, &fs.caller, vfs_root(fs.vfs), "pipe",
+                               S_IFIFO | 0600, 0, &entry),
+                     0);
+    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, entry.node, &st, VFS_SIZE, &st),
+                     -EINVAL);
+    ck_assert_int_eq(vfs_read(fs.vfs, entry.node, 0, &byte, 1, &got), -EINVAL);
+    vfs_forget(fs.vfs, entry.node, 1);
+    ck_assert_int_eq(vfs_mknod(fs.vfs, &fs.caller, vfs_root(fs.vfs), "dev",
+                               S_IFCHR | 0600, 0x12345678, &entry),
+                     0);
+    ck_assert_uint_eq(entry.stat.st_rdev, 0x12345678);
+    vfs_forget(fs.vfs, entry.node, 1);
+    ck_assert_int_eq(
+        vfs_mknod(fs.vfs, &fs.caller, vfs_root(fs.vfs), "dir", S_IFDIR | 0600, 0, &entry),
+        -EINVAL);
+    ck_assert_int_eq(vfs_read(fs.vfs, vfs_root(fs.vfs), 0, &byte, 1, &got), -EISDIR);
+    st.st_size = INT64_MAX;
+    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_SIZE, &st), -EFBIG);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, UINT64_C(1) << 50, "x", 1, 0),
+                     -EFBIG);
+}
+END_TEST
+
+START_TEST(test_space_is_the_disks_less_the_reserve)
+{
+    struct lsmkv_stats stats;
+    struct statvfs st;
+
+    ck_assert_int_eq(vfs_statfs(fs.vfs, &st), 0);
+    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &stats), 0);
+    ck_assert_uint_eq(st.f_bsize, 4096);
+    ck_assert_uint_eq(st.f_namemax, 255);
+    ck_assert_uint_eq(st.f_blocks, (stats.total_bytes - stats.reserve_bytes) / 4096);
+    ck_assert_uint_le(st.f_bavail, st.f_blocks);
+}
+END_TEST
+
+/* ---- the price of a lookup ---- */
+
+static uint64_t
+iterators_of_a_lookup(void)
+{
+    struct lsmkv_stats before, after;
+    struct stat st;
+
+    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &before), 0);
+    ck_assert_int_eq(fs_stat(&fs, "f", &st), 0);
+    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &after), 0);
+    return after.iterators - before.iterators;
+}
+
+START_TEST(test_only_foreign_stores_pay_for_files_below_files)
+{
+    struct lsmkv *db;
+
+    vfs_forget(fs.vfs, node, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(iterators_of_a_lookup(), 0);
+        fs_reopen(&fs);
+    }
+    fs_close(&fs);
+    ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fs.engine, &db), 0);
+    ck_assert_int_eq(
+        lsmkv_put(db, NULL, lsmkv_str("other"), lsmkv_bytes(NULL, 0), lsmkv_str("x"), 0),
+        0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    fs_open(&fs);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_gt(iterators_of_a_lookup(), 0);
+        fs_reopen(&fs);
+    }
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("vfs_attr");
+    TCase *tcase = tcase_create("attr");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_times_take_any_second_and_nanosecond);
+    tcase_add_test(tcase, test_privileges_go_when_others_change_the_file);
+    tcase_add_test(tcase, test_capabilities_go_with_any_write);
+    tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
+    tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
+    tcase_add_test(tcase, test_holes_are_found_and_made);
+    tcase_add_test(tcase, test_copy_copies);
+    tcase_add_test(tcase, test_read_moves_the_access_time_once);
+    tcase_add_test(tcase, test_contents_of_what_is_no_file_are_refused);
+    tcase_add_test(tcase, test_space_is_the_disks_less_the_reserve);
+    tcase_add_test(tcase, test_only_foreign_stores_pay_for_files_below_files);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
+}
