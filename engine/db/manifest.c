@@ -220,6 +220,15 @@ note_torn_tail(struct line_source *source, struct reporter *reporter)
 }
 
 int
+manifest_exists(struct env_dir *dir)
+{
+    struct env_file *file;
+    int result = env_file_open(dir, MANIFEST_NAME, ENV_READ, &file);
+
+    return result == 0 ? env_file_close(file) : result;
+}
+
+int
 manifest_load(struct env_dir *dir, struct reporter *reporter, struct manifest_edit *state,
               uint64_t *number, uint64_t *end)
 {

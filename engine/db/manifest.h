@@ -82,6 +82,9 @@ int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
 #define MANIFEST_TMP_NAME "MANIFEST.tmp"
 #define CLOSED_TMP_NAME   "CLOSED.tmp"
 
+/* 0: there is a MANIFEST, of whatever kind; -ENOENT: there is none. */
+int LSMKV_CHECKED manifest_exists(struct env_dir *dir);
+
 /* Reads MANIFEST.  -ENOENT: there is none; -EBADMSG, -EUCLEAN: damaged, reported with file and
  * offset; -ENOTSUP: a format or an incompatible feature this version does not know.  `number`
  * and `end` (of the good part) are for manifest_open and for CLOSED. */

@@ -306,6 +306,20 @@ derive_reserve(struct lsmkv *db)
 
 /* ---- opening ---- */
 
+/* Before anything is made: a directory that is something else is left alone, without so much as
+ * a lock file. */
+static int
+check_directory(struct lsmkv *db, const char *path)
+{
+    int result = manifest_exists(db->dir);
+
+    if (result != -ENOENT)
+        return 0; /* what else is wrong with it, manifest_load tells */
+    if (!db->options.create || db->options.read_only)
+        return error_detail(-ENOENT, "%s: not a store (it has no MANIFEST)", path);
+    return check_empty(db, path);
+}
+
 static int
 open_environment(struct lsmkv *db, const char *path)
 {
@@ -315,7 +329,9 @@ open_environment(struct lsmkv *db, const char *path)
 
     if (result != 0)
         return error_detail(result, "%s: %s", path, strerror(-result));
-    result = lock_take(db, path);
+    result = check_directory(db, path);
+    if (result == 0)
+        result = lock_take(db, path);
     if (result == 0)
         result = block_cache_new(db->env, options->cache_size, &db->cache);
     db->tables = (struct table_context){

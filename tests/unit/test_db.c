@@ -519,6 +519,27 @@ START_TEST(test_what_is_not_a_store_is_refused)
 }
 END_TEST
 
+/* Once a lock file was left in it, and then it was not even empty any more. */
+START_TEST(test_a_directory_that_is_no_store_is_left_alone)
+{
+    struct lsmkv_options options = rig.options;
+    struct env_dir *dir;
+    struct env_file *file;
+    struct lsmkv *other;
+    char note[8];
+
+    ck_assert_int_eq(env_dir_open(options.env, "foreign", true, &dir), 0);
+    ck_assert_int_eq(env_file_open(dir, "precious", ENV_CREATE, &file), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    options.create = false;
+    ck_assert_int_eq(lsmkv_open("foreign", &options, &other), -ENOENT);
+    options.create = true;
+    ck_assert_int_eq(lsmkv_open("foreign", &options, &other), -ENOTEMPTY);
+    ck_assert_int_eq(options.env->lock_read(dir, "LOCK", note, sizeof(note)), -ENOENT);
+    env_dir_close(dir);
+}
+END_TEST
+
 START_TEST(test_read_only_changes_no_file)
 {
     uint64_t used;
@@ -856,6 +877,7 @@ main(void)
     tcase_add_test(tcase, test_impossible_moves_are_refused);
     tcase_add_test(tcase, test_the_holder_of_a_store_is_named);
     tcase_add_test(tcase, test_what_is_not_a_store_is_refused);
+    tcase_add_test(tcase, test_a_directory_that_is_no_store_is_left_alone);
     tcase_add_test(tcase, test_read_only_changes_no_file);
     tcase_add_test(tcase, test_a_log_shorter_than_at_the_clean_close_is_damage);
     tcase_add_test(tcase, test_a_failed_sync_poisons_until_reopened);
