@@ -562,6 +562,8 @@ explain(int result, const char *path, char *why, size_t why_size)
                  path);
     else if (result == -ENOENT || !*detail)
         snprintf(why, why_size, "%s: %s", path, strerror(-result));
+    else if (strncmp(detail, path, strlen(path)) == 0)
+        snprintf(why, why_size, "%s", detail);
     else
         snprintf(why, why_size, "%s: %s", path, detail);
 }
