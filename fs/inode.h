@@ -104,6 +104,12 @@ struct remains {
     uint8_t bytes[]; /* attributes, value */
 };
 
+/* Above so many bytes in all nodes, contents go to the store. */
+#define REMAINS_LIMIT (32u << 20)
+
+/* Gives the node these instead of those it has; NULL: none. */
+void remains_set(struct vfs *vfs, struct node *node, struct remains *remains);
+
 /* Builds into the batch what follows from the inode losing its last name: the record at its
  * key, long extended attributes and chunks go, the chunks once the node has.  Publishing
  * leaves the remains with the node. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inode.h"
+
 static void
 settle_remains(struct op *op, int result)
 {
@@ -18,8 +20,7 @@ settle_remains(struct op *op, int result)
             free(remains);
             continue;
         }
-        free(node->remains);
-        node->remains = remains;
+        remains_set(op->vfs, node, remains);
         node->unlinked = true;
     }
 }

@@ -49,6 +49,8 @@ struct vfs {
     pthread_mutex_t pool_mutex;
     struct op *pool; /* guarded by pool_mutex */
 
+    _Atomic size_t remains_bytes; /* of contents that unlinked nodes hold in memory */
+
     pthread_mutex_t deferred_mutex;
     struct node *deferred; /* the list, guarded by deferred_mutex */
 };

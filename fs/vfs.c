@@ -44,7 +44,7 @@ dispose(void *context, struct node *node)
 
     if (node->remains && node->remains->data_id != 0)
         sweep_release(vfs->store, node->remains->data_id);
-    free(node->remains);
+    remains_set(vfs, node, NULL);
     if (node->realm == REALM_TREE && node->top && node->view != &vfs->live)
         view_free(vfs->store, (struct view *)(uintptr_t)node->view);
 }

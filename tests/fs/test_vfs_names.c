@@ -1,6 +1,7 @@
 /*
  * test_vfs_names.c - names that come, go and move: create, mkdir, link, unlink, rmdir, rename.
  */
+#include "sweep.h"
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;
@@ -229,6 +230,89 @@ START_TEST(test_unlinked_file_lives_on_in_its_node)
 }
 END_TEST
 
+/* Sweeps, and says how many records of contents are left. */
+static unsigned
+chunks_left(void)
+{
+    struct lsmkv_iter_options options = {0};
+    struct store *store = vfs_store(fs.vfs);
+    struct lsmkv_iter *iter;
+    unsigned count = 0;
+    bool more = true;
+
+    while (more)
+        ck_assert_int_eq(sweep_step(store, &more), 0);
+    ck_assert_int_eq(lsmkv_iter_new(store->db, store->chunks, &options, &iter), 0);
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter))
+        count++;
+    lsmkv_iter_free(iter);
+    return count;
+}
+
+START_TEST(test_contents_go_when_the_last_node_does)
+{
+    static char big[300000];
+    struct node *nodes[3];
+    struct stat st = {.st_size = 2};
+
+    ck_assert_int_eq(fs_write(&fs, "a", big, sizeof(big), &nodes[0]), 0);
+    ck_assert_int_eq(fs_write(&fs, "b", "small", 5, &nodes[1]), 0);
+    ck_assert_int_eq(fs_write(&fs, "c", big, sizeof(big), &nodes[2]), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "a"), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "b"), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "c"), 0);
+    ck_assert_uint_gt(chunks_left(), 0);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, nodes[1], 9, big, sizeof(big), 0), 0);
+    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, nodes[2], &st, VFS_SIZE, &st), 0);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, nodes[2], 9, big, sizeof(big), 0), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        char byte;
+        size_t got;
+
+        ck_assert_int_eq(vfs_read(fs.vfs, nodes[i], 200000, &byte, 1, &got), 0);
+        ck_assert_uint_eq(got, 1);
+        vfs_forget(fs.vfs, nodes[i], 1);
+    }
+    ck_assert_uint_eq(chunks_left(), 0);
+}
+END_TEST
+
+START_TEST(test_too_much_unlinked_goes_to_the_store)
+{
+    enum { FILES = 40, SIZE = 1 << 20 };
+    static char big[SIZE], back[SIZE];
+    struct node *nodes[FILES];
+
+    /* Plain values are inline however large they are. */
+    for (unsigned i = 0; i < FILES; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "f%u", i);
+        memset(big, 'a' + (int)i % 26, sizeof(big));
+        ck_assert_int_eq(lsmkv_put(vfs_store(fs.vfs)->db, NULL, lsmkv_str(name),
+                                   lsmkv_bytes(NULL, 0), lsmkv_bytes(big, SIZE - i),
+                                   LSMKV_UNSYNCED),
+                         0);
+        ck_assert_int_eq(fs_node(&fs, name, &nodes[i]), 0);
+        ck_assert_int_eq(fs_unlink(&fs, name), 0);
+    }
+    ck_assert_uint_gt(chunks_left(), 0);
+    for (unsigned i = 0; i < FILES; i++) {
+        struct stat st;
+        size_t got;
+
+        memset(big, 'a' + (int)i % 26, sizeof(big));
+        ck_assert_int_eq(vfs_getattr(fs.vfs, nodes[i], &st), 0);
+        ck_assert_int_eq(st.st_size, (int)(SIZE - i));
+        ck_assert_int_eq(vfs_read(fs.vfs, nodes[i], 0, back, SIZE, &got), 0);
+        ck_assert_uint_eq(got, SIZE - i);
+        ck_assert_int_eq(memcmp(back, big, got), 0);
+        vfs_forget(fs.vfs, nodes[i], 1);
+    }
+    ck_assert_uint_eq(chunks_left(), 0);
+}
+END_TEST
+
 START_TEST(test_removed_directory_is_empty_and_takes_nothing)
 {
     struct vfs_entry entry;
@@ -404,6 +488,8 @@ main(void)
     tcase_add_test(tcase, test_exchange_swaps_trees);
     tcase_add_test(tcase, test_hard_links_share_everything);
     tcase_add_test(tcase, test_unlinked_file_lives_on_in_its_node);
+    tcase_add_test(tcase, test_contents_go_when_the_last_node_does);
+    tcase_add_test(tcase, test_too_much_unlinked_goes_to_the_store);
     tcase_add_test(tcase, test_removed_directory_is_empty_and_takes_nothing);
     tcase_add_test(tcase, test_names_are_bytes);
     tcase_add_test(tcase, test_deep_path_ends_at_the_longest_key);
