@@ -212,21 +212,33 @@ loop_ended_fd(const struct loop *loop)
     return loop->ended_fd;
 }
 
+/* A little later, as pthread_timedjoin_np takes it. */
+static struct timespec
+soon(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_REALTIME, &time);
+    time.tv_nsec += WAKE_EVERY;
+    if (time.tv_nsec >= 1000000000) {
+        time.tv_nsec -= 1000000000;
+        time.tv_sec++;
+    }
+    return time;
+}
+
 void
 loop_stop(struct loop *loop)
 {
     fuse_session_exit(loop->session);
     for (unsigned i = 0; i < loop->count; i++) {
         struct timespec until;
-        /* Again and again: one signal may come just before the read that it is to end. */
+        /* All that are left, for any may be the one that reads, and the others wait for it.
+         * Again and again: a signal may come just before the read that it is to end. */
         do {
-            pthread_kill(loop->threads[i], WAKE);
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_nsec += WAKE_EVERY;
-            if (until.tv_nsec >= 1000000000) {
-                until.tv_nsec -= 1000000000;
-                until.tv_sec++;
-            }
+            for (unsigned j = i; j < loop->count; j++)
+                pthread_kill(loop->threads[j], WAKE);
+            until = soon();
         } while (pthread_timedjoin_np(loop->threads[i], NULL, &until) == ETIMEDOUT);
     }
     if (loop->ended_fd >= 0)

@@ -154,6 +154,13 @@ ends_by_signal() {
 ends_by_signal_though_in_use() {
     local pid
     exec 7>"$mnt/held"
+    # Hand the lead of the daemon's loop around: once its end waited for a thread that itself
+    # waited for the reading one.
+    for _ in {1..20}; do
+        sync "$mnt/held" &
+        sync "$mnt/held"
+    done
+    wait
     echo written >&7
     pid=$(daemon_pid)
     kill -TERM "$pid"
@@ -306,6 +313,53 @@ keeps_nothing_open() {
     same / "$(readlink "/proc/$(daemon_pid)/cwd")"
 }
 
+# nobody COMMAND...: as a user without rights.
+nobody() {
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+}
+
+ordinary_user() {
+    if [ "$(id -u)" != 0 ] || ! nobody test -r /dev/fuse -a -w /dev/fuse; then
+        echo "needs root, and a /dev/fuse for everybody"
+        return 0
+    fi
+    local own=$WORK/own pid
+    mkdir "$own" other-root
+    chown 65534:65534 "$own"
+    nobody mkdir "$own/mnt"
+    nobody "$lsmfs" "$own/store" "$own/mnt"
+    nobody sh -c "echo mine >'$own/mnt/file'"
+    # Without allow_other not even root gets in.
+    fails_with 1 'Permission denied' cat "$own/mnt/file"
+    nobody "$lsmfs" umount "$own/mnt"
+    fails_with 5 '' nobody "$lsmfs" "$own/store" "$WORK/other-root"
+    nobody "$lsmfs" "$own/store" "$own/mnt"
+    pid=$(nobody "$lsmfs" status "$own/store" | sed -n 's/^pid: //p')
+    kill "$pid"
+    await_end "$pid"
+    same mine "$(nobody "$lsmfs" get "$own/store" file)"
+}
+
+# A bind mount is unmounted by itself; the daemon goes on until the last of them has gone.
+bind_mounts() {
+    [ "$(id -u)" = 0 ] || return 0
+    local pid
+    mkdir -p bound
+    mount --bind "$mnt" bound
+    echo through >bound/through
+    same through "$(cat "$mnt/through")"
+    "$lsmfs" umount bound
+    mounted
+    same through "$(cat "$mnt/through")"
+    pid=$(daemon_pid)
+    mount --bind "$mnt" bound
+    umount "$mnt"
+    same through "$(cat bound/through)"
+    umount bound
+    await_end "$pid"
+    mount_store
+}
+
 strange_paths() {
     local odd="$WORK/a, store\\with \"odd\" name"
     mkdir -p "$WORK/a mount, point"
@@ -343,6 +397,8 @@ check "-o allow_other" option_allow_other
 check "options for the kernel and for others" options_passed_through
 check "-d" debug_prints_requests
 check "the daemon keeps nothing of its caller" keeps_nothing_open
+check "an ordinary user" ordinary_user
+check "bind mounts" bind_mounts
 check "strange and long paths" strange_paths
 check "unmounts" umount_store
 finish
