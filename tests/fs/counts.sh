@@ -46,7 +46,7 @@ creates() {
     traced dd if=/dev/zero of="$mnt/second" bs=1000 count=1 status=none
     same 1 "$(count_of CREATE)"
     same 1 "$(count_of WRITE)"
-    at_most 7
+    at_most 6
 }
 
 reads_warm() {
