@@ -41,7 +41,8 @@ void batch_clear(struct lsmkv_batch *batch);
 int LSMKV_CHECKED batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
                             struct lsmkv_slice key, const struct lsmkv_record *record);
 /* Appends all entries of `other`. */
-int LSMKV_CHECKED batch_append(struct lsmkv_batch *batch, const struct lsmkv_batch *other);
+int LSMKV_CHECKED batch_append(struct lsmkv_batch *batch,
+                               const struct lsmkv_batch *other);
 void batch_set_time(struct lsmkv_batch *batch, int64_t time);
 /* The encoded batch; an empty one has a header too. */
 struct lsmkv_slice batch_slice(const struct lsmkv_batch *batch);

@@ -42,13 +42,13 @@ struct wal_append {
  * on failure the file is removed, but perhaps not durably, and recovery ignores what lies
  * beyond the end that a first frame names.  To go on with the log before, see wal_rotate. */
 int LSMKV_CHECKED wal_create(struct env_dir *dir, uint64_t number,
-                             const struct wal_previous *previous, struct reporter *reporter,
-                             struct wal_writer **writer);
+                             const struct wal_previous *previous,
+                             struct reporter *reporter, struct wal_writer **writer);
 /* Syncs `older` and creates the log after it, which names it; nothing may be appended to
  * `older` then.  On failure `older` may be written on, unless wal_is_broken(older): then the
  * new log could not be removed durably, or a sync failed. */
-int LSMKV_CHECKED wal_rotate(struct env_dir *dir, uint64_t number, struct wal_writer *older,
-                             struct wal_writer **writer);
+int LSMKV_CHECKED wal_rotate(struct env_dir *dir, uint64_t number,
+                             struct wal_writer *older, struct wal_writer **writer);
 /* Appends the frames of a group with one write.  A failed write is undone: the file is cut
  * back to the last good frame and synced; if that fails too, the writer is broken: this and
  * every later call gives its error.  One thread at a time for append; wal_sync may run at the
@@ -76,7 +76,7 @@ enum wal_stop {
     WAL_ZERO_TAIL,  /* zeros follow (preallocated) */
     WAL_STALE_TAIL, /* frames of the file's earlier life follow */
     WAL_TORN,       /* a frame that was never acknowledged durable is bad */
-    WAL_DAMAGED,    /* a frame that was durable is bad, or a log or its beginning is missing */
+    WAL_DAMAGED, /* a frame that was durable is bad, or a log or its beginning is missing */
 };
 
 struct wal_frame {
@@ -95,8 +95,9 @@ struct wal_reader;
 int LSMKV_CHECKED wal_reader_open(struct env_dir *dir, uint64_t number,
                                   struct reporter *reporter, struct wal_reader **reader);
 /* As wal_reader_open, of a file under another name. */
-int LSMKV_CHECKED wal_reader_open_file(struct env_dir *dir, const char *name, uint64_t number,
-                                       struct reporter *reporter, struct wal_reader **reader);
+int LSMKV_CHECKED wal_reader_open_file(struct env_dir *dir, const char *name,
+                                       uint64_t number, struct reporter *reporter,
+                                       struct wal_reader **reader);
 /* 1 and the next frame, the first one (WAL_FRAME_FIRST) included; 0 at the end, whatever
  * ended it: see wal_reader_stop; negative: an I/O error. */
 int LSMKV_CHECKED wal_read(struct wal_reader *reader, struct wal_frame *frame);
@@ -127,11 +128,11 @@ struct wal_recovery_ops {
 
 /* The outcome, for the recovery report and for the next log's first frame. */
 struct wal_recovery {
-    struct wal_previous last;   /* the newest log with a frame; number 0: none */
+    struct wal_previous last;     /* the newest log with a frame; number 0: none */
     uint64_t logs, frames, bytes; /* replayed; frames of batches */
-    enum wal_stop stop;         /* of the newest log */
+    enum wal_stop stop;           /* of the newest log */
     uint64_t stop_offset;
-    uint64_t cut_bytes;         /* of a torn tail */
+    uint64_t cut_bytes; /* of a torn tail */
 };
 
 /* Replays the logs `numbers` (ascending, all those at or above the manifest's oldest live
