@@ -63,10 +63,8 @@ parse_line(char *line, struct mountinfo *info)
     return true;
 }
 
-/* The last line for which `match` holds if `last`, else the first. */
-static int
-find(pid_t pid, bool (*match)(const struct mountinfo *, const char *), const char *wanted,
-     bool last, struct mountinfo *found)
+int
+mountinfo_find(pid_t pid, const char *point, struct mountinfo *found)
 {
     char path[64], *line = NULL;
     struct mountinfo *info = malloc(sizeof(*info));
@@ -77,17 +75,17 @@ find(pid_t pid, bool (*match)(const struct mountinfo *, const char *), const cha
     if (info == NULL)
         return -ENOMEM;
     if (pid == 0)
-        snprintf(path, sizeof(path), "/proc/self/mountinfo");
-    else
-        snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+        pid = getpid();
+    snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
     file = fopen(path, "re");
     if (file == NULL) {
         result = -errno;
         free(info);
         return result;
     }
-    while ((last || result != 0) && getline(&line, &capacity, file) > 0) {
-        if (parse_line(line, info) && match(info, wanted)) {
+    /* A later mount lies on top of an earlier one. */
+    while (getline(&line, &capacity, file) > 0) {
+        if (parse_line(line, info) && strcmp(info->point, point) == 0) {
             *found = *info;
             result = 0;
         }
@@ -96,30 +94,6 @@ find(pid_t pid, bool (*match)(const struct mountinfo *, const char *), const cha
     fclose(file);
     free(info);
     return result;
-}
-
-static bool
-is_at(const struct mountinfo *info, const char *point)
-{
-    return strcmp(info->point, point) == 0;
-}
-
-static bool
-is_of_store(const struct mountinfo *info, const char *store)
-{
-    return strcmp(info->type, MOUNT_TYPE) == 0 && strcmp(info->source, store) == 0;
-}
-
-int
-mountinfo_find(pid_t pid, const char *point, struct mountinfo *info)
-{
-    return find(pid, is_at, point, true, info);
-}
-
-int
-mountinfo_find_store(const char *store, struct mountinfo *info)
-{
-    return find(0, is_of_store, store, false, info);
 }
 
 /* ---- paths ---- */

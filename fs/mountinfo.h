@@ -25,9 +25,6 @@ struct mountinfo {
  * caller).  -ENOENT: nothing is mounted there.  Errors of reading /proc. */
 LSMKV_CHECKED int mountinfo_find(pid_t pid, const char *point, struct mountinfo *info);
 
-/* The first mount of the store at `store`, an absolute path, that the caller sees.  -ENOENT. */
-LSMKV_CHECKED int mountinfo_find_store(const char *store, struct mountinfo *info);
-
 /* `path` made absolute.  Its last component need not exist and is not looked at unless it is a
  * symbolic link, "." or "..".  Writes PATH_MAX bytes at most. */
 LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);

@@ -1,0 +1,154 @@
+/* test_options.c - the command line of a mount. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+
+static struct options options;
+
+/* Parses `lsmfs` and these words, which are separated by blanks; what it says is dropped. */
+static int
+parse(const char *words)
+{
+    char line[512], *rest = line, *argv[20] = {line};
+    int argc = 1, saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+
+    snprintf(line, sizeof(line), "%s", words);
+    for (char *word; (word = strsep(&rest, " ")) != NULL;)
+        argv[argc++] = word;
+    optind = 0;
+    dup2(null, STDERR_FILENO);
+    int result = options_parse(argc, argv, &options);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(null);
+    return result;
+}
+
+START_TEST(test_defaults)
+{
+    ck_assert_int_eq(parse("/tmp/store /tmp/point"), 0);
+    ck_assert_str_eq(options.store, "/tmp/store");
+    ck_assert_str_eq(options.mountpoint, "/tmp/point");
+    ck_assert_uint_eq(options.commit_ms, 1000);
+    ck_assert(!options.sync && !options.read_only && !options.show_snapshots);
+    ck_assert(!options.acl && !options.noatime && !options.foreground && !options.debug);
+    ck_assert_str_eq(options.snapshot, "");
+    ck_assert_str_eq(options.passed, "");
+}
+END_TEST
+
+START_TEST(test_options_stand_anywhere_and_several_times)
+{
+    ck_assert_int_eq(
+        parse("-o ro,acl /tmp/store -f /tmp/point -o commit=5 -onoatime,,sync"), 0);
+    ck_assert(options.read_only && options.acl && options.foreground);
+    ck_assert(options.noatime && options.sync && !options.debug);
+    ck_assert_uint_eq(options.commit_ms, 5000);
+    ck_assert_int_eq(parse("-d /tmp/store /tmp/point"), 0);
+    ck_assert(options.debug && options.foreground);
+}
+END_TEST
+
+START_TEST(test_commit_takes_seconds_and_parts_of_them)
+{
+    static const struct {
+        const char *text;
+        unsigned ms; /* 0: refused */
+    } cases[] = {
+        {"1", 1000},   {"0.25", 250}, {"0.001", 1}, {"3600", 3600000}, {"0", 0},
+        {"0.0001", 0}, {"-1", 0},     {"3601", 0},  {"inf", 0},        {"nan", 0},
+        {"", 0},       {"1s", 0},     {"x", 0},     {"1e400", 0},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[100];
+
+        snprintf(line, sizeof(line), "/tmp/s /tmp/m -o commit=%s", cases[i].text);
+        ck_assert_msg(parse(line) == (cases[i].ms == 0 ? -EINVAL : 0), "%s",
+                      cases[i].text);
+        if (cases[i].ms != 0)
+            ck_assert_uint_eq(options.commit_ms, cases[i].ms);
+    }
+}
+END_TEST
+
+START_TEST(test_a_snapshot_is_read_only)
+{
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o snapshot=monday"), 0);
+    ck_assert_str_eq(options.snapshot, "monday");
+    ck_assert(options.read_only);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o snapshot="), -EINVAL);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o snapshot=a/b"), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_usual_options_are_passed_on_in_order)
+{
+    ck_assert_int_eq(
+        parse("/tmp/s /tmp/m -o suid,allow_other,nofail,x-anything=1,noexec"), 0);
+    ck_assert_str_eq(options.passed, ",suid,allow_other,noexec");
+}
+END_TEST
+
+START_TEST(test_what_is_not_known_or_not_complete_is_refused)
+{
+    static const char *const bad[] = {
+        "",
+        "/tmp/s",
+        "/tmp/s /tmp/m /tmp/n",
+        "/tmp/s /tmp/m -o",
+        "/tmp/s /tmp/m -o nonsense",
+        "/tmp/s /tmp/m -o commit",
+        "/tmp/s /tmp/m -o ro=1",
+        "/tmp/s /tmp/m -o snapdir=some",
+        "/tmp/s /tmp/m -o fsname=x",
+        "/tmp/s /tmp/m -o auto_unmount",
+        "/tmp/s /tmp/m -z",
+        "/tmp/s /tmp/m --long",
+        "/absent/below/s /tmp/m",
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        ck_assert_msg(parse(bad[i]) == -EINVAL, "'%s'", bad[i]);
+}
+END_TEST
+
+START_TEST(test_store_and_mount_point_must_lie_apart)
+{
+    ck_assert_int_eq(parse("/tmp/s /tmp/s"), -EINVAL);
+    ck_assert_int_eq(parse("/tmp /tmp/m"), -EINVAL);
+    ck_assert_int_eq(parse("/tmp/s /tmp"), -EINVAL);
+    ck_assert_int_eq(parse("/tmp/s /"), -EINVAL);
+    ck_assert_int_eq(parse("/tmp/store /tmp/store2"), 0);
+    ck_assert_int_eq(parse("/tmp/store2 /tmp/store"), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("options");
+    TCase *tests = tcase_create("options");
+
+    tcase_add_test(tests, test_defaults);
+    tcase_add_test(tests, test_options_stand_anywhere_and_several_times);
+    tcase_add_test(tests, test_commit_takes_seconds_and_parts_of_them);
+    tcase_add_test(tests, test_a_snapshot_is_read_only);
+    tcase_add_test(tests, test_usual_options_are_passed_on_in_order);
+    tcase_add_test(tests, test_what_is_not_known_or_not_complete_is_refused);
+    tcase_add_test(tests, test_store_and_mount_point_must_lie_apart);
+    suite_add_tcase(suite, tests);
+
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
