@@ -36,7 +36,9 @@ run_mounted() {
     check "mounts $where" mount_store -o suid,dev,allow_other "$@"
     chmod 755 "$mnt"
     for family in $families; do
-        run_family "$family" "$mnt/$where-$family" "$where"
+        # Access lists are refused without -o acl.
+        [ "$where $family" = "mount acl" ] ||
+            run_family "$family" "$mnt/$where-$family" "$where"
     done
     check "unmounts $where" umount_store
 }
