@@ -44,6 +44,7 @@
 #define NODE_LIMIT   150000u
 
 #define HANDOVER_MS      30000 /* the longest wait for a holder that is shutting down */
+#define READER_MS        1000
 #define HANDOVER_STEP_MS 20
 #define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
 
@@ -96,10 +97,11 @@ status_of_store(int result)
     }
 }
 
-/* Has the store's holder lost its mount?  Then it is about to close, even if it has not come
- * to say so yet: umount(8) returns before the daemon knows. */
+/* Has the store's holder, after `waited` milliseconds, lost its mount?  Then it is about to
+ * close, even if it has not come to say so yet: umount(8) returns before the daemon knows.  Who
+ * only reads says nothing of itself, and is given a second. */
 static bool
-holder_is_leaving(const char *store)
+holder_is_leaving(const char *store, int waited)
 {
     char note[PATH_MAX + sizeof(MOUNT_NOTE)];
     struct mountinfo info;
@@ -107,6 +109,8 @@ holder_is_leaving(const char *store)
 
     if (result == -ENOENT)
         return true;
+    if (result == 0 && pid == 0)
+        return waited < READER_MS;
     if (result != 0 || strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
         return false;
     result = mountinfo_find(pid, note + strlen(MOUNT_NOTE), &info);
@@ -121,7 +125,7 @@ open_patiently(const struct vfs_options *options, struct vfs **vfs, char *why,
     int result = vfs_open(options, vfs, why, size);
 
     for (int waited = 0; result == -EBUSY && waited < HANDOVER_MS &&
-                         holder_is_leaving(options->store.path);
+                         holder_is_leaving(options->store.path, waited);
          waited += HANDOVER_STEP_MS) {
         nanosleep(&step, NULL);
         result = vfs_open(options, vfs, why, size);

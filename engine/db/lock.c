@@ -137,7 +137,7 @@ lsmkv_lock_holder(const char *path, int *pid, char *note, size_t note_size)
 {
     struct lsmkv_env *env = env_posix();
     struct env_dir *dir;
-    struct holder holder;
+    struct holder holder = {0};
     int result = env_dir_open(env, path, false, &dir);
 
     error_clear();
@@ -146,8 +146,8 @@ lsmkv_lock_holder(const char *path, int *pid, char *note, size_t note_size)
     result = env->lock_held(dir, LOCK_NAME);
     if (result == 1)
         result = read_holder(dir, &holder);
-    else if (result == 0)
-        result = -ENOENT;
+    else if (result >= 0)
+        result = result == 2 ? 0 : -ENOENT; /* readers write no note */
     env_dir_close(dir);
     if (result != 0)
         return result;

@@ -72,7 +72,8 @@ struct lsmkv_env {
     /* The lock file's text: replace it (holder), read it (anyone; NUL-terminated, cut). */
     int (*lock_write)(struct env_lock *lock, const char *text);
     int (*lock_read)(struct env_dir *dir, const char *name, char *text, size_t size);
-    /* 1 if somebody holds it exclusively, 0 if not, or a negative errno. */
+    /* 1 if somebody holds it exclusively, 2 if it is shared, 0 if it is free, or a negative
+     * errno. */
     int (*lock_held)(struct env_dir *dir, const char *name);
     void (*unlock)(struct env_lock *lock);
 

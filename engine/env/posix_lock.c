@@ -101,17 +101,20 @@ posix_lock_read(struct env_dir *dir, const char *name, char *text, size_t size)
     return 0;
 }
 
-/* A wish for a shared lock collides with an exclusive one only. */
+/* A wish for an exclusive lock collides with either kind. */
 int
 posix_lock_held(struct env_dir *dir, const char *name)
 {
-    struct flock range = whole_file(F_RDLCK);
+    struct flock range = whole_file(F_WRLCK);
     int fd = posix_open_regular(posix_dir_fd(dir), name, O_RDONLY);
-    int result;
+    int result = 0;
 
     if (fd < 0)
         return fd;
-    result = fcntl(fd, F_OFD_GETLK, &range) != 0 ? -errno : range.l_type != F_UNLCK;
+    if (fcntl(fd, F_OFD_GETLK, &range) != 0)
+        result = -errno;
+    else if (range.l_type != F_UNLCK)
+        result = range.l_type == F_WRLCK ? 1 : 2;
     close(fd);
     return result;
 }

@@ -146,7 +146,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_set_lock_note(struct lsmkv *db, const char *no
 /* Announces that the holder is about to close: openers then wait for the lock. */
 LSMKV_API void lsmkv_announce_close(struct lsmkv *db);
 
-/* The note and process id of whoever holds the store at `path`; -ENOENT if nobody does. */
+/* The note and process id of whoever holds the store at `path`, "" and 0 if it is being read
+ * only; -ENOENT if nobody holds it. */
 LSMKV_API LSMKV_CHECKED int lsmkv_lock_holder(const char *path, int *pid, char *note,
                                               size_t note_size);
 

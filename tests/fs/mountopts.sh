@@ -222,8 +222,11 @@ option_ro() {
     # Two may read at once, none may write meanwhile.
     "$lsmfs" "$store" other -o ro
     same acknowledged "$(cat other/acknowledged)"
+    fails_with 3 'being read' "$lsmfs" "$store" other
     "$lsmfs" umount other
     umount_store
+    # Free at once, for those who wait for nobody.
+    "$lsmfs" ls "$store" >/dev/null
     find "$store" -type f ! -name LOCK -exec md5sum {} + | sort | diff sums -
     mount_store
 }

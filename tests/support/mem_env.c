@@ -267,7 +267,10 @@ mem_lock_held(struct env_dir *dir, const char *name)
     struct mem_env *env = begin(dir->env, ENV_CALL_LOCK_HELD);
     struct mem_file *file = mem_dir_find(dir_of(dir), name);
 
-    return end(env, file == NULL ? -ENOENT : file->exclusive_lock);
+    return end(env, file == NULL              ? -ENOENT
+                    : file->exclusive_lock    ? 1
+                    : file->shared_locks != 0 ? 2
+                                              : 0);
 }
 
 static void
