@@ -219,7 +219,7 @@ main(int argc, char **argv)
 
     reporter_init(&reporter, tell, NULL);
     if (block_cache_new(dump.context.env, 0, &cache) != 0)
-        return cannot_open(path, -ENOMEM);
+        return (int)cannot_open(path, -ENOMEM);
     dump.context.cache = cache;
     result = dump_path(&dump, path);
     if (fflush(stdout) != 0 || ferror(stdout)) {
@@ -228,5 +228,5 @@ main(int argc, char **argv)
     }
     block_cache_free(cache);
     reporter_fini(&reporter);
-    return result;
+    return (int)result;
 }

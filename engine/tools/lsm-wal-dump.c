@@ -429,7 +429,7 @@ main(int argc, char **argv)
             if (!parse_number(optarg, &dump.number)) {
                 fprintf(stderr, "lsm-wal-dump: --number %s: not a log's number\n",
                         optarg);
-                return usage();
+                return (int)usage();
             }
             break;
         case 'h':
@@ -439,12 +439,12 @@ main(int argc, char **argv)
             printf("lsm-wal-dump %s\n", lsmkv_version());
             return STATUS_CLEAN;
         default:
-            return usage();
+            return (int)usage();
         }
     }
     if (argc - optind != 1) {
         fputs("lsm-wal-dump: give one file or store\n", stderr);
-        return usage();
+        return (int)usage();
     }
-    return dump_path(&dump, argv[optind]);
+    return (int)dump_path(&dump, argv[optind]);
 }
