@@ -330,7 +330,7 @@ check_snapshots(const struct sweep *sweep, const struct bounds *bounds, struct l
     for (size_t i = 0; i < listed->count; i++) {
         size_t at = strtoull(listed->names[i] + 1, NULL, 10);
         struct lsmkv_snapshot *snapshot;
-        uint64_t hash;
+        uint64_t hash = 0;
         int result = lsmkv_snapshot_open(db, listed->names[i], &snapshot, NULL);
 
         if (result == 0)

@@ -441,7 +441,7 @@ START_TEST(test_readers_see_the_same_through_flushes_and_compactions)
 {
     struct random random = random_of(random_seed());
     struct compaction_cursor cursor = {0};
-    size_t moves = 0, merges = 0;
+    size_t merges = 0;
 
     teardown();
     world_init(_i == 0 ? LSMKV_ORDER_BYTES : LSMKV_ORDER_PATH);
@@ -456,7 +456,6 @@ START_TEST(test_readers_see_the_same_through_flushes_and_compactions)
                 compaction_pick(3, world.version, &limits, &cursor, &compaction), 0);
             if (compaction == NULL)
                 break;
-            moves += compaction->trivial;
             merges += !compaction->trivial;
             run(compaction);
             assert_all_see_all();

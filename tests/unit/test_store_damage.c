@@ -183,15 +183,18 @@ walk_is_right(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
 static bool
 everything_reads(struct lsmkv *db)
 {
-    struct lsmkv_keyspace *plain;
-    bool complete;
+    struct lsmkv_keyspace *keyspaces[2] = {NULL, NULL};
+    bool complete = true;
 
-    if (lsmkv_keyspace_open(db, "plain", &plain) != 0)
+    if (lsmkv_keyspace_open(db, "plain", &keyspaces[1]) != 0)
         ck_abort_msg("a keyspace is missing");
-    complete =
-        gets_are_right(db, NULL, &models[0]) & gets_are_right(db, plain, &models[1]);
-    return complete & walk_is_right(db, NULL, &models[0]) &
-           walk_is_right(db, plain, &models[1]);
+    for (int k = 0; k < 2; k++) {
+        if (!gets_are_right(db, keyspaces[k], &models[k]))
+            complete = false;
+        if (!walk_is_right(db, keyspaces[k], &models[k]))
+            complete = false;
+    }
+    return complete;
 }
 
 /* ---- damaging ---- */
