@@ -11,7 +11,8 @@
 
 #include "inode.h"
 
-#define IN_LIST 4u /* beside DEFERRED_*: node->deferred */
+#define RELATIME_SECONDS (24 * 60 * 60)
+#define IN_LIST          4u /* beside DEFERRED_*: node->deferred */
 
 static bool
 is_later(struct timespec a, struct timespec b)
@@ -40,6 +41,27 @@ deferred_set(struct vfs *vfs, struct node *node, unsigned which, struct timespec
     pthread_mutex_unlock(&vfs->deferred_mutex);
     if (fresh)
         store_touch(vfs->store);
+}
+
+static bool
+is_older(struct timespec a, struct timespec b)
+{
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec <= b.tv_nsec);
+}
+
+void
+deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
+{
+    struct timespec now;
+
+    /* Reading alone does not make a record of ours of a plain value. */
+    if (vfs->noatime || node->view->snapshot || node->unlinked || attr->plain ||
+        node->realm != REALM_TREE)
+        return;
+    now = store_now();
+    if (is_older(attr->atime, attr->mtime) || is_older(attr->atime, attr->ctime) ||
+        now.tv_sec - attr->atime.tv_sec >= RELATIME_SECONDS)
+        deferred_set(vfs, node, DEFERRED_ACCESSED, now);
 }
 
 void

@@ -26,6 +26,7 @@
 #define XATTR_MAX    65536u
 #define LINK_MAX_LEN 4096u
 #define BACKGROUND   64u
+#define GROUPS_MAX   1024 /* of one caller, that are looked at */
 
 static struct vfs *
 vfs_of(fuse_req_t req)
@@ -47,11 +48,28 @@ id_of(struct vfs *vfs, const struct node *node)
     return node == vfs_root(vfs) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
 }
 
+/* Looks in /proc, therefore asked only when the answer matters. */
+static bool
+in_group(void *context, gid_t gid)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = fuse_req_getgroups(context, GROUPS_MAX, groups);
+
+    for (int i = 0; i < count && i < GROUPS_MAX; i++)
+        if (groups[i] == gid)
+            return true;
+    return false;
+}
+
 static struct vfs_caller
 caller_of(fuse_req_t req)
 {
     const struct fuse_ctx *context = fuse_req_ctx(req);
-    struct vfs_caller caller = {context->uid, context->gid, context->umask};
+    struct vfs_caller caller = {.uid = context->uid,
+                                .gid = context->gid,
+                                .umask = context->umask,
+                                .in_group = in_group,
+                                .context = req};
 
     return caller;
 }
@@ -390,7 +408,10 @@ static void
 on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
             size_t size, int flags)
 {
-    reply(req, vfs_setxattr(vfs_of(req), node_of(req, ino), name, value, size, flags));
+    struct vfs_caller caller = caller_of(req);
+
+    reply(req, vfs_setxattr(vfs_of(req), &caller, node_of(req, ino), name, value, size,
+                            flags));
 }
 
 static void

@@ -96,6 +96,9 @@ struct vfs_caller {
     uid_t uid;
     gid_t gid;
     mode_t umask; /* not yet applied to modes handed in */
+    /* Is he in this group, other than by `gid`?  NULL: in none.  Asked rarely. */
+    bool (*in_group)(void *context, gid_t gid);
+    void *context;
 };
 
 struct vfs_entry {
@@ -219,8 +222,9 @@ LSMKV_CHECKED int vfs_listxattr(struct vfs *vfs, const struct vfs_caller *caller
                                 struct node *node, char *names, size_t size,
                                 size_t *length);
 /* `flags`: 0, XATTR_CREATE or XATTR_REPLACE. */
-LSMKV_CHECKED int vfs_setxattr(struct vfs *vfs, struct node *node, const char *name,
-                               const void *value, size_t size, int flags);
+LSMKV_CHECKED int vfs_setxattr(struct vfs *vfs, const struct vfs_caller *caller,
+                               struct node *node, const char *name, const void *value,
+                               size_t size, int flags);
 LSMKV_CHECKED int vfs_removexattr(struct vfs *vfs, struct node *node, const char *name);
 
 /* ---- the whole ---- */

@@ -50,7 +50,7 @@ change_owner(struct op *op, struct inode *inode, const struct stat *change,
         inode->attr.gid = change->st_gid;
     if (!(which & (VFS_UID | VFS_GID)))
         return 0;
-    return xattr_strip_privileges(op, inode, &lists->privileges, !(which & VFS_MODE));
+    return xattr_strip_by_owner(op, inode, &lists->privileges, !(which & VFS_MODE));
 }
 
 static int
@@ -86,9 +86,8 @@ put_size(struct op *op, const struct vfs_caller *caller, struct inode *inode,
         return S_ISDIR(inode->attr.mode) ? -EISDIR : -EINVAL;
     inode_edit(op, inode, &op->buffer, edit);
     result = data_truncate(edit, size);
-    if (result == 0 && !(which & (VFS_UID | VFS_GID)))
-        result = xattr_strip_privileges(op, inode, &lists->privileges,
-                                        caller->uid != 0 && !(which & VFS_MODE));
+    if (result == 0 && !(which & (VFS_UID | VFS_GID | VFS_MODE)))
+        result = xattr_strip_by_write(op, caller, inode, &lists->privileges);
     return result == 0 ? inode_put_contents(op, inode, edit) : result;
 }
 

@@ -279,6 +279,20 @@ open_iter(struct walk *walk)
     return lsmkv_iter_new(store->db, store->files, &options, &walk->iter);
 }
 
+/* Once a listing, when it begins. */
+static void
+note_access(struct walk *walk)
+{
+    struct inode inode;
+
+    if (walk->op->vfs->noatime)
+        return;
+    if (inode_of_key(walk->op, walk->node, walk->key, INODE_ATTRIBUTES, &inode) == 0 &&
+        !inode.implied)
+        deferred_access(walk->op->vfs, walk->node, &inode.attr);
+    inode_fini(&inode);
+}
+
 static int
 list_tree(struct walk *walk, uint64_t cookie)
 {
@@ -294,6 +308,8 @@ list_tree(struct walk *walk, uint64_t cookie)
     result = open_iter(walk);
     if (result < 0)
         return result;
+    if (cookie == 0)
+        note_access(walk);
     walk->span = listing_begin(vfs->listing, walk->node->ino);
     result = walk->span ? walk_tree(walk, cookie) : -ENOMEM;
     listing_end(vfs->listing, walk->span);

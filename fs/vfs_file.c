@@ -11,8 +11,6 @@
 #include "vfs.h"
 #include "xattr.h"
 
-#define RELATIME_SECONDS (24 * 60 * 60)
-
 static int
 check_regular(const struct inode *inode)
 {
@@ -40,27 +38,6 @@ vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
 
 /* ---- reading ---- */
 
-static bool
-is_older(struct timespec a, struct timespec b)
-{
-    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec <= b.tv_nsec);
-}
-
-/* relatime: an access counts if the last one noted was before the last change, or a day ago. */
-static void
-note_access(struct vfs *vfs, struct node *node, const struct attr *attr)
-{
-    struct timespec now;
-
-    if (vfs->noatime || node->view->snapshot || node->unlinked ||
-        node->realm != REALM_TREE)
-        return;
-    now = store_now();
-    if (is_older(attr->atime, attr->mtime) || is_older(attr->atime, attr->ctime) ||
-        now.tv_sec - attr->atime.tv_sec >= RELATIME_SECONDS)
-        deferred_set(vfs, node, DEFERRED_ACCESSED, now);
-}
-
 int
 vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_t size,
          size_t *got)
@@ -79,7 +56,7 @@ vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_
         result = data_read(vfs->store, node->view->snapshot, &inode.attr.data,
                            inode.record.value, offset, bytes, size, got);
     if (result == 0)
-        note_access(vfs, node, &inode.attr);
+        deferred_access(vfs, node, &inode.attr);
     inode_fini(&inode);
     op_end(op);
     return result;
@@ -121,7 +98,7 @@ write_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
     inode_edit(op, inode, &op->buffer, &edit);
     result = data_write(&edit, offset, bytes, size);
     if (result == 0)
-        result = xattr_strip_privileges(op, inode, &list, caller->uid != 0);
+        result = xattr_strip_by_write(op, caller, inode, &list);
     inode->attr.mtime = inode->attr.ctime = store_now();
     if (result == 0)
         result = inode_put_contents(op, inode, &edit);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "deferred.h"
 #include "dir.h"
 #include "inode.h"
 #include "op.h"
@@ -121,6 +122,7 @@ vfs_readlink(struct vfs *vfs, struct node *node, char *buffer, size_t size)
     if (result == 0) {
         memcpy(buffer, inode.record.value.data, inode.record.value.size);
         buffer[inode.record.value.size] = '\0';
+        deferred_access(vfs, node, &inode.attr);
     }
     inode_fini(&inode);
     op_end(op);

@@ -37,7 +37,7 @@ put_edit(struct op *op, const struct vfs_caller *caller, struct inode *inode,
          struct data_edit *edit)
 {
     struct xattr_list list;
-    int result = xattr_strip_privileges(op, inode, &list, caller->uid != 0);
+    int result = xattr_strip_by_write(op, caller, inode, &list);
 
     inode->attr.mtime = inode->attr.ctime = store_now();
     if (result == 0)
@@ -185,7 +185,7 @@ write_some(struct op *op, const struct vfs_caller *caller, const struct copying 
         result = data_write(&edit, copying->to_offset, op->second_buffer.bytes, size);
     }
     if (result == 0)
-        result = xattr_strip_privileges(op, &inode, &list, caller->uid != 0);
+        result = xattr_strip_by_write(op, caller, &inode, &list);
     if (result == 0) {
         inode.attr.mtime = inode.attr.ctime = store_now();
         result = inode_put_contents(op, &inode, &edit);

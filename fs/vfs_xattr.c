@@ -19,7 +19,7 @@
 static bool
 begins(const char *name, const char *prefix)
 {
-    return strncmp(name, prefix, strlen(prefix)) == 0 && name[strlen(prefix)] != '\0';
+    return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 static bool
@@ -37,6 +37,8 @@ check_name(const struct vfs *vfs, const struct node *node, const char *name)
         return vfs->acl ? 0 : -EOPNOTSUPP;
     if (!begins(name, "user.") && !begins(name, TRUSTED) && !begins(name, "security."))
         return -EOPNOTSUPP;
+    if (strchr(name, '.')[1] == '\0')
+        return -EINVAL;
     return node->realm == REALM_TREE ? 0 : -ENODATA;
 }
 
@@ -170,9 +172,11 @@ vfs_listxattr(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
 
 /* ---- changing ---- */
 
-/* What a list says goes to the mode; one that says no more need not be kept. */
+/* What a list says goes to the mode; one that says no more need not be kept.  There is a caller
+ * whenever there is a value. */
 static int
-obey_acl(struct inode *inode, const char *name, const struct lsmkv_slice **value)
+obey_acl(const struct vfs_caller *caller, struct inode *inode, const char *name,
+         const struct lsmkv_slice **value)
 {
     if (!*value || !is_acl(name))
         return 0;
@@ -184,6 +188,8 @@ obey_acl(struct inode *inode, const char *name, const struct lsmkv_slice **value
         return S_ISDIR(inode->attr.mode) ? 0 : -EACCES;
     if (!acl_to_mode(**value, &inode->attr.mode))
         *value = NULL;
+    if (inode->attr.mode & S_ISGID && !caller_owns_group(caller, inode->attr.gid))
+        inode->attr.mode &= ~(uint32_t)S_ISGID;
     return 0;
 }
 
@@ -205,14 +211,14 @@ check_presence(struct op *op, const struct inode *inode, const char *name,
 }
 
 static int
-change_in(struct op *op, struct inode *inode, const char *name,
-          const struct lsmkv_slice *value, int flags)
+change_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
+          const char *name, const struct lsmkv_slice *value, int flags)
 {
     struct xattr_list list;
     int result = check_presence(op, inode, name, value, flags);
 
     if (result == 0)
-        result = obey_acl(inode, name, &value);
+        result = obey_acl(caller, inode, name, &value);
     if (result == 0)
         result = xattr_change(op, inode, &list, lsmkv_str(name), value);
     if (result < 0)
@@ -223,8 +229,8 @@ change_in(struct op *op, struct inode *inode, const char *name,
 }
 
 static int
-change(struct vfs *vfs, struct node *node, const char *name,
-       const struct lsmkv_slice *value, int flags)
+change(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
+       const char *name, const struct lsmkv_slice *value, int flags)
 {
     struct op *op;
     struct inode inode;
@@ -240,25 +246,25 @@ change(struct vfs *vfs, struct node *node, const char *name,
     op_lock_node(op, node, true);
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
     if (result == 0)
-        result = change_in(op, &inode, name, value, flags);
+        result = change_in(op, caller, &inode, name, value, flags);
     inode_fini(&inode);
     op_end(op);
     return result;
 }
 
 int
-vfs_setxattr(struct vfs *vfs, struct node *node, const char *name, const void *value,
-             size_t size, int flags)
+vfs_setxattr(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
+             const char *name, const void *value, size_t size, int flags)
 {
     struct lsmkv_slice bytes = {value, size};
 
     if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
         return -EINVAL;
-    return change(vfs, node, name, &bytes, flags);
+    return change(vfs, caller, node, name, &bytes, flags);
 }
 
 int
 vfs_removexattr(struct vfs *vfs, struct node *node, const char *name)
 {
-    return change(vfs, node, name, NULL, 0);
+    return change(vfs, NULL, node, name, NULL, 0);
 }

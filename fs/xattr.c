@@ -83,21 +83,13 @@ xattr_change(struct op *op, struct inode *inode, struct xattr_list *list,
     return 0;
 }
 
-int
-xattr_strip_privileges(struct op *op, struct inode *inode, struct xattr_list *list,
-                       bool modes)
+static int
+strip_capability(struct op *op, struct inode *inode, struct xattr_list *list)
 {
     struct lsmkv_slice name = lsmkv_str(CAPABILITY);
     struct xattr found;
     int result;
 
-    if (S_ISDIR(inode->attr.mode))
-        return 0;
-    if (modes) {
-        inode->attr.mode &= ~(uint32_t)S_ISUID;
-        if (inode->attr.mode & S_IXGRP)
-            inode->attr.mode &= ~(uint32_t)S_ISGID;
-    }
     if (inode->attr.xattrs.size == 0 && !may_have_records(inode))
         return 0;
     result = xattr_find(op, inode, name, &found);
@@ -105,4 +97,40 @@ xattr_strip_privileges(struct op *op, struct inode *inode, struct xattr_list *li
         return result == -ENODATA ? 0 : result;
     xattr_fini(&found);
     return xattr_change(op, inode, list, name, NULL);
+}
+
+bool
+caller_owns_group(const struct vfs_caller *caller, gid_t gid)
+{
+    return caller->uid == 0 || caller->gid == gid ||
+           (caller->in_group && caller->in_group(caller->context, gid));
+}
+
+int
+xattr_strip_by_write(struct op *op, const struct vfs_caller *caller, struct inode *inode,
+                     struct xattr_list *list)
+{
+    struct attr *attr = &inode->attr;
+
+    if (caller->uid != 0) {
+        attr->mode &= ~(uint32_t)S_ISUID;
+        if (attr->mode & S_ISGID &&
+            (attr->mode & S_IXGRP || !caller_owns_group(caller, attr->gid)))
+            attr->mode &= ~(uint32_t)S_ISGID;
+    }
+    return strip_capability(op, inode, list);
+}
+
+int
+xattr_strip_by_owner(struct op *op, struct inode *inode, struct xattr_list *list,
+                     bool modes)
+{
+    if (S_ISDIR(inode->attr.mode))
+        return 0;
+    if (modes) {
+        inode->attr.mode &= ~(uint32_t)S_ISUID;
+        if (inode->attr.mode & S_IXGRP)
+            inode->attr.mode &= ~(uint32_t)S_ISGID;
+    }
+    return strip_capability(op, inode, list);
 }

@@ -32,9 +32,16 @@ LSMKV_CHECKED int xattr_change(struct op *op, struct inode *inode,
                                struct xattr_list *list, struct lsmkv_slice name,
                                const struct lsmkv_slice *value);
 
-/* What changing contents or owner does to privileges: set-user-id, set-group-id and
- * capabilities go.  `modes` false: only the capabilities. */
-LSMKV_CHECKED int xattr_strip_privileges(struct op *op, struct inode *inode,
-                                         struct xattr_list *list, bool modes);
+/* Is the caller root, or in the group? */
+bool caller_owns_group(const struct vfs_caller *caller, gid_t gid);
+
+/* What changing the contents does to privileges: capabilities go, and unless root does it
+ * set-user-id and set-group-id; without execution by the group the latter means something else
+ * and goes only if the caller is not in the group. */
+LSMKV_CHECKED int xattr_strip_by_write(struct op *op, const struct vfs_caller *caller,
+                                       struct inode *inode, struct xattr_list *list);
+/* Likewise changing the owner, whoever does it; `modes` false: only the capabilities. */
+LSMKV_CHECKED int xattr_strip_by_owner(struct op *op, struct inode *inode,
+                                       struct xattr_list *list, bool modes);
 
 #endif

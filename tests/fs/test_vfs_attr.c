@@ -61,6 +61,15 @@ START_TEST(test_times_take_any_second_and_nanosecond)
 }
 END_TEST
 
+static bool
+is_six(void *context, gid_t gid)
+{
+    (void)context;
+    return gid == 6;
+}
+
+static const struct vfs_caller member = {.uid = 1000, .gid = 1000, .in_group = is_six};
+
 START_TEST(test_privileges_go_when_others_change_the_file)
 {
     struct stat change = {.st_mode = 06755, .st_uid = 5, .st_gid = 6, .st_size = 3};
@@ -83,6 +92,11 @@ START_TEST(test_privileges_go_when_others_change_the_file)
     set(&fs.caller, change, VFS_MODE);
     set(&fs.caller, change, VFS_GID);
     ck_assert_uint_eq(get().st_mode, S_IFREG | 02745);
+    /* A member of the group keeps it then, another does not. */
+    ck_assert_int_eq(vfs_write(fs.vfs, &member, node, 0, "x", 1, 0), 0);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 02745);
+    ck_assert_int_eq(vfs_write(fs.vfs, &user, node, 0, "x", 1, 0), 0);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0745);
 }
 END_TEST
 
@@ -90,8 +104,9 @@ START_TEST(test_capabilities_go_with_any_write)
 {
     size_t length;
 
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "security.capability", "cap", 3, 0), 0);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.kept", "1", 1, 0), 0);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "security.capability", "cap", 3, 0), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.kept", "1", 1, 0), 0);
     ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "x", 1, 0), 0);
     ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "security.capability", NULL, 0, &length),
                      -ENODATA);
@@ -109,15 +124,17 @@ START_TEST(test_many_extended_attributes_of_any_size)
     for (unsigned i = 0; i < 40; i++) {
         snprintf(name, sizeof(name), "user.n%02u", i);
         expected += strlen(name) + 1;
-        ck_assert_int_eq(
-            vfs_setxattr(fs.vfs, node, name, value, i < 39 ? i * 50 : sizeof(value), 0),
-            0);
+        ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, name, value,
+                                      i < 39 ? i * 50 : sizeof(value), 0),
+                         0);
     }
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "trusted.t", "1", 1, 0), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "trusted.t", "1", 1, 0), 0);
     /* From large to small and back. */
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.n38", "s", 1, XATTR_REPLACE), 0);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.n01", value, 3000, XATTR_REPLACE),
-                     0);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.n38", "s", 1, XATTR_REPLACE), 0);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.n01", value, 3000, XATTR_REPLACE),
+        0);
     ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "changed", 7, 0), 0);
     vfs_forget(fs.vfs, node, 1);
     fs_kill(&fs);
@@ -148,7 +165,8 @@ START_TEST(test_extended_attributes_go_with_the_last_name)
     struct lsmkv_iter *iter;
     unsigned count = 0;
 
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.big", value, sizeof(value), 0), 0);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.big", value, sizeof(value), 0), 0);
     ck_assert_int_eq(fs_link(&fs, "f", "g"), 0);
     ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
     ck_assert_int_eq(fs_unlink(&fs, "g"), 0);

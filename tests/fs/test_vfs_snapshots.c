@@ -66,7 +66,7 @@ START_TEST(test_inside_nothing_can_be_written)
     ck_assert_int_eq(fs_rename(&fs, "d", ".snapshots/t", 0), -EXDEV);
     ck_assert_int_eq(fs_node(&fs, ".snapshots/s/d/f", &node), 0);
     ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_MODE, &st), -EROFS);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.x", "1", 1, 0), -EROFS);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.x", "1", 1, 0), -EROFS);
     ck_assert_int_eq(vfs_file_open(fs.vfs, &fs.caller, node, O_RDWR), -EROFS);
     ck_assert_int_eq(vfs_file_open(fs.vfs, &fs.caller, node, O_RDONLY), 0);
     vfs_forget(fs.vfs, node, 1);
@@ -186,13 +186,18 @@ START_TEST(test_extended_attributes_are_kept_in_snapshots)
 
     memset(big, 'x', sizeof(big));
     ck_assert_int_eq(fs_node(&fs, "d/f", &node), 0);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.small", "1", 1, XATTR_CREATE), 0);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.small", "1", 1, XATTR_CREATE),
-                     -EEXIST);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.none", "1", 1, XATTR_REPLACE),
-                     -ENODATA);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "user.big", big, sizeof(big), 0), 0);
-    ck_assert_int_eq(vfs_setxattr(fs.vfs, node, "wrong.x", "1", 1, 0), -EOPNOTSUPP);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.small", "1", 1, XATTR_CREATE), 0);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.small", "1", 1, XATTR_CREATE),
+        -EEXIST);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.none", "1", 1, XATTR_REPLACE),
+        -ENODATA);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.big", big, sizeof(big), 0), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "wrong.x", "1", 1, 0),
+                     -EOPNOTSUPP);
     ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/s"), 0);
     ck_assert_int_eq(vfs_removexattr(fs.vfs, node, "user.big"), 0);
     ck_assert_int_eq(vfs_removexattr(fs.vfs, node, "user.big"), -ENODATA);
