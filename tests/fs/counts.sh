@@ -11,10 +11,7 @@ trace=$WORK/trace
 mount_traced() {
     "$lsmfs" -d "$store" "$mnt" 2>"$trace" &
     daemon=$!
-    for _ in {1..500}; do
-        grep -q " $mnt fuse.lsmfs " /proc/mounts && [ -S "$store/CONTROL" ] && break
-        sleep 0.01
-    done
+    await_mount
     ls "$mnt" >/dev/null
 }
 

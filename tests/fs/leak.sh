@@ -17,11 +17,7 @@ lsmfs=$ASAN_BIN/lsmfs
 begin() {
     "$lsmfs" -f "$store" "$mnt" "$@" &
     daemon=$!
-    for _ in {1..500}; do
-        grep -q " $mnt fuse.lsmfs " /proc/mounts && break
-        sleep 0.02
-    done
-    ls "$mnt" >/dev/null
+    await_mount
 }
 
 # Status 99 is the sanitizer's.

@@ -67,6 +67,21 @@ mount_store() {
     "$lsmfs" "$store" "$mnt" "$@"
 }
 
+# For a daemon that was started in the foreground: waits until it takes commands, or is
+# read-only and answers.
+await_mount() {
+    for _ in {1..1000}; do
+        "$lsmfs" status "$store" >/dev/null 2>&1 && return 0
+        if grep -q " $mnt fuse.lsmfs ro" /proc/mounts; then
+            ls "$mnt" >/dev/null
+            return
+        fi
+        sleep 0.01
+    done
+    echo "nothing answers at $mnt"
+    return 1
+}
+
 umount_store() {
     "$lsmfs" umount "$mnt"
 }

@@ -175,11 +175,8 @@ ends_by_signal_though_in_use() {
 stays_in_the_foreground() {
     umount_store
     "$lsmfs" -f "$store" "$mnt" &
-    local pid=$! i
-    for i in {1..200}; do
-        mounted && break
-        sleep 0.02
-    done
+    local pid=$!
+    await_mount
     same "$pid" "$(daemon_pid)"
     kill -INT $pid
     wait $pid
@@ -286,11 +283,8 @@ options_passed_through() {
 debug_prints_requests() {
     umount_store
     "$lsmfs" -d "$store" "$mnt" 2>trace &
-    local pid=$! i
-    for i in {1..200}; do
-        mounted && break
-        sleep 0.02
-    done
+    local pid=$!
+    await_mount
     ls "$mnt" >/dev/null
     umount_store
     wait $pid
