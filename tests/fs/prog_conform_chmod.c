@@ -1,7 +1,9 @@
 /*
  * prog_conform_chmod - chmod, fchmod, fchmodat; and what takes set-id bits away.
  */
+#include <linux/capability.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "prog_conform.h"
@@ -243,24 +245,87 @@ set_ids_go(void)
     after(01777, 01777, &bob, 01777);
 }
 
+/* Stores through a mapping take nothing away, whoever does them. */
 static void
 set_ids_and_mmap(void)
 {
+    static const struct who *const callers[] = {&root, &alice};
     char *mapped;
     int fd;
 
     group("chmod: set-id bits and a mapping");
+    for (size_t i = 0; i < 2; i++) {
+        be(&root);
+        make("f", 0666, "contents");
+        MUST(chmod("f", 06777));
+        be(callers[i]);
+        OK(fd = open("f", O_RDWR));
+        mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        TRUE(mapped != MAP_FAILED);
+        mapped[0] = 'C';
+        OK(msync(mapped, 4096, MS_SYNC));
+        TEXT("Contents", contents_of("f"));
+        IS(06777, mode_of("f"));
+        mapped[1] = 'O';
+        OK(munmap(mapped, 4096));
+        OK(fsync(fd));
+        OK(close(fd));
+        TEXT("COntents", contents_of("f"));
+        IS(06777, mode_of("f"));
+    }
+}
+
+/* Gives up, or takes, one of the effective capabilities. */
+static void
+change_capability(unsigned capability, bool take)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+
+    MUST(syscall(SYS_capget, &head, data));
+    if (take)
+        data[capability / 32].effective |= 1u << capability % 32;
+    else
+        data[capability / 32].effective &= ~(1u << capability % 32);
+    MUST(syscall(SYS_capset, &head, data));
+}
+
+/* It is the capability that counts, not the number of the user. */
+static void
+privilege(void)
+{
+    int fd;
+
+    group("chmod: set-id bits and privilege");
     make("f", 0666, "contents");
     MUST(chmod("f", 06777));
-    be(&alice);
-    OK(fd = open("f", O_RDWR));
-    mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    TRUE(mapped != MAP_FAILED);
-    mapped[0] = 'C';
-    OK(msync(mapped, 4096, MS_SYNC));
-    OK(munmap(mapped, 4096));
+    change_capability(CAP_FSETID, false);
+    OK(fd = open("f", O_WRONLY));
+    IS(1, write(fd, "x", 1));
     OK(close(fd));
-    TEXT("Contents", contents_of("f"));
+    IS(0777, mode_of("f"));
+    change_capability(CAP_FSETID, true);
+    MUST(chmod("f", 06777));
+    change_capability(CAP_FSETID, false);
+    OK(truncate("f", 3));
+    IS(0777, mode_of("f"));
+    change_capability(CAP_FSETID, true);
+    MUST(chmod("f", 06777));
+    be(&bob);
+    change_capability(CAP_FSETID, true);
+    OK(fd = open("f", O_WRONLY));
+    IS(1, write(fd, "x", 1));
+    OK(close(fd));
+    IS(06777, mode_of("f"));
+    OK(truncate("f", 2));
+    IS(06777, mode_of("f"));
+    be(&root);
+    /* Trusted attributes show to who may administer. */
+    OK(setxattr("f", "trusted.a", "1", 1, 0));
+    change_capability(CAP_SYS_ADMIN, false);
+    IS(0, listxattr("f", NULL, 0));
+    change_capability(CAP_SYS_ADMIN, true);
+    IS(10, listxattr("f", NULL, 0));
 }
 
 /* File capabilities go when anyone, root too, writes. */
@@ -307,6 +372,7 @@ main(int argc, char **argv)
     effects();
     set_ids_go();
     set_ids_and_mmap();
+    privilege();
     capabilities();
     return conform_end();
 }

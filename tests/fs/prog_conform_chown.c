@@ -178,6 +178,19 @@ set_ids(void)
     MUST(chmod("f", 06644));
     OK(chown("f", 2, NONE));
     IS(02644, mode_of("f"));
+    /* Not executable by its group, setgid stays to members of it only. */
+    MUST(chown("f", 65533, 65534));
+    MUST(chmod("f", 02644));
+    be(&bob);
+    OK(chown("f", 65533, NONE));
+    IS(0644, mode_of("f"));
+    be(&root);
+    MUST(chown("f", 65532, 65534));
+    MUST(chmod("f", 02644));
+    be(&carol);
+    OK(chown("f", 65532, NONE));
+    IS(02644, mode_of("f"));
+    be(&root);
     MUST(mkfifo("p", 0));
     MUST(chmod("p", 06777));
     OK(chown("p", 1, 1));

@@ -151,6 +151,17 @@ values(void)
     IS(13, lstat_of("file").st_mtim.tv_sec);
 }
 
+/* Empties the kernel's memory of a file: reads of pages that it keeps do not reach a daemon. */
+static void
+forget(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NOATIME);
+
+    MUST(fsync(fd));
+    MUST(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+    MUST(close(fd));
+}
+
 static void
 reading_marks(void)
 {
@@ -178,6 +189,28 @@ reading_marks(void)
     OK(close(fd));
     MARKS("", "f", read(fd = open("f", O_RDONLY), text, 0));
     OK(close(fd));
+    /* A day later it counts in any case. */
+    time_t now = time(NULL);
+
+    OK(set("f", AT(now - 90000, 0), AT(now - 100000, 0)));
+    MARKS("", "f", close(open("f", O_RDONLY)));
+    forget("f");
+    MARKS("a", "f", read(fd = open("f", O_RDONLY), text, 4));
+    OK(close(fd));
+    forget("f");
+    MARKS("", "f", read(fd = open("f", O_RDONLY), text, 4));
+    OK(unlink("f"));
+    OK(fchmod(fd, 0600));
+    struct stat st;
+
+    OK(fstat(fd, &before));
+    let_time_pass();
+    OK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+    IS(4, pread(fd, text, 4, 0));
+    OK(fstat(fd, &st));
+    TEXT("a", marks_between(before, st));
+    OK(close(fd));
+    make("f", 0644, "contents");
     OK(set("d", AT(1000, 0), AT(2000, 0)));
     TRUE((dir = opendir("d")) != NULL);
     MARKS("a", "d", readdir(dir) ? 0 : -1);

@@ -218,6 +218,21 @@ many_and_large(void)
     OK(rename("linked", "file"));
     IS(3500, getxattr("file", "user.v", NULL, 0));
     OK(removexattr("file", "user.v"));
+    int fd;
+
+    OK(fd = open("file", O_RDWR));
+    OK(setxattr("file", "user.v", value, 3500, 0));
+    OK(unlink("file"));
+    IS(3500, fgetxattr(fd, "user.v", NULL, 0));
+    IS(7, flistxattr(fd, NULL, 0));
+    OK(fsetxattr(fd, "user.v", value, 3000, 0));
+    IS(3000, fgetxattr(fd, "user.v", NULL, 0));
+    OK(fremovexattr(fd, "user.v"));
+    OK(fsetxattr(fd, "user.w", value, 2000, 0));
+    IS(2000, fgetxattr(fd, "user.w", NULL, 0));
+    OK(close(fd));
+    make("file", 0644, "");
+    IS(0, listxattr("file", NULL, 0));
     /* More than ext4 has room for: kept whole, or refused whole. */
     if (setxattr("file", "user.v", value, XATTR_SIZE_MAX, 0) == 0)
         IS(XATTR_SIZE_MAX, getxattr("file", "user.v", value, XATTR_SIZE_MAX));
