@@ -83,6 +83,21 @@ remounts() {
     cmp -s before after
 }
 
+# All families on a mount, whose state is judged by what it still says after a remount, too.
+run_mounted() {
+    local where=$1 family
+    shift
+    check "mounts $where" mount_store -o suid,dev,allow_other "$@"
+    chmod 755 "$mnt"
+    for family in $families; do
+        # Access lists are refused without -o acl.
+        [ "$where $family" = "mount acl" ] ||
+            run_family "$family" "$mnt/$where-$family" "$where"
+    done
+    check "$where: a remount changes nothing" remounts -o suid,dev,allow_other "$@"
+    check "unmounts $where" umount_store
+}
+
 # What prog_conform_readonly expects.
 make_tree() {
     mkdir "$1" "$1/dir" "$1/full"
