@@ -459,7 +459,7 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         reply(req, result);
         return;
     }
-    fi->keep_cache = 1;
+    fi->keep_cache = vfs_attributes_last(node_of(req, ino));
     fi->noflush = 1;
     fuse_reply_open(req, fi);
 }

@@ -32,7 +32,8 @@ keysdir_stat(struct vfs *vfs, const struct node *node, struct stat *st)
 {
     memset(st, 0, sizeof(*st));
     st->st_ino = view_ino(node->view, node->ino);
-    st->st_mode = S_IFDIR | 0755;
+    /* What is below some closed directory as a path is readable to nobody else here. */
+    st->st_mode = S_IFDIR | 0700;
     st->st_nlink = 2;
     st->st_uid = vfs->store->defaults.uid;
     st->st_gid = vfs->store->defaults.gid;

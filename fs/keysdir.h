@@ -3,6 +3,10 @@
  * keys below it, one file each under a coded name (key.h).  They can be read, rewritten and
  * removed, nothing else.  Not listed.
  *
+ * What a name here shows depends on what else is below its key, so the kernel keeps neither
+ * entries nor attributes.  Modes on the path that a key resembles do not guard it here: only
+ * the owner of the daemon may enter.
+ *
  * Such a file may share its record with a directory; operations on it hold the tree
  * exclusively, which stands for both locks.
  */

@@ -383,7 +383,7 @@ vfs_root(struct vfs *vfs)
 bool
 vfs_attributes_last(const struct node *node)
 {
-    return node->realm != REALM_SNAPSHOTS;
+    return node->realm == REALM_TREE;
 }
 
 uint64_t

@@ -104,7 +104,8 @@ struct vfs_caller {
 struct vfs_entry {
     struct node *node; /* with a reference */
     struct stat stat;
-    bool lasting; /* the kernel may keep it for ever; false: the entries of .snapshots */
+    bool
+        lasting; /* the kernel may keep it for ever; false: those of .snapshots, .lsmfs */
 };
 
 /* Lives as long as `vfs`; needs no reference and takes none back. */

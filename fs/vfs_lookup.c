@@ -58,7 +58,7 @@ int
 vfs_lookup(struct vfs *vfs, struct node *parent, const char *text,
            struct vfs_entry *entry, bool *lasting)
 {
-    bool lasts = parent->realm != REALM_SNAPSHOTS;
+    bool lasts = parent->realm == REALM_TREE;
     struct lsmkv_slice name;
     int result = op_name(text, &name);
 

@@ -163,6 +163,37 @@ odd_keys() {
     same alone "$(get '')"
 }
 
+# What shows in .lsmfs/keys changes with other keys, of which the kernel was not told: it kept
+# entries and attributes for ever.
+shows_odd_keys_as_they_are_now() {
+    put 'now//odd' first
+    put turning 'a value'
+    mount_store
+    local keys=$mnt/.lsmfs/keys
+    same first "$(cat "$keys/now%2F%2Fodd")"
+    [ ! -e "$keys/turning" ]
+    put 'now//odd' 'second, longer'
+    same 'second, longer' "$(cat "$keys/now%2F%2Fodd")"
+    "$lsmfs" rm "$store" 'now//odd'
+    [ ! -e "$keys/now%2F%2Fodd" ]
+    put 'now//odd' third
+    same third "$(cat "$keys/now%2F%2Fodd")"
+    rm "$mnt/turning"
+    umount_store
+}
+
+# Anybody could read a value whose key, as a path, is below a closed directory.
+closes_keys_to_others() {
+    put 'closed//odd' secret
+    mount_store -o allow_other
+    chmod 700 "$mnt/closed"
+    same secret "$(cat "$mnt/.lsmfs/keys/closed%2F%2Fodd")"
+    not setpriv --reuid 65534 --regid 65534 --clear-groups \
+        cat "$mnt/.lsmfs/keys/closed%2F%2Fodd"
+    not setpriv --reuid 65534 --regid 65534 --clear-groups ls "$mnt/.lsmfs"
+    umount_store
+}
+
 carries_odd_keys_along() {
     put 'box//odd' inside
     put 'box/plain' visible
@@ -181,5 +212,7 @@ check "files written through the mount are keys" gets_what_the_mount_wrote
 check "put keeps attributes, rm removes" put_keeps_attributes
 check "put, get, rm and ls on a mounted store" on_a_mounted_store
 check "odd keys are in .lsmfs/keys" odd_keys
+check "they show as they are now" shows_odd_keys_as_they_are_now
+check "they are closed to other users" closes_keys_to_others
 check "a renamed directory carries them along" carries_odd_keys_along
 finish
