@@ -52,6 +52,19 @@ finish_table(struct build *build)
 }
 
 /* C3: a table is cut only before the first entry of a user key. */
+/* The next output, if there is room for it. */
+static int
+open_table(struct build *build)
+{
+    const struct build_context *context = build->context;
+    int result = context->may_write == NULL ? 0 : context->may_write(context->store);
+
+    if (result < 0)
+        return result;
+    return table_writer_open(context->tables, context->next_number(context->store),
+                             context->keyspace, context->order, &build->writer);
+}
+
 static int
 build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
            struct lsmkv_slice payload, bool first)
@@ -64,9 +77,7 @@ build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
         table_writer_size(build->writer) >= context->table_size)
         result = finish_table(build);
     if (result == 0 && build->writer == NULL)
-        result = table_writer_open(context->tables,
-                                   context->next_number(context->number_context),
-                                   context->keyspace, context->order, &build->writer);
+        result = open_table(build);
     if (result < 0)
         return result;
     result = table_writer_add(build->writer, internal, payload);

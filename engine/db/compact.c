@@ -96,6 +96,22 @@ turn_end(struct lsmkv *db, int result)
     mutex_unlock(&db->mutex);
 }
 
+/* A merge may use the reserve, but not the part that memtables and their logs need: deletes
+ * must go on while it runs (invariant 15). */
+static int
+may_write(void *store)
+{
+    struct lsmkv *db = store;
+    uint64_t kept = 2 * (uint64_t)db->options.write_buffer_size;
+    uint64_t free_bytes, total_bytes;
+
+    if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0 ||
+        free_bytes >= kept + db->options.table_size)
+        return 0;
+    return error_detail(-ENOSPC, "a merge leaves the last %llu bytes of the disk alone",
+                        (unsigned long long)kept);
+}
+
 /* Merges and installs; in the compaction's turn. */
 static int
 run(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
@@ -109,6 +125,7 @@ run(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
 
     if (result == 0) {
         context = build_context_of(db, keyspace, sequences, count);
+        context.may_write = may_write;
         result = compaction_run(&context, compaction, &edit);
     }
     if (result == 0)

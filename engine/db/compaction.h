@@ -88,9 +88,10 @@ struct build_context {
     uint64_t table_size;       /* outputs are cut past it */
     const uint64_t *snapshots; /* ascending, the last published sequence last */
     size_t snapshot_count;
-    uint64_t (*next_number)(void *context); /* a fresh file number; thread-safe */
-    void *number_context;
-    const atomic_bool *cancel; /* when true the merge ends with -ECANCELED */
+    uint64_t (*next_number)(void *store); /* a fresh file number; thread-safe */
+    int (*may_write)(void *store);        /* asked before each output; NULL: always */
+    void *store;                          /* for these two */
+    const atomic_bool *cancel;            /* when true the merge ends with -ECANCELED */
     atomic_uint_fast64_t *bytes_read, *bytes_written; /* added to */
 };
 

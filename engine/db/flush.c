@@ -12,9 +12,9 @@
 #include "db/db.h"
 
 static uint64_t
-next_number(void *context)
+next_number(void *store)
 {
-    return file_number_take(context);
+    return file_number_take(store);
 }
 
 struct build_context
@@ -29,7 +29,7 @@ build_context_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
         .snapshots = sequences,
         .snapshot_count = count,
         .next_number = next_number,
-        .number_context = db,
+        .store = db,
         .cancel = &db->closing,
         .bytes_read = &db->counters.compaction_bytes_read,
         .bytes_written = &db->counters.compaction_bytes_written,

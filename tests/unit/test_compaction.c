@@ -67,7 +67,7 @@ world_init(enum lsmkv_order order)
         .table_size = 1024,
         .snapshots = world.snapshots,
         .next_number = next_number,
-        .number_context = &world,
+        .store = &world,
         .cancel = &world.cancel,
         .bytes_read = &world.bytes_read,
         .bytes_written = &world.bytes_written,
