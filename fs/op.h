@@ -39,9 +39,14 @@ struct vfs {
     size_t node_limit;
     void (*log)(void *context, enum lsmkv_level level, const char *line);
     void *log_context;
-    /* Others may have written files below files: looking for it costs a seek a file. */
-    bool foreign;
     struct timespec born; /* of the root: the times of implied directories */
+    pthread_t walker;     /* looks whether it is so, if `walking` */
+    bool walking;
+
+    /* Others may have written files below files: looking for it costs a seek a file.  Set by
+     * vfs_open, unset by the walker. */
+    _Atomic bool foreign;
+    _Atomic bool walk_stop;
 
     pthread_rwlock_t tree;
     pthread_rwlock_t locks[VFS_LOCKS];

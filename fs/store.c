@@ -7,6 +7,7 @@
  *     "format"  4 version, 8 salt (random, of hashed inode numbers)
  *     "inode"   8 the first inode number not reserved
  *     "data"    8 the first data id not reserved
+ *     "none"    never there: see store_let_through
  *
  * Work is acknowledged unsynced; the commit thread makes it durable at most commit_ms later.  It
  * sleeps while there is nothing to do, and begins its interval with the first write.
@@ -133,6 +134,12 @@ store_write(struct store *store, struct lsmkv_batch *batch, bool durable)
     if (result == 0 && (flags & LSMKV_UNSYNCED))
         state_raise(store->state, &store->state->unsynced);
     return result;
+}
+
+int
+store_let_through(struct store *store, struct lsmkv_batch *batch)
+{
+    return lsmkv_batch_delete(batch, store->meta, lsmkv_str("none"));
 }
 
 int
@@ -364,7 +371,8 @@ store_stop(struct store *store)
     int deferred = commit_deferred(store);
     int synced = store_sync(store);
     state->before = NULL;
-    return deferred ? deferred : synced;
+    /* On a full store what was said in the log are times that do not count as work. */
+    return deferred && deferred != -ENOSPC ? deferred : synced;
 }
 
 /* ---- opening ---- */
@@ -465,21 +473,34 @@ find_keyspace(struct store *store, const char *name, struct lsmkv_keyspace **key
     return result;
 }
 
-/* -EUCLEAN if `keyspace` holds anything: without a format it is somebody else's (M1). */
+/* 1, 0 or an error. */
 static int
-expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
+is_empty(struct store *store, struct lsmkv_keyspace *keyspace)
 {
     struct lsmkv_iter_options all = {0};
     struct lsmkv_iter *iter;
-    if (!keyspace)
-        return 0;
     int result = lsmkv_iter_new(store->db, keyspace, &all, &iter);
     if (result)
         return result;
     lsmkv_iter_first(iter);
-    result = lsmkv_iter_valid(iter) ? -EUCLEAN : lsmkv_iter_status(iter);
+    result = lsmkv_iter_status(iter);
+    result = result ? result : !lsmkv_iter_valid(iter);
     lsmkv_iter_free(iter);
     return result;
+}
+
+int
+store_is_empty(struct store *store)
+{
+    return is_empty(store, store->files);
+}
+
+/* -EUCLEAN if `keyspace` holds anything: without a format it is somebody else's (M1). */
+static int
+expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
+{
+    int empty = keyspace ? is_empty(store, keyspace) : 1;
+    return empty < 0 ? empty : empty ? 0 : -EUCLEAN;
 }
 
 static int

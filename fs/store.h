@@ -62,7 +62,7 @@ LSMKV_CHECKED int store_start(struct store *store, int (*before)(void *context),
                               void *context);
 
 /* Ends the commit thread, with a last call of `before` and a last sync, and returns what those
- * returned.  After it `before` is not called again. */
+ * returned, but for -ENOSPC of `before`.  After it `before` is not called again. */
 LSMKV_CHECKED int store_stop(struct store *store);
 
 /* Closes the store (store_stop and sweep_free come first if they were begun) and frees it
@@ -75,12 +75,20 @@ int store_close(struct store *store);
 LSMKV_CHECKED int store_write(struct store *store, struct lsmkv_batch *batch,
                               bool durable);
 
+/* Lets `batch` through although free space is below the reserve, if it puts 4 KiB at most: what
+ * a full filesystem must still take, such as cutting a file, or a mode.  The engine takes
+ * removals with little beside them, so this adds one of a key that is never there. */
+LSMKV_CHECKED int store_let_through(struct store *store, struct lsmkv_batch *batch);
+
 /* As lsmkv_move_trees in `files`, as store_write for the rest. */
 LSMKV_CHECKED int store_move(struct store *store, const struct lsmkv_move *moves,
                              size_t count, struct lsmkv_batch *batch, bool durable);
 
 /* Everything acknowledged is on disk.  Does not call `before`: fsyncdir does its own. */
 LSMKV_CHECKED int store_sync(struct store *store);
+
+/* Has `files` no key?  1, 0 or an error. */
+LSMKV_CHECKED int store_is_empty(struct store *store);
 
 /* Something was deferred: the commit thread shall call `before` within its interval. */
 void store_touch(struct store *store);

@@ -1,19 +1,11 @@
 /*
  * vfs.c - the life of a mounted filesystem, and its root.
  *
- * Two records of `meta` are ours, integers little-endian:
- *
- *     key        value
- *     "closed"   8 the sequence that the store had when it was last closed in good order
- *     "foreign"  0 others than this daemon may have written to the store
- *
- * V1  A store whose sequence is not that of "closed" was written to by somebody who did not go
- *     through a mount, or by a mount that was killed: it is foreign from then on, and lookups
- *     take the trouble to see files that have keys below them.
+ * V1  What is written while the store is foreign and what a walk finds are told apart by V2 of
+ *     foreign.c; so the walk runs beside the first requests, and they look until it is done.
  */
 #include "vfs.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +13,7 @@
 #include <string.h>
 
 #include "deferred.h"
+#include "foreign.h"
 #include "inode.h"
 #include "listing.h"
 #include "notify.h"
@@ -81,90 +74,58 @@ free_locks(struct vfs *vfs)
 /* ---- whether others wrote (V1) ---- */
 
 static int
-sequence_of(struct vfs *vfs, uint64_t *sequence)
-{
-    struct lsmkv_stats stats;
-    int result = lsmkv_get_stats(vfs->store->db, &stats);
-
-    if (result == 0)
-        *sequence = stats.sequence;
-    return result;
-}
-
-static int
-is_empty(struct vfs *vfs)
-{
-    struct lsmkv_iter_options options = {0};
-    struct lsmkv_iter *iter;
-    int result = lsmkv_iter_new(vfs->store->db, vfs->store->files, &options, &iter);
-
-    if (result < 0)
-        return result;
-    lsmkv_iter_first(iter);
-    result = lsmkv_iter_status(iter);
-    if (result == 0)
-        result = !lsmkv_iter_valid(iter);
-    lsmkv_iter_free(iter);
-    return result;
-}
-
-static int
-was_closed_by_us(struct vfs *vfs)
-{
-    struct lsmkv_record record;
-    uint64_t closed, sequence = 0;
-    uint8_t buffer[sizeof(closed)];
-    int result = lsmkv_get(vfs->store->db, vfs->store->meta, NULL, lsmkv_str("closed"),
-                           buffer, sizeof(buffer), &record);
-
-    if (result == -ENOENT || result == -ERANGE)
-        return is_empty(vfs);
-    if (result < 0)
-        return result;
-    if (record.value.size != sizeof(closed))
-        return 0;
-    result = sequence_of(vfs, &sequence);
-    if (result < 0)
-        return result;
-    memcpy(&closed, record.value.data, sizeof(closed));
-    return le64toh(closed) == sequence;
-}
-
-static int
 find_foreign(struct vfs *vfs)
 {
-    struct store *store = vfs->store;
-    int result;
+    bool foreign;
+    int result = foreign_find(vfs->store, &foreign);
 
-    vfs->foreign = true;
-    if (!store->meta)
-        return 0;
-    result = lsmkv_lookup(store->db, store->meta, NULL, lsmkv_str("foreign"), false, NULL,
-                          0, NULL);
-    if (result < 0 || result == LSMKV_EXACT)
-        return result < 0 ? result : 0;
-    result = was_closed_by_us(vfs);
     if (result < 0)
         return result;
-    vfs->foreign = result == 0;
-    if (!vfs->foreign || vfs->read_only)
-        return 0;
-    return lsmkv_put(store->db, store->meta, lsmkv_str("foreign"), lsmkv_bytes(NULL, 0),
-                     lsmkv_bytes(NULL, 0), LSMKV_UNSYNCED);
+    vfs->foreign = foreign;
+    return foreign && !vfs->read_only ? foreign_note(vfs->store) : 0;
 }
 
-/* Nothing is written after this. */
+static void *
+walk(void *argument)
+{
+    struct vfs *vfs = argument;
+    int result = foreign_walk(vfs->store, &vfs->walk_stop);
+
+    if (result == 0)
+        vfs->foreign = false;
+    else if (result != -EEXIST && result != -ECANCELED)
+        vfs_log(vfs, LSMKV_LOG_WARNING, "the walk for files with keys below them: %s",
+                lsmkv_strerror(result));
+    return NULL;
+}
+
+static int
+start_walk(struct vfs *vfs)
+{
+    int result = 0;
+
+    if (vfs->foreign && !vfs->read_only)
+        result = -pthread_create(&vfs->walker, NULL, walk, vfs);
+    vfs->walking = vfs->foreign && !vfs->read_only && result == 0;
+    return result;
+}
+
+static void
+stop_walk(struct vfs *vfs)
+{
+    vfs->walk_stop = true;
+    if (vfs->walking)
+        pthread_join(vfs->walker, NULL);
+    vfs->walking = false;
+}
+
+/* Nothing is written after this.  Where there is no room even for that, the next mount walks. */
 static int
 note_closed(struct vfs *vfs)
 {
-    uint64_t sequence = 0;
-    int result = sequence_of(vfs, &sequence);
+    int result = foreign_note_closed(vfs->store);
 
-    if (result < 0)
-        return result;
-    sequence = htole64(sequence + 1); /* this put's own */
-    return lsmkv_put(vfs->store->db, vfs->store->meta, lsmkv_str("closed"),
-                     lsmkv_bytes(NULL, 0), lsmkv_bytes(&sequence, sizeof(sequence)), 0);
+    return result == -ENOSPC ? 0 : result;
 }
 
 /* ---- the root ---- */
@@ -172,7 +133,7 @@ note_closed(struct vfs *vfs)
 static int
 make_root_record(struct vfs *vfs, struct op *op, struct inode *inode)
 {
-    int empty = is_empty(vfs);
+    int empty = store_is_empty(vfs->store);
 
     if (empty < 0)
         return empty;
@@ -278,11 +239,13 @@ open_parts(struct vfs *vfs, const struct vfs_options *options)
         result = add_root(vfs);
     if (result == 0 && !vfs->read_only)
         result = store_start(vfs->store, put_deferred, vfs);
-    if (result == 0 && !vfs->read_only) {
-        result = sweep_start(vfs->store);
-        if (result < 0 && store_stop(vfs->store) < 0)
-            vfs_log(vfs, LSMKV_LOG_ERROR, "the last sync failed");
-    }
+    if (result < 0 || vfs->read_only)
+        return result;
+    result = sweep_start(vfs->store);
+    if (result == 0)
+        result = start_walk(vfs);
+    if (result < 0 && store_stop(vfs->store) < 0)
+        vfs_log(vfs, LSMKV_LOG_ERROR, "the last sync failed");
     return result;
 }
 
@@ -337,6 +300,7 @@ vfs_close(struct vfs *vfs)
     int result = 0, closed;
 
     notices_stop(vfs->notices);
+    stop_walk(vfs);
     if (!vfs->read_only)
         result = store_stop(store);
     free_parts(vfs);

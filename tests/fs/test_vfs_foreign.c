@@ -156,6 +156,32 @@ START_TEST(test_implied_directory_can_be_renamed)
 }
 END_TEST
 
+/* A directory that was renamed kept the number that keys put below its old path imply, so after
+ * a remount two directories had it. */
+START_TEST(test_number_of_a_renamed_implied_directory_is_not_given_again)
+{
+    uint64_t a = fs_ino(&fs, "a"), again, below = fs_ino(&fs, "a/b");
+
+    ck_assert_int_eq(fs_put(&fs, "a/b/new", ""), 0); /* its record goes along with a's */
+    ck_assert_int_eq(fs_rename(&fs, "a", "z", 0), 0);
+    RAW("a/b/c", "again");
+    fs_reopen(&fs);
+    ck_assert_uint_eq(fs_ino(&fs, "z"), a);
+    ck_assert_uint_eq(fs_ino(&fs, "z/b"), below);
+    again = fs_ino(&fs, "a");
+    ck_assert_uint_ne(again, a);
+    ck_assert_uint_ne(fs_ino(&fs, "a/b"), below);
+    fs_reopen(&fs);
+    ck_assert_uint_eq(fs_ino(&fs, "a"), again);
+    /* Removed, it gives the number back. */
+    ck_assert_int_eq(fs_unlink(&fs, "z/b/c"), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "z/b/new"), 0);
+    ck_assert_int_eq(fs_rmdir(&fs, "z/b"), 0);
+    fs_reopen(&fs);
+    ck_assert_uint_eq(fs_ino(&fs, "a/b"), below);
+}
+END_TEST
+
 START_TEST(test_keys_that_are_no_path_are_files_in_keys)
 {
     struct node *node;
@@ -239,8 +265,14 @@ END_TEST
 
 START_TEST(test_file_with_keys_below_shows_in_keys_whatever_wrote_it)
 {
+    struct lsmkv *db;
+
     ck_assert_int_eq(fs_put(&fs, "mine", "through the mount"), 0);
-    RAW("mine/x", "below");
+    fs_close(&fs);
+    ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fs.engine, &db), 0);
+    PUT("mine/x", "below");
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    fs_open(&fs);
     fs_expect_names(&fs, "mine", "x ");
     fs_expect(&fs, ".lsmfs/keys/mine", "through the mount");
 }
@@ -305,6 +337,7 @@ main(void)
     tcase_add_test(tcase, test_implied_directory_keeps_its_number_when_adopted);
     tcase_add_test(tcase, test_implied_directory_does_not_vanish_with_its_last_file);
     tcase_add_test(tcase, test_implied_directory_can_be_renamed);
+    tcase_add_test(tcase, test_number_of_a_renamed_implied_directory_is_not_given_again);
     tcase_add_test(tcase, test_keys_that_are_no_path_are_files_in_keys);
     tcase_add_test(tcase, test_value_of_a_directorys_key_is_kept);
     tcase_add_test(tcase, test_rewritten_key_may_be_large);
