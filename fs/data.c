@@ -396,6 +396,10 @@ data_truncate(struct data_edit *edit, uint64_t size)
         return -EFBIG;
     if (size == edit->data.size)
         return 0;
+    /* Cutting is how a full filesystem gets room. */
+    int result = size < edit->data.size ? store_let_through(edit->store, edit->batch) : 0;
+    if (result)
+        return result;
     if (edit->data.kind != ATTR_CHUNKS)
         return truncate_inline(edit, size);
     if (size <= DATA_INLINE_MAX)

@@ -109,9 +109,14 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
     change_times(inode, change, which, now);
     if (which & VFS_SIZE && change->st_size < 0)
         return -EINVAL;
-    result = which & VFS_SIZE ? put_size(op, caller, inode, (uint64_t)change->st_size,
-                                         which, &lists, &edit)
-                              : inode_put(op, inode);
+    if (which & VFS_SIZE) {
+        result =
+            put_size(op, caller, inode, (uint64_t)change->st_size, which, &lists, &edit);
+    } else {
+        result = store_let_through(op->vfs->store, op->batch);
+        if (result == 0)
+            result = inode_put(op, inode);
+    }
     return result == 0 ? op_publish(op, false) : result;
 }
 

@@ -1,0 +1,113 @@
+/*
+ * test_vfs_full.c - a store on a full disk: what must go on, and what is refused.
+ *
+ * Full is: less free space than the reserve, so that the engine takes removals with little
+ * beside them and nothing else.
+ */
+#include "vfs_fixture.h"
+
+static struct vfs_fixture fs;
+static char large[300000];
+
+/* Other files take all but half of the reserve. */
+static void
+fill_disk(void)
+{
+    mem_env_set_capacity(fs.env, mem_env_used(fs.env) + (fs.engine.space_reserve / 2));
+    fs_reopen(&fs);
+    ck_assert_int_eq(fs_put(&fs, "more", "x"), -ENOSPC);
+}
+
+static void
+setup(void)
+{
+    fs_init(&fs);
+    memset(large, 'l', sizeof(large) - 1);
+    ck_assert_int_eq(fs_put(&fs, "large", large), 0);
+    ck_assert_int_eq(fs_put(&fs, "small", "small"), 0);
+    ck_assert_int_eq(fs_put(&fs, "gone", "gone"), 0);
+}
+
+static void
+teardown(void)
+{
+    fs_fini(&fs);
+}
+
+/* The mount that followed a kill noted that others may have written, a lone put: -ENOSPC. */
+START_TEST(test_a_killed_full_store_can_be_mounted_again)
+{
+    fill_disk();
+    ck_assert_int_eq(fs_unlink(&fs, "gone"), 0);
+    fs_kill(&fs);
+    fs_expect(&fs, "small", "small");
+    fs_reopen(&fs);
+}
+END_TEST
+
+/* So did the note of having been closed in good order, and `lsmfs umount` failed. */
+START_TEST(test_a_full_store_closes_in_good_order)
+{
+    fill_disk();
+    ck_assert_int_eq(fs_unlink(&fs, "gone"), 0);
+    ck_assert_int_eq(vfs_close(fs.vfs), 0);
+    fs_open(&fs);
+}
+END_TEST
+
+/* Cutting a file and changing its mode or times failed, although ext4 allows them. */
+START_TEST(test_a_full_store_lets_files_be_cut_and_changed)
+{
+    struct stat st, change = {.st_mode = 0600};
+    struct node *node;
+
+    fill_disk();
+    ck_assert_int_eq(fs_node(&fs, "large", &node), 0);
+    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &change, VFS_MODE, &st), 0);
+    ck_assert_uint_eq(st.st_mode, S_IFREG | 0600);
+    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &change,
+                                 VFS_ATIME_NOW | VFS_MTIME_NOW, &st),
+                     0);
+    change.st_size = 131072;
+    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &change, VFS_SIZE, &st), 0);
+    ck_assert_int_eq(st.st_size, 131072);
+    ck_assert_int_eq(vfs_file_open(fs.vfs, &fs.caller, node, O_WRONLY | O_TRUNC), 0);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    ck_assert_int_eq(st.st_size, 0);
+    vfs_forget(fs.vfs, node, 1);
+    ck_assert_int_eq(fs_node(&fs, "small", &node), 0);
+    ck_assert_int_eq(vfs_file_open(fs.vfs, &fs.caller, node, O_WRONLY | O_TRUNC), 0);
+    vfs_forget(fs.vfs, node, 1);
+    fs_expect(&fs, "small", "");
+}
+END_TEST
+
+/* A snapshot first puts the deferred times, which failed. */
+START_TEST(test_a_full_store_takes_snapshots)
+{
+    fill_disk();
+    ck_assert_int_eq(fs_unlink(&fs, "gone"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/s"), 0);
+    fs_expect(&fs, ".snapshots/s/small", "small");
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("vfs_full");
+    TCase *tcase = tcase_create("full");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_a_killed_full_store_can_be_mounted_again);
+    tcase_add_test(tcase, test_a_full_store_closes_in_good_order);
+    tcase_add_test(tcase, test_a_full_store_lets_files_be_cut_and_changed);
+    tcase_add_test(tcase, test_a_full_store_takes_snapshots);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
