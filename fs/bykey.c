@@ -15,6 +15,7 @@
 
 #include "attr.h"
 #include "data.h"
+#include "implied.h"
 #include "key.h"
 #include "records.h"
 #include "sweep.h"
@@ -513,6 +514,7 @@ leave_parent(struct change *change, struct lsmkv_slice key)
     struct store *store = change->store;
     struct lsmkv_slice parent;
     struct attr directory;
+    uint64_t ino;
     if (key.size == 0)
         return 0;
     parent = visible_parent(key);
@@ -522,8 +524,11 @@ leave_parent(struct change *change, struct lsmkv_slice key)
     int alone = parent.size > 0 ? is_alone(store, key, parent) : 0;
     if (alone <= 0)
         return alone;
-    attr_init_implied(&directory, &store->defaults, attr_implied_ino(store->salt, parent),
-                      change->now);
+    result = implied_find(store, parent, &ino);
+    result = result ? result : implied_take(store, change->batch, ino);
+    if (result)
+        return result;
+    attr_init_implied(&directory, &store->defaults, ino, change->now);
     directory.subdirs = 0;
     if (change->parent)
         attr_keep_value(&directory, lsmkv_held_record(change->parent));

@@ -19,9 +19,8 @@
 #include <string.h>
 
 #include "deferred.h"
+#include "implied.h"
 #include "keysdir.h"
-
-#define IMPLIED_TRIES 16u
 
 /* ---- reading ---- */
 
@@ -84,39 +83,41 @@ inode_fini(struct inode *inode)
     inode->held = NULL;
 }
 
-/* Not more than a hash of the path and the store's salt; see ATTR_INO_IMPLIED. */
-static uint64_t
-hash_path(uint64_t salt, struct lsmkv_slice key)
-{
-    const uint8_t *bytes = key.data;
-    uint64_t hash = salt;
-
-    for (size_t i = 0; i < key.size; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    hash ^= hash >> 32;
-    hash *= UINT64_C(0xd6e8feb86659fd93);
-    hash ^= hash >> 32;
-    return ATTR_INO_IMPLIED | (hash & (ATTR_INO_IMPLIED - 1));
-}
-
-uint64_t
+/* The first number for `key` that neither a record nor a live node of another name has. */
+int
 implied_ino(struct op *op, const struct view *view, const struct node *parent,
-            struct lsmkv_slice name, struct lsmkv_slice key)
+            struct lsmkv_slice name, struct lsmkv_slice key, uint64_t *ino)
 {
     struct vfs *vfs = op->vfs;
-    uint64_t ino = hash_path(vfs->store->salt, key);
+    uint64_t number = 0;
+    int used = 1;
 
-    for (unsigned i = 1; i < IMPLIED_TRIES; i++) {
-        if (!nodes_ino_taken(vfs->nodes, view, ino, parent, name))
-            break;
-        ino = hash_path(vfs->store->salt + i, key);
+    for (unsigned i = 0; i < IMPLIED_TRIES && used > 0; i++) {
+        number = implied_number(vfs->store, key, i);
+        used = nodes_ino_taken(vfs->nodes, view, number, parent, name)
+                   ? 1
+                   : implied_in_use(vfs->store, view->snapshot, number);
     }
-    return ino;
+    if (used < 0)
+        return used;
+    *ino = number;
+    return 0;
 }
 
-static void
-imply(struct op *op, struct inode *inode, uint64_t ino, bool occupied)
+/* Makes it an implied directory: the node's, or the one at `name` of `parent`. */
+static int
+imply(struct op *op, struct inode *inode, const struct node *parent,
+      struct lsmkv_slice name, bool occupied)
 {
+    uint64_t ino;
+    int result = 0;
+
+    if (inode->node)
+        ino = inode->node->ino;
+    else
+        result = implied_ino(op, inode->view, parent, name, inode->key, &ino);
+    if (result < 0)
+        return result;
     inode->implied = true;
     inode->occupied = occupied;
     attr_init_implied(&inode->attr, &op->vfs->store->defaults, ino, op->vfs->born);
@@ -124,6 +125,7 @@ imply(struct op *op, struct inode *inode, uint64_t ino, bool occupied)
         attr_keep_value(&inode->attr, &inode->record);
     else
         inode->record = (struct lsmkv_record){0};
+    return 0;
 }
 
 int
@@ -161,17 +163,15 @@ may_be_occupied(const struct op *op, const struct inode *inode)
     return inode->attr.plain || op->vfs->foreign || inode->key.size == 0;
 }
 
-/* Makes sense of the record that was read. */
+/* Makes sense of the record that was read: of the node's, or of that at `name` of `parent`. */
 static int
-classify(struct op *op, struct inode *inode, int presence, uint64_t dir_ino,
-         enum inode_want want)
+classify(struct op *op, struct inode *inode, int presence, const struct node *parent,
+         struct lsmkv_slice name, enum inode_want want)
 {
     int result;
 
-    if (presence == LSMKV_IMPLIED || (presence == LSMKV_ABSENT && inode->key.size == 0)) {
-        imply(op, inode, dir_ino, false);
-        return 0;
-    }
+    if (presence == LSMKV_IMPLIED || (presence == LSMKV_ABSENT && inode->key.size == 0))
+        return imply(op, inode, parent, name, false);
     if (presence != LSMKV_EXACT)
         return presence < 0 ? presence : -ENOENT;
     result = inode_decode(op, inode);
@@ -181,10 +181,8 @@ classify(struct op *op, struct inode *inode, int presence, uint64_t dir_ino,
         result = inode->key.size == 0 ? 1 : op_has_below(op, inode->view, inode->key);
         if (result < 0)
             return result;
-        if (result > 0) {
-            imply(op, inode, dir_ino, true);
-            return 0;
-        }
+        if (result > 0)
+            return imply(op, inode, parent, name, true);
     }
     if (inode->attr.data.kind == ATTR_REFERENCE)
         return inode_follow(op, inode, inode->attr.ino, want);
@@ -207,19 +205,13 @@ int
 inode_at(struct op *op, const struct node *parent, struct lsmkv_slice name,
          struct lsmkv_slice key, enum inode_want want, struct inode *inode)
 {
-    uint64_t ino = 0;
     int presence;
 
     inode_init(inode, op, NULL, parent->view, key);
     presence = inode_read(op, inode, want);
     if (presence == LSMKV_ABSENT)
         return -ENOENT;
-    if (presence == LSMKV_IMPLIED || presence == LSMKV_EXACT)
-        ino = presence == LSMKV_IMPLIED || inode->record.attributes.size == 0 ||
-                      op->vfs->foreign
-                  ? implied_ino(op, parent->view, parent, name, key)
-                  : 0;
-    return classify(op, inode, presence, ino, want);
+    return classify(op, inode, presence, parent, name, want);
 }
 
 int
@@ -230,16 +222,14 @@ inode_from(struct op *op, const struct node *parent, struct lsmkv_slice name,
     int result;
 
     inode_init(inode, op, NULL, parent->view, key);
-    if (!record) {
-        imply(op, inode, implied_ino(op, parent->view, parent, name, key), false);
-        return 0;
-    }
+    if (!record)
+        return imply(op, inode, parent, name, false);
     inode->record = *record;
     result = inode_decode(op, inode);
     if (result < 0 || S_ISDIR(inode->attr.mode))
         return result;
     if (has_below)
-        imply(op, inode, implied_ino(op, parent->view, parent, name, key), true);
+        result = imply(op, inode, parent, name, true);
     else if (inode->attr.data.kind == ATTR_REFERENCE)
         result = inode_follow(op, inode, inode->attr.ino, INODE_ATTRIBUTES);
     return result;
@@ -275,7 +265,8 @@ inode_of_key(struct op *op, struct node *node, struct lsmkv_slice key,
     if (node->shared) {
         result = inode_follow(op, inode, node->ino, want);
     } else {
-        result = classify(op, inode, inode_read(op, inode, want), node->ino, want);
+        result = classify(op, inode, inode_read(op, inode, want), NULL,
+                          lsmkv_bytes(NULL, 0), want);
         if (result == 0 && inode->keyspace == op->vfs->store->inodes)
             node->shared = true;
     }

@@ -119,9 +119,10 @@ LSMKV_CHECKED int inode_remove(struct op *op, struct inode *inode);
 
 void inode_stat(const struct inode *inode, struct stat *st);
 
-/* The number of an implied directory: hashed, one that a live node of another name has is
- * skipped. */
-uint64_t implied_ino(struct op *op, const struct view *view, const struct node *parent,
-                     struct lsmkv_slice name, struct lsmkv_slice key);
+/* The number of an implied directory (implied.h): one that a live node of another name has is
+ * skipped, too. */
+LSMKV_CHECKED int implied_ino(struct op *op, const struct view *view,
+                              const struct node *parent, struct lsmkv_slice name,
+                              struct lsmkv_slice key, uint64_t *ino);
 
 #endif

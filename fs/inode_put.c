@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "deferred.h"
+#include "implied.h"
 
 /* ---- putting ---- */
 
@@ -69,6 +70,8 @@ inode_put_at(struct op *op, struct inode *inode, struct lsmkv_keyspace *keyspace
 
     if (result == 0)
         result = encode(op, &inode->attr, &attributes);
+    if (result == 0 && inode->implied && implied_is(inode->attr.ino))
+        result = implied_take(op->vfs->store, op->batch, inode->attr.ino);
     if (result < 0)
         return result;
     if (inode->held && inode->record.value.size > 0)
@@ -212,6 +215,16 @@ delete_kept(struct op *op, struct inode *inode)
                            lsmkv_bytes(NULL, 0));
 }
 
+static int
+delete_record(struct op *op, const struct inode *inode)
+{
+    int result = lsmkv_batch_delete(op->batch, inode->keyspace, inode->key);
+
+    if (result == 0 && S_ISDIR(inode->attr.mode) && implied_is(inode->attr.ino))
+        result = implied_give_back(op->vfs->store, op->batch, inode->attr.ino);
+    return result;
+}
+
 int
 inode_remove(struct op *op, struct inode *inode)
 {
@@ -229,7 +242,7 @@ inode_remove(struct op *op, struct inode *inode)
     if (result == 0 && inode->kept)
         result = delete_kept(op, inode);
     else if (result == 0 && !inode->implied)
-        result = lsmkv_batch_delete(op->batch, inode->keyspace, inode->key);
+        result = delete_record(op, inode);
     if (result == 0 && inode->node)
         result = inode_load_value(op, inode);
     if (result == 0 && inode->node)

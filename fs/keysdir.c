@@ -191,7 +191,7 @@ lookup_part(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
         return -ENOMEM;
     result = op_child_key(op, 0, parent, name, &parent_path, &path);
     if (result == 0)
-        ino = implied_ino(op, parent->view, parent, name, path);
+        result = implied_ino(op, parent->view, parent, name, path, &ino);
     op_end(op);
     return result < 0 ? result : enter_directory(vfs, parent, name, ino, false, entry);
 }

@@ -3,8 +3,8 @@
  * numbers big-endian, so a file's chunks, and a file's extended attributes, are neighbours.
  *
  *     inodes    offset  size  field
- *                    0     1  tag         'i', 'o', 't', 'x'
- *                    1     8  number      inode ('i', 'x') or data id ('o', 't')
+ *                    0     1  tag         'i', 'n', 'o', 't', 'x'
+ *                    1     8  number      inode ('i', 'n', 'x') or data id ('o', 't')
  *                    9     8  first_dead  't' only: the first chunk that is cut off
  *                    9     n  name        'x' only: 1 to 255 bytes
  *
@@ -13,8 +13,8 @@
  *                    8     4  index       offset in the file / DATA_CHUNK
  *                   12     1  fragment    0: the chunk, others lie over it in order
  *
- * The values: of 'i', as of a file's record in `default`; of 'x', the attribute's; of 'o' and
- * 't', nothing.  Those of `chunks` are described in data.c.
+ * The values: of 'i', as of a file's record in `default`; of 'x', the attribute's; of 'n', 'o'
+ * and 't', nothing.  Those of `chunks` are described in data.c.
  */
 #include "records.h"
 
@@ -55,6 +55,12 @@ record_xattr_end(uint64_t ino)
 {
     return ino == UINT64_MAX ? record_tag_end(RECORD_XATTR)
                              : record_number(RECORD_XATTR, ino + 1);
+}
+
+struct record_key
+record_taken(uint64_t ino)
+{
+    return record_number(RECORD_TAKEN, ino);
 }
 
 struct record_key

@@ -15,6 +15,7 @@
 enum record_tag {
     RECORD_INODE = 'i', /* number: what the names of a file share; attributes and value */
     RECORD_ORPHAN = 'o', /* data id: no file has these chunks any more */
+    RECORD_TAKEN = 'n',  /* number: a directory's record has this one of implied.h */
     RECORD_TRIM = 't',   /* data id, first dead chunk: those from there on are cut off */
     RECORD_XATTR = 'x',  /* number, name: an extended attribute; the value */
 };
@@ -36,6 +37,7 @@ struct record_key record_inode(uint64_t ino);
  * first key after them). */
 struct record_key record_xattr(uint64_t ino, struct lsmkv_slice name);
 struct record_key record_xattr_end(uint64_t ino);
+struct record_key record_taken(uint64_t ino);
 struct record_key record_orphan(uint64_t data_id);
 struct record_key record_trim(uint64_t data_id, uint64_t first_dead);
 /* The first key of a tag's, and the first after them. */

@@ -181,6 +181,7 @@ START_TEST(test_record_keys_are_golden)
     struct record_key inode = record_inode(0x0102030405060708);
     struct record_key xattr = record_xattr(1, lsmkv_str("user.a"));
     struct record_key orphan = record_orphan(0x1122);
+    struct record_key taken = record_taken(0x2000000000000007);
     struct record_key trim = record_trim(0x1122, 0x33);
     struct chunk_key chunk = chunk_key(0x0102030405060708, 0x090a0b0c, 13);
     uint64_t id, first;
@@ -188,6 +189,7 @@ START_TEST(test_record_keys_are_golden)
     expect_bytes(record_slice(&inode), "i\1\2\3\4\5\6\7\10", 9);
     expect_bytes(record_slice(&xattr), "x\0\0\0\0\0\0\0\1user.a", 15);
     expect_bytes(record_slice(&orphan), "o\0\0\0\0\0\0\x11\x22", 9);
+    expect_bytes(record_slice(&taken), "n\40\0\0\0\0\0\0\7", 9);
     expect_bytes(record_slice(&trim), "t\0\0\0\0\0\0\x11\x22\0\0\0\0\0\0\0\x33", 17);
     expect_bytes(chunk_slice(&chunk), "\1\2\3\4\5\6\7\10\11\12\13\14\15", 13);
     ck_assert(record_decode_sweep(record_slice(&trim), &id, &first));
