@@ -113,15 +113,15 @@ make_tree() {
 }
 
 read_only_beneath() {
-    make_tree beneath/tree
+    make_tree beneath/kept
     mkdir bound
-    mount --bind beneath/tree bound
+    mount --bind beneath/kept bound
     mount -o remount,ro,bind bound
 }
 
 read_only_mount() {
     mount_store -o suid,dev,allow_other
-    make_tree "$mnt/tree"
+    make_tree "$mnt/kept"
     mkdir "$mnt/.snapshots/conform"
 }
 
@@ -130,9 +130,9 @@ run_read_only() {
     run_family readonly "$WORK/bound" beneath
     umount bound
     check "takes a snapshot" read_only_mount
-    run_family readonly "$mnt/.snapshots/conform/tree" snapshot
+    run_family readonly "$mnt/.snapshots/conform/kept" snapshot
     check "mounts read-only" remount -o ro,suid,dev,allow_other
-    run_family readonly "$mnt/tree" read-only
+    run_family readonly "$mnt/kept" read-only
     check "unmounts" umount_store
 }
 
