@@ -95,7 +95,25 @@ run_mounted() {
             run_family "$family" "$mnt/$where-$family" "$where"
     done
     check "$where: a remount changes nothing" remounts -o suid,dev,allow_other "$@"
+    check "$where: a snapshot keeps all" snapshot_keeps -o suid,dev,allow_other "$@"
     check "unmounts $where" umount_store
+}
+
+# A snapshot says what the tree said, but for inode numbers, and goes on saying it, those
+# included, when the tree has gone and after a remount.
+snapshot_keeps() {
+    local kept=$mnt/.snapshots/kept
+    mkdir "$kept"
+    whole "$kept" >snapshot
+    sed -E 's/^(.*: )[0-9]+ /\1/' before | grep -v '^: ' >wanted
+    sed -E 's/^(.*: )[0-9]+ /\1/' snapshot | grep -v '^: ' >got
+    diff wanted got >differences || head -n 20 differences
+    cmp wanted got
+    find "$mnt" -mindepth 1 -maxdepth 1 -exec rm -rf {} +
+    whole "$kept" | cmp - snapshot
+    remount "$@"
+    whole "$kept" | cmp - snapshot
+    rmdir "$kept"
 }
 
 # What prog_conform_readonly expects.

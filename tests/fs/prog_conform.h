@@ -101,7 +101,7 @@ report_texts(const char *what, const char *wanted, const char *got)
 {
     char wrong[1024];
 
-    snprintf(wrong, sizeof(wrong), "expected \"%s\", got \"%s\"", wanted, got);
+    snprintf(wrong, sizeof(wrong), "expected \"%.400s\", got \"%.400s\"", wanted, got);
     return report(what, strcmp(wanted, got) == 0 ? NULL : wrong);
 }
 
