@@ -99,6 +99,7 @@ void inode_edit(struct op *op, struct inode *inode, struct data_buffer *buffer,
 struct remains {
     uint64_t
         data_id; /* of its chunks, which the sweep spares until the node goes; 0: none */
+    struct left_xattr *xattrs; /* the long ones; when it is replaced they stay */
     size_t attributes_size;
     size_t value_size;
     uint8_t bytes[]; /* attributes, value */
@@ -109,6 +110,8 @@ struct remains {
 
 /* Gives the node these instead of those it has; NULL: none. */
 void remains_set(struct vfs *vfs, struct node *node, struct remains *remains);
+/* Of those that no node has got. */
+void remains_free(struct remains *remains);
 
 /* Builds into the batch what follows from the inode losing its last name: the record at its
  * key, long extended attributes and chunks go, the chunks once the node has.  Publishing

@@ -9,6 +9,7 @@
 
 #include "deferred.h"
 #include "implied.h"
+#include "left_xattr.h"
 
 /* ---- putting ---- */
 
@@ -30,6 +31,7 @@ add_remains(struct op *op, struct node *node, const struct attr *attr,
 
     if (!remains)
         return -ENOMEM;
+    remains->xattrs = NULL;
     remains->data_id = attr->data.kind == ATTR_CHUNKS ? attr->data.id : 0;
     remains->attributes_size = attr_encode(attr, remains->bytes);
     remains->value_size = value.size;
@@ -144,13 +146,25 @@ inode_put_reference(struct op *op, const struct inode *inode, struct lsmkv_slice
 /* ---- removing ---- */
 
 void
+remains_free(struct remains *remains)
+{
+    if (remains)
+        left_xattr_free(remains->xattrs);
+    free(remains);
+}
+
+void
 remains_set(struct vfs *vfs, struct node *node, struct remains *remains)
 {
     if (remains)
         vfs->remains_bytes += remains->value_size;
     if (node->remains)
         vfs->remains_bytes -= node->remains->value_size;
-    free(node->remains);
+    if (remains && node->remains) {
+        remains->xattrs = node->remains->xattrs;
+        node->remains->xattrs = NULL;
+    }
+    remains_free(node->remains);
     node->remains = remains;
 }
 
@@ -228,6 +242,7 @@ delete_record(struct op *op, const struct inode *inode)
 int
 inode_remove(struct op *op, struct inode *inode)
 {
+    struct left_xattr *xattrs = NULL;
     struct attr left;
     int result = 0;
 
@@ -249,10 +264,18 @@ inode_remove(struct op *op, struct inode *inode)
         result = spill(op, inode);
     if (result < 0 || !inode->node)
         return result;
+    if (inode->attr.xattr_records)
+        result = left_xattr_load(op, inode->attr.ino, &xattrs);
     left = inode->attr;
     left.xattr_records = false;
     left.ctime = store_now();
-    return add_remains(op, inode->node, &left, inode->record.value);
+    if (result == 0)
+        result = add_remains(op, inode->node, &left, inode->record.value);
+    if (result == 0)
+        op->remains[op->remains_count - 1].remains->xattrs = xattrs;
+    else
+        left_xattr_free(xattrs);
+    return result;
 }
 
 /* ---- stat ---- */

@@ -17,7 +17,7 @@ settle_remains(struct op *op, int result)
         struct remains *remains = op->remains[op->remains_count].remains;
 
         if (result < 0) {
-            free(remains);
+            remains_free(remains);
             continue;
         }
         remains_set(op->vfs, node, remains);

@@ -10,6 +10,7 @@
 
 #include "acl.h"
 #include "inode.h"
+#include "left_xattr.h"
 #include "op.h"
 #include "vfs.h"
 #include "xattr.h"
@@ -127,6 +128,13 @@ list_records(struct op *op, const struct inode *inode, struct names *names)
     return result;
 }
 
+static void
+list_left(const struct left_xattr *left, struct names *names)
+{
+    for (; left; left = left->next)
+        add_name(names, left_xattr_name(left));
+}
+
 static int
 list_names(struct op *op, struct node *node, struct names *names)
 {
@@ -138,7 +146,9 @@ list_names(struct op *op, struct node *node, struct names *names)
         list = inode.attr.xattrs;
         while (attr_xattr_next(&list, &name, &value))
             add_name(names, name);
-        if (inode.attr.xattr_records && !node->unlinked)
+        if (node->unlinked)
+            list_left(node->remains->xattrs, names);
+        else if (inode.attr.xattr_records)
             result = list_records(op, &inode, names);
     }
     inode_fini(&inode);

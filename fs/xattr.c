@@ -6,12 +6,31 @@
 #include <errno.h>
 #include <string.h>
 
+#include "left_xattr.h"
+
 #define CAPABILITY "security.capability"
+
+static bool
+is_removed(const struct inode *inode)
+{
+    return inode->node && inode->node->unlinked;
+}
 
 static bool
 may_have_records(const struct inode *inode)
 {
-    return inode->attr.xattr_records && !(inode->node && inode->node->unlinked);
+    return inode->attr.xattr_records && !is_removed(inode);
+}
+
+static int
+find_left(const struct inode *inode, struct lsmkv_slice name, struct xattr *xattr)
+{
+    struct left_xattr *left = left_xattr_find(inode->node->remains->xattrs, name);
+
+    if (!left)
+        return -ENODATA;
+    xattr->value = left_xattr_value(left);
+    return 0;
 }
 
 static int
@@ -36,6 +55,8 @@ xattr_find(struct op *op, const struct inode *inode, struct lsmkv_slice name,
     xattr->held = NULL;
     if (attr_xattr_find(inode->attr.xattrs, name, &xattr->value))
         return 0;
+    if (is_removed(inode))
+        return find_left(inode, name, xattr);
     return may_have_records(inode) ? find_record(op, inode, name, xattr) : -ENODATA;
 }
 
@@ -62,10 +83,7 @@ xattr_change(struct op *op, struct inode *inode, struct xattr_list *list,
     struct lsmkv_slice old = inode->attr.xattrs, held;
     struct record_key key = record_xattr(inode->attr.ino, name);
     bool small = value && fits(inode, 3 + name.size + value->size);
-    bool removed = inode->node && inode->node->unlinked;
 
-    if (value && !small && removed)
-        return -ENOSPC; /* a record would outlive it */
     if (old.size > sizeof(list->bytes))
         return -EUCLEAN;
     if (small || attr_xattr_find(old, name, &held)) {
@@ -73,6 +91,9 @@ xattr_change(struct op *op, struct inode *inode, struct xattr_list *list,
 
         inode->attr.xattrs = lsmkv_bytes(list->bytes, size);
     }
+    if (is_removed(inode))
+        return left_xattr_change(&inode->node->remains->xattrs, name,
+                                 small ? NULL : value);
     if (value && !small) {
         inode->attr.xattr_records = true;
         return lsmkv_batch_put(op->batch, store->inodes, record_slice(&key),

@@ -27,7 +27,7 @@ struct xattr_list {
 };
 
 /* Sets one (`value` NULL: takes it away) in inode->attr, whose list then stands in `list`, and
- * in the batch; inode_put is the caller's.  -ENOSPC: too large. */
+ * in the batch; inode_put is the caller's. */
 LSMKV_CHECKED int xattr_change(struct op *op, struct inode *inode,
                                struct xattr_list *list, struct lsmkv_slice name,
                                const struct lsmkv_slice *value);

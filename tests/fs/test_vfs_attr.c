@@ -180,6 +180,40 @@ START_TEST(test_extended_attributes_go_with_the_last_name)
 }
 END_TEST
 
+/* They were deleted with the name, and new ones that did not fit beside the inode refused. */
+START_TEST(test_removed_file_keeps_long_extended_attributes_while_open)
+{
+    static char value[5000], back[5000];
+    char names[64];
+    size_t length;
+
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.big", value, sizeof(value), 0), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.s", "1", 1, 0), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "user.big", back, sizeof(back), &length),
+                     0);
+    ck_assert_uint_eq(length, sizeof(value));
+    ck_assert_mem_eq(back, value, sizeof(value));
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.new", value, 4000, XATTR_CREATE), 0);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "more", 4, 0), 0);
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.big", "s", 1, XATTR_REPLACE), 0);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "user.new", NULL, 0, &length), 0);
+    ck_assert_uint_eq(length, 4000);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "user.big", back, sizeof(back), &length),
+                     0);
+    ck_assert_uint_eq(length, 1);
+    ck_assert_int_eq(vfs_removexattr(fs.vfs, node, "user.new"), 0);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "user.new", NULL, 0, &length), -ENODATA);
+    ck_assert_int_eq(
+        vfs_listxattr(fs.vfs, &fs.caller, node, names, sizeof(names), &length), 0);
+    ck_assert_uint_eq(length, sizeof("user.big") + sizeof("user.s"));
+}
+END_TEST
+
 START_TEST(test_holes_are_found_and_made)
 {
     static char bytes[400000], back[400000];
@@ -398,6 +432,7 @@ main(void)
     tcase_add_test(tcase, test_capabilities_go_with_any_write);
     tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
     tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
+    tcase_add_test(tcase, test_removed_file_keeps_long_extended_attributes_while_open);
     tcase_add_test(tcase, test_holes_are_found_and_made);
     tcase_add_test(tcase, test_copy_copies);
     tcase_add_test(tcase, test_read_moves_the_access_time_once);
