@@ -201,7 +201,7 @@ deadlock(void)
         _exit(lock(fd, F_SETLKW, F_WRLCK, 0, 1) == 0 ? 0 : 2);
     }
     IS(1, read(ready[0], &byte, 1));
-    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
     FAILS(EDEADLK, lock(fd, F_SETLKW, F_WRLCK, 1, 1));
     OK(lock(fd, F_SETLK, F_UNLCK, 0, 1));
     MUST(waitpid(child, &status, 0));
@@ -214,7 +214,7 @@ deadlock(void)
         lock(fd, F_SETLKW, F_WRLCK, 0, 1);
         _exit(3);
     }
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
     MUST(kill(child, SIGUSR1));
     MUST(waitpid(child, &status, 0));
     IS(SIGUSR1, WTERMSIG(status));
@@ -230,7 +230,7 @@ deadlock(void)
 
         _exit(flock(mine, LOCK_EX) == 0 ? 0 : 1);
     }
-    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
     IS(0, waitpid(child, &status, WNOHANG));
     OK(flock(fd, LOCK_UN));
     MUST(waitpid(child, &status, 0));

@@ -372,18 +372,23 @@ access_rights(void)
 static void
 busy_text(void)
 {
-    int fd, status;
+    int fd, status, executed[2];
     pid_t child;
+    char byte;
 
     group("open: ETXTBSY and execution");
     status = system("cp /bin/sleep program && chmod 755 program");
     IS(0, status);
+    /* Executing closes the pipe. */
+    MUST(pipe2(executed, O_CLOEXEC));
     MUST(child = fork());
     if (child == 0) {
         execl("./program", "program", "10", (char *)NULL);
         _exit(9);
     }
-    nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    close(executed[1]);
+    IS(0, read(executed[0], &byte, 1));
+    close(executed[0]);
     FAILS(ETXTBSY, open("program", O_WRONLY));
     FAILS(ETXTBSY, open("program", O_RDWR));
     FAILS(ETXTBSY, open("program", O_WRONLY | O_TRUNC));

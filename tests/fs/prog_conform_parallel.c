@@ -238,8 +238,12 @@ swaps(int process)
 static int
 reads_below(int process)
 {
-    int wrong = 0, dir = open(process % 2 ? "here" : "here/in", O_RDONLY);
+    int wrong = 0, dir;
 
+    /* Another may have begun to move it. */
+    do
+        dir = open(process % 2 ? "here" : "here/in", O_RDONLY);
+    while (dir < 0 && errno == ENOENT);
     for (int i = 0; i < ROUNDS; i++) {
         const char *name = process % 2 ? "in/f" : "f";
         struct stat st;
