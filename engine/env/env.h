@@ -60,6 +60,7 @@ struct lsmkv_env {
                     void *context);
     int (*dir_rename)(struct env_dir *dir, const char *from, const char *to);
     int (*dir_unlink)(struct env_dir *dir, const char *name);
+    /* What is free for us, and that with all that is used. */
     int (*dir_space)(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes);
 
     /* Takes the store's lock, the file `name`: exclusive, or shared with other shared ones.

@@ -176,7 +176,9 @@ posix_dir_space(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes
     if (fstatvfs(posix_dir_fd(dir), &status) != 0)
         return -errno;
     *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
-    *total_bytes = (uint64_t)status.f_blocks * status.f_frsize;
+    /* Blocks kept for others are neither used nor ours: left out, as df does for its shares. */
+    *total_bytes =
+        (uint64_t)(status.f_blocks - status.f_bfree + status.f_bavail) * status.f_frsize;
     return 0;
 }
 
