@@ -16,8 +16,6 @@
 #include "vfs.h"
 #include "xattr.h"
 
-#define ACL_BYTES_MAX (ATTR_INLINE_MAX / 2)
-
 /* What is to be made. */
 struct making {
     mode_t mode; /* with the type */
@@ -30,16 +28,17 @@ struct inherited {
     struct xattr_list access, inherit;
 };
 
-/* The parent's default list, if it has one that is small enough to keep inline. */
+/* A copy of the parent's default list, if it has one. */
 static int
-default_acl(struct op *op, const struct inode *parent, void *bytes, size_t *size)
+default_acl(struct op *op, const struct inode *parent, void *bytes, size_t space,
+            size_t *size)
 {
     struct xattr found;
     int result = xattr_find(op, parent, lsmkv_str(ACL_DEFAULT), &found);
 
     if (result < 0)
         return result;
-    if (found.value.size > ACL_BYTES_MAX)
+    if (found.value.size > space)
         result = -ENOSPC;
     else if (!acl_is_valid(found.value))
         result = -ENODATA;
@@ -57,12 +56,13 @@ static int
 inherit_acl(struct op *op, const struct dir *dir, const struct vfs_caller *caller,
             struct inode *inode, struct inherited *lists)
 {
-    uint8_t bytes[ACL_BYTES_MAX];
-    struct lsmkv_slice acl = {bytes, 0};
+    struct op_key *scratch = &op->keys[1]; /* of the two only the first is in use */
+    struct lsmkv_slice acl = {scratch->bytes, 0};
     int result = -ENODATA;
 
     if (op->vfs->acl && !S_ISLNK(inode->attr.mode))
-        result = default_acl(op, &dir->inode, bytes, &acl.size);
+        result = default_acl(op, &dir->inode, scratch->bytes, sizeof(scratch->bytes),
+                             &acl.size);
     if (result == -ENODATA) {
         inode->attr.mode &= ~(caller->umask & 0777u);
         return 0;
@@ -71,7 +71,7 @@ inherit_acl(struct op *op, const struct dir *dir, const struct vfs_caller *calle
         result = xattr_change(op, inode, &lists->inherit, lsmkv_str(ACL_DEFAULT), &acl);
     if (result < 0)
         return result;
-    if (!acl_inherit(bytes, acl.size, &inode->attr.mode))
+    if (!acl_inherit(scratch->bytes, acl.size, &inode->attr.mode))
         return 0;
     return xattr_change(op, inode, &lists->access, lsmkv_str(ACL_ACCESS), &acl);
 }

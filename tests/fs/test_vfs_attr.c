@@ -214,6 +214,47 @@ START_TEST(test_removed_file_keeps_long_extended_attributes_while_open)
 }
 END_TEST
 
+static uint8_t *
+acl_entry(uint8_t *at, uint8_t tag, uint8_t permissions, uint8_t id)
+{
+    uint8_t entry[8] = {tag, 0, permissions, 0, id, 0, 0, 0};
+
+    return (uint8_t *)memcpy(at, entry, sizeof(entry)) + sizeof(entry);
+}
+
+/* More than 62 entries, and nothing could be made in the directory. */
+START_TEST(test_default_list_of_any_length_is_inherited)
+{
+    static uint8_t list[4 + 8 * 204] = {2}, back[sizeof(list)];
+    uint8_t *at = acl_entry(list + 4, 0x01, 7, 0);
+    struct node *directory;
+    size_t length;
+
+    for (unsigned i = 0; i < 200; i++)
+        at = acl_entry(at, 0x02, 6, (uint8_t)(i + 1));
+    at = acl_entry(acl_entry(acl_entry(at, 0x04, 5, 0), 0x10, 7, 0), 0x20, 0, 0);
+    ck_assert(at == list + sizeof(list));
+    vfs_forget(fs.vfs, node, 1);
+    fs.options.acl = true;
+    fs_reopen(&fs);
+    ck_assert_int_eq(fs_mkdir(&fs, "d"), 0);
+    ck_assert_int_eq(fs_node(&fs, "d", &directory), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, directory,
+                                  "system.posix_acl_default", list, sizeof(list), 0),
+                     0);
+    ck_assert_int_eq(fs_put(&fs, "d/f", "made"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, "d/e"), 0);
+    ck_assert_int_eq(fs_put(&fs, "d/e/f", "made"), 0);
+    ck_assert_int_eq(fs_node(&fs, "d/e/f", &node), 0);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "system.posix_acl_access", back,
+                                  sizeof(back), &length),
+                     0);
+    ck_assert_uint_eq(length, sizeof(list));
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0640);
+    vfs_forget(fs.vfs, directory, 1);
+}
+END_TEST
+
 START_TEST(test_holes_are_found_and_made)
 {
     static char bytes[400000], back[400000];
@@ -433,6 +474,7 @@ main(void)
     tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
     tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
     tcase_add_test(tcase, test_removed_file_keeps_long_extended_attributes_while_open);
+    tcase_add_test(tcase, test_default_list_of_any_length_is_inherited);
     tcase_add_test(tcase, test_holes_are_found_and_made);
     tcase_add_test(tcase, test_copy_copies);
     tcase_add_test(tcase, test_read_moves_the_access_time_once);
