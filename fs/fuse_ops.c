@@ -17,6 +17,7 @@
 #include "fuse_ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -498,16 +499,18 @@ on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
          struct fuse_file_info *fi)
 {
     struct vfs_caller caller = caller_of(req);
-    int result;
+    int flags = fi->flags, result;
 
     if (offset < 0) {
         reply(req, -EINVAL);
         return;
     }
-    if (fi->writepage)
+    if (fi->writepage) {
         caller.uid = 0; /* nobody's write: privileges went when the page was dirtied */
+        flags &= ~O_APPEND;
+    }
     result = vfs_write(vfs_of(req), &caller, node_of(req, ino), (uint64_t)offset, bytes,
-                       size, fi->flags);
+                       size, flags);
     if (result < 0)
         reply(req, result);
     else

@@ -175,7 +175,8 @@ LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller
 /* `*got` is less than `size` only at the end of the file. */
 LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
                            void *bytes, size_t size, size_t *got);
-/* All or nothing; at most DATA_WRITE_MAX.  `flags` of the open file (O_SYNC, O_DSYNC). */
+/* All or nothing; at most DATA_WRITE_MAX.  `flags` of the open file: O_SYNC, O_DSYNC; with
+ * O_APPEND, but not with O_DIRECT, it is written at the end wherever the kernel thinks that is. */
 LSMKV_CHECKED int vfs_write(struct vfs *vfs, const struct vfs_caller *caller,
                             struct node *node, uint64_t offset, const void *bytes,
                             size_t size, int flags);

@@ -7,6 +7,7 @@
 #include "data.h"
 #include "deferred.h"
 #include "inode.h"
+#include "notify.h"
 #include "op.h"
 #include "vfs.h"
 #include "xattr.h"
@@ -85,10 +86,24 @@ vfs_seek(struct vfs *vfs, struct node *node, uint64_t offset, int whence, uint64
 
 /* ---- writing ---- */
 
+/* The kernel appends at the size that it knows, which a change of the key made wrong.  Direct
+ * writes come several at once and in any order: their offsets are as they have to be. */
+static uint64_t
+place_append(struct op *op, const struct inode *inode, uint64_t offset, int flags)
+{
+    uint64_t size = inode->attr.data.size;
+
+    if (!(flags & O_APPEND) || flags & O_DIRECT || offset == size)
+        return offset;
+    notices_add(op->vfs->notices, inode->node, lsmkv_bytes("", 0));
+    return size;
+}
+
 static int
 write_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
-         uint64_t offset, const void *bytes, size_t size, bool durable)
+         uint64_t offset, const void *bytes, size_t size, int flags)
 {
+    bool durable = (flags & (O_SYNC | O_DSYNC)) != 0;
     struct xattr_list list;
     struct data_edit edit;
     int result = check_regular(inode);
@@ -96,7 +111,7 @@ write_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
     if (result < 0)
         return result;
     inode_edit(op, inode, &op->buffer, &edit);
-    result = data_write(&edit, offset, bytes, size);
+    result = data_write(&edit, place_append(op, inode, offset, flags), bytes, size);
     if (result == 0)
         result = xattr_strip_by_write(op, caller, inode, &list);
     inode->attr.mtime = inode->attr.ctime = store_now();
@@ -121,8 +136,7 @@ vfs_write(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
     op_lock_node(op, node, true);
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
     if (result == 0)
-        result = write_in(op, caller, &inode, offset, bytes, size,
-                          (flags & (O_SYNC | O_DSYNC)) != 0);
+        result = write_in(op, caller, &inode, offset, bytes, size, flags);
     inode_fini(&inode);
     op_end(op);
     return result;

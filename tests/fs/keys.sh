@@ -123,6 +123,24 @@ on_a_mounted_store() {
     diff <("$lsmfs" ls -R "$store") listed
 }
 
+# The kernel appended at the size that it remembered, in the middle of what was put.
+appends_behind_what_was_put() {
+    put log 'one,'
+    mount_store
+    exec 3>>"$mnt/log"
+    printf 'two,' >&3
+    put log 'something longer than before,'
+    printf 'three,' >&3
+    printf 'four' >&3
+    same 'something longer than before,three,four' "$(cat "$mnt/log")"
+    put log 'short,'
+    printf 'five' >&3
+    same 'short,five' "$(cat "$mnt/log")"
+    exec 3>&-
+    umount_store
+    same 'short,five' "$(get log)"
+}
+
 odd_keys() {
     put '/absolute' one
     put 'a//b' two
@@ -211,6 +229,7 @@ check "and can be changed like files" changes_foreign_files
 check "files written through the mount are keys" gets_what_the_mount_wrote
 check "put keeps attributes, rm removes" put_keeps_attributes
 check "put, get, rm and ls on a mounted store" on_a_mounted_store
+check "what is appended goes behind what was put" appends_behind_what_was_put
 check "odd keys are in .lsmfs/keys" odd_keys
 check "they show as they are now" shows_odd_keys_as_they_are_now
 check "they are closed to other users" closes_keys_to_others

@@ -255,6 +255,19 @@ START_TEST(test_default_list_of_any_length_is_inherited)
 }
 END_TEST
 
+/* A change of the key behind the kernel's back makes the file longer than it knows. */
+START_TEST(test_appending_is_done_at_the_end)
+{
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 3, "+", 1, O_APPEND), 0);
+    fs_expect(&fs, "f", "contents+");
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 20, "+", 1, O_APPEND), 0);
+    fs_expect(&fs, "f", "contents++");
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "C", 1, O_APPEND | O_DIRECT),
+                     0);
+    fs_expect(&fs, "f", "Contents++");
+}
+END_TEST
+
 START_TEST(test_holes_are_found_and_made)
 {
     static char bytes[400000], back[400000];
@@ -475,6 +488,7 @@ main(void)
     tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
     tcase_add_test(tcase, test_removed_file_keeps_long_extended_attributes_while_open);
     tcase_add_test(tcase, test_default_list_of_any_length_is_inherited);
+    tcase_add_test(tcase, test_appending_is_done_at_the_end);
     tcase_add_test(tcase, test_holes_are_found_and_made);
     tcase_add_test(tcase, test_copy_copies);
     tcase_add_test(tcase, test_read_moves_the_access_time_once);
