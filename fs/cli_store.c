@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bykey.h"
+#include "foreign.h"
 #include "keylist.h"
 #include "store.h"
 #include "sweep.h"
@@ -56,6 +57,7 @@ struct command {
     const char *name;
     const char *help;
     bool force;
+    bool ours; /* nobody but lsmfs wrote to the store */
     struct keylist_options list;
 };
 
@@ -123,10 +125,11 @@ operands_fit(const struct command *command, int count, int least, int most)
 }
 
 static struct store *
-open_store(const struct command *command, const char *path, bool writing, bool create)
+open_store(struct command *command, const char *path, bool writing, bool create)
 {
     struct store_options options;
     struct store *store;
+    bool foreign = true;
     char why[1024];
     store_options_init(&options);
     options.path = path;
@@ -139,7 +142,11 @@ open_store(const struct command *command, const char *path, bool writing, bool c
     }
     result = sweep_new(store);
     if (result == 0)
+        result = foreign_find(store, &foreign);
+    command->ours = !foreign;
+    if (result == 0)
         return store;
+    sweep_free(store);
     fail(command, path, result);
     store_close(store);
     return NULL;
@@ -155,7 +162,11 @@ close_store(const struct command *command, struct store *store, const char *path
     while (more && sweep_step(store, &more) == 0)
         continue;
     sweep_free(store);
+    /* Or else the next mount would take this for somebody else's work. */
+    int noted = command->ours && !store->read_only ? foreign_note_closed(store) : 0;
     int result = store_close(store);
+    if (result == 0 && noted != -ENOSPC)
+        result = noted;
     return result ? fail(command, path, result) : status;
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli_store.h"
+#include "foreign.h"
 #include "store_fixture.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)) - 1)
@@ -134,6 +135,28 @@ START_TEST(test_rm_removes_and_says_what_is_not_there)
 }
 END_TEST
 
+/* The next mount took what these commands write for somebody else's work, and looked below every
+ * file from then on. */
+START_TEST(test_a_store_stays_ours_after_put_and_rm)
+{
+    const char *const argv[] = {"rm", store, "a", NULL};
+    struct store_options options;
+    struct store *opened;
+    char why[256];
+    bool foreign;
+
+    ck_assert_int_eq(put("a", "1"), 0);
+    ck_assert_int_eq(put("b", "2"), 0);
+    ck_assert_int_eq(run(cli_rm, COUNT(argv), argv), 0);
+    store_options_init(&options);
+    options.path = store;
+    ck_assert_int_eq(store_open(&options, &opened, why, sizeof why), 0);
+    ck_assert_int_eq(foreign_find(opened, &foreign), 0);
+    ck_assert(!foreign);
+    ck_assert_int_eq(store_close(opened), 0);
+}
+END_TEST
+
 START_TEST(test_wrong_calls_are_status_2_and_help_is_0)
 {
     const char *const help[] = {"put", "--help", NULL};
@@ -174,6 +197,7 @@ main(void)
     tcase_add_test(tests, test_put_makes_a_store_and_get_reads_it);
     tcase_add_test(tests, test_ls_shows_children_or_all_keys);
     tcase_add_test(tests, test_rm_removes_and_says_what_is_not_there);
+    tcase_add_test(tests, test_a_store_stays_ours_after_put_and_rm);
     tcase_add_test(tests, test_wrong_calls_are_status_2_and_help_is_0);
     tcase_add_test(tests, test_reading_commands_make_no_store);
     suite_add_tcase(suite, tests);
