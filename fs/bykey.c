@@ -286,6 +286,22 @@ check_ancestors(struct store *store, struct lsmkv_slice key)
     return 0;
 }
 
+/* Climbs from `*directory` to the first that there is; `*grows`: that one gets a directory. */
+static int
+find_existing(struct store *store, struct lsmkv_slice *directory, bool *grows)
+{
+    *grows = false;
+    while (directory->size > 0) {
+        int presence =
+            lsmkv_lookup(store->db, store->files, NULL, *directory, false, NULL, 0, NULL);
+        if (presence != LSMKV_ABSENT)
+            return presence < 0 ? presence : 0;
+        *grows = true;
+        key_split(*directory, directory, NULL);
+    }
+    return 0;
+}
+
 /* Begins a file at a key that has none. */
 static int
 make_file(struct change *change, struct target *target, const struct bykey_owner *owner)
@@ -294,7 +310,9 @@ make_file(struct change *change, struct target *target, const struct bykey_owner
     struct lsmkv_slice parent = visible_parent(target->key);
     struct attr directory;
     uint64_t ino;
+    bool grows;
     int result = store_new_ino(store, &ino);
+    result = result ? result : find_existing(store, &parent, &grows);
     if (result)
         return result;
     attr_init(&target->attr, S_IFREG | owner->permissions, owner->uid, owner->gid, ino,
@@ -304,6 +322,8 @@ make_file(struct change *change, struct target *target, const struct bykey_owner
         return result;
     if (directory.mode & S_ISGID)
         target->attr.gid = directory.gid;
+    if (grows)
+        directory.subdirs = ATTR_SUBDIRS_UNKNOWN;
     return touch_parent(change, parent, &directory);
 }
 
@@ -326,7 +346,9 @@ touch_file(struct change *change, struct target *target, const struct bykey_owne
 }
 
 /* New contents on their way in: those of a file without a name. */
-struct upload {
+struct bykey_upload {
+    struct store *store;
+    struct lsmkv_batch *batch;
     struct attr_data data;
     struct lsmkv_slice value; /* if they stayed inline: in `bytes` */
     uint8_t *bytes;           /* TRANSFER_SIZE of them */
@@ -335,19 +357,19 @@ struct upload {
 
 /* Adds `size` bytes, durable later, under the upload's orphan record. */
 static int
-upload_append(struct upload *upload, struct change *change, size_t size)
+upload_append(struct bykey_upload *upload, size_t size)
 {
     struct data_edit edit;
     struct sweep_list dead = {0};
-    lsmkv_batch_clear(change->batch);
-    data_edit_begin(&edit, change->store, change->batch, &dead, &upload->buffer,
+    lsmkv_batch_clear(upload->batch);
+    data_edit_begin(&edit, upload->store, upload->batch, &dead, &upload->buffer,
                     &upload->data, upload->value, true);
     int result = data_write(&edit, upload->data.size, upload->bytes, size);
     if (result)
         return result;
     upload->value = edit.value;
     result = edit.data.kind == ATTR_CHUNKS
-                 ? sweep_publish(change->store, change->batch, &dead, false)
+                 ? sweep_publish(upload->store, upload->batch, &dead, false)
                  : 0;
     if (result == 0)
         upload->data = edit.data;
@@ -355,26 +377,51 @@ upload_append(struct upload *upload, struct change *change, size_t size)
 }
 
 static int
-upload_all(struct upload *upload, struct change *change,
-           const struct bykey_source *source)
+upload_all(struct bykey_upload *upload, const struct bykey_source *source)
 {
-    upload->data.kind = ATTR_INLINE;
-    upload->bytes = malloc(TRANSFER_SIZE);
-    if (!upload->bytes)
-        return -ENOMEM;
     for (;;) {
         ssize_t got = source->read(source->context, upload->bytes, TRANSFER_SIZE);
         if (got < 0)
             return (int)got;
-        int result = upload_append(upload, change, (size_t)got);
+        int result = upload_append(upload, (size_t)got);
         if (result || got < (ssize_t)TRANSFER_SIZE)
             return result;
     }
 }
 
+static struct bykey_upload *
+upload_new(struct store *store)
+{
+    struct bykey_upload *upload = calloc(1, sizeof *upload);
+    if (!upload)
+        return NULL;
+    upload->store = store;
+    upload->data.kind = ATTR_INLINE;
+    upload->bytes = malloc(TRANSFER_SIZE);
+    if (upload->bytes && lsmkv_batch_new(&upload->batch) == 0)
+        return upload;
+    free(upload->bytes);
+    free(upload);
+    return NULL;
+}
+
+void
+bykey_upload_free(struct bykey_upload *upload)
+{
+    if (!upload)
+        return;
+    /* Named by now, or an orphan for the sweep. */
+    if (upload->data.kind == ATTR_CHUNKS)
+        sweep_release(upload->store, upload->data.id);
+    lsmkv_batch_free(upload->batch);
+    data_buffer_free(&upload->buffer);
+    free(upload->bytes);
+    free(upload);
+}
+
 /* Gives the uploaded contents to `target`, in the change's batch. */
 static int
-upload_adopt(struct upload *upload, struct change *change, struct target *target)
+upload_adopt(struct bykey_upload *upload, struct change *change, struct target *target)
 {
     int result = target->held ? retire_contents(change, target) : 0;
     if (result == 0 && upload->data.kind == ATTR_CHUNKS) {
@@ -387,25 +434,58 @@ upload_adopt(struct upload *upload, struct change *change, struct target *target
     return result ? result : put_target(change, target);
 }
 
-static void
-upload_fini(struct upload *upload, struct store *store)
+/* Resolves `key` to what put replaces; `*absent`: there is nothing, and may be something. */
+static int
+find_target(struct target *target, struct store *store, struct lsmkv_slice key,
+            bool *absent)
 {
-    /* Named by now, or an orphan for the sweep. */
-    if (upload->data.kind == ATTR_CHUNKS)
-        sweep_release(store, upload->data.id);
-    data_buffer_free(&upload->buffer);
-    free(upload->bytes);
+    int result = target_init(target, store, NULL, key);
+    *absent = result == -ENOENT;
+    if (*absent)
+        return check_ancestors(store, key);
+    return result == 0 && !S_ISREG(target->attr.mode) ? -EINVAL : result;
+}
+
+static int
+check_put(struct store *store, struct lsmkv_slice key)
+{
+    struct target target;
+    bool absent;
+    int result = store->read_only ? -EROFS : find_target(&target, store, key, &absent);
+    if (!store->read_only)
+        target_fini(&target);
+    return result;
+}
+
+int
+bykey_upload(struct store *store, struct lsmkv_slice key,
+             const struct bykey_source *source, struct bykey_upload **out)
+{
+    int result = check_put(store, key);
+    if (result)
+        return result;
+    struct bykey_upload *upload = upload_new(store);
+    if (!upload)
+        return -ENOMEM;
+    result = upload_all(upload, source);
+    /* Here, so that the commit's sync has nothing to wait for but its own batch. */
+    if (result == 0 && upload->data.kind == ATTR_CHUNKS)
+        result = store_sync(store);
+    if (result)
+        bykey_upload_free(upload);
+    else
+        *out = upload;
+    return result;
 }
 
 /* The one batch that changes the file. */
 static int
-commit_put(struct change *change, struct target *target, struct upload *upload,
+commit_put(struct change *change, struct target *target, struct bykey_upload *upload,
            const struct bykey_owner *owner, bool absent)
 {
     uint8_t *xattrs = malloc(target->attr.xattrs.size + 1);
     if (!xattrs)
         return -ENOMEM;
-    lsmkv_batch_clear(change->batch);
     int result = absent ? make_file(change, target, owner)
                         : touch_file(change, target, owner, xattrs);
     result = result ? result : upload_adopt(upload, change, target);
@@ -416,28 +496,33 @@ commit_put(struct change *change, struct target *target, struct upload *upload,
 }
 
 int
-bykey_put(struct store *store, struct lsmkv_slice key, const struct bykey_source *source,
-          const struct bykey_owner *owner)
+bykey_commit(struct bykey_upload *upload, struct lsmkv_slice key,
+             const struct bykey_owner *owner)
 {
     struct change change;
     struct target target;
-    struct upload upload = {0};
-    int result = change_init(&change, store);
+    bool absent;
+    int result = change_init(&change, upload->store);
     if (result)
         return result;
-    result = target_init(&target, store, NULL, key);
-    bool absent = result == -ENOENT;
-    if (absent)
-        result = check_ancestors(store, key);
-    else if (result == 0 && !S_ISREG(target.attr.mode))
-        result = -EINVAL;
+    result = find_target(&target, upload->store, key, &absent);
     if (result == 0)
-        result = upload_all(&upload, &change, source);
-    if (result == 0)
-        result = commit_put(&change, &target, &upload, owner, absent);
-    upload_fini(&upload, store);
+        result = commit_put(&change, &target, upload, owner, absent);
     target_fini(&target);
     change_fini(&change);
+    return result;
+}
+
+int
+bykey_put(struct store *store, struct lsmkv_slice key, const struct bykey_source *source,
+          const struct bykey_owner *owner)
+{
+    struct bykey_upload *upload;
+    int result = bykey_upload(store, key, source, &upload);
+    if (result)
+        return result;
+    result = bykey_commit(upload, key, owner);
+    bykey_upload_free(upload);
     return result;
 }
 
@@ -546,7 +631,10 @@ remove_name(struct change *change, struct target *target)
     }
     target->directory.has_value = false;
     target->directory.value_attributes = nothing;
-    return put_attr(change, store->files, target->key, &target->directory, nothing, NULL);
+    int result = store_let_through(store, change->batch);
+    return result ? result
+                  : put_attr(change, store->files, target->key, &target->directory,
+                             nothing, NULL);
 }
 
 int

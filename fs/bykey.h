@@ -4,7 +4,8 @@
  * attributes as O_TRUNC and write do, rm is unlink.
  *
  * Keys are any bytes.  A directory whose record keeps a value is that value here.  Nobody else
- * may be changing the store; under a mount, these run within vfs_alter.
+ * may be changing the store; under a mount, bykey_commit and bykey_remove run within vfs_alter,
+ * and the others at any time.
  *
  * -EISDIR: a directory, implied ones too, without a value.  -ENOTDIR: a file where the key has
  * a directory.
@@ -47,6 +48,17 @@ LSMKV_CHECKED int bykey_get(struct store *store, struct lsmkv_slice key,
 LSMKV_CHECKED int bykey_put(struct store *store, struct lsmkv_slice key,
                             const struct bykey_source *source,
                             const struct bykey_owner *owner);
+
+/* The same in two steps.  The first brings the contents in, which may take its time, but of no
+ * file yet; the second, which is short, makes them those of `key`. */
+struct bykey_upload;
+LSMKV_CHECKED int bykey_upload(struct store *store, struct lsmkv_slice key,
+                               const struct bykey_source *source,
+                               struct bykey_upload **upload);
+LSMKV_CHECKED int bykey_commit(struct bykey_upload *upload, struct lsmkv_slice key,
+                               const struct bykey_owner *owner);
+/* Contents that no bykey_commit took are given back.  NULL is nothing. */
+void bykey_upload_free(struct bykey_upload *upload);
 
 /* Durable on return. */
 LSMKV_CHECKED int bykey_remove(struct store *store, struct lsmkv_slice key);

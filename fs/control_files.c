@@ -1,13 +1,15 @@
 /*
  * control_files.c - get, put, rm and ls of a mounted store.
  *
- * bykey.c does the work, within vfs_alter, which keeps every request of the kernel waiting.  So
- * contents pass through a file without a name in the store's directory (C2 of control.c).
+ * bykey.c does the work.  Only what changes a name runs within vfs_alter, which keeps every
+ * request of the kernel waiting.  Contents pass through a file without a name in the store's
+ * directory (C2 of control.c), so a put that breaks off leaves nothing.
  */
 #include "control_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,14 +24,26 @@
 struct request {
     struct lsmkv_slice key;
     struct bykey_owner owner;
+    struct bykey_upload *upload;
     int spool; /* holds the contents */
 };
 
+/* Not every file system beneath a store has files without a name from the beginning. */
 static int
 open_spool(const char *store, int *spool)
 {
-    *spool = open(store, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    return *spool < 0 ? -errno : 0;
+    char path[PATH_MAX];
+    int fd = open(store, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        if (snprintf(path, sizeof(path), "%s/spool.XXXXXX", store) >= (int)sizeof(path))
+            return -ENAMETOOLONG;
+        fd = mkostemp(path, O_CLOEXEC);
+        if (fd < 0 || unlink(path) != 0)
+            return -errno;
+    }
+    *spool = fd;
+    return 0;
 }
 
 /* Whoever is at the other end owns what put makes; nothing is known of its umask. */
@@ -90,25 +104,16 @@ write_spool(void *context, const void *bytes, size_t size)
 /* ---- what runs while the filesystem waits ---- */
 
 static int
-get_file(void *context, struct store *store)
+commit_file(void *context, struct store *store)
 {
     struct request *request = context;
-    struct bykey_sink sink = {write_spool, &request->spool};
 
-    return bykey_get(store, request->key, &sink);
+    (void)store; /* the upload has it */
+    return bykey_commit(request->upload, request->key, &request->owner);
 }
 
 static int
-put_file(void *context, struct store *store)
-{
-    struct request *request = context;
-    struct bykey_source source = {read_spool, &request->spool};
-
-    return bykey_put(store, request->key, &source, &request->owner);
-}
-
-static int
-remove_file(void *context, struct store *store)
+remove_value(void *context, struct store *store)
 {
     struct request *request = context;
 
@@ -137,9 +142,23 @@ send_spool(struct wire *wire, int spool)
 static int
 do_get(struct vfs *vfs, struct wire *wire, struct request *request)
 {
-    int result = vfs_alter(vfs, request->key, get_file, request);
+    struct bykey_sink sink = {write_spool, &request->spool};
+    int result = bykey_get(vfs_store(vfs), request->key, &sink);
 
     return result != 0 ? result : send_spool(wire, request->spool);
+}
+
+static int
+put_spool(struct vfs *vfs, struct request *request)
+{
+    struct bykey_source source = {read_spool, &request->spool};
+    int result = bykey_upload(vfs_store(vfs), request->key, &source, &request->upload);
+
+    if (result != 0)
+        return result;
+    result = vfs_alter(vfs, request->key, commit_file, request);
+    bykey_upload_free(request->upload);
+    return result;
 }
 
 static int
@@ -154,7 +173,18 @@ do_put(struct vfs *vfs, struct wire *wire, struct request *request)
         return -EPROTO;
     if (result == 0 && lseek(request->spool, 0, SEEK_SET) != 0)
         result = -errno;
-    return result != 0 ? result : vfs_alter(vfs, request->key, put_file, request);
+    return result != 0 ? result : put_spool(vfs, request);
+}
+
+/* A key whose coded path is too long has a file nowhere. */
+static int
+do_remove(struct vfs *vfs, struct request *request)
+{
+    int result = vfs_remove_key(vfs, request->key);
+
+    if (result == -ENOENT || result == -ENAMETOOLONG)
+        result = vfs_alter(vfs, request->key, remove_value, request);
+    return result;
 }
 
 /* "ls" and letters: -R, -l, -0.  False: no such command. */
@@ -201,7 +231,7 @@ control_files(struct vfs *vfs, const char *store, struct wire *wire, const char 
     int result;
 
     if (strcmp(name, "rm") == 0)
-        return vfs_alter(vfs, key, remove_file, &request);
+        return do_remove(vfs, &request);
     if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0 && !is_ls(name, &list))
         return -EPROTO;
     result = open_spool(store, &request.spool);

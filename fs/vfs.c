@@ -368,56 +368,6 @@ vfs_sync(struct vfs *vfs)
     return result < 0 ? result : synced;
 }
 
-/* ---- changes from outside ---- */
-
-/* Tells of every node on the way, and of the first name on it that has none. */
-static void
-tell_path(struct vfs *vfs, struct lsmkv_slice key)
-{
-    struct node *node = vfs->root, *child;
-    const char *bytes = key.data, *end = bytes + key.size;
-
-    node_ref(vfs->nodes, node);
-    notices_add(vfs->notices, node, lsmkv_bytes("", 0));
-    while (bytes < end) {
-        const char *slash = memchr(bytes, '/', (size_t)(end - bytes));
-        struct lsmkv_slice name = {bytes, (size_t)((slash ? slash : end) - bytes)};
-
-        if (!key_is_name(name))
-            break;
-        notices_add(vfs->notices, node, name);
-        child = nodes_find(vfs->nodes, node, name);
-        node_unref(vfs->nodes, node, 1);
-        node = child;
-        if (!node)
-            return;
-        notices_add(vfs->notices, node, lsmkv_bytes("", 0));
-        bytes += name.size + (slash ? 1 : 0);
-    }
-    node_unref(vfs->nodes, node, 1);
-}
-
-int
-vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
-          int (*alter)(void *context, struct store *store), void *context)
-{
-    struct op *op;
-    int result;
-
-    if (vfs->read_only)
-        return -EROFS;
-    op = op_begin_exclusive(vfs);
-    if (!op)
-        return -ENOMEM;
-    result = deferred_put_all_in(op);
-    if (result == 0)
-        result = alter(context, vfs->store);
-    op_end(op);
-    tell_path(vfs, key);
-    notices_wait(vfs->notices);
-    return result;
-}
-
 void
 vfs_log(const struct vfs *vfs, enum lsmkv_level level, const char *format, ...)
 {

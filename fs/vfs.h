@@ -89,6 +89,11 @@ LSMKV_CHECKED int vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
                             int (*alter)(void *context, struct store *store),
                             void *context);
 
+/* Unlinks the file whose key is `key`, at its path or below .lsmfs/keys, durably, and tells the
+ * kernel as vfs_alter does.  Who has it open reads on.  -ENOENT: no such file; a directory
+ * without a value is none. */
+LSMKV_CHECKED int vfs_remove_key(struct vfs *vfs, struct lsmkv_slice key);
+
 /* ---- nodes ---- */
 
 /* On whose behalf. */
