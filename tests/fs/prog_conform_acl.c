@@ -72,7 +72,7 @@ get(const char *path, const char *name)
         return errno == ENODATA ? text : error_name(errno);
     for (ssize_t i = 4; i + 8 <= size; i += 8) {
         unsigned tag = bytes[i], rights = bytes[i + 2];
-        unsigned id = bytes[i + 4] | bytes[i + 5] << 8u | bytes[i + 6] << 16u;
+        unsigned id = bytes[i + 4] + 256u * bytes[i + 5] + 65536u * bytes[i + 6];
 
         *end++ = tag <= 2 ? 'u' : tag <= 8 ? 'g' : tag == 16 ? 'm' : 'o';
         if (tag == 2 || tag == 8)
