@@ -25,7 +25,7 @@ void deferred_set(struct vfs *vfs, struct node *node, unsigned which,
 void deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr);
 /* Brings `attr`, read from the node's record, up to date. */
 void deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr);
-/* The record is put as deferred_apply made it, or there is none any more. */
+/* The record is put as deferred_apply made it (op_note_put), or there is none any more. */
 void deferred_clear(struct vfs *vfs, struct node *node);
 
 /* Puts what is deferred of one node, unsynced; its lock is held exclusively. */

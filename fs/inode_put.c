@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deferred.h"
 #include "implied.h"
 #include "left_xattr.h"
 
@@ -94,7 +93,7 @@ inode_put(struct op *op, struct inode *inode)
     }
     result = inode_put_at(op, inode, inode->keyspace, inode->key);
     if (result == 0 && inode->node)
-        deferred_clear(op->vfs, inode->node);
+        op_note_put(op, inode->node);
     return result;
 }
 
@@ -122,7 +121,7 @@ inode_put_contents(struct op *op, struct inode *inode, struct data_edit *edit)
         return put_kept(op, inode, edit->value);
     result = data_edit_put(edit, inode->keyspace, inode->key, &inode->attr);
     if (result == 0 && inode->node)
-        deferred_clear(op->vfs, inode->node);
+        op_note_put(op, inode->node);
     return result;
 }
 

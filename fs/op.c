@@ -3,15 +3,32 @@
  */
 #include "op.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "deferred.h"
 #include "inode.h"
 
-static void
-settle_remains(struct op *op, int result)
+void
+op_note_put(struct op *op, struct node *node)
 {
+    for (unsigned i = 0; i < op->puts_count; i++)
+        if (op->puts[i] == node)
+            return;
+    assert(op->puts_count < OP_PUTS);
+    op->puts[op->puts_count++] = node;
+}
+
+/* The batch is written, or will not be. */
+static void
+settle(struct op *op, int result)
+{
+    for (; op->puts_count > 0; op->puts_count--)
+        if (result == 0)
+            deferred_clear(op->vfs, op->puts[op->puts_count - 1]);
+
     while (op->remains_count > 0) {
         struct node *node = op->remains[--op->remains_count].node;
         struct remains *remains = op->remains[op->remains_count].remains;
@@ -82,7 +99,7 @@ op_end(struct op *op)
 {
     struct vfs *vfs = op->vfs;
 
-    settle_remains(op, -ECANCELED);
+    settle(op, -ECANCELED);
     op_unlock_nodes(op);
     pthread_rwlock_unlock(&vfs->tree);
     if (lsmkv_batch_count(op->batch) > 0)
@@ -219,7 +236,7 @@ op_publish(struct op *op, bool durable)
 {
     int result = sweep_publish(op->vfs->store, op->batch, &op->dead, durable);
 
-    settle_remains(op, result);
+    settle(op, result);
     return result;
 }
 
@@ -233,7 +250,7 @@ op_publish_moves(struct op *op, const struct lsmkv_move *moves, size_t count)
         result = store_move(store, moves, count, op->batch, false);
         sweep_after(store, &op->dead, result);
     }
-    settle_remains(op, result);
+    settle(op, result);
     return result;
 }
 

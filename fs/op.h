@@ -69,6 +69,7 @@ struct op_key {
 #define OP_KEYS    2
 #define OP_LOCKS   4
 #define OP_REMAINS 2
+#define OP_PUTS    6 /* both directories, what is at both names, and one to spare for each */
 
 struct remains;
 
@@ -91,6 +92,9 @@ struct op {
         struct remains *remains;
     } remains[OP_REMAINS];
     unsigned remains_count;
+    /* Whose records, with the times deferred of them, are in the batch. */
+    struct node *puts[OP_PUTS];
+    unsigned puts_count;
     struct op_key keys[OP_KEYS];
     uint8_t attributes[LSMKV_ATTRIBUTES_MAX];
 };
@@ -123,7 +127,11 @@ LSMKV_CHECKED int op_child_key(struct op *op, unsigned slot, const struct node *
                                struct lsmkv_slice name, struct lsmkv_slice *parent_key,
                                struct lsmkv_slice *key);
 
-/* Writes the batch; then the remains that it left go to their nodes. */
+/* The record of `node` is in the batch with what was deferred of it. */
+void op_note_put(struct op *op, struct node *node);
+
+/* Writes the batch; then the remains that it left go to their nodes, and what was deferred of
+ * those that it puts is not any more. */
 LSMKV_CHECKED int op_publish(struct op *op, bool durable);
 /* The same with trees moved at the head of the batch. */
 LSMKV_CHECKED int op_publish_moves(struct op *op, const struct lsmkv_move *moves,

@@ -109,7 +109,7 @@ place(struct op *op, struct renaming *r, struct side *side, struct lsmkv_slice k
     }
     result = inode_put_at(op, inode, store->files, key);
     if (result == 0)
-        deferred_clear(op->vfs, side->node);
+        op_note_put(op, side->node);
     return result;
 }
 

@@ -45,6 +45,28 @@ START_TEST(test_a_killed_full_store_can_be_mounted_again)
 }
 END_TEST
 
+/* What was deferred was forgotten with the batch being built, whether or not it was written. */
+START_TEST(test_a_refused_change_leaves_the_times_of_its_directory)
+{
+    struct stat before, after, again;
+
+    ck_assert_int_eq(fs_mkdir(&fs, "d"), 0);
+    ck_assert_int_eq(fs_stat(&fs, "d", &before), 0);
+    do {
+        ck_assert_int_eq(fs_put(&fs, "d/f", ""), 0);
+        ck_assert_int_eq(fs_unlink(&fs, "d/f"), 0);
+        ck_assert_int_eq(fs_stat(&fs, "d", &after), 0);
+    } while (after.st_mtim.tv_nsec == before.st_mtim.tv_nsec); /* the clock is coarse */
+    mem_env_set_capacity(fs.env, mem_env_used(fs.env) + (fs.engine.space_reserve / 2));
+    for (unsigned i = 0; fs_put(&fs, "large", large) == 0; i++)
+        ck_assert_uint_lt(i, 100); /* it looks now and then */
+    ck_assert_int_eq(fs_mkdir(&fs, "d/sub"), -ENOSPC);
+    ck_assert_int_eq(fs_stat(&fs, "d", &again), 0);
+    ck_assert_int_eq(again.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+    ck_assert_int_eq(again.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+}
+END_TEST
+
 /* So did the note of having been closed in good order, and `lsmfs umount` failed. */
 START_TEST(test_a_full_store_closes_in_good_order)
 {
@@ -101,6 +123,7 @@ main(void)
     int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_a_refused_change_leaves_the_times_of_its_directory);
     tcase_add_test(tcase, test_a_killed_full_store_can_be_mounted_again);
     tcase_add_test(tcase, test_a_full_store_closes_in_good_order);
     tcase_add_test(tcase, test_a_full_store_lets_files_be_cut_and_changed);
