@@ -512,10 +512,12 @@ load_trims(struct store *store)
     for (lsmkv_iter_first(iter); result == 0 && lsmkv_iter_valid(iter);
          lsmkv_iter_next(iter)) {
         uint64_t data_id, first_dead;
-        if (!record_decode_sweep(lsmkv_iter_key(iter), &data_id, &first_dead))
-            result = -EUCLEAN;
-        else
+        struct lsmkv_slice key = lsmkv_iter_key(iter);
+        if (record_decode_sweep(key, &data_id, &first_dead))
             result = marks_add(&store->sweep->trims, data_id, first_dead, true);
+        else
+            store_log(store, LSMKV_LOG_WARNING, "a trim record of %zu bytes is malformed",
+                      key.size);
     }
     result = result ? result : lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);

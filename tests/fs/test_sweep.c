@@ -211,6 +211,21 @@ START_TEST(test_a_trim_that_was_not_published_is_never_swept)
 }
 END_TEST
 
+/* One such record, and the store could not be mounted. */
+START_TEST(test_a_malformed_trim_is_left_alone)
+{
+    char key[] = {RECORD_TRIM, 'b', 'a', 'd'};
+
+    ck_assert_int_eq(lsmkv_put(fixture.store->db, fixture.store->inodes,
+                               lsmkv_bytes(key, sizeof key), lsmkv_bytes(NULL, 0),
+                               lsmkv_bytes(NULL, 0), 0),
+                     0);
+    fixture_reopen(&fixture);
+    fixture_sweep(&fixture);
+    ck_assert_uint_eq(fixture_count_tag(&fixture, RECORD_TRIM), 1);
+}
+END_TEST
+
 START_TEST(test_the_thread_sweeps_what_comes)
 {
     ck_assert_int_eq(sweep_start(fixture.store), 0);
@@ -270,6 +285,7 @@ main(void)
                    test_an_orphan_that_comes_while_the_walk_has_passed_it_is_found);
     tcase_add_test(tests, test_finishing_trims_takes_those_that_begin_before_the_chunk);
     tcase_add_test(tests, test_a_trim_that_was_not_published_is_never_swept);
+    tcase_add_test(tests, test_a_malformed_trim_is_left_alone);
     tcase_add_test(tests, test_the_thread_sweeps_what_comes);
     tcase_add_test(tests, test_a_read_only_store_is_not_swept);
     suite_add_tcase(suite, tests);
