@@ -28,7 +28,7 @@ static const char help[] =
     "\n"
     "Options:\n"
     "  commit=SECONDS    what is acknowledged reaches the disk after so long at the latest; 1\n"
-    "  sync              every change is on disk before it is acknowledged\n"
+    "  sync, dirsync     every change is on disk before it is acknowledged\n"
     "  ro                read-only: no file of STORE is changed\n"
     "  snapshot=NAME     show that snapshot, read-only\n"
     "  snapdir=visible   list .snapshots in the root directory\n"
@@ -36,7 +36,7 @@ static const char help[] =
     "  noatime           reading does not change access times\n"
     "  allow_other       other users may use the mount; allow_root: root may\n"
     "  suid, dev         obey set-user-ID bits, device files (nosuid, nodev by default)\n"
-    "  rw, exec, noexec, dirsync, nodiratime   as for mount(8)\n"
+    "  rw, exec, noexec, nodiratime   as for mount(8)\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
     "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE.  See lsmfs(1).\n";

@@ -99,8 +99,8 @@ static const struct {
 
 /* What libfuse and the kernel understand. */
 static const char *const passed[] = {
-    "allow_other", "allow_root", "dirsync", "suid", "nosuid", "dev",        "nodev",
-    "exec",        "noexec",     "atime",   "rw",   "async",  "nodiratime",
+    "allow_other", "allow_root", "suid",  "nosuid", "dev",   "nodev",
+    "exec",        "noexec",     "atime", "rw",     "async", "nodiratime",
 };
 
 /* What is meant for others, or is so anyhow. */
@@ -141,8 +141,8 @@ set_flag(struct options *options, const char *option)
 {
     if (strcmp(option, "ro") == 0)
         options->read_only = true;
-    else if (strcmp(option, "sync") == 0)
-        options->sync = true;
+    else if (strcmp(option, "sync") == 0 || strcmp(option, "dirsync") == 0)
+        options->sync = true; /* the kernel would keep dirsync to itself */
     else if (strcmp(option, "acl") == 0)
         options->acl = true;
     else if (strcmp(option, "noatime") == 0)

@@ -53,6 +53,10 @@ START_TEST(test_options_stand_anywhere_and_several_times)
     ck_assert_uint_eq(options.commit_ms, 5000);
     ck_assert_int_eq(parse("-d /tmp/store /tmp/point"), 0);
     ck_assert(options.debug && options.foreground);
+    /* Was handed to the kernel, which does nothing about it. */
+    ck_assert_int_eq(parse("-o dirsync /tmp/store /tmp/point"), 0);
+    ck_assert(options.sync);
+    ck_assert_str_eq(options.passed, "");
 }
 END_TEST
 
