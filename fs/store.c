@@ -151,6 +151,8 @@ store_move(struct store *store, const struct lsmkv_move *moves, size_t count,
         return result;
     unsigned flags = write_flags(store, durable);
     result = lsmkv_move_trees(store->db, store->files, moves, count, batch, flags);
+    if (result == -E2BIG)
+        result = -ENAMETOOLONG;
     if (result == 0 && (flags & LSMKV_UNSYNCED))
         state_raise(store->state, &store->state->unsynced);
     return result;

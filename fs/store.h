@@ -80,7 +80,8 @@ LSMKV_CHECKED int store_write(struct store *store, struct lsmkv_batch *batch,
  * removals with little beside them, so this adds one of a key that is never there. */
 LSMKV_CHECKED int store_let_through(struct store *store, struct lsmkv_batch *batch);
 
-/* As lsmkv_move_trees in `files`, as store_write for the rest. */
+/* As lsmkv_move_trees in `files`, as store_write for the rest.  -ENAMETOOLONG: a key would
+ * become longer than any may be. */
 LSMKV_CHECKED int store_move(struct store *store, const struct lsmkv_move *moves,
                              size_t count, struct lsmkv_batch *batch, bool durable);
 

@@ -117,8 +117,11 @@ list_records(struct op *op, const struct inode *inode, struct names *names)
                                          .lower = record_slice(&first),
                                          .upper = record_slice(&end)};
     struct lsmkv_iter *iter;
-    int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
+    int result;
 
+    if (!store->inodes)
+        return -EUCLEAN;
+    result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
     if (result < 0)
         return result;
     for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter))

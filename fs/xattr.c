@@ -39,8 +39,12 @@ find_record(struct op *op, const struct inode *inode, struct lsmkv_slice name,
 {
     struct store *store = op->vfs->store;
     struct record_key key = record_xattr(inode->attr.ino, name);
-    int result = lsmkv_get_held(store->db, store->inodes, inode->view->snapshot,
-                                record_slice(&key), &xattr->held);
+    int result;
+
+    if (!store->inodes)
+        return -EUCLEAN;
+    result = lsmkv_get_held(store->db, store->inodes, inode->view->snapshot,
+                            record_slice(&key), &xattr->held);
 
     if (result < 0)
         return result == -ENOENT ? -ENODATA : result;

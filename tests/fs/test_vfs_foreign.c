@@ -2,6 +2,8 @@
  * test_vfs_foreign.c - stores that others filled: keys as paths, implied directories, keys that
  * are no path, values with keys below them.
  */
+#include "attr.h"
+#include "key.h"
 #include "vfs_fixture.h"
 
 #define RAW(key, value) fs_raw_put(&fs, key, sizeof(key) - 1, value)
@@ -278,6 +280,54 @@ START_TEST(test_file_with_keys_below_shows_in_keys_whatever_wrote_it)
 }
 END_TEST
 
+/* The rename was told that its arguments are too long: E2BIG. */
+START_TEST(test_rename_that_makes_a_key_too_long_is_refused_as_such)
+{
+    static char key[LSMKV_KEY_MAX - 10], name[KEY_NAME_MAX + 1];
+
+    memset(key, 'k', sizeof(key));
+    for (size_t i = 1; i < sizeof(key) - 1; i += 200)
+        key[i] = '/';
+    memset(name, 'n', KEY_NAME_MAX);
+    fs_raw_put(&fs, key, sizeof(key), "deep");
+    ck_assert_int_eq(fs_rename(&fs, "k", name, 0), -ENAMETOOLONG);
+    ck_assert_int_eq(fs_rename(&fs, "k", "l", 0), 0);
+}
+END_TEST
+
+/* The keyspace of long attributes was taken for the default one where there is none. */
+START_TEST(test_crafted_attributes_of_a_store_never_mounted_are_no_records)
+{
+    struct attr attr;
+    uint8_t bytes[ATTR_BUFFER];
+    char names[64];
+    size_t length;
+    struct node *node;
+    struct lsmkv *db;
+
+    fs_close(&fs);
+    mem_env_free(fs.env);
+    begin();
+    attr_init(&attr, S_IFREG | 0644, 0, 0, 100, store_now());
+    attr.xattr_records = true;
+    attr_encode(&attr, bytes);
+    ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fs.engine, &db), 0);
+    ck_assert_int_eq(lsmkv_put(db, NULL, lsmkv_str("crafted"),
+                               lsmkv_bytes(bytes, attr_encoded_size(&attr)),
+                               lsmkv_bytes(NULL, 0), 0),
+                     0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    fs.options.store.read_only = true;
+    fs_open(&fs);
+    ck_assert_int_eq(fs_node(&fs, "crafted", &node), 0);
+    ck_assert_int_eq(
+        vfs_listxattr(fs.vfs, &fs.caller, node, names, sizeof(names), &length), -EUCLEAN);
+    ck_assert_int_eq(vfs_getxattr(fs.vfs, node, "user.a", names, sizeof(names), &length),
+                     -EUCLEAN);
+    vfs_forget(fs.vfs, node, 1);
+}
+END_TEST
+
 START_TEST(test_large_plain_value_is_a_file)
 {
     static char big[200001], back[200002];
@@ -344,6 +394,9 @@ main(void)
     tcase_add_test(tcase, test_directory_of_odd_keys_is_not_empty);
     tcase_add_test(tcase, test_long_key_is_cut_into_components);
     tcase_add_test(tcase, test_file_with_keys_below_shows_in_keys_whatever_wrote_it);
+    tcase_add_test(tcase, test_rename_that_makes_a_key_too_long_is_refused_as_such);
+    tcase_add_test(tcase,
+                   test_crafted_attributes_of_a_store_never_mounted_are_no_records);
     tcase_add_test(tcase, test_large_plain_value_is_a_file);
     tcase_add_test(tcase, test_read_only_mount_of_a_store_never_mounted);
     suite_add_tcase(suite, tcase);
