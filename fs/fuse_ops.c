@@ -440,8 +440,11 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     }
     fi->keep_cache = 1;
     param = entry_param(vfs, &entry);
-    if (fuse_reply_create(req, &param, fi) != 0)
+    vfs_opened(vfs, entry.node);
+    if (fuse_reply_create(req, &param, fi) != 0) {
+        vfs_released(vfs, entry.node);
         vfs_forget(vfs, entry.node, 1);
+    }
 }
 
 static void
@@ -449,20 +452,31 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct vfs *vfs = vfs_of(req);
     struct vfs_caller caller = caller_of(req);
+    struct node *node = node_of(req, ino);
     int result;
 
     if (vfs_is_read_only(vfs)) {
         reply(req, -ENOSYS);
         return;
     }
-    result = vfs_file_open(vfs, &caller, node_of(req, ino), fi->flags);
+    result = vfs_file_open(vfs, &caller, node, fi->flags);
     if (result < 0) {
         reply(req, result);
         return;
     }
-    fi->keep_cache = vfs_attributes_last(node_of(req, ino));
+    fi->keep_cache = vfs_attributes_last(node);
     fi->noflush = 1;
-    fuse_reply_open(req, fi);
+    vfs_opened(vfs, node);
+    if (fuse_reply_open(req, fi) != 0)
+        vfs_released(vfs, node); /* interrupted: there will be no release */
+}
+
+static void
+on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)fi;
+    vfs_released(vfs_of(req), node_of(req, ino));
+    reply(req, 0);
 }
 
 static void
@@ -720,6 +734,7 @@ static const struct fuse_lowlevel_ops table = {
     .read = on_read,
     .write = on_write,
     .flush = on_flush,
+    .release = on_release,
     .fsync = on_fsync,
     .opendir = on_opendir,
     .readdir = on_readdir,

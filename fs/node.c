@@ -40,6 +40,7 @@ struct nodes {
     size_t names_buckets, inos_buckets; /* powers of two */
     size_t names_count;
     _Atomic size_t count;
+    _Atomic uint64_t gone;
     uint64_t generation;
     struct node ends; /* of the list: ends.newer is the oldest, ends.older the newest */
 };
@@ -280,6 +281,7 @@ drop(struct nodes *nodes, struct node *node, uint64_t count, struct node **gone)
             slot = &(*slot)->next_ino;
         *slot = node->next_ino;
         nodes->count--;
+        nodes->gone++;
         while (node->links) {
             struct node *parent = take_link(nodes, node->links);
 
@@ -376,6 +378,12 @@ size_t
 nodes_count(const struct nodes *nodes)
 {
     return nodes->count;
+}
+
+uint64_t
+nodes_gone(const struct nodes *nodes)
+{
+    return nodes->gone;
 }
 
 struct node *
@@ -665,7 +673,8 @@ nodes_pick(struct nodes *nodes, struct node_victim *victims, size_t max)
         list_remove(node);
         list_add(nodes, node);
         link = node->links;
-        if (node->directory || !link || link->size >= sizeof(victims->name))
+        if (node->directory || node->opens > 0 || !link ||
+            link->size >= sizeof(victims->name))
             continue;
         link->parent->refs++;
         victims[found].parent = link->parent;

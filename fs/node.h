@@ -59,6 +59,8 @@ struct node {
     struct node *older, *newer;
     uint64_t refs;
 
+    _Atomic uint64_t opens; /* of files: descriptions that the kernel has open */
+
     /* Guarded by the node's lock (vfs.h), exclusively to change them. */
     _Atomic bool shared;     /* its record is in `inodes`; never unset */
     _Atomic bool unlinked;   /* no name is left; never unset */
@@ -86,6 +88,8 @@ struct nodes *nodes_new(void (*dispose)(void *context, struct node *node), void 
 /* Disposes of all nodes that are left. */
 void nodes_free(struct nodes *nodes);
 size_t nodes_count(const struct nodes *nodes);
+/* How many went so far. */
+uint64_t nodes_gone(const struct nodes *nodes);
 
 /* A node without a name, with one reference; NULL: out of memory. */
 struct node *nodes_add_root(struct nodes *nodes, const struct node_seed *seed);
@@ -135,8 +139,9 @@ void node_names(struct nodes *nodes, const struct node *node,
                              struct lsmkv_slice name),
                 void *context);
 
-/* Takes up to `max` of the files that were not asked for lately and have a name: the caller
- * asks the kernel to forget them.  Each has a reference on the parent; the name is copied with
+/* Takes up to `max` of the files that were not asked for lately, have a name and are not open:
+ * the caller asks the kernel to forget them.  Not directories: the kernel takes their names
+ * away even from those who stand in them, and mounts on them.  Each has a reference on the parent; the name is copied with
  * a NUL. */
 struct node_victim {
     struct node *parent;

@@ -12,6 +12,7 @@
 
 #define PICK          256u
 #define PAUSE_NS      1000000 /* between two picks: forgetting takes the kernel a while */
+#define PAUSE_MAX_NS  NS_PER_SECOND /* where nothing is forgotten */
 #define NS_PER_SECOND 1000000000
 
 struct notice {
@@ -35,6 +36,9 @@ struct notices {
     _Atomic bool running;
     _Atomic bool crowded;
     bool stop;
+    /* The thread's own: of the pause after a pick, and the nodes that were gone at the last. */
+    long pause_ns;
+    uint64_t gone;
 };
 
 struct notices *
@@ -75,7 +79,8 @@ deliver(struct notices *notices, struct notice *notice)
     free(notice);
 }
 
-/* Asks for a few nodes to be forgotten. */
+/* Asks for a few nodes to be forgotten.  Where none can be, or the kernel forgets none, as when
+ * all are directories or mapped, it asks less and less often. */
 static void
 thin(struct notices *notices)
 {
@@ -89,6 +94,13 @@ thin(struct notices *notices)
                            strlen(victims[i].name));
         node_unref(notices->nodes, victims[i].parent, 1);
     }
+    if (count > 0 && nodes_gone(notices->nodes) != notices->gone)
+        notices->pause_ns = PAUSE_NS;
+    else if (notices->pause_ns < PAUSE_MAX_NS / 2)
+        notices->pause_ns *= 2;
+    else
+        notices->pause_ns = PAUSE_MAX_NS;
+    notices->gone = nodes_gone(notices->nodes);
 }
 
 static void
@@ -97,7 +109,7 @@ pause_a_little(struct notices *notices)
     struct timespec until;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += PAUSE_NS;
+    until.tv_nsec += notices->pause_ns;
     until.tv_sec += until.tv_nsec / NS_PER_SECOND;
     until.tv_nsec %= NS_PER_SECOND;
     pthread_cond_timedwait(&notices->wake, &notices->mutex, &until);
@@ -143,6 +155,7 @@ notices_start(struct notices *notices, const struct vfs_notify *notify)
 
     notices->notify = *notify;
     notices->stop = false;
+    notices->pause_ns = PAUSE_NS;
     result = pthread_create(&notices->thread, NULL, run, notices);
     if (result == 0)
         notices->running = true;

@@ -174,9 +174,11 @@ LSMKV_CHECKED int vfs_readlink(struct vfs *vfs, struct node *node, char *buffer,
 /* ---- contents ---- */
 
 /* Checks and prepares an open with `flags` of open(2); O_TRUNC is obeyed.  There is nothing to
- * close. */
+ * close; but the kernel is not asked to forget a file between vfs_opened and vfs_released. */
 LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller,
                                 struct node *node, int flags);
+void vfs_opened(struct vfs *vfs, struct node *node);
+void vfs_released(struct vfs *vfs, struct node *node);
 /* `*got` is less than `size` only at the end of the file. */
 LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
                            void *bytes, size_t size, size_t *got);

@@ -37,6 +37,20 @@ vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
     return result;
 }
 
+void
+vfs_opened(struct vfs *vfs, struct node *node)
+{
+    node_ref(vfs->nodes, node);
+    node->opens++;
+}
+
+void
+vfs_released(struct vfs *vfs, struct node *node)
+{
+    node->opens--;
+    node_unref(vfs->nodes, node, 1);
+}
+
 /* ---- reading ---- */
 
 int
