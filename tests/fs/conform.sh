@@ -54,7 +54,7 @@ run_family() {
     status=$?
     judge "$3" >"$WORK/family.judged"
     cat "$WORK/family.judged"
-    if grep -q '^not ok' "$WORK/family.judged"; then
+    if grep '^not ok' "$WORK/family.judged" >>"$WORK/failures"; then
         failed=1
     elif [ $status -gt 1 ] || ! grep -q '^ok' "$WORK/family.judged"; then
         echo "not ok - $3: $family ended with status $status"
@@ -164,4 +164,6 @@ done
 run_mounted mount
 run_mounted acl -o acl
 run_read_only
+# Among thousands of lines the few that count are easily missed.
+sed 's/^not ok - /# failed: /' "$WORK/failures"
 finish
