@@ -54,9 +54,13 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
 {
     struct timespec now;
 
-    /* Reading alone does not make a record of ours of a plain value. */
-    if (vfs->noatime || node->view->snapshot || node->unlinked || attr->plain ||
+    if (vfs->noatime || node->view->snapshot || node->unlinked ||
         node->realm != REALM_TREE)
+        return;
+    /* Reading alone does not make a record of ours of a plain value, nor rewrite a large one
+     * that is still in its record. */
+    if (attr->plain || (attr->data.kind == ATTR_INLINE && S_ISREG(attr->mode) &&
+                        attr->data.size > DATA_INLINE_MAX))
         return;
     now = store_now();
     if (is_older(attr->atime, attr->mtime) || is_older(attr->atime, attr->ctime) ||

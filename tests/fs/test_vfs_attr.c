@@ -359,6 +359,25 @@ START_TEST(test_read_moves_the_access_time_once)
 }
 END_TEST
 
+/* Reading a value of the C API that is larger than ours get, but has a record of ours, wrote all
+ * of it again. */
+START_TEST(test_read_of_a_large_value_in_its_record_writes_nothing)
+{
+    struct stat change = {.st_atim = {1000, 0}};
+    static char big[200001];
+    char bytes[8];
+    size_t got;
+
+    memset(big, 'v', sizeof(big) - 1);
+    fs_raw_put(&fs, "big", 3, big);
+    vfs_forget(fs.vfs, node, 1);
+    ck_assert_int_eq(fs_node(&fs, "big", &node), 0);
+    set(&fs.caller, change, VFS_ATIME);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(get().st_atim.tv_sec, 1000);
+}
+END_TEST
+
 START_TEST(test_contents_of_what_is_no_file_are_refused)
 {
     struct vfs_entry entry;
@@ -505,6 +524,7 @@ main(void)
     tcase_add_test(tcase, test_holes_are_found_and_made);
     tcase_add_test(tcase, test_copy_copies);
     tcase_add_test(tcase, test_read_moves_the_access_time_once);
+    tcase_add_test(tcase, test_read_of_a_large_value_in_its_record_writes_nothing);
     tcase_add_test(tcase, test_contents_of_what_is_no_file_are_refused);
     tcase_add_test(tcase, test_space_is_the_disks_less_the_reserve);
     tcase_add_test(tcase, test_lookups_are_cheap_again_after_others_wrote);
