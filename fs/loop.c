@@ -13,6 +13,7 @@
 #include "loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
@@ -91,6 +92,7 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer)
 {
     struct fuse_in_header header;
     struct fuse_read_in read_in;
+    struct fuse_write_in write_in;
 
     /* Left in a pipe: contents to be written, and many. */
     if ((buffer->flags & FUSE_BUF_IS_FD) != 0 || buffer->size < sizeof(header))
@@ -101,6 +103,12 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer)
     if (header.opcode == FUSE_READ && buffer->size >= sizeof(header) + sizeof(read_in)) {
         memcpy(&read_in, (const char *)buffer->mem + sizeof(header), sizeof(read_in));
         return read_in.size > SMALL;
+    }
+    if (header.opcode == FUSE_WRITE &&
+        buffer->size >= sizeof(header) + sizeof(write_in)) {
+        memcpy(&write_in, (const char *)buffer->mem + sizeof(header), sizeof(write_in));
+        if (write_in.flags & (O_SYNC | O_DSYNC))
+            return true;
     }
     return loop->sync && is_change(header.opcode);
 }
