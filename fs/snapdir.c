@@ -4,6 +4,12 @@
  * A snapshot's tree has nodes of its own, with a view as their state.  The view belongs to the
  * tree's root node: dropping the snapshot takes the name away, and the view lasts as long as
  * somebody stands in the tree.
+ *
+ * The directory's times are those of the newest snapshot, or of the last removal or renaming,
+ * a record of `meta`, integers little-endian:
+ *
+ *     key          value
+ *     "snapshots"  8 nanoseconds since 1970
  */
 #include "snapdir.h"
 
@@ -13,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coding.h"
 #include "deferred.h"
 #include "listing.h"
 
@@ -85,12 +92,75 @@ summarize(void *context, const struct lsmkv_snapshot_info *info)
     return 0;
 }
 
+static int64_t
+nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * NS_PER_SECOND + time.tv_nsec;
+}
+
+/* Of the last removal or renaming; 0: there was none. */
+static int
+read_noted(struct store *store, int64_t *noted)
+{
+    uint8_t buffer[8];
+    struct lsmkv_record record;
+    int result;
+
+    *noted = 0;
+    if (!store->meta)
+        return 0;
+    result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str("snapshots"), buffer,
+                       sizeof(buffer), &record);
+    if (result == 0 && record.value.size == sizeof(buffer))
+        *noted = (int64_t)get_le64(buffer);
+    return result == -ENOENT || result == -ERANGE ? 0 : result;
+}
+
+static int
+summary_init(struct vfs *vfs, struct summary *summary)
+{
+    int64_t noted;
+    int result = read_noted(vfs->store, &noted);
+
+    *summary = (struct summary){0, nanoseconds(vfs->born)};
+    if (result < 0)
+        return result;
+    if (noted > summary->latest)
+        summary->latest = noted;
+    return lsmkv_snapshot_list(vfs->store->db, summarize, summary);
+}
+
+/* The change is made, so that the time of it cannot be noted is no failure of it.  It is not
+ * before that of what was there `before`. */
+static void
+note_change(struct vfs *vfs, const struct summary *before)
+{
+    int64_t now = nanoseconds(store_now());
+    struct lsmkv_batch *batch;
+    uint8_t value[8];
+    int result = lsmkv_batch_new(&batch);
+
+    if (result == 0) {
+        put_le64(value, (uint64_t)(now > before->latest ? now : before->latest));
+        result = store_let_through(vfs->store, batch);
+        if (result == 0)
+            result =
+                lsmkv_batch_put(batch, vfs->store->meta, lsmkv_str("snapshots"),
+                                lsmkv_bytes(NULL, 0), lsmkv_bytes(value, sizeof(value)));
+        if (result == 0)
+            result = store_write(vfs->store, batch, false);
+        lsmkv_batch_free(batch);
+    }
+    if (result < 0)
+        vfs_log(vfs, LSMKV_LOG_WARNING, "the times of .snapshots: %s",
+                lsmkv_strerror(result));
+}
+
 int
 snapdir_getattr(struct vfs *vfs, struct stat *st)
 {
-    struct summary summary = {0, (int64_t)vfs->born.tv_sec * NS_PER_SECOND +
-                                     vfs->born.tv_nsec};
-    int result = lsmkv_snapshot_list(vfs->store->db, summarize, &summary);
+    struct summary summary;
+    int result = summary_init(vfs, &summary);
 
     if (result < 0)
         return result;
@@ -181,15 +251,20 @@ int
 snapdir_rmdir(struct vfs *vfs, struct node *directory, struct lsmkv_slice name)
 {
     char text[KEY_NAME_MAX + 1];
+    struct summary before;
     int result;
 
     if (vfs->read_only)
         return -EROFS;
     copy_name(name, text);
-    result = lsmkv_snapshot_drop(vfs->store->db, text);
+    result = summary_init(vfs, &before);
     if (result == 0)
-        node_unlink(vfs->nodes, directory, name);
-    return result;
+        result = lsmkv_snapshot_drop(vfs->store->db, text);
+    if (result < 0)
+        return result;
+    note_change(vfs, &before);
+    node_unlink(vfs->nodes, directory, name);
+    return 0;
 }
 
 int
@@ -197,6 +272,7 @@ snapdir_rename(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
                struct lsmkv_slice new_name, unsigned flags)
 {
     char from[KEY_NAME_MAX + 1], to[KEY_NAME_MAX + 1];
+    struct summary before;
     int result;
 
     if (vfs->read_only)
@@ -205,9 +281,12 @@ snapdir_rename(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
         return -EINVAL;
     copy_name(name, from);
     copy_name(new_name, to);
-    result = lsmkv_snapshot_rename(vfs->store->db, from, to);
+    result = summary_init(vfs, &before);
+    if (result == 0)
+        result = lsmkv_snapshot_rename(vfs->store->db, from, to);
     if (result < 0)
         return result;
+    note_change(vfs, &before);
     return node_rename(vfs->nodes, directory, name, directory, new_name);
 }
 

@@ -3,6 +3,8 @@
  */
 #include <sys/xattr.h>
 
+#include <time.h>
+
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;
@@ -98,6 +100,40 @@ START_TEST(test_directory_of_snapshots_obeys)
     ck_assert_uint_eq(st.st_mode, S_IFDIR | 0755);
     ck_assert_uint_eq(st.st_nlink, 3);
     vfs_forget(fs.vfs, node, 1);
+}
+END_TEST
+
+static int64_t
+modified(const char *path)
+{
+    struct stat st;
+
+    ck_assert_int_eq(fs_stat(&fs, path, &st), 0);
+    ck_assert_int_eq(st.st_mtim.tv_nsec, st.st_ctim.tv_nsec);
+    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+/* They were the newest snapshot's: they went back when it was dropped, and a renaming did not
+ * change them. */
+START_TEST(test_times_of_the_directory_never_go_back)
+{
+    struct timespec tick = {0, 20000000}; /* the clock is coarse */
+    int64_t made, renamed, dropped;
+
+    ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/a"), 0);
+    nanosleep(&tick, NULL);
+    ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/b"), 0);
+    made = modified(".snapshots");
+    nanosleep(&tick, NULL);
+    ck_assert_int_eq(fs_rename(&fs, ".snapshots/a", ".snapshots/c", 0), 0);
+    renamed = modified(".snapshots");
+    ck_assert_int_gt(renamed, made);
+    nanosleep(&tick, NULL);
+    ck_assert_int_eq(fs_rmdir(&fs, ".snapshots/b"), 0);
+    dropped = modified(".snapshots");
+    ck_assert_int_gt(dropped, renamed);
+    fs_reopen(&fs);
+    ck_assert_int_eq(modified(".snapshots"), dropped);
 }
 END_TEST
 
@@ -227,6 +263,7 @@ main(void)
     tcase_add_test(tcase, test_snapshot_stays_as_it_was);
     tcase_add_test(tcase, test_inside_nothing_can_be_written);
     tcase_add_test(tcase, test_directory_of_snapshots_obeys);
+    tcase_add_test(tcase, test_times_of_the_directory_never_go_back);
     tcase_add_test(tcase, test_dropped_snapshot_is_readable_to_those_inside);
     tcase_add_test(tcase, test_snapshot_sees_deferred_times);
     tcase_add_test(tcase, test_mounted_snapshot_has_the_numbers_of_the_live_tree);
