@@ -57,9 +57,9 @@ ask_daemon(struct client *client, const char *store, const char *point)
     int result = client_answer(client, STDOUT_FILENO);
     if (result == 0)
         return STATUS_OK;
-    if (result == -EBUSY)
+    if (result == -EBUSY && strcmp(client->text, strerror(EBUSY)) == 0)
         return refuse(point, result);
-    client_fail(client, "umount", store, result);
+    client_fail(client, "umount", result == -EBUSY ? point : store, result);
     return STATUS_FAILED;
 }
 
@@ -99,18 +99,22 @@ await_close(const char *store)
     return STATUS_OK;
 }
 
-/* What is mounted there is dead, read-only, or (`bound`) another mount of a live one. */
+/* What is mounted there is dead, read-only, or another mount of a live one. */
 static int
-unmount_directly(const char *store, const char *point, bool bound)
+unmount_directly(const char *store, const char *point)
 {
     struct statfs st;
+    struct mountinfo info;
     bool alive = statfs(point, &st) == 0 || errno != ENOTCONN;
-    int result = mountinfo_unmount(point, false);
+    int result = mountinfo_find(0, point, &info);
 
+    if (result == 0)
+        result = mountinfo_unmount(point, false);
     if (result != 0)
         return refuse(point, result);
     if (alive)
-        return bound ? STATUS_OK : await_close(store);
+        return mountinfo_find_device(info.device, &info) == 0 ? STATUS_OK
+                                                              : await_close(store);
     fprintf(stderr, "lsmfs umount: the daemon of %s had died; the store is recovered\n",
             point);
     return settle(store);
@@ -134,7 +138,7 @@ unmount(const char *place)
     if (client != NULL && is_daemons_place(store, point))
         status = ask_daemon(client, store, point);
     else
-        status = unmount_directly(store, point, client != NULL);
+        status = unmount_directly(store, point);
     client_close(client);
     return status;
 }

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -34,6 +35,8 @@ struct connection {
     struct wire wire;
     atomic_bool done; /* the thread has ended but for its return */
     bool waiting;     /* for the unmounting (C1); guarded by control->mutex */
+    char
+        text[PATH_MAX + 64]; /* why it failed, if there is more to say than the errno's */
 };
 
 struct control {
@@ -123,12 +126,34 @@ set_waiting(struct connection *connection, bool waiting)
     pthread_mutex_unlock(&connection->control->mutex);
 }
 
+/* While the session is mounted elsewhere, too, its end is not to be waited for. */
+static int
+check_elsewhere(struct connection *connection, const char *device)
+{
+    struct mountinfo info;
+    int result = mountinfo_find_device(device, &info);
+
+    if (result != 0)
+        return result == -ENOENT ? 0 : result;
+    snprintf(connection->text, sizeof(connection->text),
+             "unmounted here, but still mounted at %s", info.point);
+    return -EBUSY;
+}
+
 static int
 do_umount(struct connection *connection)
 {
+    const char *point = connection->control->mountpoint;
+    struct mountinfo info;
+    int result = mountinfo_find(0, point, &info);
+
+    if (result != 0)
+        return result == -ENOENT ? -EINVAL : result;
     /* Set first: the end of the session may overtake this thread. */
     set_waiting(connection, true);
-    int result = mountinfo_unmount(connection->control->mountpoint, false);
+    result = mountinfo_unmount(point, false);
+    if (result == 0)
+        result = check_elsewhere(connection, info.device);
     if (result != 0)
         set_waiting(connection, false);
     return result;
@@ -180,10 +205,14 @@ parse_request(char *line, char **name, struct lsmkv_slice *argument)
 }
 
 static void
-reply(struct wire *wire, int result)
+reply(struct connection *connection, int result)
 {
+    struct wire *wire = &connection->wire;
+
     if (result == 0)
         wire_say(wire, "ok\n");
+    else if (connection->text[0] != '\0')
+        wire_say(wire, "error %d %s\n", -result, connection->text);
     else if (result == -EPROTONOSUPPORT)
         wire_say(wire, "error %d this daemon speaks version %d\n", -result, WIRE_VERSION);
     else
@@ -205,7 +234,7 @@ answer(struct connection *connection)
         result = do_command(connection, name, argument);
     free(copy);
     if (!connection->waiting)
-        reply(&connection->wire, result);
+        reply(connection, result);
 }
 
 static void *
@@ -346,7 +375,7 @@ control_finish(struct control *control, int result)
     while ((connection = control->connections) != NULL) {
         control->connections = connection->next;
         if (connection->waiting)
-            reply(&connection->wire, result);
+            reply(connection, result);
         connection_free(connection);
     }
     pthread_mutex_destroy(&control->mutex);

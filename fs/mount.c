@@ -11,8 +11,8 @@
  * D1  The parent's status is 0 only if the mount answers.
  * D2  From the end of the session to the release of the lock, the lock file says that the store
  *     is closing, so that the next mount waits for it.
- * D3  Nothing is unmounted by path once the kernel has ended the session: by then something else
- *     may be mounted there.
+ * D3  Nothing is unmounted by path unless that path is seen to have this mount on top: something
+ *     else may be mounted there, over it or after its end.
  */
 #include "mount.h"
 
@@ -21,6 +21,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,8 @@ struct mount {
     struct fuse_session *session;
     struct loop *loop;
     struct control *control;
-    int ready_fd; /* readable once INIT has come */
+    int ready_fd;    /* readable once INIT has come */
+    char device[32]; /* of the mount; empty if unknown */
     bool ready;
     bool detached; /* taken from its place although in use */
 };
@@ -259,8 +261,13 @@ mount_session(struct mount *mount)
     log_hold();
     int failed = fuse_session_mount(mount->session, point);
     const char *why = log_release();
-    if (!failed)
+    if (!failed) {
+        struct mountinfo info;
+
+        if (mountinfo_find(0, point, &info) == 0)
+            stpcpy(mount->device, info.device);
         return STATUS_OK;
+    }
     /* fusermount3 says itself what it objects to. */
     log_say(LSMKV_LOG_ERROR, "cannot mount at %s%s%s", point, *why != '\0' ? ": " : "",
             strncmp(why, "fuse: ", 6) == 0 ? why + 6 : why);
@@ -333,13 +340,47 @@ write_back(const char *point)
         close(fd);
 }
 
+/* Is the mount what its path leads to?  (D3) */
+static bool
+is_on_top(const struct mount *mount)
+{
+    const struct options *options = mount->options;
+    struct mountinfo info;
+
+    if (mount->device[0] == '\0')
+        return true; /* as far as anybody knows */
+    return mountinfo_find(0, options->mountpoint, &info) == 0 &&
+           strcmp(info.device, mount->device) == 0 &&
+           strcmp(info.source, options->store) == 0;
+}
+
+/* Is it mounted, but not to be reached: beneath something else, or bound elsewhere? */
+static bool
+is_covered(struct mount *mount)
+{
+    struct mountinfo info;
+
+    if (is_on_top(mount) || mountinfo_find_device(mount->device, &info) != 0)
+        return false;
+    log_say(LSMKV_LOG_WARNING,
+            "%s is not where this mount can be undone; what is left of it is dead",
+            mount->options->mountpoint);
+    mount->detached = true;
+    return true;
+}
+
 /* A signal asks for the end.  True: wait for the kernel to end the session. */
 static bool
 unmount(struct mount *mount)
 {
     const char *point = mount->options->mountpoint;
-    int result = mountinfo_unmount(point, false);
+    int result;
 
+    if (is_covered(mount))
+        return false;
+    if (!is_on_top(mount))
+        return true;
+    result = mountinfo_unmount(point, false);
     if (result == 0)
         return true;
     log_say(LSMKV_LOG_WARNING, "%s: %s; it is taken away from whoever uses it", point,
@@ -352,6 +393,24 @@ unmount(struct mount *mount)
     return false;
 }
 
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* What is left until `deadline` (0: for ever), as poll takes it. */
+static int
+left_ms(int64_t deadline)
+{
+    int64_t left = deadline - now_ms();
+
+    return deadline == 0 ? -1 : left < 0 ? 0 : (int)left;
+}
+
 /* Waits for the end of the session. */
 static int
 serve(struct mount *mount)
@@ -360,12 +419,15 @@ serve(struct mount *mount)
     struct pollfd events[] = {{mount->ready_fd, POLLIN, 0},
                               {loop_ended_fd(mount->loop), POLLIN, 0},
                               {signal_fd, POLLIN, 0}};
-    int status = STATUS_OK, limit = -1, count;
+    int64_t deadline = 0;
+    int status = STATUS_OK, count;
 
     while (status == STATUS_OK) {
-        count = poll(events, sizeof(events) / sizeof(events[0]), limit);
+        count = poll(events, sizeof(events) / sizeof(events[0]), left_ms(deadline));
         if (count < 0 && errno == EINTR)
             continue;
+        if (count <= 0)
+            mount->detached = true; /* somewhere, lazily; not at its path */
         if (count <= 0 || events[ENDED].revents != 0)
             break;
         if (events[READY].revents != 0) {
@@ -376,7 +438,7 @@ serve(struct mount *mount)
             events[SIGNALLED].fd = -1;
             if (!unmount(mount))
                 break;
-            limit = UNMOUNTED_MS;
+            deadline = now_ms() + UNMOUNTED_MS;
         }
     }
     if (status == STATUS_OK && !mount->ready) {
@@ -404,8 +466,8 @@ run_session(struct mount *mount)
         control_stop(mount->control);
     if (mount->loop != NULL)
         loop_stop(mount->loop);
-    /* Does nothing but close if the kernel has ended the session (D3). */
-    if (!mount->detached)
+    /* Closes, and no more than that if the kernel has ended the session (D3). */
+    if (!mount->detached && !is_covered(mount))
         fuse_session_unmount(mount->session);
     fuse_session_destroy(mount->session);
     return status;

@@ -47,7 +47,12 @@ parse_line(char *line, struct mountinfo *info)
 {
     char *rest = line, *field = NULL, *type, *source;
 
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 3; i++)
+        field = strsep(&rest, " ");
+    if (field == NULL || rest == NULL)
+        return false;
+    copy_field(info->device, sizeof(info->device), field);
+    for (int i = 0; i < 2; i++)
         field = strsep(&rest, " ");
     if (field == NULL || rest == NULL)
         return false;
@@ -63,8 +68,10 @@ parse_line(char *line, struct mountinfo *info)
     return true;
 }
 
-int
-mountinfo_find(pid_t pid, const char *point, struct mountinfo *found)
+/* The last line that `matches`; a later mount lies on top of an earlier one. */
+static int
+find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted),
+     const char *wanted, struct mountinfo *found)
 {
     char path[64], *line = NULL;
     struct mountinfo *info = malloc(sizeof(*info));
@@ -83,9 +90,8 @@ mountinfo_find(pid_t pid, const char *point, struct mountinfo *found)
         free(info);
         return result;
     }
-    /* A later mount lies on top of an earlier one. */
     while (getline(&line, &capacity, file) > 0) {
-        if (parse_line(line, info) && strcmp(info->point, point) == 0) {
+        if (parse_line(line, info) && matches(info, wanted)) {
             *found = *info;
             result = 0;
         }
@@ -94,6 +100,30 @@ mountinfo_find(pid_t pid, const char *point, struct mountinfo *found)
     fclose(file);
     free(info);
     return result;
+}
+
+static bool
+is_at(const struct mountinfo *info, const char *point)
+{
+    return strcmp(info->point, point) == 0;
+}
+
+static bool
+is_of(const struct mountinfo *info, const char *device)
+{
+    return strcmp(info->device, device) == 0;
+}
+
+int
+mountinfo_find(pid_t pid, const char *point, struct mountinfo *found)
+{
+    return find(pid, is_at, point, found);
+}
+
+int
+mountinfo_find_device(const char *device, struct mountinfo *found)
+{
+    return find(0, is_of, device, found);
 }
 
 /* ---- paths ---- */

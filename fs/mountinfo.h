@@ -17,6 +17,7 @@
 
 struct mountinfo {
     char point[PATH_MAX];
+    char device[32]; /* "major:minor" */
     char type[64];
     char source[PATH_MAX]; /* of ours: the store's directory */
 };
@@ -24,6 +25,10 @@ struct mountinfo {
 /* The topmost mount at exactly `point`, an absolute path, as process `pid` sees it (0: the
  * caller).  -ENOENT: nothing is mounted there.  Errors of reading /proc. */
 LSMKV_CHECKED int mountinfo_find(pid_t pid, const char *point, struct mountinfo *info);
+
+/* Any mount of the device that `info` names, as the caller sees it: a bind mount is another of
+ * the same.  -ENOENT: there is none left. */
+LSMKV_CHECKED int mountinfo_find_device(const char *device, struct mountinfo *info);
 
 /* `path` made absolute.  Its last component need not exist and is not looked at unless it is a
  * symbolic link, "." or "..".  Writes PATH_MAX bytes at most. */

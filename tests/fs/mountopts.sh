@@ -357,6 +357,40 @@ bind_mounts() {
     mount_store
 }
 
+# It waited for ever for the end of a session that was mounted elsewhere, too.
+bound_elsewhere() {
+    [ "$(id -u)" = 0 ] || return 0
+    local pid
+    mounted || mount_store
+    pid=$(daemon_pid)
+    mkdir -p bound
+    mount --bind "$mnt" bound
+    fails_with 1 "still mounted at $WORK/bound" timeout 10 "$lsmfs" umount "$mnt"
+    not mounted
+    echo bound >bound/still
+    "$lsmfs" umount bound
+    await_end "$pid"
+    mount_store
+    same bound "$(cat "$mnt/still")"
+}
+
+# A signal took away what was mounted over it.
+ends_beneath_another_mount() {
+    [ "$(id -u)" = 0 ] || return 0
+    local pid
+    mounted || mount_store
+    echo beneath >"$mnt/beneath"
+    pid=$(daemon_pid)
+    mount -t tmpfs none "$mnt"
+    kill -TERM "$pid"
+    await_end "$pid"
+    same tmpfs "$(stat -f -c %T "$mnt")"
+    umount "$mnt"
+    umount "$mnt" # the dead one
+    mount_store
+    same beneath "$(cat "$mnt/beneath")"
+}
+
 strange_paths() {
     local odd="$WORK/a, store\\with \"odd\" name"
     mkdir -p "$WORK/a mount, point"
@@ -396,6 +430,8 @@ check "-d" debug_prints_requests
 check "the daemon keeps nothing of its caller" keeps_nothing_open
 check "an ordinary user" ordinary_user
 check "bind mounts" bind_mounts
+check "unmounted while bound elsewhere" bound_elsewhere
+check "ended beneath another mount" ends_beneath_another_mount
 check "strange and long paths" strange_paths
 check "unmounts" umount_store
 finish
