@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control_files.h"
@@ -27,6 +28,7 @@
 #include "wire.h"
 
 #define CONNECTIONS_MAX 32u
+#define ACCEPT_PAUSE_NS 100000000
 
 struct connection {
     struct control *control;
@@ -301,14 +303,17 @@ begin_connection(struct control *control, int fd)
 static void *
 accept_main(void *argument)
 {
+    const struct timespec pause = {0, ACCEPT_PAUSE_NS};
     struct control *control = argument;
 
     for (;;) {
         int fd = accept4(control->socket, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             begin_connection(control, fd);
+        else if (errno == EINVAL || errno == EBADF)
+            break; /* control_stop's shutdown */
         else if (errno != EINTR && errno != ECONNABORTED)
-            break; /* control_stop's shutdown, as a rule */
+            nanosleep(&pause, NULL); /* descriptors or memory, which come back */
     }
     return NULL;
 }

@@ -105,9 +105,39 @@ puts_large_files_beside_others() {
     umount_store
 }
 
+# One accept without a descriptor for it, and no command reached the mount any more.
+outlives_a_lack_of_descriptors() {
+    local pid soft
+    mount_store
+    pid=$(daemon_pid)
+    soft=$(prlimit --pid "$pid" --nofile --noheadings --output SOFT)
+    prlimit --pid "$pid" --nofile=3:
+    timeout 2 "$lsmfs" status "$store" || true
+    prlimit --pid "$pid" --nofile="$soft:"
+    timeout 10 "$lsmfs" status "$store" | grep -q '^pid'
+    umount_store
+}
+
+# Some file systems beneath a store have no files without a name.
+works_without_nameless_files() {
+    local plain=$WORK/plain seen=$WORK/seen
+    command -v bindfs >/dev/null || return 0
+    mkdir -p "$plain" "$seen"
+    bindfs "$plain" "$seen"
+    "$lsmfs" "$seen/store" "$mnt"
+    head -c 300000 /dev/urandom >contents
+    "$lsmfs" put "$seen/store" file contents
+    "$lsmfs" get "$seen/store" file | cmp - contents
+    "$lsmfs" umount "$mnt"
+    same "" "$(find "$plain" -name 'spool*')"
+    fusermount3 -u "$seen" || umount "$seen"
+}
+
 check "all names of a file are told of" tells_all_names_of_a_file
 check "directories on the way stay where they are" leaves_directories_in_place
 check "removed files can be read by who has them open" leaves_open_files_readable
 check "directories that come with keys are counted" counts_directories_that_come_with_keys
 check "large files come and go beside others" puts_large_files_beside_others
+check "commands outlive a lack of descriptors" outlives_a_lack_of_descriptors
+check "a store where no file is without a name" works_without_nameless_files
 finish
