@@ -103,9 +103,8 @@ deferred_put(struct op *op, struct node *node)
         deferred_clear(op->vfs, node);
         return 0;
     }
+    op->small = true;
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
-    if (result == 0)
-        result = store_let_through(op->vfs->store, op->batch);
     if (result == 0)
         result = inode_put(op, &inode);
     if (result == 0)

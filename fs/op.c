@@ -105,6 +105,7 @@ op_end(struct op *op)
     if (lsmkv_batch_count(op->batch) > 0)
         lsmkv_batch_clear(op->batch);
     op->dead.count = 0;
+    op->small = false;
     pthread_mutex_lock(&vfs->pool_mutex);
     op->next = vfs->pool;
     vfs->pool = op;
@@ -234,8 +235,15 @@ op_name(const char *text, struct lsmkv_slice *name)
 int
 op_publish(struct op *op, bool durable)
 {
-    int result = sweep_publish(op->vfs->store, op->batch, &op->dead, durable);
+    struct store *store = op->vfs->store;
+    int result = sweep_publish(store, op->batch, &op->dead, durable);
 
+    /* Only then: it costs a record. */
+    if (result == -ENOSPC && op->small) {
+        result = store_let_through(store, op->batch);
+        if (result == 0)
+            result = sweep_publish(store, op->batch, &op->dead, durable);
+    }
     settle(op, result);
     return result;
 }

@@ -84,6 +84,7 @@ struct op {
         bool exclusive;
     } locks[OP_LOCKS];
     struct lsmkv_batch *batch;
+    bool small; /* a full store takes the batch, too (store_let_through) */
     struct sweep_list dead;
     struct data_buffer buffer, second_buffer;
     /* What nodes without a name get when the batch is published. */

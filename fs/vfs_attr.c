@@ -113,9 +113,8 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
         result =
             put_size(op, caller, inode, (uint64_t)change->st_size, which, &lists, &edit);
     } else {
-        result = store_let_through(op->vfs->store, op->batch);
-        if (result == 0)
-            result = inode_put(op, inode);
+        op->small = true;
+        result = inode_put(op, inode);
     }
     return result == 0 ? op_publish(op, false) : result;
 }
