@@ -206,13 +206,21 @@ obey_acl(const struct vfs_caller *caller, struct inode *inode, const char *name,
     return 0;
 }
 
+static bool
+is_equal(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* `*same`: what is there has this value already. */
 static int
 check_presence(struct op *op, const struct inode *inode, const char *name,
-               const struct lsmkv_slice *value, int flags)
+               const struct lsmkv_slice *value, int flags, bool *same)
 {
     struct xattr found;
     int result = xattr_find(op, inode, lsmkv_str(name), &found);
 
+    *same = result == 0 && value && is_equal(found.value, *value);
     if (result == 0)
         xattr_fini(&found);
     if (result < 0 && result != -ENODATA)
@@ -228,10 +236,15 @@ change_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
           const char *name, const struct lsmkv_slice *value, int flags)
 {
     struct xattr_list list;
-    int result = check_presence(op, inode, name, value, flags);
+    uint32_t mode = inode->attr.mode;
+    bool same;
+    int result = check_presence(op, inode, name, value, flags, &same);
 
     if (result == 0)
         result = obey_acl(caller, inode, name, &value);
+    /* As ext4: to set what is set does not even change ctime. */
+    if (result == 0 && same && inode->attr.mode == mode)
+        return 0;
     if (result == 0)
         result = xattr_change(op, inode, &list, lsmkv_str(name), value);
     if (result < 0)

@@ -159,6 +159,26 @@ START_TEST(test_many_extended_attributes_of_any_size)
 }
 END_TEST
 
+START_TEST(test_setting_what_is_set_leaves_ctime_alone)
+{
+    struct stat before, after;
+
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.a", "1", 1, 0), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.b", "", 0, 0), 0);
+    before = get();
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.a", "1", 1, XATTR_REPLACE), 0);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.b", "", 0, 0), 0);
+    after = get();
+    ck_assert_mem_eq(&before.st_ctim, &after.st_ctim, sizeof(before.st_ctim));
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.a", "1", 1, XATTR_CREATE), -EEXIST);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "user.a", "2", 1, 0), 0);
+    after = get();
+    ck_assert_mem_ne(&before.st_ctim, &after.st_ctim, sizeof(before.st_ctim));
+}
+END_TEST
+
 START_TEST(test_extended_attributes_go_with_the_last_name)
 {
     static char value[5000];
@@ -517,6 +537,7 @@ main(void)
     tcase_add_test(tcase, test_privileges_go_when_others_change_the_file);
     tcase_add_test(tcase, test_capabilities_go_with_any_write);
     tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
+    tcase_add_test(tcase, test_setting_what_is_set_leaves_ctime_alone);
     tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
     tcase_add_test(tcase, test_removed_file_keeps_long_extended_attributes_while_open);
     tcase_add_test(tcase, test_default_list_of_any_length_is_inherited);
