@@ -40,17 +40,21 @@ chmod_acl(struct op *op, struct inode *inode, struct lists *lists)
     return result;
 }
 
+/* Behind change_mode: a kernel that takes set-user-id away says so by a mode beside the owner,
+ * and leaves set-group-id without execution by the group to us. */
 static int
-change_owner(struct op *op, struct inode *inode, const struct stat *change,
-             unsigned which, struct lists *lists)
+change_owner(struct op *op, const struct vfs_caller *caller, struct inode *inode,
+             const struct stat *change, unsigned which, struct lists *lists)
 {
+    gid_t old = inode->attr.gid;
+
     if (which & VFS_UID)
         inode->attr.uid = change->st_uid;
     if (which & VFS_GID)
         inode->attr.gid = change->st_gid;
     if (!(which & (VFS_UID | VFS_GID)))
         return 0;
-    return xattr_strip_by_owner(op, inode, &lists->privileges, !(which & VFS_MODE));
+    return xattr_strip_by_owner(op, caller, old, inode, &lists->privileges);
 }
 
 static int
@@ -98,10 +102,10 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
     struct timespec now = store_now();
     struct lists lists;
     struct data_edit edit;
-    int result = change_owner(op, inode, change, which, &lists);
+    int result = change_mode(op, inode, change, which, &lists);
 
     if (result == 0)
-        result = change_mode(op, inode, change, which, &lists);
+        result = change_owner(op, caller, inode, change, which, &lists);
     if (result < 0)
         return result;
     if (which & VFS_SIZE && !(which & (VFS_MTIME | VFS_MTIME_NOW)))

@@ -131,31 +131,30 @@ caller_owns_group(const struct vfs_caller *caller, gid_t gid)
            (caller->in_group && caller->in_group(caller->context, gid));
 }
 
+/* Set-user-id and set-group-id of a file that was of the group `gid`. */
+static void
+strip_modes(const struct vfs_caller *caller, gid_t gid, uint32_t *mode)
+{
+    *mode &= ~(uint32_t)S_ISUID;
+    if (*mode & S_ISGID && (*mode & S_IXGRP || !caller_owns_group(caller, gid)))
+        *mode &= ~(uint32_t)S_ISGID;
+}
+
 int
 xattr_strip_by_write(struct op *op, const struct vfs_caller *caller, struct inode *inode,
                      struct xattr_list *list)
 {
-    struct attr *attr = &inode->attr;
-
-    if (caller->uid != 0) {
-        attr->mode &= ~(uint32_t)S_ISUID;
-        if (attr->mode & S_ISGID &&
-            (attr->mode & S_IXGRP || !caller_owns_group(caller, attr->gid)))
-            attr->mode &= ~(uint32_t)S_ISGID;
-    }
+    if (caller->uid != 0)
+        strip_modes(caller, inode->attr.gid, &inode->attr.mode);
     return strip_capability(op, inode, list);
 }
 
 int
-xattr_strip_by_owner(struct op *op, struct inode *inode, struct xattr_list *list,
-                     bool modes)
+xattr_strip_by_owner(struct op *op, const struct vfs_caller *caller, gid_t gid,
+                     struct inode *inode, struct xattr_list *list)
 {
     if (S_ISDIR(inode->attr.mode))
         return 0;
-    if (modes) {
-        inode->attr.mode &= ~(uint32_t)S_ISUID;
-        if (inode->attr.mode & S_IXGRP)
-            inode->attr.mode &= ~(uint32_t)S_ISGID;
-    }
+    strip_modes(caller, gid, &inode->attr.mode);
     return strip_capability(op, inode, list);
 }

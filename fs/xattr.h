@@ -40,8 +40,9 @@ bool caller_owns_group(const struct vfs_caller *caller, gid_t gid);
  * and goes only if the caller is not in the group. */
 LSMKV_CHECKED int xattr_strip_by_write(struct op *op, const struct vfs_caller *caller,
                                        struct inode *inode, struct xattr_list *list);
-/* Likewise changing the owner, whoever does it; `modes` false: only the capabilities. */
-LSMKV_CHECKED int xattr_strip_by_owner(struct op *op, struct inode *inode,
-                                       struct xattr_list *list, bool modes);
+/* Likewise changing the owner, whoever does it; `gid` is the group that the file had. */
+LSMKV_CHECKED int xattr_strip_by_owner(struct op *op, const struct vfs_caller *caller,
+                                       gid_t gid, struct inode *inode,
+                                       struct xattr_list *list);
 
 #endif

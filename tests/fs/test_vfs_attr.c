@@ -101,6 +101,28 @@ START_TEST(test_privileges_go_when_others_change_the_file)
 }
 END_TEST
 
+START_TEST(test_a_new_owner_takes_the_group_bit_from_a_group_not_his)
+{
+    struct stat change = {.st_mode = 02644, .st_uid = 1000, .st_gid = 7};
+
+    set(&fs.caller, change, VFS_UID | VFS_GID);
+    set(&fs.caller, change, VFS_MODE);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 02644);
+    /* It is the group before that counts, and the mode a kernel sends along does not help. */
+    change.st_gid = 1000;
+    set(&user, change, VFS_GID | VFS_MODE);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0644);
+    set(&fs.caller, change, VFS_MODE);
+    set(&user, change, VFS_UID);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 02644);
+    change.st_gid = 6;
+    set(&member, change, VFS_GID);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 02644);
+    set(&user, change, VFS_UID);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0644);
+}
+END_TEST
+
 START_TEST(test_capabilities_go_with_any_write)
 {
     size_t length;
@@ -535,6 +557,7 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_times_take_any_second_and_nanosecond);
     tcase_add_test(tcase, test_privileges_go_when_others_change_the_file);
+    tcase_add_test(tcase, test_a_new_owner_takes_the_group_bit_from_a_group_not_his);
     tcase_add_test(tcase, test_capabilities_go_with_any_write);
     tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
     tcase_add_test(tcase, test_setting_what_is_set_leaves_ctime_alone);
