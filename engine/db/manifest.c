@@ -153,6 +153,10 @@ source_is_torn(struct line_source *source, size_t size)
         return error_detail(result, "cannot read");
     if (length - source_offset(source) > size + 1)
         return 0;
+    /* A newline in its place and no byte left out: written whole, gone bad since. */
+    if (length - source_offset(source) == size + 1 &&
+        memchr(source->buffer + source->line, '\0', size) == NULL)
+        return 0;
     return object == 0 || memchr(source->buffer + source->line, '\t', object) == NULL;
 }
 

@@ -227,6 +227,10 @@ take_state(struct lsmkv *db, struct manifest_edit *state)
         db->next_snapshot = state->next_snapshot;
     db->default_keyspace = keyspace_by_id(db, 0);
     mutex_unlock(&db->mutex);
+    if (result == 0 && db->last_sequence > SEQUENCE_MAX / 2)
+        result = report_error(&db->reporter, -EUCLEAN,
+                              "MANIFEST: sequence %llu, which no store comes to",
+                              (unsigned long long)db->last_sequence);
     if (result == 0 && db->default_keyspace == NULL)
         result = report_error(&db->reporter, -EUCLEAN, "MANIFEST: no default keyspace");
     return result;

@@ -12,6 +12,9 @@
 
 #include "db/db.h"
 
+/* Far above what is ever reached, and far below where MANIFEST's numbers end. */
+#define FILE_NUMBER_MAX (UINT64_C(1) << 60)
+
 struct replay {
     struct lsmkv *db;
     struct generation *generation;
@@ -185,6 +188,12 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
 
     if (result != 0)
         return result;
+    if (highest > FILE_NUMBER_MAX) {
+        free(logs);
+        return report_error(&db->reporter, -EUCLEAN,
+                            "a file is named by the number %llu, which no store comes to",
+                            (unsigned long long)highest);
+    }
     if (atomic_load(&db->next_file) <= highest)
         atomic_store(&db->next_file, highest + 1);
     result = check_oldest(db, oldest_log, logs, count);

@@ -70,18 +70,22 @@ cut_to_parent(char *path)
 static int
 make_directory(const char *path)
 {
+    bool existed = false;
     char *parent;
     int result;
 
-    if (mkdir(path, DIR_MODE) != 0)
-        return errno == EEXIST ? 0 : -errno;
+    if (mkdir(path, DIR_MODE) != 0) {
+        if (errno != EEXIST)
+            return -errno;
+        existed = true; /* perhaps made by somebody who died before the next lines */
+    }
     parent = strdup(path);
     if (parent == NULL)
         return -ENOMEM;
     cut_to_parent(parent);
     result = sync_directory(parent);
     free(parent);
-    return result;
+    return existed && result == -EACCES ? 0 : result;
 }
 
 static int

@@ -110,6 +110,11 @@ find_newest(struct recoverer *recoverer, uint64_t *number, struct wal_previous *
         result = read_first(recoverer, *number, previous);
         if (result != 0)
             return result;
+        if (*number == recoverer->oldest)
+            return report_error(recoverer->reporter, -EBADMSG,
+                                "%06llu.log: offset 0: a bad first frame, but MANIFEST "
+                                "names this log, which was durable then",
+                                (unsigned long long)*number);
         report_info(recoverer->reporter,
                     "%06llu.log: empty, its first frame was never whole",
                     (unsigned long long)*number);

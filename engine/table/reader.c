@@ -40,8 +40,8 @@ table_read_block(const struct table *table, struct block_handle handle, uint8_t 
 {
     struct table_counters *counters = table->context->counters;
     const char *problem;
-    int result =
-        read_bytes_at(table, handle.offset, buffer, handle.size + BLOCK_TRAILER_SIZE);
+    int result = read_bytes_at(table, handle.offset, buffer,
+                               (size_t)handle.size + BLOCK_TRAILER_SIZE);
 
     if (result != 0)
         return result;

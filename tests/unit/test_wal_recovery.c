@@ -328,7 +328,7 @@ START_TEST(test_only_empty_logs_are_an_empty_recovery)
 
     make_empty(3, 0);
     make_empty(4, 2);
-    replay = recover(3);
+    replay = recover(2);
     ck_assert_int_eq(replay.result, 0);
     ck_assert_uint_eq(replay.outcome.last.number, 0);
     ck_assert_uint_eq(size_of(3), FIRST);
