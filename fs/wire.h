@@ -13,7 +13,8 @@
  *
  *     status          text, "name: value" a line
  *     sync            everything acknowledged is on disk
- *     umount          unmounts; the reply comes when the store is closed and its lock free
+ *     umount          unmounts; the reply comes when the store is closed and its lock free, or
+ *                     is EBUSY and says where it is mounted as well
  *     changed [KEY]   the key was changed behind the daemon's back: the kernel forgets it
  *     get, rm KEY; put KEY, contents; ls [KEY]          as lsmfs get, put, rm, ls; the last
  *                                                       with its options: ls-R-l-0
