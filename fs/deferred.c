@@ -3,7 +3,8 @@
  *
  * A node with deferred times stands in a list and holds a reference for it, so that the kernel
  * forgetting it does not lose them.  It stays in the list until a walk takes it out, even if
- * its times have been put by then: `in_list` is the reference.
+ * its times have been put by then: `in_list` is the reference.  One without a name has no
+ * record to put them in: its times stay with it until it goes, and no list holds it.
  */
 #include "deferred.h"
 
@@ -31,9 +32,10 @@ deferred_set(struct vfs *vfs, struct node *node, unsigned which, struct timespec
         node->changed = when;
     if (which & DEFERRED_ACCESSED)
         node->accessed = when;
-    fresh = !(node->deferred & IN_LIST);
-    node->deferred |= which | IN_LIST;
+    fresh = !(node->deferred & IN_LIST) && !node->unlinked;
+    node->deferred |= which;
     if (fresh) {
+        node->deferred |= IN_LIST;
         node_ref(vfs->nodes, node);
         node->next_deferred = vfs->deferred;
         vfs->deferred = node;
@@ -54,13 +56,13 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
 {
     struct timespec now;
 
-    if (vfs->noatime || node->view->snapshot || node->unlinked ||
-        node->realm != REALM_TREE)
+    if (vfs->noatime || node->view->snapshot || node->realm != REALM_TREE)
         return;
     /* Reading alone does not make a record of ours of a plain value, nor rewrite a large one
      * that is still in its record. */
-    if (attr->plain || (attr->data.kind == ATTR_INLINE && S_ISREG(attr->mode) &&
-                        attr->data.size > DATA_INLINE_MAX))
+    if (!node->unlinked &&
+        (attr->plain || (attr->data.kind == ATTR_INLINE && S_ISREG(attr->mode) &&
+                         attr->data.size > DATA_INLINE_MAX)))
         return;
     now = store_now();
     if (is_older(attr->atime, attr->mtime) || is_older(attr->atime, attr->ctime) ||
@@ -97,12 +99,8 @@ deferred_put(struct op *op, struct node *node)
     struct inode inode;
     int result;
 
-    if ((node->deferred & ~IN_LIST) == 0)
+    if ((node->deferred & ~IN_LIST) == 0 || node->unlinked)
         return 0;
-    if (node->unlinked) {
-        deferred_clear(op->vfs, node);
-        return 0;
-    }
     op->small = true;
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
     if (result == 0)

@@ -249,8 +249,11 @@ from_remains(struct op *op, struct inode *inode)
             lsmkv_bytes(remains->bytes + remains->attributes_size, remains->value_size),
     };
     result = inode_decode(op, inode);
+    if (result < 0)
+        return result;
     inode->attr.nlink = 0;
-    return result;
+    deferred_apply(op->vfs, inode->node, &inode->attr);
+    return 0;
 }
 
 int

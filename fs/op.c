@@ -39,6 +39,7 @@ settle(struct op *op, int result)
         }
         remains_set(op->vfs, node, remains);
         node->unlinked = true;
+        deferred_clear(op->vfs, node);
     }
 }
 

@@ -401,6 +401,28 @@ START_TEST(test_read_moves_the_access_time_once)
 }
 END_TEST
 
+START_TEST(test_a_file_without_a_name_has_times_too)
+{
+    struct stat change = {.st_atim = {1000, 0}}, st;
+    char bytes[8];
+    size_t got;
+
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
+    set(&fs.caller, change, VFS_ATIME);
+    ck_assert_int_eq(get().st_atim.tv_sec, 1000);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    st = get();
+    ck_assert_int_gt(st.st_atim.tv_sec, 1000);
+    ck_assert_int_eq(vfs_sync(fs.vfs), 0);
+    ck_assert_int_eq(get().st_atim.tv_nsec, st.st_atim.tv_nsec);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, "x", 1, 0), 0);
+    ck_assert_int_eq(get().st_atim.tv_nsec, st.st_atim.tv_nsec);
+    set(&fs.caller, change, VFS_ATIME);
+    ck_assert_int_eq(get().st_atim.tv_sec, 1000);
+}
+END_TEST
+
 /* Reading a value of the C API that is larger than ours get, but has a record of ours, wrote all
  * of it again. */
 START_TEST(test_read_of_a_large_value_in_its_record_writes_nothing)
@@ -568,6 +590,7 @@ main(void)
     tcase_add_test(tcase, test_holes_are_found_and_made);
     tcase_add_test(tcase, test_copy_copies);
     tcase_add_test(tcase, test_read_moves_the_access_time_once);
+    tcase_add_test(tcase, test_a_file_without_a_name_has_times_too);
     tcase_add_test(tcase, test_read_of_a_large_value_in_its_record_writes_nothing);
     tcase_add_test(tcase, test_contents_of_what_is_no_file_are_refused);
     tcase_add_test(tcase, test_space_is_the_disks_less_the_reserve);
