@@ -103,6 +103,8 @@ struct vfs_caller {
     mode_t umask; /* not yet applied to modes handed in */
     /* Is he in this group, other than by `gid`?  NULL: in none.  Asked rarely. */
     bool (*in_group)(void *context, gid_t gid);
+    /* Has he this capability of capabilities(7)?  NULL: root has all.  Asked rarely. */
+    bool (*capable)(void *context, int capability);
     void *context;
 };
 
@@ -226,7 +228,7 @@ LSMKV_CHECKED int vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cooki
 /* Size 0 asks for the length; `*length` is set then, too.  -ERANGE: it does not fit. */
 LSMKV_CHECKED int vfs_getxattr(struct vfs *vfs, struct node *node, const char *name,
                                void *value, size_t size, size_t *length);
-/* The names with their NULs, likewise; those of `trusted` only for root. */
+/* The names with their NULs, likewise; those of `trusted` only with CAP_SYS_ADMIN. */
 LSMKV_CHECKED int vfs_listxattr(struct vfs *vfs, const struct vfs_caller *caller,
                                 struct node *node, char *names, size_t size,
                                 size_t *length);

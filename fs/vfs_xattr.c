@@ -5,6 +5,7 @@
  * control lists, with -o acl.  Who may do what is the kernel's to check.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -87,7 +88,7 @@ vfs_getxattr(struct vfs *vfs, struct node *node, const char *name, void *value,
 
 /* A list of names being put together. */
 struct names {
-    bool privileged;
+    const struct vfs_caller *caller;
     char *buffer;
     size_t size, used;
 };
@@ -97,8 +98,8 @@ add_name(struct names *names, struct lsmkv_slice name)
 {
     size_t prefix = strlen(TRUSTED);
 
-    if (!names->privileged && name.size > prefix &&
-        memcmp(name.data, TRUSTED, prefix) == 0)
+    if (name.size > prefix && memcmp(name.data, TRUSTED, prefix) == 0 &&
+        !caller_capable(names->caller, CAP_SYS_ADMIN))
         return;
     if (names->used < names->size && name.size + 1 <= names->size - names->used) {
         memcpy(names->buffer + names->used, name.data, name.size);
@@ -162,7 +163,7 @@ int
 vfs_listxattr(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
               char *buffer, size_t size, size_t *length)
 {
-    struct names names = {caller->uid == 0, buffer, size, 0};
+    struct names names = {caller, buffer, size, 0};
     struct op *op;
     int result;
 

@@ -4,6 +4,7 @@
 #include "xattr.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "left_xattr.h"
@@ -125,10 +126,18 @@ strip_capability(struct op *op, struct inode *inode, struct xattr_list *list)
 }
 
 bool
+caller_capable(const struct vfs_caller *caller, int capability)
+{
+    return caller->capable ? caller->capable(caller->context, capability)
+                           : caller->uid == 0;
+}
+
+bool
 caller_owns_group(const struct vfs_caller *caller, gid_t gid)
 {
-    return caller->uid == 0 || caller->gid == gid ||
-           (caller->in_group && caller->in_group(caller->context, gid));
+    return caller->gid == gid ||
+           (caller->in_group && caller->in_group(caller->context, gid)) ||
+           caller_capable(caller, CAP_FSETID);
 }
 
 /* Set-user-id and set-group-id of a file that was of the group `gid`. */
@@ -144,7 +153,8 @@ int
 xattr_strip_by_write(struct op *op, const struct vfs_caller *caller, struct inode *inode,
                      struct xattr_list *list)
 {
-    if (caller->uid != 0)
+    /* Looked at first: to ask for the capability costs more than a write. */
+    if (inode->attr.mode & (S_ISUID | S_ISGID) && !caller_capable(caller, CAP_FSETID))
         strip_modes(caller, inode->attr.gid, &inode->attr.mode);
     return strip_capability(op, inode, list);
 }

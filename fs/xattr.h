@@ -32,12 +32,13 @@ LSMKV_CHECKED int xattr_change(struct op *op, struct inode *inode,
                                struct xattr_list *list, struct lsmkv_slice name,
                                const struct lsmkv_slice *value);
 
-/* Is the caller root, or in the group? */
+bool caller_capable(const struct vfs_caller *caller, int capability);
+/* Is the caller in the group, or may he do as if he were? */
 bool caller_owns_group(const struct vfs_caller *caller, gid_t gid);
 
-/* What changing the contents does to privileges: capabilities go, and unless root does it
- * set-user-id and set-group-id; without execution by the group the latter means something else
- * and goes only if the caller is not in the group. */
+/* What changing the contents does to privileges: capabilities go, and unless who has CAP_FSETID
+ * does it set-user-id and set-group-id; without execution by the group the latter means
+ * something else and goes only if the caller is not in the group. */
 LSMKV_CHECKED int xattr_strip_by_write(struct op *op, const struct vfs_caller *caller,
                                        struct inode *inode, struct xattr_list *list);
 /* Likewise changing the owner, whoever does it; `gid` is the group that the file had. */

@@ -2,6 +2,7 @@
  * test_vfs_attr.c - attributes and contents by the node: modes, owners, times, sizes, holes,
  * copies, access times, and what an open refuses.
  */
+#include <linux/capability.h>
 #include <linux/falloc.h>
 #include <sys/xattr.h>
 
@@ -98,6 +99,37 @@ START_TEST(test_privileges_go_when_others_change_the_file)
     ck_assert_uint_eq(get().st_mode, S_IFREG | 02745);
     ck_assert_int_eq(vfs_write(fs.vfs, &user, node, 0, "x", 1, 0), 0);
     ck_assert_uint_eq(get().st_mode, S_IFREG | 0745);
+}
+END_TEST
+
+static bool
+has(void *context, int capability)
+{
+    return *(int *)context == capability;
+}
+
+START_TEST(test_capabilities_count_and_not_the_number_of_root)
+{
+    int fsetid = CAP_FSETID, admin = CAP_SYS_ADMIN;
+    struct vfs_caller caller = {.uid = 1000, .gid = 1000, .capable = has};
+    struct stat change = {.st_mode = 06777, .st_size = 0};
+    char names[64];
+    size_t length;
+
+    caller.context = &fsetid;
+    set(&fs.caller, change, VFS_MODE);
+    ck_assert_int_eq(vfs_write(fs.vfs, &caller, node, 0, "x", 1, 0), 0);
+    ck_assert_int_eq(vfs_file_open(fs.vfs, &caller, node, O_WRONLY | O_TRUNC), 0);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 06777);
+    ck_assert_int_eq(vfs_setxattr(fs.vfs, &fs.caller, node, "trusted.t", "1", 1, 0), 0);
+    caller.uid = 0;
+    ck_assert_int_eq(vfs_listxattr(fs.vfs, &caller, node, names, 64, &length), 0);
+    ck_assert_uint_eq(length, 0);
+    caller.context = &admin;
+    ck_assert_int_eq(vfs_listxattr(fs.vfs, &caller, node, names, 64, &length), 0);
+    ck_assert_uint_eq(length, sizeof("trusted.t"));
+    ck_assert_int_eq(vfs_file_open(fs.vfs, &caller, node, O_WRONLY | O_TRUNC), 0);
+    ck_assert_uint_eq(get().st_mode, S_IFREG | 0777);
 }
 END_TEST
 
@@ -579,6 +611,7 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_times_take_any_second_and_nanosecond);
     tcase_add_test(tcase, test_privileges_go_when_others_change_the_file);
+    tcase_add_test(tcase, test_capabilities_count_and_not_the_number_of_root);
     tcase_add_test(tcase, test_a_new_owner_takes_the_group_bit_from_a_group_not_his);
     tcase_add_test(tcase, test_capabilities_go_with_any_write);
     tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
