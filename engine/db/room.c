@@ -19,7 +19,7 @@
     (UINT64_C(1) << 20) /* or an eighth of the reserve, if that is less */
 /* A batch with a delete may put this many bytes although space is short: removing a file puts
  * a record or two. */
-#define SMALL_PUTS_BYTES 4096u
+#define SMALL_PUTS_BYTES 8192u
 
 int
 rotate(struct lsmkv *db)
