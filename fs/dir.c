@@ -116,7 +116,8 @@ dir_find(struct op *op, struct node *parent, struct lsmkv_slice name,
     return 0;
 }
 
-/* The node at a name, made if there is none yet. */
+/* The node at a name, made if there is none yet.  No lock is held, but while the name is read:
+ * who removes it would take the record away that a reference was just seen to. */
 static int
 find_or_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
               struct node **child)
@@ -128,11 +129,13 @@ find_or_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
     *child = nodes_find(op->vfs->nodes, parent, name);
     if (*child)
         return 0;
+    inode.held = NULL;
+    op_lock_node(op, parent, false);
     result = op_child_key(op, 0, parent, name, &parent_key, &key);
-    if (result < 0)
-        return result;
-    result = dir_find(op, parent, name, key, INODE_ATTRIBUTES, &inode, child);
+    if (result == 0)
+        result = dir_find(op, parent, name, key, INODE_ATTRIBUTES, &inode, child);
     inode_fini(&inode);
+    op_unlock_nodes(op);
     return result;
 }
 

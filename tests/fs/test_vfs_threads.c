@@ -184,6 +184,62 @@ START_TEST(test_threads_on_the_same_names_leave_a_sound_tree)
 }
 END_TEST
 
+/* ---- names of one file ---- */
+
+static void *
+link_and_unlink(void *number)
+{
+    struct stat st;
+    char name[8];
+
+    snprintf(name, sizeof(name), "h%u", (unsigned)(uintptr_t)number);
+    for (unsigned i = 0; i < ROUNDS * 4; i++) {
+        ck_assert_int_eq(fs_link(&fs, "f", name), 0);
+        ck_assert_int_eq(fs_stat(&fs, i % 2 ? "f" : name, &st), 0);
+        ck_assert_uint_ge(st.st_nlink, 2);
+        ck_assert_uint_le(st.st_nlink, THREADS + 1);
+        ck_assert_int_eq(fs_unlink(&fs, name), 0);
+    }
+    return NULL;
+}
+
+START_TEST(test_links_are_counted_whoever_makes_them)
+{
+    ck_assert_int_eq(fs_put(&fs, "f", "text"), 0);
+    run(THREADS, link_and_unlink);
+    ck_assert_uint_eq(fs_nlink(&fs, "f"), 1);
+    fs_expect(&fs, "f", "text");
+}
+END_TEST
+
+static void *
+contend(void *number)
+{
+    (void)number;
+    for (unsigned i = 0; i < ROUNDS * 20; i++) {
+        int result = fs_put(&fs, "a", "text");
+
+        ck_assert(result == 0 || result == -EEXIST || result == -ENOENT ||
+                  result == -ESTALE);
+        result = fs_link(&fs, "a", "b");
+        ck_assert(result == 0 || result == -EEXIST || result == -ENOENT ||
+                  result == -ESTALE);
+        result = fs_unlink(&fs, "a");
+        ck_assert_msg(result == 0 || result == -ENOENT, "%s", strerror(-result));
+        result = fs_unlink(&fs, "b");
+        ck_assert_msg(result == 0 || result == -ENOENT, "%s", strerror(-result));
+    }
+    return NULL;
+}
+
+/* The second one to remove a name met its reference without what it refers to: EUCLEAN. */
+START_TEST(test_the_last_two_names_are_removed_once_each)
+{
+    run(THREADS, contend);
+    fs_expect_names(&fs, "", "");
+}
+END_TEST
+
 /* ---- snapshots beside all of it ---- */
 
 static void *
@@ -226,6 +282,8 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_writes_follow_a_directory_being_renamed);
     tcase_add_test(tcase, test_threads_on_the_same_names_leave_a_sound_tree);
+    tcase_add_test(tcase, test_links_are_counted_whoever_makes_them);
+    tcase_add_test(tcase, test_the_last_two_names_are_removed_once_each);
     tcase_add_test(tcase, test_snapshots_can_be_taken_at_any_time);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
