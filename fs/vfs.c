@@ -102,11 +102,12 @@ walk(void *argument)
 static int
 start_walk(struct vfs *vfs)
 {
-    int result = 0;
+    int result;
 
-    if (vfs->foreign && !vfs->read_only)
-        result = -pthread_create(&vfs->walker, NULL, walk, vfs);
-    vfs->walking = vfs->foreign && !vfs->read_only && result == 0;
+    if (!vfs->foreign || vfs->read_only)
+        return 0;
+    result = -pthread_create(&vfs->walker, NULL, walk, vfs);
+    vfs->walking = result == 0; /* `foreign` may be false again by now */
     return result;
 }
 

@@ -215,7 +215,7 @@ synced(void)
 static void
 holes(void)
 {
-    char text[8];
+    char text[16];
     int fd;
 
     group("io: holes");
@@ -416,7 +416,7 @@ copies(void)
     close(from), close(to), close(reader), close(appender);
     /* To and from a pipe. */
     int ends[2];
-    char text[8] = {0};
+    char text[16] = {0};
 
     MUST(pipe(ends));
     make("spliced", 0644, "");
@@ -435,7 +435,7 @@ static void
 between_descriptors(void)
 {
     static char big[1 << 20];
-    char text[8] = {0};
+    char text[16] = {0};
     int a, b;
 
     group("io: coherence between descriptors and sizes");
@@ -468,7 +468,7 @@ between_descriptors(void)
     int wrong = 0;
 
     for (int i = 0; i < 200; i++) {
-        char got[8] = {0};
+        char got[16] = {0};
 
         snprintf(text, sizeof(text), "%06d", i);
         wrong += pread(a, got, 6, (off_t)i * 1000) != 6 || strcmp(got, text) != 0;
