@@ -211,7 +211,7 @@ counts_hold(void)
     /* A race in the kernel's FUSE (fs/README.md) takes a cached count down twice, rarely: one of
      * three goes must be clean. */
     for (int i = 0; i < 3; i++) {
-        wrong = together(links_and_unlinks);
+        wrong = (int)together(links_and_unlinks);
         if (wrong == 0)
             break;
     }
