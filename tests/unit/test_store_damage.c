@@ -253,8 +253,8 @@ check_outcome(const struct outcome *outcome, const char *name, const char *what,
 {
     if (outcome->opened && outcome->complete)
         return;
-    if (strstr(outcome->error, name) == NULL)
-        ck_abort_msg("%s %s at %zu: the error does not name the file: \"%s\"", name, what,
+    if (strstr(outcome->error, name) == NULL || strstr(outcome->error, "offset") == NULL)
+        ck_abort_msg("%s %s at %zu: the error does not name file and offset: \"%s\"", name, what,
                      offset, outcome->error);
 }
 
