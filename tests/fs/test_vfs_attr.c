@@ -520,16 +520,23 @@ END_TEST
 
 /* ---- the price of a lookup ---- */
 
+/* The least of several lookups: threads in the background have iterators of their own. */
 static uint64_t
 iterators_of_a_lookup(void)
 {
-    struct lsmkv_stats before, after;
-    struct stat st;
+    uint64_t least = UINT64_MAX;
 
-    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &before), 0);
-    ck_assert_int_eq(fs_stat(&fs, "f", &st), 0);
-    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &after), 0);
-    return after.iterators - before.iterators;
+    for (unsigned i = 0; i < 20 && least > 0; i++) {
+        struct lsmkv_stats before, after;
+        struct stat st;
+
+        ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &before), 0);
+        ck_assert_int_eq(fs_stat(&fs, "f", &st), 0);
+        ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &after), 0);
+        if (after.iterators - before.iterators < least)
+            least = after.iterators - before.iterators;
+    }
+    return least;
 }
 
 /* Another program writes one key while the store is not mounted. */
