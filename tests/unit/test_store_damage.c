@@ -254,8 +254,8 @@ check_outcome(const struct outcome *outcome, const char *name, const char *what,
     if (outcome->opened && outcome->complete)
         return;
     if (strstr(outcome->error, name) == NULL || strstr(outcome->error, "offset") == NULL)
-        ck_abort_msg("%s %s at %zu: the error does not name file and offset: \"%s\"", name, what,
-                     offset, outcome->error);
+        ck_abort_msg("%s %s at %zu: the error does not name file and offset: \"%s\"",
+                     name, what, offset, outcome->error);
 }
 
 static void
