@@ -3,8 +3,15 @@
  *
  * A node with deferred times stands in a list and holds a reference for it, so that the kernel
  * forgetting it does not lose them.  It stays in the list until a walk takes it out, even if
- * its times have been put by then: `in_list` is the reference.  One without a name has no
+ * its times have been put by then: IN_LIST is the reference.  One without a name has no
  * record to put them in: its times stay with it until it goes, and no list holds it.
+ *
+ * T1  Who reads a record holds the tree's lock, but not always the node's, and asks here
+ *     afterwards.  So times that were put without the kernel hearing of it stay here until
+ *     every operation has ended that may have read the record before: else a lookup would
+ *     answer with the old ones, and the kernel keep them.
+ * T2  Nodes leave the list only in settle_list, in a walk, and walks come one after another: so
+ *     a walk sees every node that was listed before it, and so does deferred_put_all_in.
  */
 #include "deferred.h"
 
@@ -13,7 +20,11 @@
 #include "inode.h"
 
 #define RELATIME_SECONDS (24 * 60 * 60)
-#define IN_LIST          4u /* beside DEFERRED_*: node->deferred */
+
+/* Beside DEFERRED_* in node->deferred. */
+#define IN_LIST 4u
+#define IS_PUT  8u /* the record has the times, too (T1) */
+#define TIMES   (DEFERRED_CHANGED | DEFERRED_ACCESSED)
 
 static bool
 is_later(struct timespec a, struct timespec b)
@@ -33,7 +44,7 @@ deferred_set(struct vfs *vfs, struct node *node, unsigned which, struct timespec
     if (which & DEFERRED_ACCESSED)
         node->accessed = when;
     fresh = !(node->deferred & IN_LIST) && !node->unlinked;
-    node->deferred |= which;
+    node->deferred = (node->deferred | which) & ~IS_PUT;
     if (fresh) {
         node->deferred |= IN_LIST;
         node_ref(vfs->nodes, node);
@@ -73,7 +84,7 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
 void
 deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr)
 {
-    if ((node->deferred & ~IN_LIST) == 0)
+    if ((node->deferred & TIMES) == 0)
         return;
     pthread_mutex_lock(&vfs->deferred_mutex);
     if (node->deferred & DEFERRED_CHANGED)
@@ -86,7 +97,7 @@ deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr)
 void
 deferred_clear(struct vfs *vfs, struct node *node)
 {
-    if ((node->deferred & ~IN_LIST) == 0)
+    if ((node->deferred & TIMES) == 0)
         return;
     pthread_mutex_lock(&vfs->deferred_mutex);
     node->deferred &= IN_LIST;
@@ -99,93 +110,104 @@ deferred_put(struct op *op, struct node *node)
     struct inode inode;
     int result;
 
-    if ((node->deferred & ~IN_LIST) == 0 || node->unlinked)
+    if ((node->deferred & TIMES) == 0 || node->deferred & IS_PUT || node->unlinked)
         return 0;
     op->small = true;
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
     if (result == 0)
         result = inode_put(op, &inode);
+    op->puts_count = 0; /* they stay (T1) */
     if (result == 0)
         result = op_publish(op, false);
     inode_fini(&inode);
     lsmkv_batch_clear(op->batch);
-    return result == -ENOENT || result == -ESTALE ? 0 : result;
+    if (result == -ENOENT || result == -ESTALE)
+        result = 0; /* nothing is there any more to put them in */
+    if (result == 0)
+        node->deferred |= IS_PUT;
+    return result;
+}
+
+/* The node's lock is free. */
+static int
+put_alone(struct vfs *vfs, struct node *node)
+{
+    struct op *op = op_begin(vfs);
+    int result;
+
+    if (!op)
+        return -ENOMEM;
+    op_lock_node(op, node, true);
+    result = deferred_put(op, node);
+    op_end(op);
+    return result;
 }
 
 static struct node *
-take_list(struct vfs *vfs)
+first_listed(struct vfs *vfs)
 {
-    struct node *list;
+    struct node *node;
 
     pthread_mutex_lock(&vfs->deferred_mutex);
-    list = vfs->deferred;
-    vfs->deferred = NULL;
-    pthread_mutex_unlock(&vfs->deferred_mutex);
-    return list;
-}
-
-/* Off a list that was taken: until now the node kept IN_LIST, so nobody used its link. */
-static struct node *
-pop(struct vfs *vfs, struct node **list)
-{
-    struct node *node = *list;
-
-    if (!node)
-        return NULL;
-    pthread_mutex_lock(&vfs->deferred_mutex);
-    *list = node->next_deferred;
-    node->deferred &= ~IN_LIST;
+    node = vfs->deferred;
     pthread_mutex_unlock(&vfs->deferred_mutex);
     return node;
 }
 
-/* Puts the node's times, or keeps them for the next time. */
-static int
-put_or_keep(struct op *op, struct node *node)
+/* Takes the nodes whose times are in their records off the list, and forgets these.  No
+ * operation runs (T1), so nobody else is at the list. */
+static void
+settle_list(struct vfs *vfs)
 {
-    unsigned which = node->deferred;
-    struct timespec changed = node->changed, accessed = node->accessed;
-    int result = deferred_put(op, node);
+    struct node **slot = &vfs->deferred, *node;
 
-    if (result < 0 && which & DEFERRED_CHANGED)
-        deferred_set(op->vfs, node, DEFERRED_CHANGED, changed);
-    if (result < 0 && which & DEFERRED_ACCESSED)
-        deferred_set(op->vfs, node, DEFERRED_ACCESSED, accessed);
-    return result;
+    while ((node = *slot)) {
+        if (node->deferred & TIMES && !(node->deferred & IS_PUT) && !node->unlinked) {
+            slot = &node->next_deferred;
+            continue;
+        }
+        *slot = node->next_deferred;
+        node->deferred = node->unlinked ? node->deferred & TIMES : 0;
+        node_unref(vfs->nodes, node, 1);
+    }
+    /* Those that changed again or could not be put. */
+    if (vfs->deferred)
+        store_touch(vfs->store);
 }
 
 int
 deferred_put_all(struct vfs *vfs)
 {
-    struct node *list = take_list(vfs), *node;
+    struct node *listed;
     int first = 0;
 
-    while ((node = pop(vfs, &list))) {
-        struct op *op = op_begin(vfs);
-        int result = -ENOMEM;
+    pthread_mutex_lock(&vfs->walk_mutex);
+    listed = first_listed(vfs);
+    for (struct node *node = listed; node; node = node->next_deferred) {
+        int result = put_alone(vfs, node);
 
-        if (op) {
-            op_lock_node(op, node, true);
-            result = put_or_keep(op, node);
-            op_end(op);
-        }
-        node_unref(vfs->nodes, node, 1);
         if (result < 0 && first == 0)
             first = result;
     }
+    if (listed) {
+        pthread_rwlock_wrlock(&vfs->tree);
+        settle_list(vfs);
+        pthread_rwlock_unlock(&vfs->tree);
+    }
+    pthread_mutex_unlock(&vfs->walk_mutex);
     return first;
 }
 
 int
 deferred_put_all_in(struct op *op)
 {
-    struct node *list = take_list(op->vfs), *node;
     int first = 0;
 
-    while ((node = pop(op->vfs, &list))) {
-        int result = put_or_keep(op, node);
+    for (struct node *node = op->vfs->deferred; node; node = node->next_deferred) {
+        int result = deferred_put(op, node);
 
-        node_unref(op->vfs->nodes, node, 1);
+        if (node->deferred & IS_PUT)
+            node->deferred = IN_LIST; /* a walk may be at the list: the node stays */
         if (result < 0 && first == 0)
             first = result;
     }

@@ -56,8 +56,9 @@ struct vfs {
 
     _Atomic size_t remains_bytes; /* of contents that unlinked nodes hold in memory */
 
+    pthread_mutex_t walk_mutex; /* held through a walk of deferred.c, before any other */
     pthread_mutex_t deferred_mutex;
-    struct node *deferred; /* the list, guarded by deferred_mutex */
+    struct node *deferred; /* the list: see deferred.c; added to under deferred_mutex */
 };
 
 /* Room for a directory's key, a '/', a name and a NUL: node_path fills it up to

@@ -57,6 +57,7 @@ make_locks(struct vfs *vfs)
     for (unsigned i = 0; i < VFS_LOCKS; i++)
         pthread_rwlock_init(&vfs->locks[i], NULL);
     pthread_mutex_init(&vfs->pool_mutex, NULL);
+    pthread_mutex_init(&vfs->walk_mutex, NULL);
     pthread_mutex_init(&vfs->deferred_mutex, NULL);
     return 0;
 }
@@ -68,6 +69,7 @@ free_locks(struct vfs *vfs)
     for (unsigned i = 0; i < VFS_LOCKS; i++)
         pthread_rwlock_destroy(&vfs->locks[i]);
     pthread_mutex_destroy(&vfs->pool_mutex);
+    pthread_mutex_destroy(&vfs->walk_mutex);
     pthread_mutex_destroy(&vfs->deferred_mutex);
 }
 

@@ -13,6 +13,7 @@
  * Threads.  Any operation may run on any number of threads at once.
  *
  * Lock order.  An earlier one is acquired before a later one, never the other way round:
+ *   0  the walk over deferred times
  *   1  tree       shared: by every operation, from building a path until its read sequence is
  *                 pinned or its batch is published.  Exclusive: by renames, across publishing
  *                 and relinking.  It prefers writers, so nobody may acquire it twice.

@@ -273,6 +273,57 @@ START_TEST(test_snapshots_can_be_taken_at_any_time)
 }
 END_TEST
 
+/* ---- times that are put by the commit timer ---- */
+
+static _Atomic int64_t changed; /* the directory's, at least; nanoseconds */
+
+static int64_t
+nanoseconds(struct timespec time)
+{
+    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+static void
+change_names(void)
+{
+    struct stat st;
+
+    for (unsigned i = 0; i < ROUNDS * 30; i++) {
+        ck_assert_int_eq(fs_put(&fs, "d/f", ""), 0);
+        ck_assert_int_eq(fs_unlink(&fs, "d/f"), 0);
+        ck_assert_int_eq(fs_stat(&fs, "d", &st), 0);
+        changed = nanoseconds(st.st_mtim);
+    }
+    stop = true;
+}
+
+static void *
+change_put_or_look(void *number)
+{
+    if (number == 0)
+        change_names();
+    while (!stop && (uintptr_t)number == 1)
+        ck_assert_int_eq(vfs_sync(fs.vfs), 0);
+    while (!stop) {
+        int64_t before = changed;
+        struct vfs_entry entry;
+
+        ck_assert_int_eq(vfs_lookup(fs.vfs, vfs_root(fs.vfs), "d", &entry, NULL), 0);
+        vfs_forget(fs.vfs, entry.node, 1);
+        ck_assert_int_ge(nanoseconds(entry.stat.st_mtim), before);
+    }
+    return NULL;
+}
+
+/* A lookup that read the record before the times were put, and asked for deferred ones after,
+ * answered with times long past, which the kernel then kept for ever. */
+START_TEST(test_a_lookup_never_shows_older_times)
+{
+    ck_assert_int_eq(fs_mkdir(&fs, "d"), 0);
+    run(THREADS, change_put_or_look);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -285,6 +336,7 @@ main(void)
     tcase_add_test(tcase, test_links_are_counted_whoever_makes_them);
     tcase_add_test(tcase, test_the_last_two_names_are_removed_once_each);
     tcase_add_test(tcase, test_snapshots_can_be_taken_at_any_time);
+    tcase_add_test(tcase, test_a_lookup_never_shows_older_times);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
