@@ -67,7 +67,7 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
 {
     struct timespec now;
 
-    if (vfs->noatime || node->view->snapshot || node->realm != REALM_TREE)
+    if (vfs->atime == VFS_NOATIME || node->view->snapshot || node->realm != REALM_TREE)
         return;
     /* Reading alone does not make a record of ours of a plain value, nor rewrite a large one
      * that is still in its record. */
@@ -76,7 +76,8 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
                          attr->data.size > DATA_INLINE_MAX)))
         return;
     now = store_now();
-    if (is_older(attr->atime, attr->mtime) || is_older(attr->atime, attr->ctime) ||
+    if (vfs->atime == VFS_STRICTATIME || is_older(attr->atime, attr->mtime) ||
+        is_older(attr->atime, attr->ctime) ||
         now.tv_sec - attr->atime.tv_sec >= RELATIME_SECONDS)
         deferred_set(vfs, node, DEFERRED_ACCESSED, now);
 }

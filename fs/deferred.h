@@ -20,8 +20,7 @@ enum {
 /* Notes that a time of `node` is now `when`. */
 void deferred_set(struct vfs *vfs, struct node *node, unsigned which,
                   struct timespec when);
-/* A node with these attributes was read.  relatime: it counts if the last access noted was
- * before the last change, or a day ago. */
+/* A node with these attributes was read: notes it if vfs->atime says that it counts. */
 void deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr);
 /* Brings `attr`, read from the node's record, up to date. */
 void deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr);

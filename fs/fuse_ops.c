@@ -25,6 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "newer.h"
+
 #define FOR_EVER     1e9 /* seconds */
 #define READDIR_MAX  (1u << 20)
 #define XATTR_MAX    65536u
@@ -174,7 +176,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_HANDLE_KILLPRIV, false);
     want(conn, FUSE_CAP_READDIRPLUS, true);
     want(conn, FUSE_CAP_READDIRPLUS_AUTO, false);
-    want(conn, FUSE_CAP_CACHE_SYMLINKS, true);
+    want(conn, FUSE_CAP_CACHE_SYMLINKS, vfs_contents_last(ops->vfs, vfs_root(ops->vfs)));
     want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
     want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
     want(conn, FUSE_CAP_ASYNC_DIO, true);
@@ -343,10 +345,29 @@ on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct node *node = node_of(req, ino);
     struct stat st;
-    int result = vfs_getattr(vfs_of(req), node, &st);
+    int result = vfs_getattr(vfs_of(req), node, &st, NULL);
 
     (void)fi;
     reply_attr(req, node, result, &st);
+}
+
+/* STATX: see newer.h. */
+static void
+on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
+{
+    struct node *node = node_of(req, ino);
+    struct newer_statx statx;
+    struct timespec birth;
+    struct stat st;
+    int result = vfs_getattr(vfs_of(req), node, &st, &birth);
+
+    (void)block_size, (void)block;
+    if (result < 0) {
+        reply(req, result);
+        return;
+    }
+    newer_statx(&st, birth, vfs_attributes_last(node) ? (uint64_t)FOR_EVER : 0, &statx);
+    fuse_reply_buf(req, (const char *)&statx, sizeof(statx));
 }
 
 static unsigned
@@ -456,9 +477,13 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     struct vfs_caller caller = caller_of(req);
     struct fuse_entry_param param;
     struct vfs_entry entry;
-    int result =
-        vfs_create(vfs, &caller, node_of(req, parent), name, mode, fi->flags, &entry);
+    int result;
 
+    if (strcmp(name, NEWER_NO_NAME) == 0)
+        result = vfs_tmpfile(vfs, &caller, node_of(req, parent), mode, fi->flags, &entry);
+    else
+        result =
+            vfs_create(vfs, &caller, node_of(req, parent), name, mode, fi->flags, &entry);
     if (result < 0) {
         reply(req, result);
         return;
@@ -489,7 +514,7 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         reply(req, result);
         return;
     }
-    fi->keep_cache = vfs_attributes_last(node);
+    fi->keep_cache = vfs_contents_last(vfs, node);
     fi->noflush = 1;
     vfs_opened(vfs, node);
     if (fuse_reply_open(req, fi) != 0)
@@ -520,13 +545,12 @@ on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
     size_t got = 0;
     int result;
 
-    (void)fi;
     if (!buffer || offset < 0) {
         reply(req, offset < 0 ? -EINVAL : -ENOMEM);
         return;
     }
-    result =
-        vfs_read(vfs_of(req), node_of(req, ino), (uint64_t)offset, buffer, size, &got);
+    result = vfs_read(vfs_of(req), node_of(req, ino), (uint64_t)offset, buffer, size,
+                      fi->flags, &got);
     if (result < 0)
         reply(req, result);
     else
@@ -628,7 +652,7 @@ on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         reply(req, -ENOSYS);
         return;
     }
-    if (vfs_attributes_last(node_of(req, ino))) {
+    if (vfs_contents_last(vfs_of(req), node_of(req, ino))) {
         fi->keep_cache = 1;
         fi->cache_readdir = 1;
     }
@@ -748,6 +772,7 @@ static const struct fuse_lowlevel_ops table = {
     .forget = on_forget,
     .forget_multi = on_forget_multi,
     .getattr = on_getattr,
+    .bmap = on_statx,
     .setattr = on_setattr,
     .readlink = on_readlink,
     .mknod = on_mknod,

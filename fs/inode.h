@@ -97,6 +97,8 @@ void inode_edit(struct op *op, struct inode *inode, struct data_buffer *buffer,
 
 /* What is left of a file or directory without a name: guarded by its node's lock. */
 struct remains {
+    bool
+        linkable; /* it never had a name, and may get one; when it is replaced that stays */
     uint64_t
         data_id; /* of its chunks, which the sweep spares until the node goes; 0: none */
     struct left_xattr *xattrs; /* the long ones; when it is replaced they stay */

@@ -30,6 +30,7 @@ add_remains(struct op *op, struct node *node, const struct attr *attr,
 
     if (!remains)
         return -ENOMEM;
+    remains->linkable = false;
     remains->xattrs = NULL;
     remains->data_id = attr->data.kind == ATTR_CHUNKS ? attr->data.id : 0;
     remains->attributes_size = attr_encode(attr, remains->bytes);
@@ -160,6 +161,7 @@ remains_set(struct vfs *vfs, struct node *node, struct remains *remains)
     if (node->remains)
         vfs->remains_bytes -= node->remains->value_size;
     if (remains && node->remains) {
+        remains->linkable = node->remains->linkable;
         remains->xattrs = node->remains->xattrs;
         node->remains->xattrs = NULL;
     }

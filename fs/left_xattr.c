@@ -77,6 +77,21 @@ left_xattr_free(struct left_xattr *list)
     }
 }
 
+int
+left_xattr_put(struct op *op, uint64_t ino, const struct left_xattr *list)
+{
+    struct store *store = op->vfs->store;
+    int result = 0;
+
+    for (; list && result == 0; list = list->next) {
+        struct record_key key = record_xattr(ino, left_xattr_name(list));
+
+        result = lsmkv_batch_put(op->batch, store->inodes, record_slice(&key),
+                                 lsmkv_bytes(NULL, 0), left_xattr_value(list));
+    }
+    return result;
+}
+
 static struct left_xattr **
 slot_of(struct left_xattr **slot, struct lsmkv_slice name)
 {

@@ -25,6 +25,9 @@ struct lsmkv_slice left_xattr_value(const struct left_xattr *left);
 /* All that the records of a number hold; the caller's to free. */
 LSMKV_CHECKED int left_xattr_load(struct op *op, uint64_t ino, struct left_xattr **list);
 void left_xattr_free(struct left_xattr *list);
+/* The other way: puts them all into the batch as records of a number. */
+LSMKV_CHECKED int left_xattr_put(struct op *op, uint64_t ino,
+                                 const struct left_xattr *list);
 
 /* NULL: there is none. */
 struct left_xattr *left_xattr_find(struct left_xattr *list, struct lsmkv_slice name);

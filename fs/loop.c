@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "newer.h"
 
 #define THREADS    8u
 #define SMALL      (16u << 10) /* bytes that are copied without handing the lead over */
@@ -153,7 +154,11 @@ thread_main(void *argument)
 
     pthread_mutex_lock(&loop->lead);
     while (receive(loop, &buffer)) {
-        bool hand_over = may_wait(loop, &buffer);
+        bool hand_over;
+
+        if ((buffer.flags & FUSE_BUF_IS_FD) == 0)
+            newer_translate(buffer.mem, buffer.size);
+        hand_over = may_wait(loop, &buffer);
         if (hand_over)
             pthread_mutex_unlock(&loop->lead);
         fuse_session_process_buf(loop->session, &buffer);

@@ -33,7 +33,7 @@ static const char help[] =
     "  snapshot=NAME     show that snapshot, read-only\n"
     "  snapdir=visible   list .snapshots in the root directory\n"
     "  acl               POSIX access control lists\n"
-    "  noatime           reading does not change access times\n"
+    "  noatime           reading does not change access times; strictatime: it always does\n"
     "  allow_other       other users may use the mount; allow_root: root may\n"
     "  suid, dev         obey set-user-ID bits, device files (nosuid, nodev by default)\n"
     "  rw, exec, noexec, nodiratime   as for mount(8)\n"

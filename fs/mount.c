@@ -160,7 +160,7 @@ open_vfs(struct mount *mount)
     vfs.snapshot = options->snapshot[0] != '\0' ? options->snapshot : NULL;
     vfs.show_snapshots = options->show_snapshots;
     vfs.acl = options->acl;
-    vfs.noatime = options->noatime;
+    vfs.atime = options->atime;
     vfs.node_limit = NODE_LIMIT;
 
     int result = open_patiently(&vfs, &mount->vfs, why, sizeof(why));
@@ -218,7 +218,7 @@ add_arguments(const struct options *options, struct fuse_args *args)
                  fuse_opt_add_opt_escaped(&list, name);
     if (options->read_only)
         failed |= fuse_opt_add_opt(&list, "ro");
-    if (options->noatime)
+    if (options->atime == VFS_NOATIME)
         failed |= fuse_opt_add_opt(&list, "noatime");
     if (options->passed[0] != '\0')
         failed |= fuse_opt_add_opt(&list, options->passed + 1);

@@ -387,7 +387,7 @@ nodes_gone(const struct nodes *nodes)
 }
 
 struct node *
-nodes_add_root(struct nodes *nodes, const struct node_seed *seed)
+nodes_add(struct nodes *nodes, const struct node_seed *seed)
 {
     struct node *node;
 
@@ -510,6 +510,20 @@ node_unref(struct nodes *nodes, struct node *node, uint64_t count)
 }
 
 /* ---- names ---- */
+
+int
+node_name(struct nodes *nodes, struct node *node, struct node *parent,
+          struct lsmkv_slice name)
+{
+    struct link *link = make_link(parent, name);
+
+    if (!link)
+        return -ENOMEM;
+    lock(nodes);
+    add_link(nodes, node, link);
+    unlock(nodes);
+    return 0;
+}
 
 void
 node_unlink(struct nodes *nodes, const struct node *parent, struct lsmkv_slice name)

@@ -62,8 +62,9 @@ struct node {
     _Atomic uint64_t opens; /* of files: descriptions that the kernel has open */
 
     /* Guarded by the node's lock (vfs.h), exclusively to change them. */
-    _Atomic bool shared;     /* its record is in `inodes`; never unset */
-    _Atomic bool unlinked;   /* no name is left; never unset */
+    _Atomic bool shared; /* its record is in `inodes`; never unset */
+    _Atomic bool
+        unlinked; /* it has no name; unset only if it never had one, and gets it */
     struct remains *remains; /* what it is made of then, see inode.h */
 
     /* Times newer than the record's, guarded by the mutex of deferred times. */
@@ -91,8 +92,9 @@ size_t nodes_count(const struct nodes *nodes);
 /* How many went so far. */
 uint64_t nodes_gone(const struct nodes *nodes);
 
-/* A node without a name, with one reference; NULL: out of memory. */
-struct node *nodes_add_root(struct nodes *nodes, const struct node_seed *seed);
+/* A node without a name, with one reference: a root, or a file that is to have none.  NULL: out
+ * of memory. */
+struct node *nodes_add(struct nodes *nodes, const struct node_seed *seed);
 
 /* The node at a name, with one more reference; NULL if nobody holds one. */
 struct node *nodes_find(struct nodes *nodes, const struct node *parent,
@@ -110,6 +112,10 @@ struct node *nodes_enter(struct nodes *nodes, struct node *parent,
                          struct lsmkv_slice name, const struct node_seed *seed);
 
 void node_ref(struct nodes *nodes, struct node *node);
+
+/* Gives a node without a name one that no node has.  -ENOMEM: nothing changed. */
+LSMKV_CHECKED int node_name(struct nodes *nodes, struct node *node, struct node *parent,
+                            struct lsmkv_slice name);
 void node_unref(struct nodes *nodes, struct node *node, uint64_t count);
 
 /* Takes the name away from whatever node has it, if any. */

@@ -34,7 +34,7 @@ struct vfs {
     bool read_only;
     bool show_snapshots;
     bool acl;
-    bool noatime;
+    enum vfs_atime atime;
     bool sync; /* nothing is deferred */
     size_t node_limit;
     void (*log)(void *context, enum lsmkv_level level, const char *line);

@@ -105,13 +105,12 @@ static const char *const passed[] = {
 
 /* What is meant for others, or is so anyhow. */
 static const char *const ignored[] = {
-    "defaults",   "default_permissions",
-    "auto",       "noauto",
-    "nofail",     "_netdev",
-    "user",       "nouser",
-    "users",      "owner",
-    "group",      "relatime",
-    "norelatime",
+    "defaults", "default_permissions",
+    "auto",     "noauto",
+    "nofail",   "_netdev",
+    "user",     "nouser",
+    "users",    "owner",
+    "group",    "norelatime",
 };
 
 static bool
@@ -146,7 +145,11 @@ set_flag(struct options *options, const char *option)
     else if (strcmp(option, "acl") == 0)
         options->acl = true;
     else if (strcmp(option, "noatime") == 0)
-        options->noatime = true;
+        options->atime = VFS_NOATIME;
+    else if (strcmp(option, "strictatime") == 0)
+        options->atime = VFS_STRICTATIME;
+    else if (strcmp(option, "relatime") == 0)
+        options->atime = VFS_RELATIME;
     else if (strcmp(option, "debug") == 0)
         options->debug = options->foreground = true;
     else

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "lsmkv.h"
+#include "vfs.h"
 
 #define OPTIONS_PASSED_MAX 1024u
 
@@ -19,7 +20,7 @@ struct options {
     bool read_only; /* also set by `snapshot` */
     bool show_snapshots;
     bool acl;
-    bool noatime;
+    enum vfs_atime atime;
     bool foreground;
     bool debug; /* libfuse prints every request; implies `foreground` */
     char snapshot[LSMKV_NAME_MAX + 1]; /* "" without -o snapshot= */

@@ -217,7 +217,7 @@ snapdir_lookup(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
     if (result < 0)
         return result;
     entry->lasting = false;
-    result = vfs_getattr(vfs, entry->node, &entry->stat);
+    result = vfs_getattr(vfs, entry->node, &entry->stat, NULL);
     if (result < 0)
         node_unref(vfs->nodes, entry->node, 1);
     return result;

@@ -13,7 +13,8 @@
  *     any earlier it would delete chunks of a file that may not shrink after all.)
  * S2  Whoever deletes chunks of a trim holds `sweeping` from reading them until its batch is
  *     written; so once sweep_finish_trims returns, nobody is about to delete any.
- * S3  An orphan is held from before its batch is written until sweep_release.
+ * S3  An orphan is held from before its batch is written until sweep_release, or until it is
+ *     one no more (sweep_adopt).
  * S4  The record goes in the same batch as the last of its chunks.
  */
 #include "sweep.h"
@@ -241,6 +242,26 @@ sweep_release(struct store *store, uint64_t data_id)
         pthread_cond_signal(&sweep->wake);
     }
     pthread_mutex_unlock(&sweep->mutex);
+}
+
+int
+sweep_adopt_in(struct store *store, struct lsmkv_batch *batch, uint64_t data_id)
+{
+    struct record_key key = record_orphan(data_id);
+    return lsmkv_batch_delete(batch, store->inodes, record_slice(&key));
+}
+
+/* A walk over orphans that began before may still see the record, but not without `sweeping`:
+ * until it ends the mark says that the chunks are to stay. */
+void
+sweep_adopt(struct store *store, uint64_t data_id)
+{
+    struct sweep *sweep = store->sweep;
+    pthread_mutex_lock(&sweep->sweeping);
+    pthread_mutex_lock(&sweep->mutex);
+    marks_remove(&sweep->held, data_id, 0);
+    pthread_mutex_unlock(&sweep->mutex);
+    pthread_mutex_unlock(&sweep->sweeping);
 }
 
 /* ---- sweeping ---- */

@@ -54,6 +54,12 @@ void sweep_release(struct store *store, uint64_t data_id);
 LSMKV_CHECKED int sweep_finish_trims(struct store *store, uint64_t data_id,
                                      uint64_t last);
 
+/* The file of a held orphan has got a name: the batch that was published deletes the orphan's
+ * record (sweep_adopt_in). */
+LSMKV_CHECKED int sweep_adopt_in(struct store *store, struct lsmkv_batch *batch,
+                                 uint64_t data_id);
+void sweep_adopt(struct store *store, uint64_t data_id);
+
 /* ---- its life ---- */
 
 /* Reads what is pending and sets store->sweep; belongs right behind store_open, before anything

@@ -182,7 +182,7 @@ add_root(struct vfs *vfs)
                              .directory = true,
                              .top = true};
 
-    vfs->root = nodes_add_root(vfs->nodes, &seed);
+    vfs->root = nodes_add(vfs->nodes, &seed);
     return vfs->root ? find_root(vfs) : -ENOMEM;
 }
 
@@ -266,7 +266,7 @@ vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t 
     vfs->read_only = store.read_only || options->snapshot;
     vfs->show_snapshots = options->show_snapshots && !options->snapshot;
     vfs->acl = options->acl;
-    vfs->noatime = options->noatime || vfs->read_only;
+    vfs->atime = vfs->read_only ? VFS_NOATIME : options->atime;
     vfs->sync = store.sync;
     if (store.engine) {
         vfs->log = store.engine->log;
@@ -351,6 +351,12 @@ bool
 vfs_attributes_last(const struct node *node)
 {
     return node->realm == REALM_TREE;
+}
+
+bool
+vfs_contents_last(const struct vfs *vfs, const struct node *node)
+{
+    return vfs->atime != VFS_STRICTATIME && vfs_attributes_last(node);
 }
 
 uint64_t

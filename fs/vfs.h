@@ -50,17 +50,24 @@ struct vfs_notify {
     void *context;
 };
 
+/* When a read that reaches the filesystem changes the access time. */
+enum vfs_atime {
+    VFS_RELATIME,    /* if it was before the last change, or a day ago */
+    VFS_NOATIME,     /* never */
+    VFS_STRICTATIME, /* always: nothing is then to be kept from one open to the next */
+};
+
 struct vfs_options {
     struct store_options
         store;            /* path, engine, create, read_only, sync, commit_ms, ... */
     const char *snapshot; /* -o snapshot=NAME: show this one, read-only; or NULL */
     bool show_snapshots;  /* -o snapdir=visible: list .snapshots in the root */
     bool acl;             /* -o acl: ACLs are inherited and follow chmod */
-    bool noatime;         /* reads never change access times; otherwise relatime */
-    size_t node_limit;    /* nodes above which the kernel is asked to forget */
+    enum vfs_atime atime;
+    size_t node_limit; /* nodes above which the kernel is asked to forget */
 };
 
-/* Read-write, no snapshot, hidden .snapshots, no ACLs, 262,144 nodes. */
+/* Read-write, no snapshot, hidden .snapshots, no ACLs, relatime, 262,144 nodes. */
 void vfs_options_init(struct vfs_options *options);
 
 /* Opens the store and its root.  `why` as of store_open.  -ENOENT also: no such snapshot. */
@@ -119,15 +126,19 @@ struct vfs_entry {
 /* Lives as long as `vfs`; needs no reference and takes none back. */
 struct node *vfs_root(struct vfs *vfs);
 uint64_t vfs_generation(const struct node *node);
-/* May the kernel keep its attributes and listing? */
+/* May the kernel keep its attributes? */
 bool vfs_attributes_last(const struct node *node);
+/* May it keep what it has read of it, contents or listing, from one open to the next? */
+bool vfs_contents_last(const struct vfs *vfs, const struct node *node);
 
 /* -ENOENT: there is none.  `lasting` (may be NULL) says then whether that may be kept. */
 LSMKV_CHECKED int vfs_lookup(struct vfs *vfs, struct node *parent, const char *name,
                              struct vfs_entry *entry, bool *lasting);
 void vfs_forget(struct vfs *vfs, struct node *node, uint64_t count);
 
-LSMKV_CHECKED int vfs_getattr(struct vfs *vfs, struct node *node, struct stat *st);
+/* `birth` (may be NULL): when it was made. */
+LSMKV_CHECKED int vfs_getattr(struct vfs *vfs, struct node *node, struct stat *st,
+                              struct timespec *birth);
 
 /* What setattr changes. */
 enum {
@@ -156,6 +167,11 @@ LSMKV_CHECKED int vfs_mknod(struct vfs *vfs, const struct vfs_caller *caller,
 LSMKV_CHECKED int vfs_create(struct vfs *vfs, const struct vfs_caller *caller,
                              struct node *parent, const char *name, mode_t mode,
                              int flags, struct vfs_entry *entry);
+/* A regular file without a name (O_TMPFILE): `entry` is not one, its node has no link.  Unless
+ * `flags` have O_EXCL, vfs_link may give it a name. */
+LSMKV_CHECKED int vfs_tmpfile(struct vfs *vfs, const struct vfs_caller *caller,
+                              struct node *parent, mode_t mode, int flags,
+                              struct vfs_entry *entry);
 LSMKV_CHECKED int vfs_mkdir(struct vfs *vfs, const struct vfs_caller *caller,
                             struct node *parent, const char *name, mode_t mode,
                             struct vfs_entry *entry);
@@ -182,9 +198,10 @@ LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller
                                 struct node *node, int flags);
 void vfs_opened(struct vfs *vfs, struct node *node);
 void vfs_released(struct vfs *vfs, struct node *node);
-/* `*got` is less than `size` only at the end of the file. */
+/* `*got` is less than `size` only at the end of the file.  `flags` of the open file:
+ * O_NOATIME. */
 LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
-                           void *bytes, size_t size, size_t *got);
+                           void *bytes, size_t size, int flags, size_t *got);
 /* All or nothing; at most DATA_WRITE_MAX.  `flags` of the open file: O_SYNC, O_DSYNC; with
  * O_APPEND, but not with O_DIRECT, it is written at the end wherever the kernel thinks that is. */
 LSMKV_CHECKED int vfs_write(struct vfs *vfs, const struct vfs_caller *caller,

@@ -285,7 +285,7 @@ note_access(struct walk *walk)
 {
     struct inode inode;
 
-    if (walk->op->vfs->noatime)
+    if (walk->op->vfs->atime == VFS_NOATIME)
         return;
     if (inode_of_key(walk->op, walk->node, walk->key, INODE_ATTRIBUTES, &inode) == 0 &&
         !inode.implied)

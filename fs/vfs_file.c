@@ -55,7 +55,7 @@ vfs_released(struct vfs *vfs, struct node *node)
 
 int
 vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_t size,
-         size_t *got)
+         int flags, size_t *got)
 {
     struct op *op = op_begin_for(vfs, node);
     struct inode inode;
@@ -70,7 +70,7 @@ vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_
     if (result == 0)
         result = data_read(vfs->store, node->view->snapshot, &inode.attr.data,
                            inode.record.value, offset, bytes, size, got);
-    if (result == 0)
+    if (result == 0 && !(flags & O_NOATIME))
         deferred_access(vfs, node, &inode.attr);
     inode_fini(&inode);
     op_end(op);

@@ -3,7 +3,8 @@
  *
  * The first link(2) of a file moves its record, attributes and contents, to `inodes` in one
  * batch and leaves references at both paths: from then on its names are equal, and stay so when
- * only one is left.
+ * only one is left.  A file made without a name (O_TMPFILE) is in its node's memory, and its
+ * first link is what puts it into the store.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 #include "deferred.h"
 #include "dir.h"
 #include "inode.h"
+#include "left_xattr.h"
 #include "op.h"
+#include "sweep.h"
 #include "vfs.h"
 
 #define NLINK_MAX 65000u /* as ext4 */
@@ -75,6 +78,67 @@ link_in(struct op *op, struct dir *dir, struct node *node, struct vfs_entry *ent
     return result;
 }
 
+/* ---- the first name of a file that was made without ---- */
+
+/* All of the file into the batch: as a file has it that was made with this name. */
+static int
+put_nameless(struct op *op, struct dir *dir, struct inode *inode)
+{
+    const struct attr_data *data = &inode->attr.data;
+    struct left_xattr *xattrs = inode->node->remains->xattrs;
+    int result = left_xattr_put(op, inode->attr.ino, xattrs);
+
+    inode->attr.nlink = 1;
+    inode->attr.ctime = dir->now;
+    inode->attr.xattr_records = xattrs != NULL;
+    if (result == 0 && data->kind == ATTR_CHUNKS)
+        result = sweep_adopt_in(op->vfs->store, op->batch, data->id);
+    if (result == 0)
+        result = inode_put_at(op, inode, op->vfs->store->files, dir->key);
+    if (result == 0)
+        result = dir_change(op, dir, 0);
+    if (result == 0)
+        op_note_put(op, inode->node);
+    return result == 0 ? op_publish(op, false) : result;
+}
+
+static bool
+is_linkable(const struct node *node)
+{
+    return node->remains && node->remains->linkable;
+}
+
+static int
+name_in(struct op *op, struct dir *dir, struct node *node, struct vfs_entry *entry)
+{
+    struct vfs *vfs = op->vfs;
+    struct inode inode;
+    int result = dir_must_be_absent(op, dir);
+
+    inode.held = NULL;
+    if (result == 0)
+        result = inode_of(op, 1, node, INODE_VALUE, &inode);
+    if (result == 0)
+        result = node_name(vfs->nodes, node, dir->node, dir->name);
+    if (result < 0)
+        return result;
+    result = put_nameless(op, dir, &inode);
+    if (result < 0) {
+        node_unlink(vfs->nodes, dir->node, dir->name);
+        return result;
+    }
+    if (inode.attr.data.kind == ATTR_CHUNKS)
+        sweep_adopt(vfs->store, inode.attr.data.id);
+    node->unlinked = false;
+    inode_stat(&inode, &entry->stat);
+    remains_set(vfs, node, NULL);
+    dir_changed(op, dir);
+    node_ref(vfs->nodes, node);
+    entry->node = node;
+    entry->lasting = true;
+    return 0;
+}
+
 int
 vfs_link(struct vfs *vfs, struct node *node, struct node *parent, const char *text,
          struct vfs_entry *entry)
@@ -97,8 +161,10 @@ vfs_link(struct vfs *vfs, struct node *node, struct node *parent, const char *te
         return -ENOMEM;
     op_lock_nodes(op, locks, 2);
     result = dir_init(op, 0, parent, name, &dir);
-    if (result == 0)
-        result = node->unlinked ? -ENOENT : link_in(op, &dir, node, entry);
+    if (result == 0 && !node->unlinked)
+        result = link_in(op, &dir, node, entry);
+    else if (result == 0)
+        result = is_linkable(node) ? name_in(op, &dir, node, entry) : -ENOENT;
     dir_fini(&dir);
     op_end(op);
     return result;

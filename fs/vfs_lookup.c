@@ -86,12 +86,14 @@ vfs_forget(struct vfs *vfs, struct node *node, uint64_t count)
 }
 
 int
-vfs_getattr(struct vfs *vfs, struct node *node, struct stat *st)
+vfs_getattr(struct vfs *vfs, struct node *node, struct stat *st, struct timespec *birth)
 {
     struct inode inode;
     struct op *op;
     int result;
 
+    if (birth)
+        *birth = vfs->born;
     if (node->realm == REALM_SNAPSHOTS)
         return snapdir_getattr(vfs, st);
     if (node->realm != REALM_TREE && node->directory) {
@@ -105,6 +107,8 @@ vfs_getattr(struct vfs *vfs, struct node *node, struct stat *st)
     result = inode_of(op, 0, node, INODE_ATTRIBUTES, &inode);
     if (result == 0)
         inode_stat(&inode, st);
+    if (result == 0 && birth)
+        *birth = inode.attr.btime;
     inode_fini(&inode);
     op_end(op);
     return result;

@@ -1,7 +1,9 @@
 /*
  * vfs_make.c - new names for new inodes: create, mknod, mkdir, symlink.
  *
- * Each is one batch: the new record, and the parent's only if that cannot wait (dir.h).
+ * Each is one batch: the new record, and the parent's only if that cannot wait (dir.h).  A file
+ * without a name (O_TMPFILE) is no record at all: like one that has lost its name, it is in its
+ * node's memory (inode.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -76,10 +78,10 @@ inherit_acl(struct op *op, const struct dir *dir, const struct vfs_caller *calle
     return xattr_change(op, inode, &lists->access, lsmkv_str(ACL_ACCESS), &acl);
 }
 
-/* Fills in the new inode. */
+/* Fills in the new inode, but for the umask and what is inherited. */
 static int
 describe(struct op *op, const struct dir *dir, const struct vfs_caller *caller,
-         const struct making *making, struct inode *inode, struct inherited *lists)
+         const struct making *making, struct inode *inode)
 {
     const struct attr *parent = &dir->inode.attr;
     uint32_t gid = caller->gid;
@@ -99,7 +101,7 @@ describe(struct op *op, const struct dir *dir, const struct vfs_caller *caller,
     inode->attr.rdev = making->rdev;
     inode->attr.data.size = making->contents.size;
     inode->record = (struct lsmkv_record){.value = making->contents};
-    return S_ISLNK(mode) ? 0 : inherit_acl(op, dir, caller, inode, lists);
+    return 0;
 }
 
 static int
@@ -125,7 +127,9 @@ make_in(struct op *op, struct dir *dir, const struct vfs_caller *caller,
     int result = dir_must_be_absent(op, dir);
 
     if (result == 0)
-        result = describe(op, dir, caller, making, &inode, &lists);
+        result = describe(op, dir, caller, making, &inode);
+    if (result == 0 && !S_ISLNK(making->mode))
+        result = inherit_acl(op, dir, caller, &inode, &lists);
     if (result == 0)
         result = dir_change(op, dir, S_ISDIR(making->mode) ? 1 : 0);
     if (S_ISDIR(making->mode) && result == 0)
@@ -163,6 +167,86 @@ make(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent,
     return result;
 }
 
+/* ---- without a name ---- */
+
+static struct node *
+add_nameless(struct op *op, const struct inode *inode)
+{
+    struct node_seed seed = {
+        .ino = inode->attr.ino, .view = inode->view, .realm = REALM_TREE};
+    struct node *node = nodes_add(op->vfs->nodes, &seed);
+
+    if (node)
+        node->unlinked = true;
+    return node;
+}
+
+/* Puts the inode into the node; nobody else knows it yet. */
+static int
+fill_nameless(struct op *op, struct inode *inode, bool linkable)
+{
+    int result = inode_put(op, inode);
+
+    if (result == 0)
+        result = op_publish(op, false);
+    if (result == 0)
+        inode->node->remains->linkable = linkable;
+    return result;
+}
+
+static int
+make_nameless(struct op *op, struct dir *dir, const struct vfs_caller *caller,
+              mode_t mode, int flags, struct vfs_entry *entry)
+{
+    struct making making = {.mode = (mode & ~(mode_t)S_IFMT) | S_IFREG};
+    bool linkable = (flags & O_EXCL) == 0;
+    struct inherited lists;
+    struct inode inode;
+    int result = describe(op, dir, caller, &making, &inode);
+
+    if (result < 0)
+        return result;
+    inode.node = add_nameless(op, &inode);
+    if (!inode.node)
+        return -ENOMEM;
+    /* First without lists: a long one has its place in the remains. */
+    result = fill_nameless(op, &inode, linkable);
+    if (result == 0)
+        result = inherit_acl(op, dir, caller, &inode, &lists);
+    if (result == 0)
+        result = fill_nameless(op, &inode, linkable);
+    if (result < 0) {
+        node_unref(op->vfs->nodes, inode.node, 1);
+        return result;
+    }
+    entry->node = inode.node;
+    entry->lasting = true;
+    inode_stat(&inode, &entry->stat);
+    notices_count(op->vfs->notices);
+    return 0;
+}
+
+int
+vfs_tmpfile(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent,
+            mode_t mode, int flags, struct vfs_entry *entry)
+{
+    struct op *op = op_begin(vfs);
+    struct dir dir;
+    int result;
+
+    if (!op)
+        return -ENOMEM;
+    op_lock_node(op, parent, false);
+    result = dir_init(op, 0, parent, lsmkv_bytes("", 0), &dir);
+    if (result == 0)
+        result = make_nameless(op, &dir, caller, mode, flags, entry);
+    dir_fini(&dir);
+    op_end(op);
+    return result;
+}
+
+/* ---- with one ---- */
+
 int
 vfs_mknod(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent,
           const char *name, mode_t mode, dev_t rdev, struct vfs_entry *entry)
@@ -194,7 +278,7 @@ vfs_create(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent
         return result == -ENOENT ? refusal : result;
     result = vfs_file_open(vfs, caller, entry->node, flags);
     if (result == 0)
-        result = vfs_getattr(vfs, entry->node, &entry->stat);
+        result = vfs_getattr(vfs, entry->node, &entry->stat, NULL);
     if (result < 0)
         vfs_forget(vfs, entry->node, 1);
     return result;

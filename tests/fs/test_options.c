@@ -38,7 +38,8 @@ START_TEST(test_defaults)
     ck_assert_str_eq(options.mountpoint, "/tmp/point");
     ck_assert_uint_eq(options.commit_ms, 1000);
     ck_assert(!options.sync && !options.read_only && !options.show_snapshots);
-    ck_assert(!options.acl && !options.noatime && !options.foreground && !options.debug);
+    ck_assert(!options.acl && !options.foreground && !options.debug);
+    ck_assert_int_eq(options.atime, VFS_RELATIME);
     ck_assert_str_eq(options.snapshot, "");
     ck_assert_str_eq(options.passed, "");
 }
@@ -49,7 +50,8 @@ START_TEST(test_options_stand_anywhere_and_several_times)
     ck_assert_int_eq(
         parse("-o ro,acl /tmp/store -f /tmp/point -o commit=5 -onoatime,,sync"), 0);
     ck_assert(options.read_only && options.acl && options.foreground);
-    ck_assert(options.noatime && options.sync && !options.debug);
+    ck_assert(options.sync && !options.debug);
+    ck_assert_int_eq(options.atime, VFS_NOATIME);
     ck_assert_uint_eq(options.commit_ms, 5000);
     ck_assert_int_eq(parse("-d /tmp/store /tmp/point"), 0);
     ck_assert(options.debug && options.foreground);

@@ -42,7 +42,7 @@ get(void)
 {
     struct stat st;
 
-    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st, NULL), 0);
     return st;
 }
 
@@ -362,7 +362,7 @@ START_TEST(test_holes_are_found_and_made)
                                    300000),
                      0);
     memset(bytes + 1000, 0, 300000);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, back, sizeof(back), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, back, sizeof(back), 0, &got), 0);
     ck_assert_uint_eq(got, sizeof(back));
     ck_assert_int_eq(memcmp(bytes, back, sizeof(back)), 0);
     ck_assert_int_eq(get().st_size, (1 << 20) + 1000);
@@ -393,7 +393,7 @@ START_TEST(test_copy_copies)
     ck_assert_int_eq(
         vfs_copy(fs.vfs, &fs.caller, node, 5, to, 2, sizeof(bytes), 0, &copied), 0);
     ck_assert_uint_eq(copied, sizeof(bytes) - 5);
-    ck_assert_int_eq(vfs_read(fs.vfs, to, 0, back, sizeof(back), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, to, 0, back, sizeof(back), 0, &got), 0);
     ck_assert_uint_eq(got, sizeof(bytes) - 3);
     ck_assert_int_eq(memcmp(back, "ol", 2), 0);
     ck_assert_int_eq(memcmp(back + 2, bytes + 5, sizeof(bytes) - 5), 0);
@@ -401,7 +401,7 @@ START_TEST(test_copy_copies)
     ck_assert_int_eq(vfs_copy(fs.vfs, &fs.caller, to, 0, to, 300000, 1000, 0, &copied),
                      0);
     ck_assert_uint_eq(copied, 1000);
-    ck_assert_int_eq(vfs_read(fs.vfs, to, 300000, back, 1000, &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, to, 300000, back, 1000, 0, &got), 0);
     ck_assert_int_eq(memcmp(back, "ol", 2), 0);
     vfs_forget(fs.vfs, to, 1);
 }
@@ -414,7 +414,7 @@ START_TEST(test_read_moves_the_access_time_once)
     size_t got;
 
     set(&fs.caller, change, VFS_ATIME);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     st = get();
     ck_assert_int_gt(st.st_atim.tv_sec, 1000);
     ck_assert_int_gt(st.st_mtim.tv_sec, 1000);
@@ -424,11 +424,26 @@ START_TEST(test_read_moves_the_access_time_once)
     ck_assert_int_eq(get().st_atim.tv_nsec, st.st_atim.tv_nsec);
     vfs_forget(fs.vfs, node, 1);
     fs_close(&fs);
-    fs.options.noatime = true;
+    fs.options.atime = VFS_NOATIME;
     fs_open(&fs);
     ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
     set(&fs.caller, change, VFS_ATIME);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
+    ck_assert_int_eq(get().st_atim.tv_sec, 1000);
+    vfs_forget(fs.vfs, node, 1);
+    fs_close(&fs);
+    fs.options.atime = VFS_STRICTATIME;
+    fs_open(&fs);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+    ck_assert(!vfs_contents_last(fs.vfs, node));
+    for (unsigned i = 0; i < 3; i++) {
+        st = get();
+        ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
+        ck_assert(get().st_atim.tv_sec != st.st_atim.tv_sec ||
+                  get().st_atim.tv_nsec != st.st_atim.tv_nsec);
+    }
+    set(&fs.caller, change, VFS_ATIME);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), O_NOATIME, &got), 0);
     ck_assert_int_eq(get().st_atim.tv_sec, 1000);
 }
 END_TEST
@@ -439,11 +454,11 @@ START_TEST(test_a_file_without_a_name_has_times_too)
     char bytes[8];
     size_t got;
 
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
     set(&fs.caller, change, VFS_ATIME);
     ck_assert_int_eq(get().st_atim.tv_sec, 1000);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     st = get();
     ck_assert_int_gt(st.st_atim.tv_sec, 1000);
     ck_assert_int_eq(vfs_sync(fs.vfs), 0);
@@ -469,7 +484,7 @@ START_TEST(test_read_of_a_large_value_in_its_record_writes_nothing)
     vfs_forget(fs.vfs, node, 1);
     ck_assert_int_eq(fs_node(&fs, "big", &node), 0);
     set(&fs.caller, change, VFS_ATIME);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_int_eq(get().st_atim.tv_sec, 1000);
 }
 END_TEST
@@ -486,7 +501,7 @@ START_TEST(test_contents_of_what_is_no_file_are_refused)
                      0);
     ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, entry.node, &st, VFS_SIZE, &st),
                      -EINVAL);
-    ck_assert_int_eq(vfs_read(fs.vfs, entry.node, 0, &byte, 1, &got), -EINVAL);
+    ck_assert_int_eq(vfs_read(fs.vfs, entry.node, 0, &byte, 1, 0, &got), -EINVAL);
     vfs_forget(fs.vfs, entry.node, 1);
     ck_assert_int_eq(vfs_mknod(fs.vfs, &fs.caller, vfs_root(fs.vfs), "dev",
                                S_IFCHR | 0600, 0x12345678, &entry),
@@ -496,7 +511,7 @@ START_TEST(test_contents_of_what_is_no_file_are_refused)
     ck_assert_int_eq(
         vfs_mknod(fs.vfs, &fs.caller, vfs_root(fs.vfs), "dir", S_IFDIR | 0600, 0, &entry),
         -EINVAL);
-    ck_assert_int_eq(vfs_read(fs.vfs, vfs_root(fs.vfs), 0, &byte, 1, &got), -EISDIR);
+    ck_assert_int_eq(vfs_read(fs.vfs, vfs_root(fs.vfs), 0, &byte, 1, 0, &got), -EISDIR);
     st.st_size = INT64_MAX;
     ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_SIZE, &st), -EFBIG);
     ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, UINT64_C(1) << 50, "x", 1, 0),

@@ -94,7 +94,7 @@ START_TEST(test_a_full_store_lets_files_be_cut_and_changed)
     ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &change, VFS_SIZE, &st), 0);
     ck_assert_int_eq(st.st_size, 131072);
     ck_assert_int_eq(vfs_file_open(fs.vfs, &fs.caller, node, O_WRONLY | O_TRUNC), 0);
-    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st, NULL), 0);
     ck_assert_int_eq(st.st_size, 0);
     vfs_forget(fs.vfs, node, 1);
     ck_assert_int_eq(fs_node(&fs, "small", &node), 0);

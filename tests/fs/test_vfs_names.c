@@ -120,7 +120,7 @@ START_TEST(test_rename_of_a_directory_takes_all_below)
     fs_expect_names(&fs, "", "d-b d.txt e/ ");
     /* Whoever held the file goes on with it at its new path. */
     ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, inside, 0, "DE", 2, 0), 0);
-    ck_assert_int_eq(vfs_read(fs.vfs, inside, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, inside, 0, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_uint_eq(got, 4);
     fs_expect(&fs, "e/sub/f", "DEep");
     vfs_forget(fs.vfs, inside, 1);
@@ -210,20 +210,20 @@ START_TEST(test_unlinked_file_lives_on_in_its_node)
     memset(big, 'x', sizeof(big));
     ck_assert_int_eq(fs_write(&fs, "f", "small", 5, &node), 0);
     ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
-    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st, NULL), 0);
     ck_assert_uint_eq(st.st_nlink, 0);
     ck_assert_int_eq(fs_put(&fs, "f", "another"), 0);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_uint_eq(got, 5);
     ck_assert_int_eq(memcmp(bytes, "small", 5), 0);
     /* It grows past the inline limit and back. */
     ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 3, big, sizeof(big), 0), 0);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 3, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 3, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_uint_eq(got, sizeof(big));
     ck_assert_int_eq(memcmp(bytes, big, sizeof(big)), 0);
     st.st_size = 2;
     ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_SIZE, &st), 0);
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_uint_eq(got, 2);
     vfs_forget(fs.vfs, node, 1);
     fs_expect(&fs, "f", "another");
@@ -269,7 +269,7 @@ START_TEST(test_contents_go_when_the_last_node_does)
         char byte;
         size_t got;
 
-        ck_assert_int_eq(vfs_read(fs.vfs, nodes[i], 200000, &byte, 1, &got), 0);
+        ck_assert_int_eq(vfs_read(fs.vfs, nodes[i], 200000, &byte, 1, 0, &got), 0);
         ck_assert_uint_eq(got, 1);
         vfs_forget(fs.vfs, nodes[i], 1);
     }
@@ -302,9 +302,9 @@ START_TEST(test_too_much_unlinked_goes_to_the_store)
         size_t got;
 
         memset(big, 'a' + (int)i % 26, sizeof(big));
-        ck_assert_int_eq(vfs_getattr(fs.vfs, nodes[i], &st), 0);
+        ck_assert_int_eq(vfs_getattr(fs.vfs, nodes[i], &st, NULL), 0);
         ck_assert_int_eq(st.st_size, (int)(SIZE - i));
-        ck_assert_int_eq(vfs_read(fs.vfs, nodes[i], 0, back, SIZE, &got), 0);
+        ck_assert_int_eq(vfs_read(fs.vfs, nodes[i], 0, back, SIZE, 0, &got), 0);
         ck_assert_uint_eq(got, SIZE - i);
         ck_assert_int_eq(memcmp(back, big, got), 0);
         vfs_forget(fs.vfs, nodes[i], 1);
@@ -322,7 +322,7 @@ START_TEST(test_removed_directory_is_empty_and_takes_nothing)
     ck_assert_int_eq(fs_mkdir(&fs, "d"), 0);
     ck_assert_int_eq(fs_node(&fs, "d", &node), 0);
     ck_assert_int_eq(fs_rmdir(&fs, "d"), 0);
-    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st, NULL), 0);
     ck_assert_uint_eq(st.st_nlink, 0);
     ck_assert_int_eq(vfs_create(fs.vfs, &fs.caller, node, "f", 0644, O_EXCL, &entry),
                      -ENOENT);

@@ -95,7 +95,7 @@ write_some(struct random *dice, const char *path)
     memset(bytes, (int)(seed & 0xff), size);
     if (fs_node(&fs, path, &node) < 0)
         return;
-    if (vfs_getattr(fs.vfs, node, &st) == 0 && S_ISREG(st.st_mode))
+    if (vfs_getattr(fs.vfs, node, &st, NULL) == 0 && S_ISREG(st.st_mode))
         ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, offset, bytes, size, 0), 0);
     vfs_forget(fs.vfs, node, 1);
 }
@@ -108,7 +108,7 @@ truncate_some(struct random *dice, const char *path)
 
     if (fs_node(&fs, path, &node) < 0)
         return;
-    if (vfs_getattr(fs.vfs, node, &old) == 0 && S_ISREG(old.st_mode))
+    if (vfs_getattr(fs.vfs, node, &old, NULL) == 0 && S_ISREG(old.st_mode))
         ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_SIZE, &st), 0);
     vfs_forget(fs.vfs, node, 1);
 }

@@ -96,7 +96,7 @@ START_TEST(test_directory_of_snapshots_obeys)
     ck_assert_int_eq(fs_unlink(&fs, ".snapshots/c"), -EISDIR);
     ck_assert_int_eq(fs_node(&fs, ".snapshots", &node), 0);
     ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_MODE, &st), -EPERM);
-    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st), 0);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st, NULL), 0);
     ck_assert_uint_eq(st.st_mode, S_IFDIR | 0755);
     ck_assert_uint_eq(st.st_nlink, 3);
     vfs_forget(fs.vfs, node, 1);
@@ -149,7 +149,7 @@ START_TEST(test_dropped_snapshot_is_readable_to_those_inside)
     ck_assert_int_eq(fs_put(&fs, "d/f", "after"), 0);
     ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/s"), 0);
     fs_expect(&fs, ".snapshots/s/d/f", "after");
-    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), &got), 0);
+    ck_assert_int_eq(vfs_read(fs.vfs, node, 0, bytes, sizeof(bytes), 0, &got), 0);
     ck_assert_uint_eq(got, 6);
     ck_assert_int_eq(memcmp(bytes, "before", 6), 0);
     vfs_forget(fs.vfs, node, 1);

@@ -66,7 +66,7 @@ write_below(void *number)
         count++;
         ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 0, &count, sizeof(count), 0),
                          0);
-        ck_assert_int_eq(vfs_read(fs.vfs, node, 0, &back, sizeof(back), &got), 0);
+        ck_assert_int_eq(vfs_read(fs.vfs, node, 0, &back, sizeof(back), 0, &got), 0);
         ck_assert_uint_eq(back, count);
     }
     vfs_forget(fs.vfs, node, 1);

@@ -150,7 +150,7 @@ fs_stat(struct vfs_fixture *fs, const char *path, struct stat *st)
 
     if (result < 0)
         return result;
-    result = vfs_getattr(fs->vfs, node, st);
+    result = vfs_getattr(fs->vfs, node, st, NULL);
     vfs_forget(fs->vfs, node, 1);
     return result;
 }
@@ -232,7 +232,7 @@ fs_read(struct vfs_fixture *fs, const char *path, char *bytes, size_t size)
 
     if (result < 0)
         return result;
-    result = vfs_read(fs->vfs, node, 0, bytes, size - 1, &got);
+    result = vfs_read(fs->vfs, node, 0, bytes, size - 1, 0, &got);
     vfs_forget(fs->vfs, node, 1);
     if (result < 0)
         return result;
