@@ -1,0 +1,320 @@
+/*
+ * plan.c - see plan.h.
+ */
+#include "support/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- states ---- */
+
+static uint64_t
+hash_bytes(uint64_t hash, const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+
+    hash = (hash ^ size) * UINT64_C(0x100000001b3);
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t
+hash_entry(uint64_t hash, struct lsmkv_slice key, struct lsmkv_slice attributes,
+           struct lsmkv_slice value)
+{
+    hash = hash_bytes(hash, key.data, key.size);
+    hash = hash_bytes(hash, attributes.data, attributes.size);
+    return hash_bytes(hash, value.data, value.size);
+}
+
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+
+uint64_t
+plan_hash_models(const struct model models[PLAN_KEYSPACES])
+{
+    uint64_t hash = HASH_START;
+
+    for (int k = 0; k < PLAN_KEYSPACES; k++) {
+        hash = hash_bytes(hash, &k, sizeof(k));
+        for (size_t i = 0; i < models[k].count; i++) {
+            const struct model_entry *entry = &models[k].entries[i];
+
+            hash = hash_entry(hash, entry->key, entry->attributes, entry->value);
+        }
+    }
+    return hash;
+}
+
+int
+plan_hash_store(struct lsmkv *db, const struct lsmkv_snapshot *snapshot, uint64_t *out)
+{
+    struct lsmkv_iter_options options = {.snapshot = snapshot};
+    uint64_t hash = HASH_START;
+
+    for (int k = 0; k < PLAN_KEYSPACES; k++) {
+        struct lsmkv_keyspace *keyspace = lsmkv_default_keyspace(db);
+        struct lsmkv_iter *iter;
+        int result = k == 0 ? 0 : lsmkv_keyspace_open(db, "plain", &keyspace);
+
+        hash = hash_bytes(hash, &k, sizeof(k));
+        if (result == -ENOENT)
+            continue;
+        if (result == 0)
+            result = lsmkv_iter_new(db, keyspace, &options, &iter);
+        if (result != 0)
+            return result;
+        for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
+            const struct lsmkv_record *record = lsmkv_iter_record(iter);
+
+            hash =
+                hash_entry(hash, lsmkv_iter_key(iter), record->attributes, record->value);
+        }
+        result = lsmkv_iter_status(iter);
+        lsmkv_iter_free(iter);
+        if (result != 0)
+            return result;
+    }
+    *out = hash;
+    return 0;
+}
+
+/* ---- the workload, made beforehand ---- */
+
+static void
+random_path(struct random *random, char *path, size_t size)
+{
+    static const char *const parts[] = {"a", "b", "a.b", "a0", "c"};
+    size_t depth = 1 + random_below(random, 3), at = 0;
+
+    for (size_t i = 0; i < depth; i++)
+        at += (size_t)snprintf(path + at, size - at, "%s%s", i > 0 ? "/" : "",
+                               parts[random_below(random, 5)]);
+}
+
+static enum plan_kind
+random_kind(struct random *random)
+{
+    static const struct {
+        enum plan_kind kind;
+        unsigned share; /* of 100 */
+    } shares[] = {{PLAN_PUT, 40},  {PLAN_DELETE, 15}, {PLAN_BATCH, 15},   {PLAN_MOVE, 8},
+                  {PLAN_FLUSH, 4}, {PLAN_COMPACT, 3}, {PLAN_SNAPSHOT, 5}, {PLAN_DROP, 4},
+                  {PLAN_SYNC, 4},  {PLAN_REOPEN, 2}};
+    uint64_t dice = random_below(random, 100);
+    size_t i = 0;
+
+    while (dice >= shares[i].share)
+        dice -= shares[i++].share;
+    return shares[i].kind;
+}
+
+static struct lsmkv_slice
+value_of(const struct plan_operation *operation, char *buffer, size_t salt)
+{
+    for (size_t i = 0; i < operation->value_size; i++)
+        buffer[i] = (char)(operation->number * 31 + salt * 7 + i);
+    return lsmkv_bytes(buffer, operation->value_size);
+}
+
+static bool
+can_move(const struct plan_operation *operation)
+{
+    struct lsmkv_slice from = lsmkv_str(operation->key), to = lsmkv_str(operation->other);
+
+    return strcmp(operation->key, operation->other) != 0 && !model_is_below(from, to) &&
+           !model_is_below(to, from);
+}
+
+#define BATCH_ENTRIES 5
+
+/* The key of entry `i` of a batch. */
+static struct lsmkv_slice
+batch_key(const struct plan_operation *operation, size_t i, char *buffer)
+{
+    int size =
+        snprintf(buffer, 80, "%s/%zu", i % 2 == 0 ? operation->key : operation->other, i);
+
+    return lsmkv_bytes(buffer, (size_t)size);
+}
+
+void
+plan_apply(struct model models[PLAN_KEYSPACES], const struct plan_operation *operation)
+{
+    struct lsmkv_move move = {lsmkv_str(operation->key), lsmkv_str(operation->other)};
+    struct lsmkv_slice number =
+        lsmkv_bytes(&operation->number, sizeof(operation->number));
+    char value[8192], key[80];
+
+    switch (operation->kind) {
+    case PLAN_PUT:
+        model_put(&models[operation->keyspace], lsmkv_str(operation->key), number,
+                  value_of(operation, value, 0));
+        break;
+    case PLAN_DELETE:
+        model_delete(&models[operation->keyspace], lsmkv_str(operation->key));
+        break;
+    case PLAN_BATCH:
+        for (size_t i = 0; i < BATCH_ENTRIES; i++)
+            model_put(&models[i % PLAN_KEYSPACES], batch_key(operation, i, key), number,
+                      value_of(operation, value, i));
+        break;
+    case PLAN_MOVE:
+        if (can_move(operation))
+            model_move(&models[0], &move, 1);
+        break;
+    default:
+        break;
+    }
+}
+
+void
+plan_models_init(struct model models[PLAN_KEYSPACES])
+{
+    model_init(&models[0], LSMKV_ORDER_PATH);
+    model_init(&models[1], LSMKV_ORDER_BYTES);
+}
+
+void
+plan_models_fini(struct model models[PLAN_KEYSPACES])
+{
+    for (int k = 0; k < PLAN_KEYSPACES; k++)
+        model_fini(&models[k]);
+}
+
+static void
+make(struct plan_operation *operation, size_t number, struct random *random)
+{
+    operation->kind = random_kind(random);
+    operation->keyspace = (int)random_below(random, PLAN_KEYSPACES);
+    operation->sync = random_below(random, 3) == 0;
+    operation->number = number;
+    operation->value_size =
+        random_below(random, random_below(random, 8) == 0 ? 5000 : 60);
+    random_path(random, operation->key, sizeof(operation->key));
+    random_path(random, operation->other, sizeof(operation->other));
+}
+
+void
+plan_init(struct plan *plan, uint64_t seed, size_t count)
+{
+    struct random random = random_of(seed);
+    struct model models[PLAN_KEYSPACES];
+
+    *plan = (struct plan){seed, count, calloc(count, sizeof(*plan->operations)),
+                          calloc(count + 1, sizeof(*plan->hashes))};
+    if (!plan->operations || !plan->hashes)
+        abort();
+    plan_models_init(models);
+    plan->hashes[0] = plan_hash_models(models);
+    for (size_t i = 0; i < count; i++) {
+        make(&plan->operations[i], i, &random);
+        plan_apply(models, &plan->operations[i]);
+        plan->hashes[i + 1] = plan_hash_models(models);
+    }
+    plan_models_fini(models);
+}
+
+void
+plan_fini(struct plan *plan)
+{
+    free(plan->operations);
+    free(plan->hashes);
+}
+
+/* ---- running ---- */
+
+struct lsmkv_options
+plan_options(struct lsmkv_env *env)
+{
+    struct lsmkv_options options;
+
+    lsmkv_options_init(&options);
+    options.env = env;
+    options.create = true;
+    options.write_buffer_size = 16 << 10;
+    options.table_size = 8 << 10;
+    options.level_base_size = 16 << 10;
+    options.l0_compaction_trigger = 2;
+    options.cache_size = 64 << 10;
+    options.move_log_limit = 600;
+    return options;
+}
+
+int
+plan_open(const struct lsmkv_options *options, struct plan_store *store)
+{
+    int result = lsmkv_open("store", options, &store->db);
+
+    if (result != 0)
+        return result;
+    store->keyspaces[0] = NULL;
+    result = lsmkv_keyspace_open(store->db, "plain", &store->keyspaces[1]);
+    if (result == -ENOENT)
+        result = lsmkv_keyspace_create(store->db, "plain", LSMKV_ORDER_BYTES,
+                                       &store->keyspaces[1]);
+    if (result != 0)
+        (void)lsmkv_close(store->db); /* what failed first is told */
+    return result;
+}
+
+static int
+run_batch(struct plan_store *store, const struct plan_operation *operation,
+          unsigned flags)
+{
+    struct lsmkv_slice number =
+        lsmkv_bytes(&operation->number, sizeof(operation->number));
+    struct lsmkv_batch *batch;
+    char value[8192], key[80];
+    int result = lsmkv_batch_new(&batch);
+
+    for (size_t i = 0; i < BATCH_ENTRIES && result == 0; i++)
+        result = lsmkv_batch_put(batch, store->keyspaces[i % PLAN_KEYSPACES],
+                                 batch_key(operation, i, key), number,
+                                 value_of(operation, value, i));
+    if (result == 0)
+        result = lsmkv_write(store->db, batch, flags);
+    lsmkv_batch_free(batch);
+    return result;
+}
+
+int
+plan_run(struct plan_store *store, const struct plan_operation *operation, bool *durable)
+{
+    struct lsmkv_slice number =
+        lsmkv_bytes(&operation->number, sizeof(operation->number));
+    struct lsmkv_slice none = {NULL, 0}, key = lsmkv_str(operation->key);
+    struct lsmkv_move move = {key, lsmkv_str(operation->other)};
+    struct lsmkv_keyspace *keyspace = store->keyspaces[operation->keyspace];
+    unsigned flags = operation->sync ? 0 : LSMKV_UNSYNCED;
+    char value[8192];
+
+    *durable = operation->sync;
+    switch (operation->kind) {
+    case PLAN_PUT:
+        return lsmkv_put(store->db, keyspace, key, number, value_of(operation, value, 0),
+                         flags);
+    case PLAN_DELETE:
+        return lsmkv_delete(store->db, keyspace, key, flags);
+    case PLAN_BATCH:
+        return run_batch(store, operation, flags);
+    case PLAN_MOVE:
+        *durable = *durable && can_move(operation);
+        return can_move(operation)
+                   ? lsmkv_move_trees(store->db, NULL, &move, 1, NULL, flags)
+                   : 0;
+    case PLAN_FLUSH:
+        *durable = true;
+        return lsmkv_flush(store->db);
+    case PLAN_COMPACT:
+        *durable = true;
+        return lsmkv_compact(store->db, keyspace, none, none);
+    case PLAN_SYNC:
+        *durable = true;
+        return lsmkv_sync(store->db);
+    default:
+        return -EINVAL;
+    }
+}
