@@ -119,15 +119,6 @@ value_of(const struct plan_operation *operation, char *buffer, size_t salt)
     return lsmkv_bytes(buffer, operation->value_size);
 }
 
-static bool
-can_move(const struct plan_operation *operation)
-{
-    struct lsmkv_slice from = lsmkv_str(operation->key), to = lsmkv_str(operation->other);
-
-    return strcmp(operation->key, operation->other) != 0 && !model_is_below(from, to) &&
-           !model_is_below(to, from);
-}
-
 #define BATCH_ENTRIES 5
 
 /* The key of entry `i` of a batch. */
@@ -138,6 +129,16 @@ batch_key(const struct plan_operation *operation, size_t i, char *buffer)
         snprintf(buffer, 80, "%s/%zu", i % 2 == 0 ? operation->key : operation->other, i);
 
     return lsmkv_bytes(buffer, (size_t)size);
+}
+
+bool
+plan_is_nothing(const struct plan_operation *operation)
+{
+    struct lsmkv_slice from = lsmkv_str(operation->key), to = lsmkv_str(operation->other);
+
+    return operation->kind == PLAN_MOVE &&
+           (strcmp(operation->key, operation->other) == 0 || model_is_below(from, to) ||
+            model_is_below(to, from));
 }
 
 void
@@ -162,7 +163,7 @@ plan_apply(struct model models[PLAN_KEYSPACES], const struct plan_operation *ope
                       value_of(operation, value, i));
         break;
     case PLAN_MOVE:
-        if (can_move(operation))
+        if (!plan_is_nothing(operation))
             model_move(&models[0], &move, 1);
         break;
     default:
@@ -301,10 +302,10 @@ plan_run(struct plan_store *store, const struct plan_operation *operation, bool 
     case PLAN_BATCH:
         return run_batch(store, operation, flags);
     case PLAN_MOVE:
-        *durable = *durable && can_move(operation);
-        return can_move(operation)
-                   ? lsmkv_move_trees(store->db, NULL, &move, 1, NULL, flags)
-                   : 0;
+        *durable = *durable && !plan_is_nothing(operation);
+        return plan_is_nothing(operation)
+                   ? 0
+                   : lsmkv_move_trees(store->db, NULL, &move, 1, NULL, flags);
     case PLAN_FLUSH:
         *durable = true;
         return lsmkv_flush(store->db);
