@@ -192,6 +192,17 @@ on_init(void *userdata, struct fuse_conn_info *conn)
         ops->ready(ops->ready_context);
 }
 
+/* How long the kernel may keep attributes.  Set-group-id without execution by the group is for
+ * the daemon to take away (see vfs_setattr); of the reply to a write or fallocate the kernel
+ * learns only that size and times are new, and would answer statx(STATX_MODE) with the old. */
+static double
+attributes_last(const struct node *node, const struct stat *st)
+{
+    if (S_ISREG(st->st_mode) && (st->st_mode & (S_ISGID | S_IXGRP)) == S_ISGID)
+        return 0;
+    return vfs_attributes_last(node) ? FOR_EVER : 0;
+}
+
 /* ---- names ---- */
 
 static struct fuse_entry_param
@@ -201,7 +212,7 @@ entry_param(struct vfs *vfs, const struct vfs_entry *entry)
         .ino = id_of(vfs, entry->node),
         .generation = vfs_generation(entry->node),
         .attr = entry->stat,
-        .attr_timeout = vfs_attributes_last(entry->node) ? FOR_EVER : 0,
+        .attr_timeout = attributes_last(entry->node, &entry->stat),
         .entry_timeout = entry->lasting ? FOR_EVER : 0,
     };
 
@@ -337,7 +348,7 @@ reply_attr(fuse_req_t req, const struct node *node, int result, const struct sta
     if (result < 0)
         reply(req, result);
     else
-        fuse_reply_attr(req, st, vfs_attributes_last(node) ? FOR_EVER : 0);
+        fuse_reply_attr(req, st, attributes_last(node, st));
 }
 
 static void

@@ -90,7 +90,8 @@ put_size(struct op *op, const struct vfs_caller *caller, struct inode *inode,
         return S_ISDIR(inode->attr.mode) ? -EISDIR : -EINVAL;
     inode_edit(op, inode, &op->buffer, edit);
     result = data_truncate(edit, size);
-    if (result == 0 && !(which & (VFS_UID | VFS_GID | VFS_MODE)))
+    /* With a mode too: it is the kernel's, without set-user-id (see change_owner). */
+    if (result == 0 && !(which & (VFS_UID | VFS_GID)))
         result = xattr_strip_by_write(op, caller, inode, &lists->privileges);
     return result == 0 ? inode_put_contents(op, inode, edit) : result;
 }
