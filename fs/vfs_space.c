@@ -233,6 +233,10 @@ vfs_copy(struct vfs *vfs, const struct vfs_caller *caller, struct node *from,
         return -EISDIR;
     if (size > COPY_REQUEST_MAX)
         copying.size = COPY_REQUEST_MAX;
+    /* A copy is cut at the largest size; one that begins there is left for data_write to refuse,
+     * for at the end of the source it copies nothing and is right. */
+    if (to_offset < DATA_SIZE_MAX && copying.size > DATA_SIZE_MAX - to_offset)
+        copying.size = (size_t)(DATA_SIZE_MAX - to_offset);
     while (result == 0 && copying.size > 0) {
         size_t got = 0;
 

@@ -481,7 +481,8 @@ between_descriptors(void)
 static void
 largest(void)
 {
-    int fd;
+    loff_t in, out;
+    int fd, from;
 
     group("io: the largest offsets");
     OK(fd = open("f", O_RDWR | O_CREAT, 0644));
@@ -503,6 +504,15 @@ largest(void)
     FAILS(EFBIG, truncate("f", 1LL << 60));
     /* A write is cut at the limit. */
     IS(1, pwrite(fd, "xy", 2, (16LL << 40) - 4097));
+    /* Bug: a copy across it was refused. */
+    make("source", 0644, "contents");
+    OK(from = open("source", O_RDONLY));
+    in = 0, out = (16LL << 40) - 4100;
+    IS(4, copy_file_range(from, &in, fd, &out, 8, 0));
+    FAILS(EFBIG, copy_file_range(from, &in, fd, &out, 4, 0));
+    in = 0, out = 17LL << 40;
+    FAILS(EFBIG, copy_file_range(from, &in, fd, &out, 8, 0));
+    OK(close(from));
     FAILS(EINVAL, lseek(fd, 17LL << 40, SEEK_SET));
     OK(ftruncate(fd, 0));
     OK(close(fd));
