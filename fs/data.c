@@ -20,6 +20,10 @@
  *     (sweep_finish_trims); therefore a chunk past the end need not be looked up.
  * D4  An id with chunks is named by one file record, or by one orphan record.  A file without
  *     names puts the orphan in the batch that gives it the id.
+ * D5  A hole is a chunk that is absent, or blocks of zeros in one that has other blocks too: what
+ *     was never written of it, or punched.  A chunk of nothing but zeros was written so.
+ *     Therefore SEEK_DATA reads two chunks at most; SEEK_HOLE, which would have to read all of a
+ *     file without holes, looks into the first DATA_SEEK_CHUNKS only.
  */
 #include "data.h"
 
@@ -613,22 +617,82 @@ seek_chunks(struct store *store, const struct lsmkv_snapshot *snapshot,
     return result == -ENOENT ? -ENXIO : result;
 }
 
+static bool
+is_zero(const uint8_t *bytes, size_t size)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* In the chunk of `from`, the first block from there on that is a hole, or that is not: one of
+ * zeros is, if the chunk has others.  -ENOENT: there is none. */
+static int
+seek_inside(struct store *store, const struct lsmkv_snapshot *snapshot,
+            const struct attr_data *data, uint64_t from, bool hole,
+            struct data_buffer *buffer, uint64_t *found)
+{
+    uint64_t start = chunk_index(from) * CHUNK_SIZE, at = from - from % DATA_BLOCK;
+    size_t size =
+        data->size - start < CHUNK_SIZE ? (size_t)(data->size - start) : CHUNK_SIZE;
+    int result = buffer_reserve(buffer, CHUNK_SIZE);
+    if (result == 0)
+        result = chunks_read(store, snapshot, data->id, start, buffer->bytes, size);
+    if (result)
+        return result;
+    bool zeros_are_data = is_zero(buffer->bytes, size);
+    for (; at < start + size; at += DATA_BLOCK) {
+        size_t left = (size_t)(start + size - at);
+        bool zeros =
+            is_zero(buffer->bytes + (at - start), left < DATA_BLOCK ? left : DATA_BLOCK);
+        if ((zeros && !zeros_are_data) == hole) {
+            *found = at > from ? at : from;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+/* D5 */
+static int
+seek_blocks(struct store *store, const struct lsmkv_snapshot *snapshot,
+            const struct attr_data *data, uint64_t offset, bool hole,
+            struct data_buffer *buffer, uint64_t *found)
+{
+    uint64_t chunk, start, at = offset;
+    int result = seek_chunks(store, snapshot, data, offset, hole, &chunk);
+    for (unsigned looked = 0; result == 0; looked++) {
+        start = chunk * CHUNK_SIZE;
+        start = start > at ? start : at;
+        *found = start < data->size ? start : data->size;
+        if (hole && (at >= *found || looked == DATA_SEEK_CHUNKS))
+            return 0;
+        if (!hole)
+            at = start;
+        result = seek_inside(store, snapshot, data, at, hole, buffer, found);
+        if (result != -ENOENT)
+            return result;
+        at = (chunk_index(at) + 1) * CHUNK_SIZE;
+        if (!hole)
+            result = at < data->size
+                         ? seek_chunks(store, snapshot, data, at, false, &chunk)
+                         : -ENXIO;
+        else
+            result = 0;
+    }
+    return result;
+}
+
 int
 data_seek(struct store *store, const struct lsmkv_snapshot *snapshot,
           const struct attr_data *data, uint64_t offset, int whence, uint64_t *found)
 {
     bool hole = whence == SEEK_HOLE;
-    uint64_t chunk;
+    struct data_buffer buffer = {0};
     if (offset >= data->size)
         return -ENXIO;
     *found = hole ? data->size : offset;
     if (data->kind != ATTR_CHUNKS)
         return 0;
-    int result = seek_chunks(store, snapshot, data, offset, hole, &chunk);
-    if (result)
-        return result;
-    uint64_t start = chunk * CHUNK_SIZE;
-    start = start > offset ? start : offset;
-    *found = start < data->size ? start : data->size;
-    return 0;
+    int result = seek_blocks(store, snapshot, data, offset, hole, &buffer, found);
+    data_buffer_free(&buffer);
+    return result;
 }

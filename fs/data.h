@@ -39,7 +39,9 @@
 #define DATA_CHUNK         (128u << 10)
 #define DATA_FRAGMENTS_MAX 16u                           /* this one folds */
 #define DATA_SIZE_MAX      ((UINT64_C(1) << 44) - 4096u) /* as ext4: beyond is -EFBIG */
-#define DATA_WRITE_MAX     (8u << 20)                    /* bytes in one data_write */
+#define DATA_BLOCK         4096u      /* the smallest hole inside a chunk */
+#define DATA_SEEK_CHUNKS   64u        /* that one data_seek reads */
+#define DATA_WRITE_MAX     (8u << 20) /* bytes in one data_write */
 
 /* Room to put contents together in, one a thread, kept between requests.  Zeroed to begin
  * with; grows to what was needed, a chunk as a rule. */
@@ -100,8 +102,8 @@ LSMKV_CHECKED int data_read(struct store *store, const struct lsmkv_snapshot *sn
                             const struct attr_data *data, struct lsmkv_slice value,
                             uint64_t offset, void *bytes, size_t size, size_t *got);
 
-/* lseek's SEEK_DATA and SEEK_HOLE: holes are absent chunks, and the end of the file.  -ENXIO:
- * `offset` is at or past the end, or there is no data behind it. */
+/* lseek's SEEK_DATA and SEEK_HOLE: holes are what D5 in data.c calls so, and the end of the
+ * file.  -ENXIO: `offset` is at or past the end, or there is no data behind it. */
 LSMKV_CHECKED int data_seek(struct store *store, const struct lsmkv_snapshot *snapshot,
                             const struct attr_data *data, uint64_t offset, int whence,
                             uint64_t *found);

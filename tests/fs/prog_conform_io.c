@@ -258,6 +258,47 @@ holes(void)
     OK(close(fd));
 }
 
+/* Bug: a hole was what a whole 128 KiB had never been written of, and nothing less. */
+static void
+small_holes(void)
+{
+    static char data[57344];
+    int fd;
+
+    group("io: holes of a few blocks");
+    memset(data, 'd', sizeof(data));
+    OK(fd = open("f", O_RDWR | O_CREAT, 0644));
+    OK(ftruncate(fd, 4 << 20));
+    IS(4096, pwrite(fd, data, 4096, 0));
+    IS(4096, lseek(fd, 0, SEEK_HOLE));
+    IS(4096, lseek(fd, 1, SEEK_HOLE));
+    IS(5000, lseek(fd, 5000, SEEK_HOLE));
+    FAILS(ENXIO, lseek(fd, 4096, SEEK_DATA));
+    IS(1, pwrite(fd, "x", 1, 100000));
+    IS(98304, lseek(fd, 4096, SEEK_DATA));
+    IS(99000, lseek(fd, 99000, SEEK_DATA));
+    IS(102400, lseek(fd, 98304, SEEK_HOLE));
+    IS(sizeof(data), pwrite(fd, data, sizeof(data), 3 * sizeof(data)));
+    IS(3 * sizeof(data), lseek(fd, 102400, SEEK_DATA));
+    IS(4 * sizeof(data), lseek(fd, 3 * sizeof(data), SEEK_HOLE));
+    OK(close(fd));
+    OK(fd = open("dense", O_RDWR | O_CREAT, 0644));
+    for (off_t at = 0; at < 20; at++)
+        IS(sizeof(data), pwrite(fd, data, sizeof(data), at * (off_t)sizeof(data)));
+    IS(20 * sizeof(data), lseek(fd, 0, SEEK_HOLE));
+    OK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 401408, 8192));
+    IS(401408, lseek(fd, 0, SEEK_HOLE));
+    IS(409600, lseek(fd, 401408, SEEK_DATA));
+    /* Zeros that were written are data. */
+    OK(ftruncate(fd, 0));
+    memset(data, 0, sizeof(data));
+    for (off_t at = 0; at < 20; at++)
+        IS(sizeof(data), pwrite(fd, data, sizeof(data), at * (off_t)sizeof(data)));
+    IS(0, lseek(fd, 0, SEEK_DATA));
+    IS(20 * sizeof(data), lseek(fd, 0, SEEK_HOLE));
+    OK(close(fd));
+}
+
 /* A megabyte of data at `fd`, afresh. */
 static void
 fill(int fd)
@@ -527,6 +568,7 @@ main(int argc, char **argv)
     direct();
     synced();
     holes();
+    small_holes();
     allocation();
     copies();
     between_descriptors();

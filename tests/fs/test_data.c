@@ -560,6 +560,45 @@ START_TEST(test_growing_over_a_trim_finishes_it_first_after_a_crash_too)
 }
 END_TEST
 
+/* A file of `chunks` chunks of data, with a block punched out of the last. */
+static void
+punch_last(unsigned chunks)
+{
+    static uint8_t bytes[DATA_CHUNK];
+    struct change change;
+    uint64_t done;
+
+    memset(bytes, 'd', sizeof(bytes));
+    for (unsigned i = 0; i < chunks; i++) {
+        change_begin(&change, &files[0]);
+        ck_assert_int_eq(
+            data_write(&change.edit, (uint64_t)i * DATA_CHUNK, bytes, sizeof(bytes)), 0);
+        change_end(&change, &files[0]);
+    }
+    change_begin(&change, &files[0]);
+    ck_assert_int_eq(data_punch(&change.edit, (uint64_t)chunks * DATA_CHUNK - 8192,
+                                (uint64_t)chunks * DATA_CHUNK - 4096, &done),
+                     0);
+    change_end(&change, &files[0]);
+}
+
+START_TEST(test_seek_hole_reads_no_more_than_some_chunks)
+{
+    const uint64_t limit = (uint64_t)DATA_SEEK_CHUNKS * DATA_CHUNK;
+    uint64_t found;
+
+    punch_last(DATA_SEEK_CHUNKS + 1);
+    struct attr_data data = data_of(&files[0]);
+    ck_assert_int_eq(data_seek(fixture.store, NULL, &data, 0, SEEK_HOLE, &found), 0);
+    ck_assert_uint_eq(found, data.size);
+    ck_assert_int_eq(data_seek(fixture.store, NULL, &data, DATA_CHUNK, SEEK_HOLE, &found),
+                     0);
+    ck_assert_uint_eq(found, limit + DATA_CHUNK - 8192);
+    ck_assert_int_eq(data_seek(fixture.store, NULL, &data, found, SEEK_DATA, &found), 0);
+    ck_assert_uint_eq(found, limit + DATA_CHUNK - 4096);
+}
+END_TEST
+
 START_TEST(test_a_sparse_file_has_only_the_chunks_written)
 {
     uint64_t far = (UINT64_C(1) << 40) + 5, found;
@@ -723,6 +762,7 @@ main(void)
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first_after_a_crash_too);
     tcase_add_test(tests, test_a_sparse_file_has_only_the_chunks_written);
+    tcase_add_test(tests, test_seek_hole_reads_no_more_than_some_chunks);
     tcase_add_test(tests, test_sizes_past_the_largest_are_refused);
     tcase_add_loop_test(tests, test_a_large_plain_value_becomes_chunks_when_it_changes, 0,
                         5);
