@@ -126,9 +126,10 @@ vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
 
     while (result == 0 && zeros && offset < end)
         result = punch_some(vfs, caller, node, &offset, end);
-    /* Space is not set aside: the log takes whatever there is room for. */
-    if (result == 0 && !(mode & FALLOC_FL_KEEP_SIZE))
-        result = extend(vfs, caller, node, end);
+    /* Space is not set aside: the log takes whatever there is room for.  Where nothing else
+     * changes either, times and set-id bits do. */
+    if (result == 0 && (!zeros || !(mode & FALLOC_FL_KEEP_SIZE)))
+        result = extend(vfs, caller, node, mode & FALLOC_FL_KEEP_SIZE ? 0 : end);
     return result;
 }
 

@@ -134,6 +134,7 @@ after(mode_t mode, mode_t by_root, const struct who *user, mode_t by_user)
         "ftruncate",
         "O_TRUNC",
         "fallocate",
+        "fallocate behind the end", /* Bug: this changed nothing at all. */
         "punch a hole",
         "append",
         "write 200k",
@@ -199,20 +200,25 @@ after(mode_t mode, mode_t by_root, const struct who *user, mode_t by_user)
             break;
         case 8:
             MUST(fd = open("f", O_WRONLY));
-            result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 100);
+            result = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 10000);
             close(fd);
             break;
         case 9:
+            MUST(fd = open("f", O_WRONLY));
+            result = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 100);
+            close(fd);
+            break;
+        case 10:
             MUST(fd = open("f", O_WRONLY | O_APPEND));
             result = (int)write(fd, "x", 1) - 1;
             close(fd);
             break;
-        case 10:
+        case 11:
             MUST(fd = open("f", O_WRONLY));
             result = (int)write(fd, big, sizeof(big)) - (int)sizeof(big);
             close(fd);
             break;
-        case 11:
+        case 12:
             make("source", 0666, "source");
             MUST(from = open("source", O_RDONLY));
             MUST(fd = open("f", O_WRONLY));
@@ -222,7 +228,7 @@ after(mode_t mode, mode_t by_root, const struct who *user, mode_t by_user)
             be(&root);
             unlink("source");
             break;
-        case 12:
+        case 13:
             MUST(fd = open("f", O_WRONLY | O_DIRECT));
             result = (int)write(fd, big, 4096) - 4096;
             close(fd);

@@ -251,6 +251,9 @@ writing_marks(void)
     MARKS("mc", "f", truncate("f", 5));
     MARKS("mc", "f", fallocate(fd, 0, 0, 100000));
     MARKS("mc", "f", fallocate(fd, 0, 0, 100000));
+    /* Bug: these two marked nothing. */
+    MARKS("mc", "f", fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 100000));
+    MARKS("mc", "f", fallocate(fd, FALLOC_FL_KEEP_SIZE, 200000, 4096));
     MARKS("mc", "f", fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
     MARKS("mc", "f", fallocate(fd, FALLOC_FL_ZERO_RANGE, 4096, 4096));
     make("source", 0644, "source");
