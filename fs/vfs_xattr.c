@@ -213,14 +213,15 @@ is_equal(struct lsmkv_slice a, struct lsmkv_slice b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* `*same`: what is there has this value already. */
+/* `*there`: it has a value, and `*same`, this one. */
 static int
 check_presence(struct op *op, const struct inode *inode, const char *name,
-               const struct lsmkv_slice *value, int flags, bool *same)
+               const struct lsmkv_slice *value, int flags, bool *there, bool *same)
 {
     struct xattr found;
     int result = xattr_find(op, inode, lsmkv_str(name), &found);
 
+    *there = result == 0;
     *same = result == 0 && value && is_equal(found.value, *value);
     if (result == 0)
         xattr_fini(&found);
@@ -238,13 +239,14 @@ change_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
 {
     struct xattr_list list;
     uint32_t mode = inode->attr.mode;
-    bool same;
-    int result = check_presence(op, inode, name, value, flags, &same);
+    bool there, same;
+    int result = check_presence(op, inode, name, value, flags, &there, &same);
 
     if (result == 0)
         result = obey_acl(caller, inode, name, &value);
-    /* As ext4: to set what is set does not even change ctime. */
-    if (result == 0 && same && inode->attr.mode == mode)
+    /* As ext4: to set what is set, or take away what is not there, does not even change
+     * ctime. */
+    if (result == 0 && (value ? same : !there) && inode->attr.mode == mode)
         return 0;
     if (result == 0)
         result = xattr_change(op, inode, &list, lsmkv_str(name), value);

@@ -120,6 +120,8 @@ errors(void)
     OK(set("sock", ACCESS, "u:rw- u5:r-- g:r-- m:r-- o:---"));
     OK(set("chr", ACCESS, "u:rw- u5:r-- g:r-- m:r-- o:---"));
     OK(removexattr("file", ACCESS));
+    /* To take away what is not there once marked ctime. */
+    MARKS("", "file", removexattr("file", ACCESS));
     OK(removexattr("dir", DEFAULT));
     be(&alice);
     FAILS(EPERM, set("file", ACCESS, "u:rwx g:r-- o:---"));
