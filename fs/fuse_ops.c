@@ -664,7 +664,7 @@ on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         return;
     }
     if (vfs_contents_last(vfs_of(req), node_of(req, ino))) {
-        fi->keep_cache = 1;
+        fi->keep_cache = vfs_listing_holds(node_of(req, ino));
         fi->cache_readdir = 1;
     }
     fuse_reply_open(req, fi);

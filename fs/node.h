@@ -60,6 +60,7 @@ struct node {
     uint64_t refs;
 
     _Atomic uint64_t opens; /* of files: descriptions that the kernel has open */
+    _Atomic bool moved; /* of directories: what `..` is has changed since an opendir */
 
     /* Guarded by the node's lock (vfs.h), exclusively to change them. */
     _Atomic bool shared; /* its record is in `inodes`; never unset */

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +358,12 @@ bool
 vfs_contents_last(const struct vfs *vfs, const struct node *node)
 {
     return vfs->atime != VFS_STRICTATIME && vfs_attributes_last(node);
+}
+
+bool
+vfs_listing_holds(struct node *node)
+{
+    return !atomic_exchange(&node->moved, false);
 }
 
 uint64_t

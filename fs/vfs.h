@@ -130,6 +130,9 @@ uint64_t vfs_generation(const struct node *node);
 bool vfs_attributes_last(const struct node *node);
 /* May it keep what it has read of it, contents or listing, from one open to the next? */
 bool vfs_contents_last(const struct vfs *vfs, const struct node *node);
+/* At an opendir: is the listing that the kernel may have kept still right?  It is not the first
+ * time after the directory went to another parent, for it holds the number of `..`. */
+bool vfs_listing_holds(struct node *node);
 
 /* -ENOENT: there is none.  `lasting` (may be NULL) says then whether that may be kept. */
 LSMKV_CHECKED int vfs_lookup(struct vfs *vfs, struct node *parent, const char *name,

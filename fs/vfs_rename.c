@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "deferred.h"
@@ -168,6 +169,14 @@ replace(struct op *op, struct renaming *r)
     return node_rename(op->vfs->nodes, from->node, from->name, to->node, to->name);
 }
 
+/* After a move to another parent. */
+static void
+note_moved(const struct side *side)
+{
+    if (side->node && side->directory)
+        atomic_store(&side->node->moved, true);
+}
+
 static int
 rename_in(struct op *op, struct renaming *r, unsigned flags)
 {
@@ -181,7 +190,12 @@ rename_in(struct op *op, struct renaming *r, unsigned flags)
         return result;
     if (r->from.node == r->to.node)
         return 0;
-    return flags & RENAME_EXCHANGE ? exchange(op, r) : replace(op, r);
+    result = flags & RENAME_EXCHANGE ? exchange(op, r) : replace(op, r);
+    if (result == 0 && r->from.dir.node != r->to.dir.node) {
+        note_moved(&r->from);
+        note_moved(&r->to);
+    }
+    return result;
 }
 
 static void

@@ -121,6 +121,22 @@ errors(void)
     closedir(dir);
 }
 
+/* The numbers of `.` and `..` in its listing. */
+static void
+dots_are(const char *directory, const char *parent)
+{
+    DIR *dir = open_dir(directory);
+    struct dirent *entry;
+
+    while ((entry = readdir(dir))) {
+        if (strcmp(entry->d_name, "..") == 0)
+            IS(lstat_of(parent).st_ino, entry->d_ino);
+        if (strcmp(entry->d_name, ".") == 0)
+            IS(lstat_of(directory).st_ino, entry->d_ino);
+    }
+    closedir(dir);
+}
+
 static void
 entries(void)
 {
@@ -157,14 +173,16 @@ entries(void)
     closedir(dir);
     IS(0, system("test \"$(ls -A | wc -l)\" = 8"));
     MUST(mkdir("dir/inner", 0755));
-    dir = open_dir("dir/inner");
-    while ((entry = readdir(dir))) {
-        if (strcmp(entry->d_name, "..") == 0)
-            IS(lstat_of("dir").st_ino, entry->d_ino);
-        if (strcmp(entry->d_name, ".") == 0)
-            IS(lstat_of("dir/inner").st_ino, entry->d_ino);
-    }
-    closedir(dir);
+    dots_are("dir/inner", "dir");
+    /* The kernel once went on listing what it had kept, with the parent that was. */
+    MUST(mkdir("other", 0755));
+    OK(rename("dir/inner", "other/moved"));
+    dots_are("other/moved", "other");
+    MUST(mkdir("dir/second", 0755));
+    dots_are("dir/second", "dir");
+    OK(renameat2(AT_FDCWD, "dir/second", AT_FDCWD, "other/moved", RENAME_EXCHANGE));
+    dots_are("other/moved", "other");
+    dots_are("dir/second", "dir");
 }
 
 /* Every name of 1 byte but '/', '.' and NUL, and others of any bytes. */
