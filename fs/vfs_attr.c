@@ -2,6 +2,7 @@
  * vfs_attr.c - setattr: mode, owner, size, times.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "acl.h"
@@ -57,6 +58,19 @@ change_owner(struct op *op, const struct vfs_caller *caller, struct inode *inode
     return xattr_strip_by_owner(op, caller, old, inode, &lists->privileges);
 }
 
+/* chown(-1, -1) comes as a change of nothing, and takes this bit away all the same if it is the
+ * owner's.  If it is not, it should fail; but so comes a write, too, which takes it by itself. */
+static void
+change_nothing(const struct vfs_caller *caller, struct inode *inode)
+{
+    uint32_t *mode = &inode->attr.mode;
+
+    if (!S_ISDIR(*mode) && (*mode & (S_ISGID | S_IXGRP)) == S_ISGID &&
+        !caller_owns_group(caller, inode->attr.gid) &&
+        (caller->uid == inode->attr.uid || caller_capable(caller, CAP_FOWNER)))
+        *mode &= ~(uint32_t)S_ISGID;
+}
+
 static int
 change_mode(struct op *op, struct inode *inode, const struct stat *change, unsigned which,
             struct lists *lists)
@@ -109,6 +123,8 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
         result = change_owner(op, caller, inode, change, which, &lists);
     if (result < 0)
         return result;
+    if (which == 0)
+        change_nothing(caller, inode);
     if (which & VFS_SIZE && !(which & (VFS_MTIME | VFS_MTIME_NOW)))
         inode->attr.mtime = now;
     change_times(inode, change, which, now);

@@ -191,6 +191,13 @@ set_ids(void)
     OK(chown("f", 65532, NONE));
     IS(02644, mode_of("f"));
     be(&root);
+    /* To change nothing once did not take it. */
+    MUST(chown("f", 65533, 65534));
+    MUST(chmod("f", 02644));
+    be(&bob);
+    OK(chown("f", NONE, NONE));
+    IS(0644, mode_of("f"));
+    be(&root);
     MUST(mkfifo("p", 0));
     MUST(chmod("p", 06777));
     OK(chown("p", 1, 1));
