@@ -256,6 +256,9 @@ set_ids_go(void)
     after(06777, 06777, &bob, 0777);
     after(06755, 06755, &bob, 0755);
     after(06777, 06777, &carol, 0777);
+    /* Truncated, it once lost but set-user-id. */
+    after(06700, 06700, &bob, 0700);
+    after(06700, 06700, &carol, 02700);
     /* Without the group's x, setgid stays to members of the group. */
     after(02767, 02767, &carol, 02767);
     after(06767, 06767, &carol, 02767);
