@@ -377,7 +377,7 @@ on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
         reply(req, result);
         return;
     }
-    newer_statx(&st, birth, vfs_attributes_last(node) ? (uint64_t)FOR_EVER : 0, &statx);
+    newer_statx(&st, birth, (uint64_t)attributes_last(node, &st), &statx);
     fuse_reply_buf(req, (const char *)&statx, sizeof(statx));
 }
 
