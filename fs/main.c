@@ -12,6 +12,7 @@
 #include "cli_store.h"
 #include "mount.h"
 #include "options.h"
+#include "remount.h"
 
 static const char help[] =
     "Usage: lsmfs STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
@@ -37,6 +38,7 @@ static const char help[] =
     "  allow_other       other users may use the mount; allow_root: root may\n"
     "  suid, dev         obey set-user-ID bits, device files (nosuid, nodev by default)\n"
     "  rw, exec, noexec, nodiratime   as for mount(8)\n"
+    "  remount           change ro, rw, suid, dev, exec, diratime of a mount that there is\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
     "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE.  See lsmfs(1).\n";
@@ -72,7 +74,9 @@ mount_main(int argc, char **argv)
     static struct options options;
     int result = options_parse(argc, argv, &options);
 
-    return result != 0 ? STATUS_USAGE : mount_run(&options);
+    if (result != 0)
+        return STATUS_USAGE;
+    return options.remount ? remount_run(&options) : mount_run(&options);
 }
 
 int

@@ -75,6 +75,15 @@ refuse_fsname(struct options *options, const char *value)
                   value);
 }
 
+/* What the kernel says of a mount that there is; mount(8) repeats it with remount. */
+static int
+note_existing(struct options *options, const char *value)
+{
+    (void)value;
+    options->existing = true;
+    return 0;
+}
+
 static int
 refuse_auto_unmount(struct options *options, const char *value)
 {
@@ -94,6 +103,10 @@ static const struct {
     {"snapdir", true, set_snapdir},
     {"snapshot", true, set_snapshot},
     {"fsname", true, refuse_fsname},
+    {"user_id", true, note_existing},
+    {"group_id", true, note_existing},
+    {"max_read", true, note_existing},
+    {"blksize", true, note_existing},
     {"auto_unmount", false, refuse_auto_unmount},
 };
 
@@ -111,6 +124,7 @@ static const char *const ignored[] = {
     "user",     "nouser",
     "users",    "owner",
     "group",    "norelatime",
+    "diratime",
 };
 
 static bool
@@ -144,6 +158,8 @@ set_flag(struct options *options, const char *option)
         options->sync = true; /* the kernel would keep dirsync to itself */
     else if (strcmp(option, "acl") == 0)
         options->acl = true;
+    else if (strcmp(option, "remount") == 0)
+        options->remount = true;
     else if (strcmp(option, "noatime") == 0)
         options->atime = VFS_NOATIME;
     else if (strcmp(option, "strictatime") == 0)
@@ -253,6 +269,8 @@ options_parse(int argc, char **argv, struct options *options)
     }
     if (result != 0)
         return result;
+    if (options->existing && !options->remount)
+        return refuse("-o user_id=, group_id=, max_read=, blksize=: only with remount");
     if (argc - optind != 2)
         return refuse("a store and a mount point are expected: lsmfs STORE MOUNTPOINT "
                       "[-o OPTION,...]");

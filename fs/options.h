@@ -21,6 +21,8 @@ struct options {
     bool show_snapshots;
     bool acl;
     enum vfs_atime atime;
+    bool remount;  /* change a mount that there is: see remount.h */
+    bool existing; /* options were given that only such a mount has */
     bool foreground;
     bool debug; /* libfuse prints every request; implies `foreground` */
     char snapshot[LSMKV_NAME_MAX + 1]; /* "" without -o snapshot= */

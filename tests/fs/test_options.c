@@ -103,6 +103,19 @@ START_TEST(test_usual_options_are_passed_on_in_order)
 }
 END_TEST
 
+/* mount(8) repeats what the kernel says of a mount, and lsmfs once refused it all. */
+START_TEST(test_remount_takes_what_mount_repeats)
+{
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o ro,nosuid,nodev,relatime,remount,user_id=0,"
+                           "group_id=0,default_permissions,max_read=131072"),
+                     0);
+    ck_assert(options.remount);
+    ck_assert(options.read_only);
+    ck_assert_str_eq(options.passed, ",nosuid,nodev");
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o user_id=0"), -EINVAL);
+}
+END_TEST
+
 START_TEST(test_what_is_not_known_or_not_complete_is_refused)
 {
     static const char *const bad[] = {
@@ -148,6 +161,7 @@ main(void)
     tcase_add_test(tests, test_commit_takes_seconds_and_parts_of_them);
     tcase_add_test(tests, test_a_snapshot_is_read_only);
     tcase_add_test(tests, test_usual_options_are_passed_on_in_order);
+    tcase_add_test(tests, test_remount_takes_what_mount_repeats);
     tcase_add_test(tests, test_what_is_not_known_or_not_complete_is_refused);
     tcase_add_test(tests, test_store_and_mount_point_must_lie_apart);
     suite_add_tcase(suite, tests);
