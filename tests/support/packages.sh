@@ -8,10 +8,10 @@ build_packages='build-essential cmake pkg-config libfuse3-dev fuse3 libisal-dev 
     libjansson-dev'
 # shellcheck disable=SC2034
 test_packages='check clang clang-format shellcheck git rsync sqlite3 attr acl procps
-    vim-tiny restic borgbackup e2fsprogs'
+    vim-tiny restic borgbackup e2fsprogs fio stress-ng'
 # What only the parts of --long take.
 # shellcheck disable=SC2034
-long_packages=''
+long_packages='bonnie++ dbench postmark'
 # Node from elsewhere brings an npm of its own, beside which Debian's cannot be installed.
 command -v npm >/dev/null || long_packages="$long_packages npm"
 
