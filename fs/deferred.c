@@ -67,7 +67,8 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
 {
     struct timespec now;
 
-    if (vfs->atime == VFS_NOATIME || node->view->snapshot || node->realm != REALM_TREE)
+    if (vfs->atime == VFS_NOATIME || (vfs->nodiratime && node->directory) ||
+        node->view->snapshot || node->realm != REALM_TREE)
         return;
     /* Reading alone does not make a record of ours of a plain value, nor rewrite a large one
      * that is still in its record. */

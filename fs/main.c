@@ -37,8 +37,9 @@ static const char help[] =
     "  noatime           reading does not change access times; strictatime: it always does\n"
     "  allow_other       other users may use the mount; allow_root: root may\n"
     "  suid, dev         obey set-user-ID bits, device files (nosuid, nodev by default)\n"
-    "  rw, exec, noexec, nodiratime   as for mount(8)\n"
-    "  remount           change ro, rw, suid, dev, exec, diratime of a mount that there is\n"
+    "  nodiratime        listing does not change access times\n"
+    "  rw, exec, noexec  as for mount(8)\n"
+    "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
     "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE.  See lsmfs(1).\n";

@@ -161,6 +161,7 @@ open_vfs(struct mount *mount)
     vfs.show_snapshots = options->show_snapshots;
     vfs.acl = options->acl;
     vfs.atime = options->atime;
+    vfs.nodiratime = options->nodiratime;
     vfs.node_limit = NODE_LIMIT;
 
     int result = open_patiently(&vfs, &mount->vfs, why, sizeof(why));

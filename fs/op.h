@@ -35,6 +35,7 @@ struct vfs {
     bool show_snapshots;
     bool acl;
     enum vfs_atime atime;
+    bool nodiratime;
     bool sync; /* nothing is deferred */
     size_t node_limit;
     void (*log)(void *context, enum lsmkv_level level, const char *line);

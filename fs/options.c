@@ -113,7 +113,7 @@ static const struct {
 /* What libfuse and the kernel understand. */
 static const char *const passed[] = {
     "allow_other", "allow_root", "suid",  "nosuid", "dev",   "nodev",
-    "exec",        "noexec",     "atime", "rw",     "async", "nodiratime",
+    "exec",        "noexec",     "atime", "rw",     "async",
 };
 
 /* What is meant for others, or is so anyhow. */
@@ -166,6 +166,8 @@ set_flag(struct options *options, const char *option)
         options->atime = VFS_STRICTATIME;
     else if (strcmp(option, "relatime") == 0)
         options->atime = VFS_RELATIME;
+    else if (strcmp(option, "nodiratime") == 0)
+        options->nodiratime = true; /* libfuse does not know it */
     else if (strcmp(option, "debug") == 0)
         options->debug = options->foreground = true;
     else

@@ -21,6 +21,7 @@ struct options {
     bool show_snapshots;
     bool acl;
     enum vfs_atime atime;
+    bool nodiratime;
     bool remount;  /* change a mount that there is: see remount.h */
     bool existing; /* options were given that only such a mount has */
     bool foreground;

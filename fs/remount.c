@@ -20,15 +20,9 @@ static const struct {
     const char *name;
     unsigned long set, clear;
 } flags[] = {
-    {"rw", 0, MS_RDONLY},
-    {"suid", 0, MS_NOSUID},
-    {"nosuid", MS_NOSUID, 0},
-    {"dev", 0, MS_NODEV},
-    {"nodev", MS_NODEV, 0},
-    {"exec", 0, MS_NOEXEC},
+    {"rw", 0, MS_RDONLY},     {"suid", 0, MS_NOSUID}, {"nosuid", MS_NOSUID, 0},
+    {"dev", 0, MS_NODEV},     {"nodev", MS_NODEV, 0}, {"exec", 0, MS_NOEXEC},
     {"noexec", MS_NOEXEC, 0},
-    {"diratime", 0, MS_NODIRATIME},
-    {"nodiratime", MS_NODIRATIME, 0},
 };
 
 static const struct {

@@ -268,6 +268,7 @@ vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t 
     vfs->show_snapshots = options->show_snapshots && !options->snapshot;
     vfs->acl = options->acl;
     vfs->atime = vfs->read_only ? VFS_NOATIME : options->atime;
+    vfs->nodiratime = options->nodiratime;
     vfs->sync = store.sync;
     if (store.engine) {
         vfs->log = store.engine->log;

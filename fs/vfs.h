@@ -64,6 +64,7 @@ struct vfs_options {
     bool show_snapshots;  /* -o snapdir=visible: list .snapshots in the root */
     bool acl;             /* -o acl: ACLs are inherited and follow chmod */
     enum vfs_atime atime;
+    bool nodiratime;   /* that of a directory: never */
     size_t node_limit; /* nodes above which the kernel is asked to forget */
 };
 

@@ -281,6 +281,24 @@ options_passed_through() {
     remount
 }
 
+# Bug: libfuse refused it.
+option_nodiratime() {
+    local before
+    mkdir "$mnt/listed"
+    echo text >"$mnt/listed/file"
+    remount -o nodiratime
+    before=$(stat -c %x "$mnt/listed/file" "$mnt/listed")
+    sleep 0.05
+    ls "$mnt/listed"
+    same "$(tail -n 1 <<<"$before")" "$(stat -c %x "$mnt/listed")"
+    cat "$mnt/listed/file"
+    not same "$(head -n 1 <<<"$before")" "$(stat -c %x "$mnt/listed/file")"
+    remount -o diratime
+    ls "$mnt/listed"
+    not same "$(tail -n 1 <<<"$before")" "$(stat -c %x "$mnt/listed")"
+    remount
+}
+
 debug_prints_requests() {
     umount_store
     "$lsmfs" -d "$store" "$mnt" 2>trace &
@@ -427,6 +445,7 @@ check "-o sync" option_sync
 check "-o commit" option_commit
 check "-o allow_other" option_allow_other
 check "options for the kernel and for others" options_passed_through
+check "-o nodiratime" option_nodiratime
 check "-d" debug_prints_requests
 check "the daemon keeps nothing of its caller" keeps_nothing_open
 check "an ordinary user" ordinary_user
