@@ -1,9 +1,8 @@
 /*
  * fuse_ops.c - see fuse_ops.h.
  *
- * A node id is the node's address, but the root's, which is 1.  The daemon is the only writer,
- * so the kernel keeps entries, the absence of entries, attributes, pages and listings until
- * it changes them itself or is told (vfs_notify).
+ * The daemon is the only writer, so the kernel keeps entries, the absence of entries, attributes,
+ * pages and listings until it changes them itself or is told (vfs_notify).
  *
  * What libfuse 3.14 and the kernel want, found by tracing:
  *   - An absent name is kept only if the reply is an entry with inode 0 and a timeout.
@@ -18,13 +17,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <pthread.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fuse_req.h"
 #include "newer.h"
 
 #define FOR_EVER     1e9 /* seconds */
@@ -32,128 +28,6 @@
 #define XATTR_MAX    65536u
 #define LINK_MAX_LEN 4096u
 #define BACKGROUND   64u
-#define GROUPS_MAX   1024 /* of one caller, that are looked at */
-
-static struct vfs *
-vfs_of(fuse_req_t req)
-{
-    const struct fuse_ops *ops = fuse_req_userdata(req);
-
-    return ops->vfs;
-}
-
-static struct node *
-node_of(fuse_req_t req, fuse_ino_t ino)
-{
-    return ino == FUSE_ROOT_ID ? vfs_root(vfs_of(req)) : (struct node *)(uintptr_t)ino;
-}
-
-static fuse_ino_t
-id_of(struct vfs *vfs, const struct node *node)
-{
-    return node == vfs_root(vfs) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
-}
-
-/* Looks in /proc, therefore asked only when the answer matters. */
-static bool
-in_group(void *context, gid_t gid)
-{
-    gid_t groups[GROUPS_MAX];
-    int count = fuse_req_getgroups(context, GROUPS_MAX, groups);
-
-    for (int i = 0; i < count && i < GROUPS_MAX; i++)
-        if (groups[i] == gid)
-            return true;
-    return false;
-}
-
-/* Likewise.  Where the daemon cannot look, for the caller is in a namespace or hidden, it is as
- * if root had all and nobody else any. */
-static bool
-capable(void *context, int capability)
-{
-    const struct fuse_ctx *ctx = fuse_req_ctx(context);
-    char path[32], line[128];
-    uint64_t effective = ctx->uid == 0 ? UINT64_MAX : 0;
-    FILE *status;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)ctx->pid);
-    status = fopen(path, "re");
-    if (!status)
-        return effective != 0;
-    while (fgets(line, sizeof(line), status))
-        if (sscanf(line, "CapEff: %" SCNx64, &effective) == 1)
-            break;
-    fclose(status);
-    return effective >> capability & 1;
-}
-
-static struct vfs_caller
-caller_of(fuse_req_t req)
-{
-    const struct fuse_ctx *context = fuse_req_ctx(req);
-    struct vfs_caller caller = {.uid = context->uid,
-                                .gid = context->gid,
-                                .umask = context->umask,
-                                .in_group = in_group,
-                                .capable = capable,
-                                .context = req};
-
-    return caller;
-}
-
-/* Damage is an input or output error to programs. */
-static int
-to_errno(int result)
-{
-    return result == -EBADMSG || result == -EUCLEAN ? EIO : -result;
-}
-
-static void
-reply(fuse_req_t req, int result)
-{
-    fuse_reply_err(req, to_errno(result));
-}
-
-/* ---- a buffer for each thread that answers ---- */
-
-struct buffer {
-    size_t size;
-    char bytes[];
-};
-
-static pthread_key_t buffer_key;
-static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
-
-static void
-make_buffer_key(void)
-{
-    /* 1024 keys are more than the libraries of one process use. */
-    if (pthread_key_create(&buffer_key, free) != 0)
-        abort();
-}
-
-/* At least `size` bytes until the next call on this thread; NULL. */
-static char *
-reply_buffer(size_t size)
-{
-    struct buffer *buffer;
-
-    pthread_once(&buffer_once, make_buffer_key);
-    buffer = pthread_getspecific(buffer_key);
-    if (buffer && buffer->size >= size)
-        return buffer->bytes;
-    free(buffer);
-    buffer = malloc(sizeof(*buffer) + size);
-    if (pthread_setspecific(buffer_key, buffer) != 0) {
-        free(buffer);
-        return NULL;
-    }
-    if (!buffer)
-        return NULL;
-    buffer->size = size;
-    return buffer->bytes;
-}
 
 /* ---- the session ---- */
 
@@ -209,7 +83,7 @@ static struct fuse_entry_param
 entry_param(struct vfs *vfs, const struct vfs_entry *entry)
 {
     struct fuse_entry_param param = {
-        .ino = id_of(vfs, entry->node),
+        .ino = req_id(vfs, entry->node),
         .generation = vfs_generation(entry->node),
         .attr = entry->stat,
         .attr_timeout = attributes_last(entry->node, &entry->stat),
@@ -222,11 +96,11 @@ entry_param(struct vfs *vfs, const struct vfs_entry *entry)
 static void
 reply_entry(fuse_req_t req, int result, const struct vfs_entry *entry)
 {
-    struct vfs *vfs = vfs_of(req);
+    struct vfs *vfs = req_vfs(req);
     struct fuse_entry_param param;
 
     if (result < 0) {
-        reply(req, result);
+        req_reply(req, result);
         return;
     }
     param = entry_param(vfs, entry);
@@ -239,7 +113,7 @@ on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct vfs_entry entry;
     bool lasting = false;
-    int result = vfs_lookup(vfs_of(req), node_of(req, parent), name, &entry, &lasting);
+    int result = vfs_lookup(req_vfs(req), req_node(req, parent), name, &entry, &lasting);
 
     if (result == -ENOENT && lasting) {
         struct fuse_entry_param absent = {.entry_timeout = FOR_EVER};
@@ -253,7 +127,7 @@ on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void
 on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-    vfs_forget(vfs_of(req), node_of(req, ino), count);
+    vfs_forget(req_vfs(req), req_node(req, ino), count);
     fuse_reply_none(req);
 }
 
@@ -261,17 +135,17 @@ static void
 on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
     for (size_t i = 0; i < count; i++)
-        vfs_forget(vfs_of(req), node_of(req, forgets[i].ino), forgets[i].nlookup);
+        vfs_forget(req_vfs(req), req_node(req, forgets[i].ino), forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
 static void
 on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
     int result =
-        vfs_mknod(vfs_of(req), &caller, node_of(req, parent), name, mode, rdev, &entry);
+        vfs_mknod(req_vfs(req), &caller, req_node(req, parent), name, mode, rdev, &entry);
 
     reply_entry(req, result, &entry);
 }
@@ -279,10 +153,10 @@ on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t
 static void
 on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
     int result =
-        vfs_mkdir(vfs_of(req), &caller, node_of(req, parent), name, mode, &entry);
+        vfs_mkdir(req_vfs(req), &caller, req_node(req, parent), name, mode, &entry);
 
     reply_entry(req, result, &entry);
 }
@@ -290,10 +164,10 @@ on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 static void
 on_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
     int result =
-        vfs_symlink(vfs_of(req), &caller, target, node_of(req, parent), name, &entry);
+        vfs_symlink(req_vfs(req), &caller, target, req_node(req, parent), name, &entry);
 
     reply_entry(req, result, &entry);
 }
@@ -303,7 +177,7 @@ on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
     struct vfs_entry entry;
     int result =
-        vfs_link(vfs_of(req), node_of(req, ino), node_of(req, parent), name, &entry);
+        vfs_link(req_vfs(req), req_node(req, ino), req_node(req, parent), name, &entry);
 
     reply_entry(req, result, &entry);
 }
@@ -311,31 +185,31 @@ on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 static void
 on_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    reply(req, vfs_unlink(vfs_of(req), node_of(req, parent), name));
+    req_reply(req, vfs_unlink(req_vfs(req), req_node(req, parent), name));
 }
 
 static void
 on_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    reply(req, vfs_rmdir(vfs_of(req), node_of(req, parent), name));
+    req_reply(req, vfs_rmdir(req_vfs(req), req_node(req, parent), name));
 }
 
 static void
 on_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
           const char *new_name, unsigned flags)
 {
-    reply(req, vfs_rename(vfs_of(req), node_of(req, parent), name,
-                          node_of(req, new_parent), new_name, flags));
+    req_reply(req, vfs_rename(req_vfs(req), req_node(req, parent), name,
+                              req_node(req, new_parent), new_name, flags));
 }
 
 static void
 on_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     char target[LINK_MAX_LEN];
-    int result = vfs_readlink(vfs_of(req), node_of(req, ino), target, sizeof(target));
+    int result = vfs_readlink(req_vfs(req), req_node(req, ino), target, sizeof(target));
 
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_readlink(req, target);
 }
@@ -346,7 +220,7 @@ static void
 reply_attr(fuse_req_t req, const struct node *node, int result, const struct stat *st)
 {
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_attr(req, st, attributes_last(node, st));
 }
@@ -354,9 +228,9 @@ reply_attr(fuse_req_t req, const struct node *node, int result, const struct sta
 static void
 on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct node *node = node_of(req, ino);
+    struct node *node = req_node(req, ino);
     struct stat st;
-    int result = vfs_getattr(vfs_of(req), node, &st, NULL);
+    int result = vfs_getattr(req_vfs(req), node, &st, NULL);
 
     (void)fi;
     reply_attr(req, node, result, &st);
@@ -366,15 +240,15 @@ on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void
 on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
 {
-    struct node *node = node_of(req, ino);
+    struct node *node = req_node(req, ino);
     struct newer_statx statx;
     struct timespec birth;
     struct stat st;
-    int result = vfs_getattr(vfs_of(req), node, &st, &birth);
+    int result = vfs_getattr(req_vfs(req), node, &st, &birth);
 
     (void)block_size, (void)block;
     if (result < 0) {
-        reply(req, result);
+        req_reply(req, result);
         return;
     }
     newer_statx(&st, birth, (uint64_t)attributes_last(node, &st), &statx);
@@ -410,10 +284,10 @@ static void
 on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
            struct fuse_file_info *fi)
 {
-    struct vfs_caller caller = caller_of(req);
-    struct node *node = node_of(req, ino);
+    struct vfs_caller caller = req_caller(req);
+    struct node *node = req_node(req, ino);
     struct stat st;
-    int result = vfs_setattr(vfs_of(req), &caller, node, change, which_of(to_set), &st);
+    int result = vfs_setattr(req_vfs(req), &caller, node, change, which_of(to_set), &st);
 
     (void)fi;
     reply_attr(req, node, result, &st);
@@ -422,18 +296,18 @@ on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
 static void
 on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-    char *buffer = size > 0 ? reply_buffer(XATTR_MAX) : NULL;
+    char *buffer = size > 0 ? req_buffer(XATTR_MAX) : NULL;
     size_t length;
     int result;
 
     if (size > 0 && !buffer) {
-        reply(req, -ENOMEM);
+        req_reply(req, -ENOMEM);
         return;
     }
-    result = vfs_getxattr(vfs_of(req), node_of(req, ino), name, buffer,
+    result = vfs_getxattr(req_vfs(req), req_node(req, ino), name, buffer,
                           size < XATTR_MAX ? size : XATTR_MAX, &length);
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else if (size == 0)
         fuse_reply_xattr(req, length);
     else
@@ -443,19 +317,19 @@ on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 static void
 on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    struct vfs_caller caller = caller_of(req);
-    char *buffer = size > 0 ? reply_buffer(XATTR_MAX) : NULL;
+    struct vfs_caller caller = req_caller(req);
+    char *buffer = size > 0 ? req_buffer(XATTR_MAX) : NULL;
     size_t length;
     int result;
 
     if (size > 0 && !buffer) {
-        reply(req, -ENOMEM);
+        req_reply(req, -ENOMEM);
         return;
     }
-    result = vfs_listxattr(vfs_of(req), &caller, node_of(req, ino), buffer,
+    result = vfs_listxattr(req_vfs(req), &caller, req_node(req, ino), buffer,
                            size < XATTR_MAX ? size : XATTR_MAX, &length);
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else if (size == 0)
         fuse_reply_xattr(req, length);
     else
@@ -466,16 +340,16 @@ static void
 on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
             size_t size, int flags)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
 
-    reply(req, vfs_setxattr(vfs_of(req), &caller, node_of(req, ino), name, value, size,
-                            flags));
+    req_reply(req, vfs_setxattr(req_vfs(req), &caller, req_node(req, ino), name, value,
+                                size, flags));
 }
 
 static void
 on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    reply(req, vfs_removexattr(vfs_of(req), node_of(req, ino), name));
+    req_reply(req, vfs_removexattr(req_vfs(req), req_node(req, ino), name));
 }
 
 /* ---- contents ---- */
@@ -484,19 +358,20 @@ static void
 on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
           struct fuse_file_info *fi)
 {
-    struct vfs *vfs = vfs_of(req);
-    struct vfs_caller caller = caller_of(req);
+    struct vfs *vfs = req_vfs(req);
+    struct vfs_caller caller = req_caller(req);
     struct fuse_entry_param param;
     struct vfs_entry entry;
     int result;
 
     if (strcmp(name, NEWER_NO_NAME) == 0)
-        result = vfs_tmpfile(vfs, &caller, node_of(req, parent), mode, fi->flags, &entry);
-    else
         result =
-            vfs_create(vfs, &caller, node_of(req, parent), name, mode, fi->flags, &entry);
+            vfs_tmpfile(vfs, &caller, req_node(req, parent), mode, fi->flags, &entry);
+    else
+        result = vfs_create(vfs, &caller, req_node(req, parent), name, mode, fi->flags,
+                            &entry);
     if (result < 0) {
-        reply(req, result);
+        req_reply(req, result);
         return;
     }
     fi->keep_cache = 1;
@@ -511,18 +386,18 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 static void
 on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct vfs *vfs = vfs_of(req);
-    struct vfs_caller caller = caller_of(req);
-    struct node *node = node_of(req, ino);
+    struct vfs *vfs = req_vfs(req);
+    struct vfs_caller caller = req_caller(req);
+    struct node *node = req_node(req, ino);
     int result;
 
     if (vfs_is_read_only(vfs)) {
-        reply(req, -ENOSYS);
+        req_reply(req, -ENOSYS);
         return;
     }
     result = vfs_file_open(vfs, &caller, node, fi->flags);
     if (result < 0) {
-        reply(req, result);
+        req_reply(req, result);
         return;
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
@@ -536,8 +411,8 @@ static void
 on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)fi;
-    vfs_released(vfs_of(req), node_of(req, ino));
-    reply(req, 0);
+    vfs_released(req_vfs(req), req_node(req, ino));
+    req_reply(req, 0);
 }
 
 static void
@@ -545,25 +420,25 @@ on_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
     (void)fi;
-    reply(req, -ENOSYS);
+    req_reply(req, -ENOSYS);
 }
 
 static void
 on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         struct fuse_file_info *fi)
 {
-    char *buffer = reply_buffer(size);
+    char *buffer = req_buffer(size);
     size_t got = 0;
     int result;
 
     if (!buffer || offset < 0) {
-        reply(req, offset < 0 ? -EINVAL : -ENOMEM);
+        req_reply(req, offset < 0 ? -EINVAL : -ENOMEM);
         return;
     }
-    result = vfs_read(vfs_of(req), node_of(req, ino), (uint64_t)offset, buffer, size,
+    result = vfs_read(req_vfs(req), req_node(req, ino), (uint64_t)offset, buffer, size,
                       fi->flags, &got);
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_buf(req, buffer, got);
 }
@@ -572,11 +447,11 @@ static void
 on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
          struct fuse_file_info *fi)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
     int flags = fi->flags, result;
 
     if (offset < 0) {
-        reply(req, -EINVAL);
+        req_reply(req, -EINVAL);
         return;
     }
     if (fi->writepage) {
@@ -585,10 +460,10 @@ on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
         caller.capable = NULL;
         flags &= ~O_APPEND;
     }
-    result = vfs_write(vfs_of(req), &caller, node_of(req, ino), (uint64_t)offset, bytes,
+    result = vfs_write(req_vfs(req), &caller, req_node(req, ino), (uint64_t)offset, bytes,
                        size, flags);
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_write(req, size);
 }
@@ -597,14 +472,14 @@ static void
 on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
              struct fuse_file_info *fi)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
 
     (void)fi;
     if (offset < 0 || length < 0)
-        reply(req, -EINVAL);
+        req_reply(req, -EINVAL);
     else
-        reply(req, vfs_fallocate(vfs_of(req), &caller, node_of(req, ino), mode,
-                                 (uint64_t)offset, (uint64_t)length));
+        req_reply(req, vfs_fallocate(req_vfs(req), &caller, req_node(req, ino), mode,
+                                     (uint64_t)offset, (uint64_t)length));
 }
 
 static void
@@ -613,12 +488,12 @@ on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
 {
     uint64_t found;
     int result = offset < 0 ? -ENXIO
-                            : vfs_seek(vfs_of(req), node_of(req, ino), (uint64_t)offset,
+                            : vfs_seek(req_vfs(req), req_node(req, ino), (uint64_t)offset,
                                        whence, &found);
 
     (void)fi;
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_lseek(req, (off_t)found);
 }
@@ -628,20 +503,20 @@ on_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset,
         struct fuse_file_info *from_fi, fuse_ino_t to, off_t to_offset,
         struct fuse_file_info *to_fi, size_t size, int flags)
 {
-    struct vfs_caller caller = caller_of(req);
+    struct vfs_caller caller = req_caller(req);
     size_t copied;
     int result;
 
     (void)from_fi;
     (void)to_fi;
     if (from_offset < 0 || to_offset < 0) {
-        reply(req, -EINVAL);
+        req_reply(req, -EINVAL);
         return;
     }
-    result = vfs_copy(vfs_of(req), &caller, node_of(req, from), (uint64_t)from_offset,
-                      node_of(req, to), (uint64_t)to_offset, size, flags, &copied);
+    result = vfs_copy(req_vfs(req), &caller, req_node(req, from), (uint64_t)from_offset,
+                      req_node(req, to), (uint64_t)to_offset, size, flags, &copied);
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_write(req, copied);
 }
@@ -651,7 +526,7 @@ on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi
 {
     (void)datasync; /* a log knows no difference */
     (void)fi;
-    reply(req, vfs_fsync(vfs_of(req), node_of(req, ino)));
+    req_reply(req, vfs_fsync(req_vfs(req), req_node(req, ino)));
 }
 
 /* ---- directories ---- */
@@ -659,12 +534,12 @@ on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi
 static void
 on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    if (vfs_is_read_only(vfs_of(req))) {
-        reply(req, -ENOSYS);
+    if (vfs_is_read_only(req_vfs(req))) {
+        req_reply(req, -ENOSYS);
         return;
     }
-    if (vfs_contents_last(vfs_of(req), node_of(req, ino))) {
-        fi->keep_cache = vfs_listing_holds(node_of(req, ino));
+    if (vfs_contents_last(req_vfs(req), req_node(req, ino))) {
+        fi->keep_cache = vfs_listing_holds(req_node(req, ino));
         fi->cache_readdir = 1;
     }
     fuse_reply_open(req, fi);
@@ -706,20 +581,20 @@ fill(void *context, const struct vfs_listed *listed)
 static void
 list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, bool plus)
 {
-    struct filling filling = {.req = req, .vfs = vfs_of(req), .plus = plus};
+    struct filling filling = {.req = req, .vfs = req_vfs(req), .plus = plus};
     int result;
 
     filling.size = size < READDIR_MAX ? size : READDIR_MAX;
-    filling.buffer = reply_buffer(filling.size);
+    filling.buffer = req_buffer(filling.size);
     if (!filling.buffer) {
-        reply(req, -ENOMEM);
+        req_reply(req, -ENOMEM);
         return;
     }
-    result = vfs_readdir(filling.vfs, node_of(req, ino), (uint64_t)cookie, plus, fill,
+    result = vfs_readdir(filling.vfs, req_node(req, ino), (uint64_t)cookie, plus, fill,
                          &filling);
     /* Entries handed over count as looked up: they are sent, the error comes next time. */
     if (result < 0 && filling.used == 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_buf(req, filling.buffer, filling.used);
 }
@@ -744,11 +619,11 @@ static void
 on_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     struct statvfs st;
-    int result = vfs_statfs(vfs_of(req), &st);
+    int result = vfs_statfs(req_vfs(req), &st);
 
     (void)ino;
     if (result < 0)
-        reply(req, result);
+        req_reply(req, result);
     else
         fuse_reply_statfs(req, &st);
 }
@@ -760,7 +635,7 @@ static void
 invalidate(void *context, struct node *node, const char *name, size_t size)
 {
     const struct fuse_ops *ops = context;
-    fuse_ino_t id = id_of(ops->vfs, node);
+    fuse_ino_t id = req_id(ops->vfs, node);
 
     if (name)
         fuse_lowlevel_notify_inval_entry(ops->session, id, name, size);
