@@ -135,7 +135,7 @@ do_times(void)
     BOTH(utimensat(run.roots[side], path, given, flags));
     watch_end(&watch);
     if (run.result == 0 && given != NULL && flags != 0)
-        times_agree(watch.items[0].path, times);
+        times_agree(path, times);
 }
 
 /* ---- extended attributes ---- */

@@ -62,7 +62,7 @@ random_target(char room[PATH_ROOM * 5])
         size_t size = once_in(3) ? 4096 : 1 + below(4095);
 
         for (size_t i = 0; i < size; i++)
-            room[i] = "./"[i % 2];
+            room[i] = "a/"[i % 2];
         room[size] = '\0';
     }
     return room;
