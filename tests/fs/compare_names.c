@@ -278,8 +278,11 @@ do_stand_in(void)
 static void
 many_name(char name[PATH_ROOM])
 {
-    snprintf(name, PATH_ROOM, "many/%0*llu", 3 + (int)below(2) * 40,
-             (unsigned long long)below(MANY));
+    uint64_t number = below(MANY);
+
+    /* Short ones, and longer ones that begin like these. */
+    snprintf(name, PATH_ROOM, "many/%03llu%s", (unsigned long long)number,
+             once_in(2) ? "" : "-and-another-forty-bytes-behind-the-same");
 }
 
 void
