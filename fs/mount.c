@@ -516,6 +516,9 @@ raise_limits(void)
     }
     /* Each arena keeps what its threads freed; a dozen threads must not have one each. */
     mallopt(M_ARENA_MAX, 2);
+    /* Left to itself, the threshold grows up to 32 MiB with the first large block that is freed;
+       then large blocks leave holes in the arenas that no trimming reaches. */
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 }
 
 int
