@@ -9,8 +9,8 @@
  *   - AUTO_INVAL_DATA would drop pages just written; EXPLICIT_INVAL_DATA does not.
  *   - HANDLE_KILLPRIV must be off: with it the kernel leaves set-user-id bits alone before
  *     truncating, and does not say who writes.
- *   - ENOSYS to the first FLUSH, OPEN or OPENDIR ends all of them.  For OPEN only a read-only
- *     mount may do so: elsewhere nothing else refuses O_RDWR inside a snapshot.
+ *   - ENOSYS to the first FLUSH or OPEN ends all of them.  For OPEN only a read-only mount may do
+ *     so: elsewhere nothing else refuses O_RDWR inside a snapshot.
  *   - Without lock handlers the kernel does all locking itself.
  */
 #include "fuse_ops.h"
@@ -531,18 +531,28 @@ on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi
 
 /* ---- directories ---- */
 
+/* fi->fh says whether it has the kept listing.  Not ENOSYS, on read-only mounts either: then all
+ * would have it at once. */
 static void
 on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    if (vfs_is_read_only(req_vfs(req))) {
-        req_reply(req, -ENOSYS);
-        return;
+    struct node *node = req_node(req, ino);
+
+    if (vfs_contents_last(req_vfs(req), node)) {
+        fi->keep_cache = vfs_listing_holds(node);
+        fi->cache_readdir = vfs_listing_take(node);
+        fi->fh = fi->cache_readdir;
     }
-    if (vfs_contents_last(req_vfs(req), req_node(req, ino))) {
-        fi->keep_cache = vfs_listing_holds(req_node(req, ino));
-        fi->cache_readdir = 1;
-    }
-    fuse_reply_open(req, fi);
+    if (fuse_reply_open(req, fi) != 0 && fi->fh != 0)
+        vfs_listing_give(node); /* interrupted: there will be no releasedir */
+}
+
+static void
+on_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    if (fi->fh != 0)
+        vfs_listing_give(req_node(req, ino));
+    req_reply(req, 0);
 }
 
 struct filling {
@@ -675,6 +685,7 @@ static const struct fuse_lowlevel_ops table = {
     .release = on_release,
     .fsync = on_fsync,
     .opendir = on_opendir,
+    .releasedir = on_releasedir,
     .readdir = on_readdir,
     .readdirplus = on_readdirplus,
     .fsyncdir = on_fsync,

@@ -367,6 +367,18 @@ vfs_listing_holds(struct node *node)
     return !atomic_exchange(&node->moved, false);
 }
 
+bool
+vfs_listing_take(struct node *node)
+{
+    return !atomic_exchange(&node->listed, true);
+}
+
+void
+vfs_listing_give(struct node *node)
+{
+    node->listed = false;
+}
+
 uint64_t
 vfs_generation(const struct node *node)
 {

@@ -391,6 +391,62 @@ changes(void)
     IS(0, wrong);
 }
 
+static void
+list_whole(const char *path)
+{
+    DIR *dir = open_dir(path);
+
+    while (readdir(dir))
+        continue;
+    closedir(dir);
+}
+
+/* Some entries of an open directory: what fits. */
+static bool
+see_some(int fd, size_t size)
+{
+    char buffer[4096];
+    long got = syscall(SYS_getdents64, fd, buffer, size);
+
+    for (long at = 0; at < got;) {
+        const struct dirent *entry = (const void *)(buffer + at);
+
+        see(entry);
+        at += entry->d_reclen;
+    }
+    return got > 0;
+}
+
+/* The kernel keeps a listing and begins it anew once the directory has changed.  Who was half-way
+ * through the old one looks for his place in the new one in vain, and goes on by asking; but if
+ * the new one filled its pages to the last byte, that was the end. */
+static void
+readers(void)
+{
+    char name[64];
+    int wrong = 0;
+
+    group("readdir: several readers and a change");
+    make_dir("d", 0755);
+    for (int count = 0; count < 140; count++) {
+        int slow;
+
+        list_whole("d");
+        slow = open("d", O_RDONLY | O_DIRECTORY);
+        MUST(slow);
+        memset(seen, 0, sizeof(seen));
+        see_some(slow, 200);
+        snprintf(name, sizeof(name), "d/%03d", count);
+        make(name, 0644, "");
+        list_whole("d");
+        while (see_some(slow, 1000))
+            continue;
+        wrong += not_seen(0, count, 1);
+        close(slow);
+    }
+    IS(0, wrong);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -400,5 +456,6 @@ main(int argc, char **argv)
     names();
     positions();
     changes();
+    readers();
     return conform_end();
 }
