@@ -115,7 +115,9 @@ tars() {
 sparse_copies() {
     local option
     truncate -s 4M sparse
-    seq 100000 | head -c 128k | dd of=sparse bs=1M iflag=fullblock seek=2 conv=notrunc status=none
+    seq 100000 >numbers
+    dd if=numbers of=sparse bs=128k count=1 seek=16 conv=notrunc status=none
+    rm numbers
     head -c 1M /dev/zero >zeros
     for option in always never auto; do
         cp --sparse=$option sparse copy
@@ -230,10 +232,10 @@ vim_saves() {
         ln f hard
         ln -s f link
         before=$(stat -c %i f)
-        edit -c "set backup writebackup backupcopy=$copy backupext=.old backupdir=." \
+        edit -c "set backup writebackup backupskip= backupcopy=$copy backupext=.old backupdir=." \
             -c '1s/one/two/' -c wq f
         [ "$(stat -c %i f)" != "$before" ] || echo "$copy: in place"
-        edit -c "set nobackup writebackup backupcopy=$copy backupdir=." -c '$s/two/three/' \
+        edit -c "set nobackup writebackup backupskip= backupcopy=$copy backupdir=." -c '$s/two/three/' \
             -c 'normal othe end' -c 'wq!' link
         stat -c "$copy %n %F %h %a %u:%g" ./*
         getfacl -c f
