@@ -197,6 +197,25 @@ set_ids(void)
     be(&bob);
     OK(chown("f", NONE, NONE));
     IS(0644, mode_of("f"));
+    /* Who may set the bit keeps it; and one who does not own the file takes nothing away. */
+    be(&root);
+    MUST(chmod("f", 02644));
+    OK(chown("f", NONE, NONE));
+    IS(02644, mode_of("f"));
+    be(&alice);
+    OK(chown("f", NONE, NONE));
+    IS(02644, mode_of("f"));
+    be(&root);
+    MUST(chown("f", 65532, 65534));
+    MUST(chmod("f", 02644));
+    be(&carol);
+    OK(chown("f", NONE, NONE));
+    IS(02644, mode_of("f"));
+    be(&root);
+    MUST(chmod("f", 02654));
+    be(&carol);
+    OK(chown("f", NONE, NONE));
+    IS(0654, mode_of("f"));
     be(&root);
     MUST(mkfifo("p", 0));
     MUST(chmod("p", 06777));
