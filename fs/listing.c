@@ -62,6 +62,7 @@ listing_new(size_t limit)
     if (!listing)
         return NULL;
     listing->limit = limit;
+    listing->number = LISTING_FIRST / LISTING_SPAN_MAX - 1;
     list_init(&listing->whole);
     list_init(&listing->cut);
     pthread_mutex_init(&listing->mutex, NULL);

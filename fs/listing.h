@@ -7,7 +7,7 @@
  * directory.  Of spans whose names had to go the first and last stay longer: reading on from
  * the end of a reply, as all programs do, needs no more.
  *
- * Cookies below LISTING_FIRST are free for other uses ("." and "..").
+ * Cookies below LISTING_FIRST are free for other uses (".", ".." and the end).
  *
  * Threads: any; the mutex is a leaf.
  */
@@ -22,7 +22,7 @@
 
 #define LISTING_INDEX_BITS 12u
 #define LISTING_SPAN_MAX   (1u << LISTING_INDEX_BITS) /* entries */
-#define LISTING_FIRST      LISTING_SPAN_MAX
+#define LISTING_FIRST      (2 * LISTING_SPAN_MAX)
 
 struct listing;
 struct listing_span; /* being built; belongs to one thread */

@@ -6,6 +6,7 @@
  * a cookie means is kept in listing.h; those below LISTING_FIRST are
  *
  *     1  behind "."    2  behind ".."    3  behind ".snapshots", before all other entries
+ *     4096  the end: where lseek(SEEK_END) goes, to a directory's size
  */
 #include <errno.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 #include "snapdir.h"
 #include "vfs.h"
 
-enum { COOKIE_SELF = 1, COOKIE_PARENT = 2, COOKIE_BEGIN = 3 };
+enum { COOKIE_SELF = 1, COOKIE_PARENT = 2, COOKIE_BEGIN = 3, COOKIE_END = 4096 };
 
 struct walk {
     struct op *op;
@@ -336,6 +337,8 @@ vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
     struct walk walk = {.node = node, .add = add, .context = context};
     int result;
 
+    if (cookie == COOKIE_END)
+        return 0;
     walk.plus = plus && !notices_crowded(vfs->notices);
     if (!node->directory)
         return -ENOTDIR;

@@ -307,6 +307,8 @@ positions(void)
     IS(count - 1, total);
     OK(lseek(fd, 0, SEEK_SET));
     TRUE(syscall(SYS_getdents64, fd, buffer, sizeof(buffer)) > 1000);
+    TRUE(lseek(fd, 0, SEEK_END) > 0);
+    IS(0, syscall(SYS_getdents64, fd, buffer, sizeof(buffer)));
     OK(close(fd));
 }
 
