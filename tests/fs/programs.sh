@@ -46,38 +46,6 @@ renames_a_tree() {
     [ ! -e "$mnt/include" ]
 }
 
-make_repository() {
-    git init -q -b main repository
-    cd repository || return
-    git config user.name tester
-    git config user.email tester@example.org
-    local i
-    for i in {1..30}; do
-        cp "$include"/std*.h .
-        echo "change $i" >>"file$((i % 7))"
-        git add .
-        git commit -q -m "change $i"
-    done
-}
-
-clones() {
-    (make_repository)
-    git clone -q --no-local repository "$mnt/clone"
-    git clone -q "$mnt/clone" "$mnt/second"
-    git -C "$mnt/clone" fsck --strict --no-progress
-    git -C "$mnt/second" fsck --strict --no-progress
-    same "$(git -C repository rev-parse HEAD)" "$(git -C "$mnt/second" rev-parse HEAD)"
-    same "" "$(git -C "$mnt/clone" status --porcelain)"
-    git -C "$mnt/clone" gc --quiet
-    git -C "$mnt/clone" worktree add -q ../worktree -b other
-    echo changed >>"$mnt/worktree/file1"
-    same " M file1" "$(git -C "$mnt/worktree" status --porcelain)"
-    git -C "$mnt/worktree" -c user.name=t -c user.email=t@example.org commit -q -a -m work
-    git -C "$mnt/clone" fsck --strict --no-progress
-    remount
-    git -C "$mnt/clone" fsck --strict --no-progress
-}
-
 # database MODE: many transactions, two writers at a time, then a check of it all.
 database() {
     local file=$mnt/$1.db writer
@@ -192,7 +160,6 @@ check "find and grep -r" finds
 check "tar out and in" tars
 check "rm -rf" removes
 check "a directory with thousands of files renamed" renames_a_tree
-check "git clone, fsck, gc, worktree" clones
 check "sqlite3 with a rollback journal" database delete
 check "sqlite3 with a write-ahead log" database wal
 check "an editor's save" editor_saves
