@@ -86,7 +86,8 @@ find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted
     snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
     file = fopen(path, "re");
     if (file == NULL) {
-        result = -errno;
+        /* EINVAL: its first thread has ended, though others may still live. */
+        result = errno == EINVAL ? -ENOENT : -errno;
         free(info);
         return result;
     }

@@ -23,7 +23,8 @@ struct mountinfo {
 };
 
 /* The topmost mount at exactly `point`, an absolute path, as process `pid` sees it (0: the
- * caller).  -ENOENT: nothing is mounted there.  Errors of reading /proc. */
+ * caller).  -ENOENT: nothing is mounted there, or the process has ended or is about to.  Errors of
+ * reading /proc. */
 LSMKV_CHECKED int mountinfo_find(pid_t pid, const char *point, struct mountinfo *info);
 
 /* Any mount of the device that `info` names, as the caller sees it: a bind mount is another of
