@@ -46,29 +46,6 @@ renames_a_tree() {
     [ ! -e "$mnt/include" ]
 }
 
-# database MODE: many transactions, two writers at a time, then a check of it all.
-database() {
-    local file=$mnt/$1.db writer
-    sqlite3 "$file" "pragma journal_mode=$1; create table t(writer, n, text);
-        create index i on t(n);"
-    for writer in 1 2; do
-        {
-            echo ".timeout 60000"
-            local n
-            for n in {1..150}; do
-                echo "begin immediate; insert into t values($writer, $n,
-                    hex(randomblob(500))); update t set text='x' where n=$n-50; commit;"
-            done
-        } | sqlite3 "$file" &
-    done
-    wait
-    same ok "$(sqlite3 "$file" 'pragma integrity_check')"
-    same 300 "$(sqlite3 "$file" 'select count(*) from t')"
-    remount
-    same ok "$(sqlite3 "$file" 'pragma integrity_check')"
-    same 300 "$(sqlite3 "$file" 'select count(*) from t')"
-}
-
 editor_saves() {
     local i
     for i in {1..50}; do
@@ -160,8 +137,6 @@ check "find and grep -r" finds
 check "tar out and in" tars
 check "rm -rf" removes
 check "a directory with thousands of files renamed" renames_a_tree
-check "sqlite3 with a rollback journal" database delete
-check "sqlite3 with a write-ahead log" database wal
 check "an editor's save" editor_saves
 check "rsync -aHAX from a snapshot while the tree changes" backs_up
 check "flock" locks
