@@ -24,10 +24,24 @@ missing_packages() {
     done
 }
 
+# Debian's postgresql makes a cluster and starts it when it is installed, unless this is there.
+no_cluster=/etc/postgresql-common/createcluster.d/lsmfs-tests.conf
+
+# without_cluster COMMAND...: runs one that installs it, and takes that away again.
+without_cluster() {
+    local status=0
+    "${as_root[@]}" mkdir -p "${no_cluster%/*}" &&
+        echo 'create_main_cluster = false' | "${as_root[@]}" tee $no_cluster >/dev/null ||
+        return
+    "$@" || status=$?
+    "${as_root[@]}" rm -f $no_cluster
+    return $status
+}
+
 # install_packages NAME...: installs those that are missing, as root or through sudo, and
 # says so.  Fails with the command that would do it when it may not.
 install_packages() {
-    local missing as_root=()
+    local missing as_root=() wrapper=()
     if ! command -v dpkg-query >/dev/null; then
         echo "not Debian: taking for granted what these packages hold there: $*" >&2
         return
@@ -43,7 +57,8 @@ install_packages() {
         as_root=(sudo)
     fi
     echo "installing ${missing[*]}"
+    [[ " ${missing[*]} " != *' postgresql '* ]] || wrapper=(without_cluster)
     "${as_root[@]}" apt-get -qq update </dev/null &&
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+        "${wrapper[@]}" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
             --no-install-recommends "${missing[@]}" </dev/null >/dev/null
 }
