@@ -233,19 +233,6 @@ op_name(const char *text, struct lsmkv_slice *name)
 
 /* ---- the store ---- */
 
-/* Deletes what removed files still have: the sweep may be behind, and who has just removed one
- * expects its space. */
-static int
-sweep_all(struct store *store)
-{
-    bool more = true;
-    int result = 0;
-
-    while (more && result == 0)
-        result = sweep_step(store, &more);
-    return result;
-}
-
 int
 op_publish(struct op *op, bool durable)
 {
@@ -258,8 +245,6 @@ op_publish(struct op *op, bool durable)
         if (result == 0)
             result = sweep_publish(store, op->batch, &op->dead, durable);
     }
-    if (result == -ENOSPC && sweep_all(store) == 0)
-        result = sweep_publish(store, op->batch, &op->dead, durable);
     settle(op, result);
     return result;
 }

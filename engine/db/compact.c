@@ -112,12 +112,6 @@ may_write(void *store)
                         (unsigned long long)kept);
 }
 
-bool
-compaction_has_room(struct lsmkv *db)
-{
-    return may_write(db) == 0;
-}
-
 /* Merges and installs; in the compaction's turn. */
 static int
 run(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
@@ -209,32 +203,6 @@ compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
     result = run(db, keyspace, compaction);
     compaction_free(compaction);
     files_delete_obsolete(db);
-    turn_end(db, result);
-    return result;
-}
-
-int
-compact_tombstones(struct lsmkv *db, uint32_t id, int level, struct keybuf *after)
-{
-    struct compaction *compaction = NULL;
-    struct lsmkv_keyspace *keyspace;
-    int result = 0;
-
-    mutex_lock(&db->mutex);
-    turn_take(db);
-    for (keyspace = db->keyspaces; keyspace != NULL && keyspace->id != id;)
-        keyspace = keyspace->next;
-    if (keyspace != NULL) /* else dropped meanwhile */
-        result = compaction_pick_tombstones(id, keyspace->view->version, level, after,
-                                            &compaction);
-    mutex_unlock(&db->mutex);
-    if (compaction != NULL) {
-        result = run(db, keyspace, compaction);
-        compaction_free(compaction);
-        files_delete_obsolete(db);
-        turn_end(db, result);
-        return result != 0 ? result : 1;
-    }
     turn_end(db, result);
     return result;
 }

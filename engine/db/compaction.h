@@ -78,11 +78,6 @@ int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *versi
                                         int level, struct lsmkv_slice from,
                                         struct lsmkv_slice to,
                                         struct compaction **chosen);
-/* The same for one table of `level` that holds tombstones: of level 0 the oldest, of others the next
- * after `*after`, which is moved on; *chosen = NULL if there is none. */
-int LSMKV_CHECKED compaction_pick_tombstones(uint32_t keyspace, struct version *version,
-                                             int level, struct keybuf *after,
-                                             struct compaction **chosen);
 void compaction_free(struct compaction *compaction);
 
 /* What a merge needs of the store. */

@@ -149,9 +149,8 @@ struct lsmkv {
     struct obsolete_files obsolete;
     atomic_uint_fast64_t next_file;
     atomic_bool closing;
-    atomic_bool dirty;       /* something was written after the last log sync */
-    atomic_bool space_low;   /* at the last look, free space was below the reserve */
-    atomic_bool reclaimable; /* something was let go since space was last reclaimed */
+    atomic_bool dirty;     /* something was written after the last log sync */
+    atomic_bool space_low; /* at the last look, free space was below the reserve */
 
     /* The writer's turn. */
     struct wal_writer *wal;
@@ -168,7 +167,6 @@ struct lsmkv {
     uint64_t last_sequence;    /* published: what readers see */
     struct generation *oldest, *active;
     unsigned frozen; /* generations before the active one */
-    bool reclaiming; /* a thread walks through what was deleted */
     struct lsmkv_keyspace *keyspaces;
     uint32_t next_keyspace;
     struct lsmkv_snapshot snapshots; /* head of the ring of pins */
@@ -244,11 +242,6 @@ int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* Looks at free space again once a MiB of log; in the writer's turn. */
 void space_look(struct lsmkv *db);
-/* For who was refused, outside of the writer's turn: merges what was deleted away (reclaim.c).
- * False: there was nothing new to merge; else ask space_check again. */
-bool LSMKV_CHECKED space_reclaim(struct lsmkv *db);
-/* A snapshot or keyspace was dropped: what it held may go. */
-void space_note_reclaimable(struct lsmkv *db);
 /* Poisons the store: no write succeeds until it is opened again.  Returns `error`. */
 int poison(struct lsmkv *db, int error) LSMKV_EXCLUDES(db->mutex);
 /* 0, or why the store takes no writes: poisoned, or read-only. */
@@ -312,12 +305,6 @@ int LSMKV_CHECKED flush_oldest(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 int LSMKV_CHECKED flush_wait(struct lsmkv *db, uint64_t number) LSMKV_EXCLUDES(db->mutex);
 /* Does the most urgent compaction, if one is due. */
 int LSMKV_CHECKED compact_once(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* Whether there is space for a merge to begin with. */
-bool LSMKV_CHECKED compaction_has_room(struct lsmkv *db);
-/* Merges one table of a level that holds tombstones, the next after `*after`: 1, or 0 if there is
- * none (see compaction_pick_tombstones), or an error. */
-int LSMKV_CHECKED compact_tombstones(struct lsmkv *db, uint32_t keyspace, int level,
-                                     struct keybuf *after) LSMKV_EXCLUDES(db->mutex);
 bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 /* A build context for `keyspace`; `sequences` must outlive it. */
 struct build_context build_context_of(struct lsmkv *db,

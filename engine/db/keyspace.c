@@ -258,7 +258,6 @@ lsmkv_keyspace_drop(struct lsmkv *db, struct lsmkv_keyspace *keyspace)
     if (result == 0) {
         keyspace_free(keyspace);
         files_delete_obsolete(db);
-        space_note_reclaimable(db);
     }
     return result;
 }

@@ -295,27 +295,16 @@ reserve_wanted(const struct lsmkv_options *options)
     return 2 * buffer + (shallow > deep ? shallow : deep);
 }
 
-/* Less than this and no merge runs (may_write in compact.c), so nothing would ever come free. */
-static uint64_t
-reserve_least(const struct lsmkv_options *options)
-{
-    return 2 * (uint64_t)options->write_buffer_size + 3 * (uint64_t)options->table_size;
-}
-
 static void
 derive_reserve(struct lsmkv *db)
 {
     uint64_t free_bytes, total_bytes, reserve = reserve_wanted(&db->options);
-    uint64_t least = reserve_least(&db->options);
 
     if (db->options.space_reserve != 0)
         reserve = db->options.space_reserve;
     else if (env_dir_space(db->dir, &free_bytes, &total_bytes) == 0 &&
-             reserve > total_bytes / 8) {
+             reserve > total_bytes / 8)
         reserve = total_bytes / 8;
-        if (reserve < least)
-            reserve = least < total_bytes / 4 ? least : total_bytes / 4;
-    }
     db->space_reserve = reserve;
 }
 

@@ -425,34 +425,6 @@ compaction_pick_range(uint32_t keyspace, struct version *version, int level,
     return 0;
 }
 
-int
-compaction_pick_tombstones(uint32_t keyspace, struct version *version, int number,
-                           struct keybuf *after, struct compaction **chosen)
-{
-    const struct level *level = &version->levels[number];
-    const struct table_file *file = NULL;
-    int result;
-
-    *chosen = NULL;
-    for (size_t i = 0; i < level->count && file == NULL; i++) {
-        /* Of level 0 the oldest comes first; it leaves the level. */
-        const struct table_file *next =
-            level->files[number == 0 ? level->count - 1 - i : i];
-
-        if (next->meta.tombstones > 0 &&
-            (number == 0 || after->data == NULL ||
-             key_compare(version->order, last_key(next), keybuf_slice(after)) > 0))
-            file = next;
-    }
-    if (file == NULL)
-        return 0;
-    result = keybuf_set(after, last_key(file));
-    if (result < 0)
-        return result;
-    return compaction_pick_range(keyspace, version, number, first_key(file),
-                                 last_key(file), chosen);
-}
-
 void
 compaction_cursor_fini(struct compaction_cursor *cursor)
 {

@@ -140,10 +140,7 @@ space_look(struct lsmkv *db)
     if (written > 0 && written - db->space_checked_at < interval)
         return;
     db->space_checked_at = written;
-    if (!space_is_low(db))
-        atomic_store(&db->space_low, false);
-    else if (!atomic_exchange(&db->space_low, true))
-        space_note_reclaimable(db); /* what was deleted before */
+    atomic_store(&db->space_low, space_is_low(db));
 }
 
 /* Whether the batch grows the store: more than small puts beside a delete. */
@@ -177,11 +174,8 @@ space_check(struct lsmkv *db, const struct lsmkv_batch *batch)
         atomic_store(&db->space_low, false);
         return 0;
     }
-    if (batch != NULL && !adds_data(batch)) {
-        if (batch->count > 0)
-            space_note_reclaimable(db);
+    if (batch != NULL && !adds_data(batch))
         return 0;
-    }
     return error_detail(-ENOSPC, "free space is below the reserve of %llu bytes",
                         (unsigned long long)db->space_reserve);
 }

@@ -271,8 +271,6 @@ lsmkv_snapshot_drop(struct lsmkv *db, const char *name)
         result = manifest_edit_drop_snapshot(&edit, info.id);
     if (result == 0)
         result = install(db, &edit, NULL, 0);
-    if (result == 0)
-        space_note_reclaimable(db);
     writer_end(db, &turn);
     manifest_edit_fini(&edit);
     return result;

@@ -362,10 +362,6 @@ lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
     result = check_writable(db);
     if (result == 0)
         result = space_check(db, batch);
-    if (result == -ENOSPC && space_reclaim(db)) {
-        error_clear();
-        result = space_check(db, batch);
-    }
     if (result != 0)
         return result;
     if (batch->count == 0 && (flags & LSMKV_UNSYNCED) != 0)

@@ -114,34 +114,6 @@ START_TEST(test_a_full_store_takes_snapshots)
 }
 END_TEST
 
-/* Nothing came back: the sweep was behind, and what it deleted was never merged away. */
-START_TEST(test_the_space_of_a_removed_file_can_be_used_at_once)
-{
-    char name[16];
-    unsigned files = 0;
-
-    fs.engine.space_reserve = 4 << 20; /* what a merge wants */
-    mem_env_set_capacity(fs.env, mem_env_used(fs.env) + (16 << 20));
-    fs_reopen(&fs);
-    for (int round = 0; round < 3; round++) {
-        unsigned before = files;
-
-        do {
-            ck_assert_uint_lt(files - before, 10000);
-            snprintf(name, sizeof(name), "f%u", files++);
-        } while (fs_put(&fs, name, large) == 0);
-        ck_assert_uint_gt(files - before, 2);
-        for (unsigned i = before; i < files - 1; i++) {
-            snprintf(name, sizeof(name), "f%u", i);
-            ck_assert_int_eq(fs_unlink(&fs, name), 0);
-        }
-        /* It may be there, empty. */
-        snprintf(name, sizeof(name), "f%u", files - 1);
-        (void)!fs_unlink(&fs, name);
-    }
-}
-END_TEST
-
 int
 main(void)
 {
@@ -156,7 +128,6 @@ main(void)
     tcase_add_test(tcase, test_a_full_store_closes_in_good_order);
     tcase_add_test(tcase, test_a_full_store_lets_files_be_cut_and_changed);
     tcase_add_test(tcase, test_a_full_store_takes_snapshots);
-    tcase_add_test(tcase, test_the_space_of_a_removed_file_can_be_used_at_once);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

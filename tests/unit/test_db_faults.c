@@ -98,36 +98,6 @@ START_TEST(test_deletes_work_when_puts_meet_the_reserve)
 }
 END_TEST
 
-/* Bug: tombstones stayed where they were until writes filled their level, and a full store takes
- * no writes: what was deleted from it was never given back. */
-START_TEST(test_deletes_alone_give_a_full_store_its_space_back)
-{
-    char value[1000], key[32];
-    int result, last;
-
-    memset(value, 'v', sizeof(value));
-    rig_close(&rig);
-    mem_env_set_capacity(rig.memory, 8 << 20);
-    rig_open(&rig);
-    for (int round = 0; round < 3; round++) {
-        result = 0;
-        for (last = 0; last < 20000 && result == 0; last++) {
-            snprintf(key, sizeof(key), "r%d f%05d", round, last);
-            result = lsmkv_put(rig.db, NULL, lsmkv_str(key), none,
-                               lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED);
-        }
-        ck_assert_int_eq(result, -ENOSPC);
-        ck_assert_int_gt(last, 3000);
-        for (int i = 0; i < last; i++) {
-            snprintf(key, sizeof(key), "r%d f%05d", round, i);
-            ck_assert_int_eq(lsmkv_delete(rig.db, NULL, lsmkv_str(key), LSMKV_UNSYNCED),
-                             0);
-        }
-    }
-    rig_put(&rig, "there is", "space again");
-}
-END_TEST
-
 START_TEST(test_a_failed_flush_is_tried_again_and_poisons_nothing)
 {
     rig_put(&rig, "k", "v");
@@ -389,7 +359,6 @@ main(void)
     tcase_add_test(tcase,
                    test_a_write_that_met_a_full_disk_is_undone_and_the_next_goes_on);
     tcase_add_test(tcase, test_deletes_work_when_puts_meet_the_reserve);
-    tcase_add_test(tcase, test_deletes_alone_give_a_full_store_its_space_back);
     tcase_add_test(tcase, test_a_failed_flush_is_tried_again_and_poisons_nothing);
     tcase_add_test(tcase, test_settling_a_poisoned_store_returns);
     tcase_add_test(tcase, test_a_sync_needs_no_room);
