@@ -20,6 +20,7 @@
 #include "inode.h"
 
 #define RELATIME_SECONDS (24 * 60 * 60)
+#define SETTLE_NS        2000000 /* an operation that waits for nothing has ended by then */
 
 /* Beside DEFERRED_* in node->deferred. */
 #define IN_LIST 4u
@@ -177,6 +178,22 @@ settle_list(struct vfs *vfs)
         store_touch(vfs->store);
 }
 
+/* Exclusively, unless that takes long: who waits for it keeps everybody else waiting, and some
+ * operations wait for the disk.  The list can be settled at any later time. */
+static bool
+lock_briefly(pthread_rwlock_t *lock)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += SETTLE_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    return pthread_rwlock_timedwrlock(lock, &until) == 0;
+}
+
 int
 deferred_put_all(struct vfs *vfs)
 {
@@ -191,10 +208,11 @@ deferred_put_all(struct vfs *vfs)
         if (result < 0 && first == 0)
             first = result;
     }
-    if (listed) {
-        pthread_rwlock_wrlock(&vfs->tree);
+    if (listed && lock_briefly(&vfs->tree)) {
         settle_list(vfs);
         pthread_rwlock_unlock(&vfs->tree);
+    } else if (listed) {
+        store_touch(vfs->store);
     }
     pthread_mutex_unlock(&vfs->walk_mutex);
     return first;

@@ -543,8 +543,13 @@ on_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fi->cache_readdir = vfs_listing_take(node);
         fi->fh = fi->cache_readdir;
     }
-    if (fuse_reply_open(req, fi) != 0 && fi->fh != 0)
-        vfs_listing_give(node); /* interrupted: there will be no releasedir */
+    if (fuse_reply_open(req, fi) == 0)
+        return;
+    /* Interrupted: there will be no releasedir, and nothing was dropped. */
+    if (fi->fh != 0)
+        vfs_listing_give(node);
+    if (!fi->keep_cache)
+        vfs_listing_changed(node);
 }
 
 static void

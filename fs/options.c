@@ -112,8 +112,8 @@ static const struct {
 
 /* What libfuse and the kernel understand. */
 static const char *const passed[] = {
-    "allow_other", "allow_root", "suid",  "nosuid", "dev",   "nodev",
-    "exec",        "noexec",     "atime", "rw",     "async",
+    "allow_other", "allow_root", "suid",   "nosuid", "dev",
+    "nodev",       "exec",       "noexec", "rw",     "async",
 };
 
 /* What is meant for others, or is so anyhow. */
@@ -124,7 +124,6 @@ static const char *const ignored[] = {
     "user",     "nouser",
     "users",    "owner",
     "group",    "norelatime",
-    "diratime",
 };
 
 static bool
@@ -164,10 +163,12 @@ set_flag(struct options *options, const char *option)
         options->atime = VFS_NOATIME;
     else if (strcmp(option, "strictatime") == 0)
         options->atime = VFS_STRICTATIME;
-    else if (strcmp(option, "relatime") == 0)
+    else if (strcmp(option, "relatime") == 0 || strcmp(option, "atime") == 0)
         options->atime = VFS_RELATIME;
     else if (strcmp(option, "nodiratime") == 0)
         options->nodiratime = true; /* libfuse does not know it */
+    else if (strcmp(option, "diratime") == 0)
+        options->nodiratime = false;
     else if (strcmp(option, "debug") == 0)
         options->debug = options->foreground = true;
     else

@@ -367,6 +367,12 @@ vfs_listing_holds(struct node *node)
     return !atomic_exchange(&node->moved, false);
 }
 
+void
+vfs_listing_changed(struct node *node)
+{
+    node->moved = true;
+}
+
 bool
 vfs_listing_take(struct node *node)
 {

@@ -134,6 +134,7 @@ bool vfs_contents_last(const struct vfs *vfs, const struct node *node);
 /* At an opendir: is the listing that the kernel may have kept still right?  It is not the first
  * time after the directory went to another parent, for it holds the number of `..`. */
 bool vfs_listing_holds(struct node *node);
+void vfs_listing_changed(struct node *node);
 /* At an opendir: may this one be served from the listing that the kernel keeps, and fill it?  One
  * at a time, until vfs_listing_give.  For the kernel begins it anew when the directory has changed,
  * and a second reader, half-way through, looks for its cookie there in vain; if the listing fills

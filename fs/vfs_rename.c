@@ -174,7 +174,7 @@ static void
 note_moved(const struct side *side)
 {
     if (side->node && side->directory)
-        atomic_store(&side->node->moved, true);
+        vfs_listing_changed(side->node);
 }
 
 static int
