@@ -5,6 +5,9 @@
  * A report goes to the store's log function and becomes the thread's lsmkv_error_detail().
  * The functions that report allow a NULL reporter: then nothing is logged, but the detail is
  * still set.  Control characters become '?', so that a report is one line.
+ *
+ * A report about a file of the store begins with its name and ": ", then "offset N: " where that
+ * is known: lsmkv_check makes of it what it finds.
  */
 #ifndef BASE_REPORT_H
 #define BASE_REPORT_H

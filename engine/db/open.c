@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/open.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -37,7 +38,7 @@ lsmkv_options_init(struct lsmkv_options *options)
 
 /* ---- making and freeing the struct ---- */
 
-static struct lsmkv *
+struct lsmkv *
 db_new(const struct lsmkv_options *options)
 {
     struct lsmkv *db = calloc(1, sizeof(*db));
@@ -79,8 +80,7 @@ free_keyspaces(struct lsmkv *db)
     }
 }
 
-/* Whatever was made so far; closes files without syncing them. */
-static void
+void
 db_free(struct lsmkv *db)
 {
     snapshots_free_all(db);
@@ -199,7 +199,7 @@ take_tables(struct lsmkv *db, struct manifest_edit *state,
     return result;
 }
 
-static int
+int
 take_state(struct lsmkv *db, struct manifest_edit *state)
 {
     int result = 0;
@@ -260,8 +260,7 @@ begin_log(struct lsmkv *db, const struct wal_previous *last)
     return result;
 }
 
-/* Without a log: what was replayed is all there is, and it is read only. */
-static int
+int
 begin_read_only(struct lsmkv *db)
 {
     struct generation *generation;
@@ -324,6 +323,25 @@ check_directory(struct lsmkv *db, const char *path)
     return check_empty(db, path);
 }
 
+int
+make_cache(struct lsmkv *db)
+{
+    const struct lsmkv_options *options = &db->options;
+    int result;
+
+    db->tables = (struct table_context){
+        .env = db->env,
+        .dir = db->dir,
+        .reporter = &db->reporter,
+        .counters = &db->table_counters,
+        .block_size = options->block_size,
+        .filter_bits_per_key = options->filter_bits_per_key,
+    };
+    result = block_cache_new(db->env, options->cache_size, &db->cache);
+    db->tables.cache = db->cache;
+    return result;
+}
+
 static int
 open_environment(struct lsmkv *db, const char *path)
 {
@@ -336,18 +354,7 @@ open_environment(struct lsmkv *db, const char *path)
     result = check_directory(db, path);
     if (result == 0)
         result = lock_take(db, path);
-    if (result == 0)
-        result = block_cache_new(db->env, options->cache_size, &db->cache);
-    db->tables = (struct table_context){
-        .env = db->env,
-        .dir = db->dir,
-        .cache = db->cache,
-        .reporter = &db->reporter,
-        .counters = &db->table_counters,
-        .block_size = options->block_size,
-        .filter_bits_per_key = options->filter_bits_per_key,
-    };
-    return result;
+    return result == 0 ? make_cache(db) : result;
 }
 
 static int
@@ -367,8 +374,7 @@ load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state,
                        : result;
 }
 
-/* The mark of a clean close, held against the manifest.  *closed = NULL: there is none. */
-static int
+int
 check_closed(struct lsmkv *db, uint64_t number, uint64_t end, struct closed_mark *mark,
              struct closed_mark **closed)
 {

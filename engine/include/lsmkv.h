@@ -151,6 +151,40 @@ LSMKV_API void lsmkv_announce_close(struct lsmkv *db);
 LSMKV_API LSMKV_CHECKED int lsmkv_lock_holder(const char *path, int *pid, char *note,
                                               size_t note_size);
 
+/* ---- checking ---- */
+
+/* DAMAGE: something is lost, wrong or cannot be read.  NOTE: nothing is, but somebody should
+ * know: what a crash left, and the next opening clears away. */
+enum lsmkv_severity { LSMKV_NOTE, LSMKV_DAMAGE };
+
+struct lsmkv_finding {
+    enum lsmkv_severity severity;
+    const char *file; /* its name in the store's directory; "" if it is not of one file */
+    uint64_t offset;  /* in that file; 0 where nothing more is known */
+    const char *text; /* one line; holds for the call, as `file` */
+};
+
+struct lsmkv_check_options {
+    void (*finding)(void *context, const struct lsmkv_finding *finding);
+    /* Bytes looked at, and of how many; NULL: not wanted. */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    void *context;
+};
+
+/* Reads all of the store at `path` with suspicion, one that does not open, too: the manifest,
+ * the mark of a clean close, every frame of the logs, and of every table each checksum, the
+ * order of its entries, its index, its filter and its counts, all against each other; the order
+ * of tables in their levels and of each key's versions between levels; snapshots; files that
+ * belong to nothing.  Changes no byte, and holds a shared lock meanwhile.  Takes the memory that
+ * opening takes.  Callbacks are made by the caller's thread.  `options` as for lsmkv_open (NULL:
+ * the defaults).
+ *
+ * 0: no damage, maybe notes.  -EUCLEAN: all damage that was found was told.  Any other: the check
+ * could not be made, or not to its end (-EBUSY, -ENOENT: no store there, -ENOMEM). */
+LSMKV_API LSMKV_CHECKED int lsmkv_check(const char *path,
+                                        const struct lsmkv_options *options,
+                                        const struct lsmkv_check_options *check);
+
 /* ---- keyspaces ---- */
 
 /* The keyspace "default", which every store has, in path order.  Wherever a keyspace is

@@ -161,5 +161,7 @@ struct table_filter_info table_get_filter_info(const struct table *table);
 /* Reads every byte: checksums, order of entries, index and filter against keys,
  * properties against counts.  Reports each finding; returns the first error. */
 int LSMKV_CHECKED table_verify(struct table *table);
+/* Holds what the manifest keeps of the table against the table; reports. */
+int LSMKV_CHECKED table_verify_meta(struct table *table, const struct table_meta *meta);
 
 #endif

@@ -244,3 +244,37 @@ table_verify(struct table *table)
     keybuf_fini(&v.last);
     return v.first_error;
 }
+
+/* ---- the manifest against the table ---- */
+
+static bool
+ends_agree(struct table *table, const struct table_meta *meta)
+{
+    struct iterator *it;
+    bool agree;
+
+    if (table_iterate(table, false, &it) != 0)
+        return false;
+    iterator_first(it);
+    agree = it->valid && slice_equal(it->key, keybuf_slice(&meta->smallest));
+    iterator_last(it);
+    agree = agree && it->valid && slice_equal(it->key, keybuf_slice(&meta->largest));
+    iterator_free(it);
+    return agree;
+}
+
+int
+table_verify_meta(struct table *table, const struct table_meta *meta)
+{
+    const struct table_properties *properties = &table->properties;
+
+    if (properties->entries == meta->entries &&
+        properties->tombstones == meta->tombstones &&
+        properties->smallest_sequence == meta->smallest_sequence &&
+        properties->largest_sequence == meta->largest_sequence && ends_agree(table, meta))
+        return 0;
+    return report_error(table->context->reporter, -EUCLEAN,
+                        "MANIFEST: table %" PRIu64
+                        " holds other entries than the manifest says",
+                        meta->number);
+}

@@ -71,40 +71,6 @@ print_table(struct dump *dump, const struct manifest_edit *state,
     print_end(printer);
 }
 
-/* ---- the manifest against the table ---- */
-
-static bool
-ends_agree(struct table *table, const struct table_meta *meta)
-{
-    struct iterator *it;
-    bool agree;
-
-    if (table_iterate(table, false, &it) != 0)
-        return false;
-    iterator_first(it);
-    agree = it->valid && slice_equal(it->key, keybuf_slice(&meta->smallest));
-    iterator_last(it);
-    agree = agree && it->valid && slice_equal(it->key, keybuf_slice(&meta->largest));
-    iterator_free(it);
-    return agree;
-}
-
-static enum dump_result
-verify_meta(struct dump *dump, struct table *table, const struct table_meta *meta)
-{
-    const struct table_properties *properties = table_get_properties(table);
-
-    if (properties->entries == meta->entries &&
-        properties->tombstones == meta->tombstones &&
-        properties->smallest_sequence == meta->smallest_sequence &&
-        properties->largest_sequence == meta->largest_sequence && ends_agree(table, meta))
-        return DUMP_GOOD;
-    (void)report_error(dump->context.reporter, -EUCLEAN,
-                       "MANIFEST: table %llu holds other entries than the manifest says",
-                       (unsigned long long)meta->number);
-    return DUMP_DAMAGED;
-}
-
 /* ---- one table of the store ---- */
 
 static bool
@@ -153,7 +119,7 @@ dump_live_table(struct dump *dump, const struct manifest_edit *state,
     if (table_open(&dump->context, live->meta.number, live->meta.size, &table) != 0)
         return DUMP_DAMAGED; /* it is named and cannot be read, whatever the cause */
     result = dump_table(dump, table);
-    if (dump->verify && verify_meta(dump, table, &live->meta) != DUMP_GOOD)
+    if (dump->verify && table_verify_meta(table, &live->meta) != 0)
         result = result == DUMP_FAILED ? result : DUMP_DAMAGED;
     table_close(table);
     return result;

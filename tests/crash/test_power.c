@@ -136,17 +136,31 @@ check_state(const struct sweep *sweep, const struct bounds *bounds, struct lsmkv
     die(sweep, "the reopened store is not a prefix that holds what was durable", 0);
 }
 
+static void
+print_finding(void *context, const struct lsmkv_finding *finding)
+{
+    (void)context;
+    if (finding->severity == LSMKV_DAMAGE)
+        printf("%s: offset %llu: %s\n", finding->file,
+               (unsigned long long)finding->offset, finding->text);
+}
+
 /* Opens the image, checks it, writes to it, and opens it once more. */
 static void
 check_image(const struct sweep *sweep, const struct bounds *bounds, struct mem_env *image)
 {
     struct lsmkv_options options = plan_options(mem_env_base(image));
+    struct lsmkv_check_options check = {.finding = print_finding};
     struct lsmkv *db;
     struct lsmkv_record record;
     char buffer[16];
     int result;
 
     options.log = quiet;
+    result = lsmkv_check("store", &options, &check);
+    /* Before the directory was synced for the first time there is no store. */
+    if (result != 0 && result != -ENOENT)
+        die(sweep, "a check finds an image damaged", result);
     result = lsmkv_open("store", &options, &db);
     if (result != 0)
         die(sweep, "an image does not open", result);

@@ -113,6 +113,24 @@ open_store(struct world *world)
     need(world, "keyspace", result);
 }
 
+static void
+print_finding(void *context, const struct lsmkv_finding *finding)
+{
+    (void)context;
+    if (finding->severity == LSMKV_DAMAGE)
+        printf("%s: offset %llu: %s\n", finding->file,
+               (unsigned long long)finding->offset, finding->text);
+}
+
+/* Whatever was done to it, a store that nobody damaged has no damage. */
+static void
+check_store(struct world *world)
+{
+    struct lsmkv_check_options check = {.finding = print_finding};
+
+    need(world, "check", lsmkv_check("store", &world->options, &check));
+}
+
 void
 world_init(struct world *world, uint64_t seed, bool dead_ranges)
 {
@@ -174,6 +192,7 @@ world_reopen(struct world *world)
 {
     release_handles(world);
     need(world, "close", lsmkv_close(world->db));
+    check_store(world);
     open_store(world);
     reopen_handles(world);
 }
@@ -188,6 +207,7 @@ world_kill(struct world *world)
     mem_env_free(world->env);
     world->env = survivor;
     world->options.env = mem_env_base(survivor);
+    check_store(world);
     open_store(world);
     reopen_handles(world);
 }
