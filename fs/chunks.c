@@ -80,6 +80,21 @@ fragment_decode(const struct lsmkv_record *record, struct fragment *fragment)
 }
 
 int
+chunks_record_decode(const struct lsmkv_record *record, unsigned number, uint32_t *end,
+                     uint32_t *total)
+{
+    struct fragment fragment = {0};
+    int result = 0;
+    if (number > 0)
+        result = fragment_decode(record, &fragment);
+    else if (record->attributes.size > 0 || record->value.size > CHUNK_SIZE)
+        result = -EUCLEAN;
+    *end = fragment.at + (uint32_t)record->value.size;
+    *total = fragment.total;
+    return result;
+}
+
+int
 chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
              struct chunk_state *state)
 {

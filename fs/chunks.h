@@ -36,6 +36,11 @@ struct chunk_state {
     uint32_t fragment_bytes; /* in all of them */
 };
 
+/* What a record of a chunk holds of it, checked against C2 in chunks.c: `end` is one past its last
+ * byte in the chunk, `total` what a fragment says of the bytes up to it.  -EUCLEAN. */
+LSMKV_CHECKED int chunks_record_decode(const struct lsmkv_record *record,
+                                       unsigned fragment, uint32_t *end, uint32_t *total);
+
 /* An iterator over the chunks `first` to `last` (which may be UINT64_MAX) of `data_id`. */
 LSMKV_CHECKED int chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot,
                               uint64_t data_id, uint64_t first, uint64_t last,

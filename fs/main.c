@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "cli_check.h"
 #include "cli_store.h"
 #include "mount.h"
 #include "options.h"
@@ -19,6 +20,7 @@ static const char help[] =
     "       lsmfs umount MOUNTPOINT\n"
     "       lsmfs status|sync STORE|MOUNTPOINT\n"
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
+    "       lsmfs check STORE\n"
     "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
     "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
     "\n"
@@ -42,7 +44,7 @@ static const char help[] =
     "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
-    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE.  See lsmfs(1).\n";
+    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE (of check: see its --help).  See lsmfs(1).\n";
 
 static const struct {
     const char *name;
@@ -52,7 +54,7 @@ static const struct {
     {"umount", cli_umount, false}, {"status", cli_status, false},
     {"sync", cli_sync, false},     {"put", cli_put, true},
     {"get", cli_get, true},        {"rm", cli_rm, true},
-    {"ls", cli_ls, true},
+    {"ls", cli_ls, true},          {"check", cli_check, false},
 };
 
 static int

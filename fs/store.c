@@ -272,6 +272,13 @@ store_new_data_id(struct store *store, uint64_t *id)
     return counter_take(store, &store->state->data_ids, id);
 }
 
+void
+store_reserved(const struct store *store, uint64_t *inodes, uint64_t *data_ids)
+{
+    *inodes = atomic_load(&store->state->inodes.bound);
+    *data_ids = atomic_load(&store->state->data_ids.bound);
+}
+
 /* ---- the commit thread ---- */
 
 /* Puts what was deferred (M4). */

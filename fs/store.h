@@ -98,6 +98,9 @@ void store_touch(struct store *store);
 LSMKV_CHECKED int store_new_ino(struct store *store, uint64_t *ino);
 LSMKV_CHECKED int store_new_data_id(struct store *store, uint64_t *id);
 
+/* Numbers below these may have been given out, all others have not (M2 in store.c). */
+void store_reserved(const struct store *store, uint64_t *inodes, uint64_t *data_ids);
+
 /* A line for whoever reads the log: to the engine's `log` callback, which therefore must bear
  * calls from several threads, or to stderr. */
 void store_log(struct store *store, enum lsmkv_level level, const char *format, ...)

@@ -1,0 +1,377 @@
+/*
+ * cli_check.c - `lsmfs check`: first what the engine promises of its files (lsmkv_check), then,
+ * if none of that is broken, the filesystem's own invariants (fsck.h).
+ *
+ * Findings go to standard output, one a line; progress and what the command itself could not do
+ * to standard error.
+ */
+#include "cli_check.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fsck.h"
+#include "store.h"
+
+/* As fsck(8) has them. */
+enum { EXIT_CLEAN = 0, EXIT_DAMAGED = 4, EXIT_UNABLE = 8, EXIT_MISUSED = 16 };
+
+#define BAR_WIDTH 30u
+
+static const char help[] =
+    "Usage: lsmfs check [OPTION]... STORE\n"
+    "Read all of STORE, which is not mounted, and say what is wrong with it, a line a finding:\n"
+    "checksums, order, levels, filters, sequences, snapshots, logs; then files, links,\n"
+    "directories, extended attributes and contents against each other.  Changes nothing.\n"
+    "\n"
+    "      --json       a line is a JSON object\n"
+    "  -q, --quiet      say nothing but what is damaged\n"
+    "      --snapshots  look at the files of every snapshot as well\n"
+    "  -h, --help       show this help and exit\n"
+    "\n"
+    "Exit status: 0 no damage, 4 damage, 8 the check could not be made, 16 wrong usage.\n";
+
+struct command {
+    const char *path;
+    const char *snapshot; /* that is looked at; NULL: the newest state */
+    bool json, quiet, snapshots;
+    bool bar, colour; /* on a terminal */
+    bool bar_shown;
+    unsigned percent;
+    uint64_t damage, notes;
+};
+
+/* ---- progress ---- */
+
+static void
+clear_bar(struct command *command)
+{
+    if (command->bar_shown)
+        fputs("\r\033[K", stderr);
+    command->bar_shown = false;
+}
+
+static void
+show_bytes(void *context, uint64_t done, uint64_t total)
+{
+    struct command *command = context;
+    unsigned percent = total > 0 ? (unsigned)((double)done * 100 / (double)total) : 100;
+    unsigned filled = percent * BAR_WIDTH / 100;
+    if (!command->bar || (command->bar_shown && percent == command->percent))
+        return;
+    command->percent = percent;
+    command->bar_shown = true;
+    fprintf(stderr, "\r\033[K[%.*s%*s] %3u %%", (int)filled,
+            "##############################", (int)(BAR_WIDTH - filled), "", percent);
+    fflush(stderr);
+}
+
+static void
+show_records(void *context, uint64_t records)
+{
+    struct command *command = context;
+    if (!command->bar)
+        return;
+    command->bar_shown = true;
+    fprintf(stderr, "\r\033[K%llu records", (unsigned long long)records);
+    fflush(stderr);
+}
+
+/* ---- findings ---- */
+
+static void
+count(struct command *command, enum lsmkv_severity severity)
+{
+    if (severity == LSMKV_DAMAGE)
+        command->damage++;
+    else
+        command->notes++;
+}
+
+/* Names and damaged bytes may be no UTF-8, which JSON must be. */
+static json_t *
+json_text(const char *text)
+{
+    json_t *string = json_string(text);
+    char *ascii = string ? NULL : strdup(text);
+    if (!ascii)
+        return string;
+    for (char *at = ascii; *at; at++)
+        *at = (unsigned char)*at < 0x80 ? *at : '?';
+    string = json_string(ascii);
+    free(ascii);
+    return string;
+}
+
+static void
+print_json(json_t *object)
+{
+    if (!object)
+        return; /* no memory for it: the exit status tells */
+    json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(object);
+}
+
+static const char *
+severity_name(enum lsmkv_severity severity)
+{
+    return severity == LSMKV_DAMAGE ? "damage" : "note";
+}
+
+static void
+print_line(struct command *command, enum lsmkv_severity severity, const char *where,
+           const char *text)
+{
+    bool red = command->colour && severity == LSMKV_DAMAGE;
+    clear_bar(command);
+    printf("%s%s: %s%s%s%s%s\n", red ? "\033[31m" : "", severity_name(severity),
+           command->snapshot ? command->snapshot : "", command->snapshot ? ": " : "",
+           where, text, red ? "\033[0m" : "");
+    fflush(stdout);
+}
+
+static void
+take_file_finding(void *context, const struct lsmkv_finding *finding)
+{
+    struct command *command = context;
+    char where[128] = "";
+    count(command, finding->severity);
+    if (command->quiet && finding->severity != LSMKV_DAMAGE)
+        return;
+    if (command->json) {
+        print_json(json_pack("{ss ss sI so}", "severity",
+                             severity_name(finding->severity), "file", finding->file,
+                             "offset", (json_int_t)finding->offset, "text",
+                             json_text(finding->text)));
+        return;
+    }
+    if (finding->file[0] != '\0')
+        snprintf(where, sizeof where, "%s: offset %llu: ", finding->file,
+                 (unsigned long long)finding->offset);
+    print_line(command, finding->severity, where, finding->text);
+}
+
+static void
+take_finding(void *context, const struct fsck_finding *finding)
+{
+    struct command *command = context;
+    char where[1100];
+    count(command, finding->severity);
+    if (command->quiet && finding->severity != LSMKV_DAMAGE)
+        return;
+    if (command->json) {
+        print_json(json_pack("{ss so* ss ss}", "severity",
+                             severity_name(finding->severity), "snapshot",
+                             command->snapshot ? json_text(command->snapshot) : NULL,
+                             "where", finding->where, "text", finding->text));
+        return;
+    }
+    snprintf(where, sizeof where, "%s: ", finding->where);
+    print_line(command, finding->severity, where, finding->text);
+}
+
+/* What the engine says while the filesystem's records are read: it has found no damage before, so
+ * an error is new; the rest was said. */
+static void
+take_log(void *context, enum lsmkv_level level, const char *line)
+{
+    struct lsmkv_finding finding = {LSMKV_DAMAGE, "", 0, line};
+    if (level == LSMKV_LOG_ERROR)
+        take_file_finding(context, &finding);
+}
+
+/* ---- the two checks ---- */
+
+static int
+unable(struct command *command, int result, const char *why)
+{
+    clear_bar(command);
+    fprintf(stderr, "lsmfs check: %s\n", why);
+    if (result == -EBUSY)
+        fprintf(stderr, "lsmfs check: only a store that is not mounted can be checked: "
+                        "lsmfs umount, then check\n");
+    return EXIT_UNABLE;
+}
+
+/* 0 or an exit status. */
+static int
+check_files(struct command *command)
+{
+    struct lsmkv_check_options check = {take_file_finding, show_bytes, command};
+    char why[1024];
+    int result = lsmkv_check(command->path, NULL, &check);
+    const char *detail = lsmkv_error_detail();
+    if (result == 0 || result == -EUCLEAN)
+        return 0;
+    if (strncmp(detail, command->path, strlen(command->path)) == 0)
+        snprintf(why, sizeof why, "%s", detail);
+    else
+        snprintf(why, sizeof why, "%s: %s%s%s", command->path, lsmkv_strerror(result),
+                 *detail ? ": " : "", detail);
+    return unable(command, result, why);
+}
+
+struct names {
+    struct command *command;
+    struct store *store;
+    const struct fsck_report *report;
+    char (*names)[LSMKV_NAME_MAX + 1];
+    size_t count;
+};
+
+static int
+add_name(void *context, const struct lsmkv_snapshot_info *info)
+{
+    struct names *names = context;
+    void *grown = reallocarray(names->names, names->count + 1, sizeof *names->names);
+    if (!grown)
+        return -ENOMEM;
+    names->names = grown;
+    snprintf(names->names[names->count++], LSMKV_NAME_MAX + 1, "%s", info->name);
+    return 0;
+}
+
+static int
+check_snapshots(struct names *names)
+{
+    struct store *store = names->store;
+    int result = lsmkv_snapshot_list(store->db, add_name, names);
+    for (size_t i = 0; i < names->count && result == 0; i++) {
+        struct lsmkv_snapshot *snapshot;
+        uint64_t damage;
+        result = lsmkv_snapshot_open(store->db, names->names[i], &snapshot, NULL);
+        if (result)
+            break;
+        names->command->snapshot = names->names[i];
+        result = fsck_run(store, snapshot, names->report, &damage);
+        lsmkv_snapshot_release(store->db, snapshot);
+    }
+    names->command->snapshot = NULL;
+    free(names->names);
+    return result;
+}
+
+static int
+check_tree_of(struct command *command, struct store *store)
+{
+    struct fsck_report report = {take_finding, show_records, command};
+    struct names names = {.command = command, .store = store, .report = &report};
+    uint64_t damage, before = command->damage;
+    int result = fsck_run(store, NULL, &report, &damage);
+    if (result == 0 && command->snapshots)
+        result = check_snapshots(&names);
+    if (result == 0 || command->damage > before)
+        return 0;
+    return unable(command, result, lsmkv_strerror(result));
+}
+
+/* The same for the records of the filesystem. */
+static int
+check_filesystem(struct command *command)
+{
+    struct store_options options;
+    struct lsmkv_options engine;
+    struct store *store;
+    char why[1024];
+    lsmkv_options_init(&engine);
+    engine.log = take_log;
+    engine.log_context = command;
+    store_options_init(&options);
+    options.path = command->path;
+    options.engine = &engine;
+    options.read_only = true;
+    int result = store_open(&options, &store, why, sizeof why);
+    if (result == -EUCLEAN) {
+        take_finding(command, &(struct fsck_finding){LSMKV_DAMAGE, "store", why});
+        return 0;
+    }
+    if (result)
+        return unable(command, result, why);
+    int status = check_tree_of(command, store);
+    result = store_close(store);
+    if (status == 0 && result)
+        status = unable(command, result, lsmkv_strerror(result));
+    return status;
+}
+
+/* ---- the command ---- */
+
+static int
+parse(struct command *command, int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"json", no_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"snapshots", no_argument, NULL, 's'},
+        {0},
+    };
+    opterr = 0;
+    optind = 0;
+    for (int letter; (letter = getopt_long(argc, argv, "hq", names, NULL)) != -1;) {
+        if (letter == 'h') {
+            fputs(help, stdout);
+            return fflush(stdout) ? EXIT_UNABLE : EXIT_CLEAN;
+        }
+        if (letter == '?') {
+            fprintf(stderr, "lsmfs check: unknown option '%s'\n", argv[optind - 1]);
+            fputs("Try 'lsmfs check --help'.\n", stderr);
+            return EXIT_MISUSED;
+        }
+        command->json |= letter == 'j';
+        command->quiet |= letter == 'q';
+        command->snapshots |= letter == 's';
+    }
+    if (argc - optind != 1) {
+        fprintf(stderr, "lsmfs check: %s\nTry 'lsmfs check --help'.\n",
+                argc == optind ? "missing operand" : "too many operands");
+        return EXIT_MISUSED;
+    }
+    command->path = argv[optind];
+    return -1;
+}
+
+static void
+print_summary(struct command *command)
+{
+    if (command->json)
+        print_json(json_pack(
+            "{ss sI sI}", "result", command->damage ? "damaged" : "clean", "damage",
+            (json_int_t)command->damage, "notes", (json_int_t)command->notes));
+    else if (!command->quiet && command->damage)
+        printf("%s: damaged, %llu findings\n", command->path,
+               (unsigned long long)command->damage);
+    else if (!command->quiet)
+        printf("%s: clean\n", command->path);
+}
+
+int
+cli_check(int argc, char **argv)
+{
+    struct command command = {0};
+    int status = parse(&command, argc, argv);
+    if (status >= 0)
+        return status;
+    command.bar = isatty(STDERR_FILENO) && !command.json && !command.quiet;
+    command.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    status = check_files(&command);
+    if (status == 0 && command.damage == 0)
+        status = check_filesystem(&command);
+    else if (status == 0 && !command.quiet && !command.json)
+        print_line(&command, LSMKV_NOTE, "",
+                   "the files' own records are looked at only where the store is whole");
+    clear_bar(&command);
+    if (status)
+        return status;
+    print_summary(&command);
+    if (fflush(stdout) || ferror(stdout))
+        return unable(&command, -EIO, "standard output cannot be written");
+    return command.damage ? EXIT_DAMAGED : EXIT_CLEAN;
+}
