@@ -88,10 +88,11 @@ step_write(const char *name)
     return done == (ssize_t)size ? 0 : -1;
 }
 
+/* The four that a file may get fit together into the one block that ext4 has for them. */
 static int
 step_xattr(const char *name)
 {
-    char attribute[32], value[3000];
+    char attribute[32], value[900];
     uint32_t size = pick(4) == 0 ? pick(sizeof(value)) : pick(40);
 
     sprintf(attribute, "user.x%u", pick(4));
