@@ -51,9 +51,14 @@ round() {
         compare -p 4 "${trees[@]}" $((calls / 4)) $((seed + $1))
     fi
     case $(($1 % 3)) in
-    1) remount "${options[@]}" ;;
+    1)
+        umount_store
+        sound
+        mount_store "${options[@]}"
+        ;;
     2)
         kill_daemon
+        sound
         mount_store "${options[@]}"
         ;;
     esac

@@ -4,7 +4,8 @@
 #
 # Of random single steps the state afterwards must be exactly that after the acknowledged ones,
 # or after one more, the one under way.  Of real programs: what they had finished is there and
-# whole, and their own checks find nothing.
+# whole, and their own checks find nothing.  Every store that a death left, and every one that was
+# unmounted, is clean to `lsmfs check`.
 
 # shellcheck source=tests/fs/mounted.bash
 . "$(dirname "$0")/mounted.bash"
@@ -14,6 +15,7 @@ echo "# LSMKV_SEED=$seed"
 
 fresh() {
     ! grep -q " $mnt " /proc/mounts || umount_store
+    [ ! -d "$store" ] || sound
     rm -rf "$store" expected
     mkdir expected
     mount_store "$@"
@@ -71,6 +73,7 @@ steps_survive() {
     kill_daemon
     wait $steps || status=$?
     same 3 $status
+    sound
     done_=$(number_in progress)
     mount_store "$@"
     echo "killed after $done_ steps"
@@ -103,6 +106,7 @@ kill_when() {
     cp log acknowledged
     kill_daemon
     wait $worker || true
+    sound
     mount_store
 }
 
@@ -278,6 +282,7 @@ orphans_are_swept() {
         rm "$mnt/orphan"
         kill_daemon
         exec 5>&- || true
+        sound
         mount_store
         same "" "$(ls -A "$mnt")"
     done
@@ -305,4 +310,5 @@ check "20,000 files made in one directory" big_directory_survives
 check "snapshots taken and dropped" snapshots_survive
 check "unlinked but open" orphans_are_swept
 ! grep -q " $mnt " /proc/mounts || umount_store
+check "the last store is sound" sound
 finish

@@ -91,6 +91,11 @@ remount() {
     mount_store "$@"
 }
 
+# Nothing is wrong with the store, which is not mounted.
+sound() {
+    "$lsmfs" check --quiet --snapshots "$store"
+}
+
 # status NAME: one line of lsmfs status.
 status() {
     "$lsmfs" status "$store" | sed -n "s/^$1: //p"
