@@ -218,7 +218,7 @@ struct read_point read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keysp
                                   const struct lsmkv_snapshot *snapshot);
 /* An internal iterator over everything in a view; borrows the view. */
 int LSMKV_CHECKED view_iterate(const struct view *view, enum lsmkv_order order,
-                               struct iterator **it);
+                               enum table_walk walk, struct iterator **it);
 
 /* ---- writing (write.c, room.c) ---- */
 

@@ -11,9 +11,10 @@ struct lsmkv_iter {
     struct cursor cursor;
 };
 
-int
-lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-               const struct lsmkv_iter_options *options, struct lsmkv_iter **out)
+static int
+iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+         const struct lsmkv_iter_options *options, enum table_walk walk,
+         struct lsmkv_iter **out)
 {
     static const struct lsmkv_iter_options everything;
     struct lsmkv_iter *iter = calloc(1, sizeof(*iter));
@@ -21,7 +22,6 @@ lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     struct iterator *it;
     int result;
 
-    error_clear();
     if (iter == NULL)
         return -ENOMEM;
     if (options == NULL)
@@ -30,10 +30,11 @@ lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     point = read_point_take(db, keyspace, options->snapshot);
     iter->db = db;
     iter->view = point.view;
-    result = view_iterate(point.view, point.keyspace->order, &it);
+    result = view_iterate(point.view, point.keyspace->order, walk, &it);
     if (result == 0)
-        result = cursor_init(&iter->cursor, it, point.keyspace->order, point.sequence,
-                             options->lower, options->upper, point.keyspace->dead_ranges);
+        result = cursor_init(
+            &iter->cursor, it, point.keyspace->order, point.sequence, options->lower,
+            options->upper, walk == TABLE_SALVAGING ? NULL : point.keyspace->dead_ranges);
     if (result != 0) {
         view_unref(iter->view);
         free(iter);
@@ -41,6 +42,23 @@ lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     }
     *out = iter;
     return 0;
+}
+
+int
+lsmkv_iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+               const struct lsmkv_iter_options *options, struct lsmkv_iter **iter)
+{
+    error_clear();
+    return iter_new(db, keyspace, options, TABLE_KEEPING, iter);
+}
+
+int
+lsmkv_iter_new_salvaging(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                         const struct lsmkv_iter_options *options,
+                         struct lsmkv_iter **iter)
+{
+    error_clear();
+    return iter_new(db, keyspace, options, TABLE_SALVAGING, iter);
 }
 
 void

@@ -17,7 +17,7 @@ struct level_iterator {
     struct table_file *const *files; /* borrowed, as all below until `index` */
     size_t count;
     enum lsmkv_order order;
-    bool fill_cache;
+    enum table_walk walk;
     size_t index;
     struct iterator *inner;
 };
@@ -43,10 +43,17 @@ level_enter(struct level_iterator *level, size_t index)
     level->index = index;
     result = table_file_table(level->files[index], &table);
     if (result == 0)
-        result = table_iterate(table, level->fill_cache, &level->inner);
+        result = table_iterate(table, level->walk, &level->inner);
     if (result < 0)
         level_end(level, result);
     return result == 0;
+}
+
+/* Whether to go on behind a table that could not be opened. */
+static bool
+level_passes_over(const struct level_iterator *level)
+{
+    return level->walk == TABLE_SALVAGING && level->base.status != -ENOMEM;
 }
 
 /* Takes over where `inner` stands; false: it stands nowhere, at either end of its table. */
@@ -66,8 +73,11 @@ static void
 level_forward_from(struct level_iterator *level, size_t index)
 {
     for (; index < level->count; index++) {
-        if (!level_enter(level, index))
+        if (!level_enter(level, index)) {
+            if (level_passes_over(level))
+                continue;
             return;
+        }
         iterator_first(level->inner);
         if (level_take(level))
             return;
@@ -122,8 +132,11 @@ level_seek(struct iterator *it, struct lsmkv_slice internal)
         level_end(level, 0);
         return;
     }
-    if (!level_enter(level, index))
+    if (!level_enter(level, index)) {
+        if (level_passes_over(level))
+            level_forward_from(level, index + 1);
         return;
+    }
     iterator_seek(level->inner, internal);
     if (!level_take(level))
         level_forward_from(level, index + 1);
@@ -243,7 +256,7 @@ static const struct iterator_ops level_ops = {
 
 int
 level_iterate(struct table_file *const *files, size_t count, enum lsmkv_order order,
-              bool fill_cache, struct iterator **it)
+              enum table_walk walk, struct iterator **it)
 {
     struct level_iterator *level = calloc(1, sizeof(*level));
 
@@ -253,7 +266,7 @@ level_iterate(struct table_file *const *files, size_t count, enum lsmkv_order or
     level->files = files;
     level->count = count;
     level->order = order;
-    level->fill_cache = fill_cache;
+    level->walk = walk;
     *it = &level->base;
     return 0;
 }

@@ -24,8 +24,8 @@ open_inputs(const struct compaction *compaction, int which, struct iterator **ch
     if (file_count == 0)
         return 0;
     if (which == 1 || compaction->level > 0) {
-        result =
-            level_iterate(files, file_count, compaction->order, false, &children[*count]);
+        result = level_iterate(files, file_count, compaction->order, TABLE_PASSING,
+                               &children[*count]);
         *count += result == 0;
         return result;
     }
@@ -34,7 +34,7 @@ open_inputs(const struct compaction *compaction, int which, struct iterator **ch
 
         result = table_file_table(files[i], &table);
         if (result == 0)
-            result = table_iterate(table, false, &children[*count]);
+            result = table_iterate(table, TABLE_PASSING, &children[*count]);
         *count += result == 0;
     }
     return result;

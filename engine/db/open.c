@@ -431,8 +431,11 @@ open_store(struct lsmkv *db, const char *path)
         result = take_state(db, &state);
     oldest_log = state.oldest_log;
     manifest_edit_fini(&state);
-    if (result == 0)
+    if (result == 0) {
         result = check_closed(db, number, end, &mark, &closed);
+        if (db->options.salvage && result != -ENOMEM)
+            result = 0; /* then as after an unclean stop */
+    }
     if (result == 0)
         result = recover_logs(db, oldest_log, closed, &last);
     if (result != 0)
@@ -451,6 +454,8 @@ check_options(const struct lsmkv_options *options)
     if (options->write_buffer_size == 0 || options->block_size == 0 ||
         options->table_size == 0 || options->level_base_size == 0)
         return error_detail(-EINVAL, "a size among the options is 0");
+    if (options->salvage && !options->read_only)
+        return error_detail(-EINVAL, "salvage is for reading only");
     if (options->l0_compaction_trigger == 0 ||
         options->l0_stop_trigger < options->l0_compaction_trigger)
         return error_detail(-EINVAL,

@@ -290,7 +290,7 @@ below_by_scan(const struct query *query, struct below *below,
     if (below->ancestor.size > 0)
         result = target_init(&end, below->ancestor, "", 1, SEQUENCE_MAX);
     if (result == 0)
-        result = view_iterate(query->view, LSMKV_ORDER_PATH, &it);
+        result = view_iterate(query->view, LSMKV_ORDER_PATH, TABLE_KEEPING, &it);
     if (result == 0)
         result = cursor_init(&cursor, it, keyspace->order, query->sequence,
                              below->from->user, end.user, keyspace->dead_ranges);

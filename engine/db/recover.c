@@ -175,6 +175,13 @@ check_oldest(struct lsmkv *db, uint64_t oldest_log, const uint64_t *logs, size_t
         (unsigned long long)oldest_log);
 }
 
+/* Damage was met and reported: what was replayed before it is kept, as a prefix. */
+static int
+keep_prefix(struct replay *replay)
+{
+    return replay->generation == NULL ? 0 : end_log(replay, replay->log_number, 0);
+}
+
 int
 recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *closed,
              struct wal_previous *last)
@@ -184,6 +191,7 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
     struct wal_recovery recovery = {0};
     uint64_t *logs = NULL, highest;
     size_t count;
+    bool cut;
     int result = files_scan(db, oldest_log, &logs, &count, &highest);
 
     if (result != 0)
@@ -197,16 +205,23 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
     if (atomic_load(&db->next_file) <= highest)
         atomic_store(&db->next_file, highest + 1);
     result = check_oldest(db, oldest_log, logs, count);
+    if (db->options.salvage)
+        result = 0;
     /* After a clean close all is synced: nothing to mend, and what differs is evidence. */
     if (result == 0)
         result = wal_recover(db->dir, logs, count, oldest_log,
                              db->options.read_only || closed != NULL, &db->reporter, &ops,
                              &replay, &recovery);
+    cut = db->options.salvage && result != 0 && result != -ENOMEM;
+    if (cut)
+        result = keep_prefix(&replay);
     generation_unref(replay.generation);
     free(logs);
-    if (result == 0 && closed != NULL)
+    if (result == 0 && !cut && closed != NULL)
         result = hold_against_mark(db, closed, &recovery);
-    if (result == 0)
+    if (db->options.salvage && result == -EUCLEAN)
+        result = 0;
+    if (result == 0 && !cut)
         result = describe(db, &replay, &recovery, closed != NULL);
     if (result != 0)
         return result;

@@ -283,30 +283,32 @@ level_find(const struct level *level, enum lsmkv_order order, struct lsmkv_slice
 }
 
 static int
-file_iterate(struct table_file *file, bool fill_cache, struct iterator **it)
+file_iterate(struct table_file *file, enum table_walk walk, struct iterator **it)
 {
     struct table *table;
     int result = table_file_table(file, &table);
 
-    return result < 0 ? result : table_iterate(table, fill_cache, it);
+    return result < 0 ? result : table_iterate(table, walk, it);
 }
 
 int
-version_iterators(const struct version *version, bool fill_cache,
+version_iterators(const struct version *version, enum table_walk walk,
                   struct iterator **children, size_t *count)
 {
     const struct level *level = &version->levels[0];
     int result = 0;
 
     for (size_t i = 0; result == 0 && i < level->count; i++) {
-        result = file_iterate(level->files[i], fill_cache, &children[*count]);
+        result = file_iterate(level->files[i], walk, &children[*count]);
         *count += result == 0;
+        if (walk == TABLE_SALVAGING && result != -ENOMEM)
+            result = 0; /* it was reported */
     }
     for (int i = 1; result == 0 && i < LEVEL_COUNT; i++) {
         level = &version->levels[i];
         if (level->count == 0)
             continue;
-        result = level_iterate(level->files, level->count, version->order, fill_cache,
+        result = level_iterate(level->files, level->count, version->order, walk,
                                &children[*count]);
         *count += result == 0;
     }

@@ -88,10 +88,13 @@ enum lsmkv_level { LSMKV_LOG_ERROR, LSMKV_LOG_WARNING, LSMKV_LOG_INFO, LSMKV_LOG
 
 /* Fill with lsmkv_options_init, then change what you want. */
 struct lsmkv_options {
-    struct lsmkv_env *env;    /* NULL: the operating system's */
-    bool create;              /* make the store if the directory holds none */
-    bool exclusive;           /* with create: -EEXIST if there is one */
-    bool read_only;           /* change no file at all; a shared lock */
+    struct lsmkv_env *env; /* NULL: the operating system's */
+    bool create;           /* make the store if the directory holds none */
+    bool exclusive;        /* with create: -EEXIST if there is one */
+    bool read_only;        /* change no file at all; a shared lock */
+    bool
+        salvage; /* with read_only: open although the log is damaged; what it held from there
+                     on is missing */
     size_t write_buffer_size; /* bytes of memtables before they are flushed; 64 MiB */
     size_t cache_size;        /* bytes of table blocks kept; 64 MiB */
     size_t block_size;        /* bytes of a data block before it is cut; 4096 */
@@ -321,6 +324,12 @@ LSMKV_API LSMKV_CHECKED int lsmkv_iter_new(struct lsmkv *db,
                                            struct lsmkv_keyspace *keyspace,
                                            const struct lsmkv_iter_options *options,
                                            struct lsmkv_iter **iter);
+/* The same for a damaged store: blocks and tables that cannot be read are reported to the log and
+ * passed over.  So a key may be missing, show an older version, or be one that was deleted; what it
+ * holds, lsmkv_get tells, or that it cannot be told.  Forwards only: first, seek, next. */
+LSMKV_API LSMKV_CHECKED int lsmkv_iter_new_salvaging(
+    struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+    const struct lsmkv_iter_options *options, struct lsmkv_iter **iter);
 LSMKV_API void lsmkv_iter_free(struct lsmkv_iter *iter);
 LSMKV_API void lsmkv_iter_first(struct lsmkv_iter *iter);
 LSMKV_API void lsmkv_iter_last(struct lsmkv_iter *iter);

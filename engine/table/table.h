@@ -120,9 +120,15 @@ int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal,
                             uint64_t hash, struct table_hit *hit);
 void table_hit_release(struct table_hit *hit);
 
-/* Borrows the table.  `fill_cache` false: blocks read are not kept (compaction,
- * verifying), and reading ahead is asked for. */
-int LSMKV_CHECKED table_iterate(struct table *table, bool fill_cache,
+/* How an iterator reads blocks. */
+enum table_walk {
+    TABLE_PASSING, /* they are not kept (compaction, verifying); it asks for reading ahead */
+    TABLE_KEEPING, /* they go to the cache */
+    TABLE_SALVAGING, /* as PASSING; what cannot be read is reported and left out; forwards only */
+};
+
+/* Borrows the table. */
+int LSMKV_CHECKED table_iterate(struct table *table, enum table_walk walk,
                                 struct iterator **it);
 
 /* What the properties block says. */

@@ -16,7 +16,7 @@
 struct table_iter {
     struct iterator base; /* first */
     struct table *table;
-    bool keep; /* blocks read go to the cache */
+    enum table_walk walk;
 
     size_t i;                  /* which block is pinned */
     const struct block *block; /* NULL: none */
@@ -69,7 +69,7 @@ read_ahead(struct table_iter *t, size_t i)
 {
     uint64_t offset = index_entry(t, i)->offset;
 
-    if (t->keep || offset < t->asked_ahead)
+    if (t->walk == TABLE_KEEPING || offset < t->asked_ahead)
         return;
     env_file_readahead(t->table->file, offset, READ_AHEAD);
     t->asked_ahead = offset + READ_AHEAD / 2; /* the next half comes in time */
@@ -85,7 +85,7 @@ enter_block(struct table_iter *t, size_t i)
     if (t->block != NULL && t->i == i)
         return true;
     read_ahead(t, i);
-    result = table_pin_block(t->table, i, t->keep, &block);
+    result = table_pin_block(t->table, i, t->walk == TABLE_KEEPING, &block);
     if (result != 0) {
         stop(t, result);
         return false;
@@ -102,15 +102,42 @@ enter_block(struct table_iter *t, size_t i)
     return true;
 }
 
+/* Whether to go on behind a block that could not be read. */
+static bool
+passes_over(const struct table_iter *t, int status)
+{
+    return t->walk == TABLE_SALVAGING && status != -ENOMEM;
+}
+
+/* As enter_block; salvaging, the first block from `i` on that can be read. */
+static bool
+enter_block_from(struct table_iter *t, size_t i)
+{
+    while (!enter_block(t, i)) {
+        if (!passes_over(t, t->base.status))
+            return false;
+        if (++i == block_count(t)) {
+            stop(t, 0);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Makes the cursor's entry the current one.  False: it has none. */
 static bool
 show(struct table_iter *t)
 {
-    if (!t->cursor.valid) {
-        if (t->cursor.status != 0)
-            stop(t, table_block_failed(t->table, t->i, t->cursor.status));
-        return t->cursor.status != 0;
+    if (!t->cursor.valid && t->cursor.status != 0) {
+        int status = table_block_failed(t->table, t->i, t->cursor.status);
+
+        if (passes_over(t, status))
+            return false;
+        stop(t, status);
+        return true;
     }
+    if (!t->cursor.valid)
+        return false;
     t->base.key = t->cursor.key;
     t->base.payload = t->cursor.payload;
     t->base.status = 0;
@@ -127,7 +154,7 @@ settle_forward(struct table_iter *t)
             stop(t, 0);
             return;
         }
-        if (!enter_block(t, t->i + 1))
+        if (!enter_block_from(t, t->i + 1))
             return;
         block_iter_first(&t->cursor);
     }
@@ -147,10 +174,10 @@ settle_backward(struct table_iter *t)
     }
 }
 
-static bool
-enter_block_of(struct table_iter *t, struct lsmkv_slice internal)
+static size_t
+block_of(const struct table_iter *t, struct lsmkv_slice internal)
 {
-    return enter_block(t, table_index_find(&t->table->index, order_of(t), internal));
+    return table_index_find(&t->table->index, order_of(t), internal);
 }
 
 static void
@@ -158,7 +185,7 @@ table_iter_seek(struct iterator *it, struct lsmkv_slice internal)
 {
     struct table_iter *t = table_iter_of(it);
 
-    if (!enter_block_of(t, internal))
+    if (!enter_block_from(t, block_of(t, internal)))
         return;
     block_iter_seek(&t->cursor, internal);
     settle_forward(t);
@@ -169,7 +196,7 @@ table_iter_seek_before(struct iterator *it, struct lsmkv_slice internal)
 {
     struct table_iter *t = table_iter_of(it);
 
-    if (!enter_block_of(t, internal))
+    if (!enter_block(t, block_of(t, internal)))
         return;
     block_iter_seek_before(&t->cursor, internal);
     settle_backward(t);
@@ -180,7 +207,7 @@ table_iter_first(struct iterator *it)
 {
     struct table_iter *t = table_iter_of(it);
 
-    if (!enter_block(t, 0))
+    if (!enter_block_from(t, 0))
         return;
     block_iter_first(&t->cursor);
     settle_forward(t);
@@ -268,7 +295,7 @@ skip_to_block(struct table_iter *t, size_t i)
 {
     if (i >= block_count(t)) {
         stop(t, 0);
-    } else if (enter_block(t, i)) {
+    } else if (enter_block_from(t, i)) {
         block_iter_first(&t->cursor);
         settle_forward(t);
     }
@@ -318,7 +345,7 @@ static const struct iterator_ops table_iter_ops = {
 };
 
 int
-table_iterate(struct table *table, bool fill_cache, struct iterator **it)
+table_iterate(struct table *table, enum table_walk walk, struct iterator **it)
 {
     struct table_iter *made = calloc(1, sizeof(*made));
 
@@ -326,7 +353,7 @@ table_iterate(struct table *table, bool fill_cache, struct iterator **it)
         return -ENOMEM;
     made->base.ops = &table_iter_ops;
     made->table = table;
-    made->keep = fill_cache;
+    made->walk = walk;
     *it = &made->base;
     return 0;
 }

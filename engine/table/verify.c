@@ -253,7 +253,7 @@ ends_agree(struct table *table, const struct table_meta *meta)
     struct iterator *it;
     bool agree;
 
-    if (table_iterate(table, false, &it) != 0)
+    if (table_iterate(table, TABLE_PASSING, &it) != 0)
         return false;
     iterator_first(it);
     agree = it->valid && slice_equal(it->key, keybuf_slice(&meta->smallest));

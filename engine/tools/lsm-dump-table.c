@@ -116,7 +116,7 @@ dump_entries(struct dump *dump, struct table *table)
     enum lsmkv_order order = table_get_properties(table)->order;
     enum dump_result result = DUMP_GOOD;
     struct iterator *it;
-    int status = table_iterate(table, false, &it);
+    int status = table_iterate(table, TABLE_PASSING, &it);
 
     if (status != 0)
         return DUMP_FAILED;

@@ -218,7 +218,8 @@ iterate_version(void)
     struct iterator *it;
     size_t count = 0;
 
-    ck_assert_int_eq(version_iterators(world.version, true, children, &count), 0);
+    ck_assert_int_eq(version_iterators(world.version, TABLE_KEEPING, children, &count),
+                     0);
     ck_assert_int_eq(merge_new(world.order, children, count, &it), 0);
     free(children);
     return it;
@@ -294,7 +295,7 @@ assert_levels_are_in_order(void)
             struct table *table;
 
             ck_assert_int_eq(table_file_table(upper->files[i], &table), 0);
-            ck_assert_int_eq(table_iterate(table, true, &it), 0);
+            ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
             for (iterator_first(it); it->valid; iterator_next(it)) {
                 struct lsmkv_slice key = internal_user_key(it->key);
                 struct table_hit hit = {0};

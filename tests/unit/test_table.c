@@ -41,7 +41,7 @@ build(void)
     table_model_sort(&model);
     table_model_write(&model, &fixture, 1);
     table = table_fixture_open(&fixture, 1);
-    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
 }
 
 static void
@@ -488,14 +488,14 @@ START_TEST(test_a_walk_that_does_not_fill_the_cache_leaves_it_empty)
     iterator_free(it);
     table_close(table);
     table = table_fixture_open(&cached, 9);
-    ck_assert_int_eq(table_iterate(table, false, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_PASSING, &it), 0);
     for (iterator_first(it); it->valid; iterator_next(it))
         entries++;
     ck_assert_uint_eq(entries, model.count);
     ck_assert_uint_eq(block_cache_bytes(cached.cache), 0);
 
     iterator_free(it);
-    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
     for (iterator_first(it); it->valid; iterator_next(it))
         entries++;
     ck_assert_uint_gt(block_cache_bytes(cached.cache), 0);

@@ -112,7 +112,7 @@ use_table(void)
 
     if (result != 0)
         return result;
-    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
     forward = walk(it, true);
     backward = walk(it, false);
     iterator_free(it);
@@ -267,7 +267,7 @@ survive(void)
 
     if (table_open(&fixture.context, NUMBER, 0, &table) != 0)
         return;
-    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
     for (iterator_first(it); it->valid; iterator_next(it))
         ck_assert_uint_lt(steps++, 10000);
     for (iterator_last(it); it->valid; iterator_prev(it))
@@ -431,7 +431,7 @@ START_TEST(test_verify_reads_the_disk_and_not_the_cache)
     table_fixture_init(&cached, 1 << 20, 128);
     table_model_write(&model, &cached, NUMBER);
     table = table_fixture_open(&cached, NUMBER);
-    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
     ck_assert_int_eq(walk(it, true), 0);
     good[3] ^= 1;
     table_fixture_replace(&cached, NUMBER, good, size);
@@ -449,7 +449,7 @@ START_TEST(test_a_file_cut_while_its_table_is_open_is_told)
     struct iterator *it;
 
     table_fixture_replace(&fixture, NUMBER, good, 64);
-    ck_assert_int_eq(table_iterate(table, true, &it), 0);
+    ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
     ck_assert_int_eq(walk(it, true), -EUCLEAN);
     assert_told(-EUCLEAN);
     ck_assert_ptr_nonnull(strstr(fixture.last_report, "the file ends"));

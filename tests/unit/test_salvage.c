@@ -1,0 +1,361 @@
+/*
+ * Getting at what a damaged store still has: iterators that pass over what cannot be read, and
+ * opening in spite of a damaged log.  What is read is right, and what is not damaged is read.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/rig.h"
+
+#define KEYS      400u
+#define FILES_MAX 32
+
+static struct rig rig;
+static char names[FILES_MAX][64];
+static unsigned name_count;
+static bool seen[KEYS];
+
+static void
+key_of(char *key, size_t size, unsigned i)
+{
+    snprintf(key, size, "dir%02u/key%04u", i / 50, i);
+}
+
+static void
+put_keys(unsigned from, unsigned to)
+{
+    char key[32], value[64];
+
+    for (unsigned i = from; i < to; i++) {
+        key_of(key, sizeof(key), i);
+        snprintf(value, sizeof(value), "the value of key %u, of some length", i);
+        rig_put(&rig, key, value);
+    }
+}
+
+static void
+setup(void)
+{
+    rig_init(&rig);
+    rig.options.block_size = 512;
+    rig.options.table_size = 8 << 10;
+    rig_open(&rig);
+    put_keys(0, KEYS);
+}
+
+static void
+teardown(void)
+{
+    rig_fini(&rig);
+}
+
+static int
+note_name(void *context, const char *name)
+{
+    if (strstr(name, context) != NULL) {
+        ck_assert_uint_lt(name_count, FILES_MAX);
+        snprintf(names[name_count++], sizeof(names[0]), "%s", name);
+    }
+    return 0;
+}
+
+static struct env_dir *
+find_files(const char *suffix)
+{
+    char copy[8];
+    struct env_dir *dir;
+
+    snprintf(copy, sizeof(copy), "%s", suffix);
+    name_count = 0;
+    ck_assert_int_eq(env_dir_open(rig.options.env, "store", false, &dir), 0);
+    ck_assert_int_eq(env_dir_list(dir, note_name, copy), 0);
+    return dir;
+}
+
+static void
+flip(struct env_dir *dir, const char *name, uint64_t offset)
+{
+    struct env_file *file;
+    uint8_t byte;
+
+    ck_assert_int_eq(env_file_open(dir, name, ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_read(file, offset, &byte, 1), 1);
+    byte ^= 0x10;
+    ck_assert_int_eq(env_file_write(file, offset, &byte, 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+}
+
+static uint64_t
+size_of(struct env_dir *dir, const char *name)
+{
+    struct env_file *file;
+    uint64_t size;
+
+    ck_assert_int_eq(env_file_open(dir, name, ENV_READ, &file), 0);
+    ck_assert_int_eq(env_file_size(file, &size), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    return size;
+}
+
+static int
+open_salvaging(struct lsmkv **db)
+{
+    struct lsmkv_options options = rig.options;
+
+    options.read_only = options.salvage = true;
+    options.create = false;
+    return lsmkv_open("store", &options, db);
+}
+
+/* How many keys a salvaging walk shows, each once and in order; notes which. */
+static unsigned
+walk(struct lsmkv *db, struct lsmkv_slice lower)
+{
+    struct lsmkv_iter_options options = {.lower = lower};
+    struct lsmkv_iter *iter;
+    unsigned count = 0;
+    int last = -1;
+
+    memset(seen, 0, sizeof(seen));
+    ck_assert_int_eq(lsmkv_iter_new_salvaging(db, NULL, &options, &iter), 0);
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
+        struct lsmkv_slice key = lsmkv_iter_key(iter);
+        char text[32], expected[64];
+        int i;
+
+        ck_assert_uint_lt(key.size, sizeof(text));
+        memcpy(text, key.data, key.size);
+        text[key.size] = '\0';
+        ck_assert_int_eq(sscanf(text, "dir%*u/key%d", &i), 1);
+        ck_assert_int_gt(i, last);
+        last = i;
+        seen[i] = true;
+        count++;
+        snprintf(expected, sizeof(expected), "the value of key %d, of some length", i);
+        ck_assert_mem_eq(lsmkv_iter_record(iter)->value.data, expected, strlen(expected));
+    }
+    ck_assert_int_eq(lsmkv_iter_status(iter), 0);
+    lsmkv_iter_free(iter);
+    return count;
+}
+
+static unsigned
+walk_all(struct lsmkv *db)
+{
+    return walk(db, lsmkv_bytes(NULL, 0));
+}
+
+/* What is not seen is one run of keys: those of a block, or of a table. */
+static unsigned
+missing_run(void)
+{
+    unsigned runs = 0, missing = 0;
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        missing += !seen[i];
+        runs += !seen[i] && (i == 0 || seen[i - 1]);
+    }
+    ck_assert_uint_eq(runs, 1);
+    return missing;
+}
+
+/* Below level 0: wherever a table is damaged, only the block there, or the table, is missing. */
+START_TEST(test_a_walk_passes_over_a_damaged_block)
+{
+    struct env_dir *dir;
+
+    ck_assert_int_eq(
+        lsmkv_compact(rig.db, NULL, lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)), 0);
+    rig_close(&rig);
+    dir = find_files(".sst");
+    ck_assert_uint_ge(name_count, 3);
+    for (unsigned f = 0; f < name_count; f++) {
+        uint64_t end = size_of(dir, names[f]) / 2; /* data blocks, all of it */
+
+        for (uint64_t offset = 0; offset < end; offset += 250) {
+            struct lsmkv *db;
+            unsigned count;
+
+            flip(dir, names[f], offset);
+            ck_assert_int_eq(open_salvaging(&db), 0);
+            count = walk_all(db);
+            ck_assert_uint_lt(count, KEYS);
+            ck_assert_uint_eq(missing_run(), KEYS - count);
+            ck_assert_uint_le(KEYS - count, 12); /* of a block of 512 bytes */
+            /* A walk that begins inside what is damaged goes on behind it. */
+            for (unsigned i = 0; i < KEYS; i++)
+                if (!seen[i]) {
+                    char key[32];
+
+                    key_of(key, sizeof(key), i);
+                    ck_assert_uint_le(walk(db, lsmkv_str(key)), KEYS - i - 1);
+                    break;
+                }
+            ck_assert_int_eq(lsmkv_close(db), 0);
+            flip(dir, names[f], offset);
+        }
+    }
+    env_dir_close(dir);
+}
+END_TEST
+
+static void
+remove_each_table(void)
+{
+    struct env_dir *dir = find_files(".sst");
+
+    ck_assert_uint_ge(name_count, 1);
+    for (unsigned f = 0; f < name_count; f++) {
+        struct lsmkv *db;
+        unsigned count;
+
+        ck_assert_int_eq(env_dir_rename(dir, names[f], "away"), 0);
+        ck_assert_int_eq(open_salvaging(&db), 0);
+        count = walk_all(db);
+        ck_assert_uint_lt(count, KEYS);
+        ck_assert_uint_eq(missing_run(), KEYS - count);
+        ck_assert_int_eq(lsmkv_close(db), 0);
+        ck_assert_int_eq(env_dir_rename(dir, "away", names[f]), 0);
+    }
+    env_dir_close(dir);
+}
+
+START_TEST(test_a_walk_passes_over_a_missing_table)
+{
+    ck_assert_int_eq(
+        lsmkv_compact(rig.db, NULL, lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)), 0);
+    rig_close(&rig);
+    remove_each_table();
+}
+END_TEST
+
+START_TEST(test_a_walk_passes_over_a_missing_table_of_level_0)
+{
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_close(&rig);
+    remove_each_table();
+}
+END_TEST
+
+/* Every iterator but the salvaging one ends with the error. */
+START_TEST(test_another_iterator_still_fails)
+{
+    struct env_dir *dir;
+    struct lsmkv_iter *iter;
+    struct lsmkv *db;
+
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_close(&rig);
+    dir = find_files(".sst");
+    flip(dir, names[0], 0);
+    env_dir_close(dir);
+    ck_assert_int_eq(open_salvaging(&db), 0);
+    ck_assert_int_eq(lsmkv_iter_new(db, NULL, NULL, &iter), 0);
+    lsmkv_iter_first(iter);
+    ck_assert(!lsmkv_iter_valid(iter));
+    ck_assert_int_eq(lsmkv_iter_status(iter), -EBADMSG);
+    lsmkv_iter_free(iter);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+}
+END_TEST
+
+/* Of a damaged log what stands before the damage is there, as a prefix. */
+START_TEST(test_a_damaged_log_is_read_up_to_the_damage)
+{
+    unsigned most = 0, least = KEYS;
+    struct env_dir *dir;
+
+    rig_close(&rig);
+    dir = find_files(".log");
+    ck_assert_uint_eq(name_count, 1);
+    for (uint64_t offset = 100; offset < 30000; offset += 1000) {
+        struct lsmkv_options options = rig.options;
+        struct lsmkv *db;
+        unsigned count;
+
+        flip(dir, names[0], offset);
+        options.read_only = true;
+        options.create = false;
+        ck_assert_int_lt(lsmkv_open("store", &options, &db), 0);
+        ck_assert_int_eq(open_salvaging(&db), 0);
+        count = walk_all(db);
+        for (unsigned i = 0; i < KEYS; i++)
+            ck_assert_int_eq(seen[i], i < count);
+        most = count > most ? count : most;
+        least = count < least ? count : least;
+        ck_assert_int_eq(lsmkv_close(db), 0);
+        flip(dir, names[0], offset);
+    }
+    ck_assert_uint_lt(least, 10);
+    ck_assert_uint_gt(most, 200);
+    env_dir_close(dir);
+}
+END_TEST
+
+START_TEST(test_a_missing_log_leaves_the_tables)
+{
+    struct env_dir *dir;
+    struct lsmkv *db;
+
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_close(&rig);
+    dir = find_files(".log");
+    for (unsigned i = 0; i < name_count; i++)
+        ck_assert_int_eq(env_dir_unlink(dir, names[i]), 0);
+    env_dir_close(dir);
+    ck_assert_int_eq(open_salvaging(&db), 0);
+    ck_assert_uint_eq(walk_all(db), KEYS);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+}
+END_TEST
+
+START_TEST(test_an_undamaged_store_is_whole)
+{
+    struct lsmkv *db;
+
+    rig_close(&rig);
+    ck_assert_int_eq(open_salvaging(&db), 0);
+    ck_assert_uint_eq(walk_all(db), KEYS);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    ck_assert_uint_eq(rig.errors, 0);
+}
+END_TEST
+
+START_TEST(test_salvaging_never_writes)
+{
+    struct lsmkv_options options = rig.options;
+    struct lsmkv *db;
+
+    rig_close(&rig);
+    options.salvage = true;
+    ck_assert_int_eq(lsmkv_open("store", &options, &db), -EINVAL);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("salvage");
+    TCase *tcase = tcase_create("salvage");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_a_walk_passes_over_a_damaged_block);
+    tcase_add_test(tcase, test_a_walk_passes_over_a_missing_table);
+    tcase_add_test(tcase, test_a_walk_passes_over_a_missing_table_of_level_0);
+    tcase_add_test(tcase, test_another_iterator_still_fails);
+    tcase_add_test(tcase, test_a_damaged_log_is_read_up_to_the_damage);
+    tcase_add_test(tcase, test_a_missing_log_leaves_the_tables);
+    tcase_add_test(tcase, test_an_undamaged_store_is_whole);
+    tcase_add_test(tcase, test_salvaging_never_writes);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
