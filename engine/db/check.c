@@ -309,14 +309,14 @@ check_table(struct checker *checker, uint64_t number, const struct edit_table *n
 
     if (result != 0)
         return unless_damage(result);
-    result = unless_damage(table_verify(table));
-    if (named != NULL) {
+    result = table_verify(table);
+    if (named != NULL)
         check_belonging(checker, table, named);
-        if (result == 0)
-            result = unless_damage(table_verify_meta(table, &named->meta));
-    }
+    /* A block that cannot be read would be told again, and be missed. */
+    if (named != NULL && result == 0)
+        result = table_verify_meta(table, &named->meta);
     table_close(table);
-    return result;
+    return unless_damage(result);
 }
 
 static int

@@ -463,6 +463,7 @@ START_TEST(test_every_damaged_table_is_told)
     expect_damage("000100.sst 0 ");
     ck_assert(was_found("000101.sst 0 "));
     ck_assert(was_found("000102.sst 0 "));
+    ck_assert_uint_eq(found.damage, 3);
 }
 END_TEST
 
