@@ -10,6 +10,7 @@
 
 #include "cli.h"
 #include "cli_check.h"
+#include "cli_export.h"
 #include "cli_store.h"
 #include "mount.h"
 #include "options.h"
@@ -21,6 +22,7 @@ static const char help[] =
     "       lsmfs status|sync STORE|MOUNTPOINT\n"
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
     "       lsmfs check STORE\n"
+    "       lsmfs export STORE [PATH]...\n"
     "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
     "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
     "\n"
@@ -44,7 +46,8 @@ static const char help[] =
     "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
-    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE (of check: see its --help).  See lsmfs(1).\n";
+    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE (of check and\n"
+    "export: see their --help).  See lsmfs(1).\n";
 
 static const struct {
     const char *name;
@@ -55,6 +58,7 @@ static const struct {
     {"sync", cli_sync, false},     {"put", cli_put, true},
     {"get", cli_get, true},        {"rm", cli_rm, true},
     {"ls", cli_ls, true},          {"check", cli_check, false},
+    {"export", cli_export, false},
 };
 
 static int
