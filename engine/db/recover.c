@@ -205,8 +205,6 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
     if (atomic_load(&db->next_file) <= highest)
         atomic_store(&db->next_file, highest + 1);
     result = check_oldest(db, oldest_log, logs, count);
-    if (db->options.salvage)
-        result = 0;
     /* After a clean close all is synced: nothing to mend, and what differs is evidence. */
     if (result == 0)
         result = wal_recover(db->dir, logs, count, oldest_log,

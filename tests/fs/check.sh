@@ -87,11 +87,14 @@ usage() {
 
 # A terminal is shown a bar, and colour unless NO_COLOR; what is no terminal neither.
 on_a_terminal() {
-    script -qc "'$lsmfs' check '$store'" /dev/null | grep -q $'\e\[K\[#* *\] 100 %'
+    script -qc "'$lsmfs' check '$store'" screen >/dev/null
+    grep -q $'\e\[K\[#* *\] 100 %' screen
     not grep -q $'\e' <<<"$("$lsmfs" check "$store" 2>&1)"
     damage_copy 700
-    script -qc "'$lsmfs' check '$copy'" /dev/null | grep -q $'\e\[31mdamage'
-    NO_COLOR=1 script -qc "'$lsmfs' check '$copy'" /dev/null | not grep $'\e\[31m'
+    script -qc "'$lsmfs' check '$copy'" screen >/dev/null
+    grep -q $'\e\[31mdamage' screen
+    NO_COLOR=1 script -qc "'$lsmfs' check '$copy'" screen >/dev/null
+    not grep -q $'\e\[31m' screen
 }
 
 # damage_copy OFFSET: flips a byte there in the largest file of a copy of the store.

@@ -426,6 +426,20 @@ START_TEST(test_a_record_of_another_inode)
 }
 END_TEST
 
+START_TEST(test_shared_contents_that_were_never_given_out)
+{
+    struct attr attr = put_inode(1);
+    struct record_key key = record_inode(attr.ino);
+    uint64_t inodes, data_ids;
+
+    store_reserved(fixture.store, &inodes, &data_ids);
+    put_reference("a", attr.ino);
+    attr.data = (struct attr_data){ATTR_CHUNKS, LARGE, data_ids, 0};
+    put_attr(fixture.store->inodes, record_slice(&key), &attr, "");
+    expect_damage(": its data id was never given out");
+}
+END_TEST
+
 START_TEST(test_inode_records_that_are_no_files)
 {
     struct attr attr = put_inode(1);
@@ -694,6 +708,7 @@ main(void)
     tcase_add_test(tests, test_a_number_that_two_have);
     tcase_add_test(tests, test_a_number_that_was_never_given_out);
     tcase_add_test(tests, test_a_record_of_another_inode);
+    tcase_add_test(tests, test_shared_contents_that_were_never_given_out);
     tcase_add_test(tests, test_inode_records_that_are_no_files);
     tcase_add_test(tests, test_links_with_targets_of_no_length);
     tcase_add_test(tests, test_a_root_that_is_no_directory);

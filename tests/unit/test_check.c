@@ -444,6 +444,44 @@ START_TEST(test_tables_without_a_manifest_are_checked)
 }
 END_TEST
 
+static int
+newest_log(void *newest, const char *name)
+{
+    if (strstr(name, ".log") != NULL && strcmp(name, newest) > 0)
+        snprintf(newest, 32, "%s", name);
+    return 0;
+}
+
+static void
+damage_log(void)
+{
+    struct env_file *file;
+    char name[32] = "";
+
+    ck_assert_int_eq(env_dir_list(dir, newest_log, name), 0);
+    ck_assert_int_eq(env_file_open(dir, name, ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, 100, "?", 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+}
+
+/* The chain of logs finds it, and then each log is read by itself: it is told once. */
+START_TEST(test_a_damaged_log_is_told_once)
+{
+    flush_store();
+    rig_open(&rig);
+    rig_put(&rig, "c", "a value that reaches past byte 100 of the log");
+    rig_put(&rig, "d", "one that says that the one before was durable");
+    rig_close(&rig);
+    damage_log();
+    expect_damage(".log ");
+    ck_assert_uint_eq(found.damage, 1);
+    /* Without a manifest there is no chain. */
+    ck_assert_int_eq(env_dir_unlink(dir, "MANIFEST"), 0);
+    expect_damage(".log ");
+    ck_assert_uint_eq(found.damage, 2);
+}
+END_TEST
+
 /* All damaged tables are named, not the first alone. */
 START_TEST(test_every_damaged_table_is_told)
 {
@@ -495,6 +533,7 @@ main(void)
     tcase_add_test(tcase, test_snapshots_out_of_order);
     tcase_add_test(tcase, test_a_missing_log);
     tcase_add_test(tcase, test_tables_without_a_manifest_are_checked);
+    tcase_add_test(tcase, test_a_damaged_log_is_told_once);
     tcase_add_test(tcase, test_every_damaged_table_is_told);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

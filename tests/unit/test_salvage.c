@@ -312,6 +312,21 @@ START_TEST(test_a_missing_log_leaves_the_tables)
 }
 END_TEST
 
+START_TEST(test_a_damaged_mark_of_a_clean_close)
+{
+    struct env_dir *dir;
+    struct lsmkv *db;
+
+    rig_close(&rig);
+    dir = find_files("CLOSED");
+    flip(dir, "CLOSED", 3);
+    env_dir_close(dir);
+    ck_assert_int_eq(open_salvaging(&db), 0);
+    ck_assert_uint_eq(walk_all(db), KEYS);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+}
+END_TEST
+
 START_TEST(test_an_undamaged_store_is_whole)
 {
     struct lsmkv *db;
@@ -350,6 +365,7 @@ main(void)
     tcase_add_test(tcase, test_another_iterator_still_fails);
     tcase_add_test(tcase, test_a_damaged_log_is_read_up_to_the_damage);
     tcase_add_test(tcase, test_a_missing_log_leaves_the_tables);
+    tcase_add_test(tcase, test_a_damaged_mark_of_a_clean_close);
     tcase_add_test(tcase, test_an_undamaged_store_is_whole);
     tcase_add_test(tcase, test_salvaging_never_writes);
     suite_add_tcase(suite, tcase);
