@@ -261,8 +261,8 @@ check_manifest(struct checker *checker, const char *path)
     result = manifest_load(db->dir, &db->reporter, &checker->state,
                            &checker->manifest_number, &checker->manifest_end);
     checker->has_state = result == 0;
-    if (result != 0 && result != -ENOMEM && checker->damage == 0)
-        return result; /* not of damage: a format of a newer version */
+    if (result == -ENOTSUP)
+        return result; /* a newer version's: nothing here can be judged */
     checker->oldest_log = checker->state.oldest_log;
     check_snapshots(checker);
     return unless_damage(result);

@@ -183,7 +183,8 @@ struct lsmkv_check_options {
  * the defaults).
  *
  * 0: no damage, maybe notes.  -EUCLEAN: all damage that was found was told.  Any other: the check
- * could not be made, or not to its end (-EBUSY, -ENOENT: no store there, -ENOMEM). */
+ * could not be made, or not to its end (-EBUSY, -ENOENT: no store there, -ENOTSUP: a newer
+ * version's, -ENOMEM). */
 LSMKV_API LSMKV_CHECKED int lsmkv_check(const char *path,
                                         const struct lsmkv_options *options,
                                         const struct lsmkv_check_options *check);

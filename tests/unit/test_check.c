@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "db/manifest.h"
 #include "support/rig.h"
 #include "table/table.h"
@@ -292,6 +293,22 @@ START_TEST(test_a_store_without_its_lock_file_is_checked)
 }
 END_TEST
 
+START_TEST(test_a_store_of_a_newer_version_is_not_judged)
+{
+    static const char json[] =
+        "{\"format\":\"lsmkv-manifest\",\"version\":2,\"manifest\":7}";
+    struct env_file *file;
+    char line[128];
+    int size = snprintf(line, sizeof(line), "%s\t%08x\n", json,
+                        crc32c(0, json, sizeof(json) - 1));
+
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_REPLACE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, 0, line, (size_t)size), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    ck_assert_int_eq(run_check(), -ENOTSUP);
+}
+END_TEST
+
 /* ---- leftovers ---- */
 
 START_TEST(test_leftovers_are_notes)
@@ -521,6 +538,7 @@ main(void)
     tcase_add_test(tcase, test_a_store_that_others_read_is_checked);
     tcase_add_test(tcase, test_what_is_no_store_is_not_checked);
     tcase_add_test(tcase, test_a_store_without_its_lock_file_is_checked);
+    tcase_add_test(tcase, test_a_store_of_a_newer_version_is_not_judged);
     tcase_add_test(tcase, test_leftovers_are_notes);
     tcase_add_test(tcase, test_a_log_that_was_replaced_is_a_note);
     tcase_add_test(tcase, test_tables_of_a_level_that_overlap);
