@@ -44,7 +44,12 @@
 #include "table/cache.h"
 #include "table/table.h"
 
-#define LOCK_NAME  "LOCK"
+#define LOCK_NAME "LOCK"
+/* Numbers beyond these no store comes to: one that names them does not open.  They are far
+ * below where the formats end, so what one opening adds still fits. */
+#define FILE_NUMBER_MAX (UINT64_C(1) << 60) /* of snapshots, too */
+#define SEQUENCE_LIMIT  (SEQUENCE_MAX / 2)
+
 #define FROZEN_MAX 2u /* frozen generations before writers wait for the flush */
 
 /* The memtables of one log. */

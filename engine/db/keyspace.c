@@ -179,6 +179,8 @@ create_in_turn(struct lsmkv *db, const char *name, enum lsmkv_order order)
     mutex_unlock(&db->mutex);
     if (taken)
         return error_detail(-EEXIST, "there is a keyspace named \"%s\"", name);
+    if (described.id == UINT32_MAX) /* is no id, and there is none after it */
+        return error_detail(-EOVERFLOW, "keyspace \"%s\": all ids were used", name);
     edit.next_keyspace = described.id + 1;
     result = manifest_edit_keyspace(&edit, &described);
     if (result == 0)

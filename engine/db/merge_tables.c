@@ -4,6 +4,10 @@
  *
  * The inputs are read past the cache: what is read once and then deleted must not push out
  * what readers use.
+ *
+ * G1  No entry that is written has a sequence outside what MANIFEST says of the inputs.  A
+ *     table that holds one was made on purpose; a line that named it would make a store that
+ *     does not open again of one that does.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -96,10 +100,44 @@ move_inputs(const struct compaction *compaction, struct manifest_edit *edit)
     return result;
 }
 
+/* G1, of the tables added since there were `added_count`. */
+static int
+check_outputs(const struct build_context *context, const struct compaction *compaction,
+              const struct manifest_edit *edit, size_t added_count)
+{
+    const size_t merged = compaction->input_counts[0] + compaction->input_counts[1];
+    uint64_t smallest = UINT64_MAX, largest = 0;
+    char name[TABLE_NAME_SIZE];
+
+    for (int which = 0; which < 2; which++) {
+        for (size_t i = 0; i < compaction->input_counts[which]; i++) {
+            const struct table_meta *meta = &compaction->inputs[which][i]->meta;
+
+            if (meta->smallest_sequence < smallest)
+                smallest = meta->smallest_sequence;
+            if (meta->largest_sequence > largest)
+                largest = meta->largest_sequence;
+        }
+    }
+    for (size_t i = added_count; i < edit->added_count; i++) {
+        const struct table_meta *meta = &edit->added[i].meta;
+
+        if (meta->smallest_sequence >= smallest && meta->largest_sequence <= largest)
+            continue;
+        table_name(name, compaction->inputs[0][0]->meta.number);
+        return report_error(context->tables->reporter, -EUCLEAN,
+                            "%s: offset 0: it, or one of %zu tables merged with it, "
+                            "holds sequences that MANIFEST does not tell of",
+                            name, merged - 1);
+    }
+    return 0;
+}
+
 static int
 merge_inputs(const struct build_context *context, const struct compaction *compaction,
              struct manifest_edit *edit)
 {
+    const size_t added_count = edit->added_count;
     struct outside outside;
     struct iterator *merge;
     int result = outside_init(&outside, compaction);
@@ -110,6 +148,11 @@ merge_inputs(const struct build_context *context, const struct compaction *compa
     if (result == 0) {
         result = build_tables(context, &outside, merge, compaction->output_level, edit);
         iterator_free(merge);
+    }
+    if (result == 0) {
+        result = check_outputs(context, compaction, edit, added_count);
+        if (result < 0)
+            build_undo(context, edit, added_count);
     }
     outside_fini(&outside);
     return result;

@@ -199,6 +199,29 @@ take_tables(struct lsmkv *db, struct manifest_edit *state,
     return result;
 }
 
+static int
+check_numbers(struct lsmkv *db, const struct manifest_edit *state)
+{
+    const char *what;
+    uint64_t number;
+
+    if (state->last_sequence > SEQUENCE_LIMIT) {
+        what = "sequence";
+        number = state->last_sequence;
+    } else if (state->next_file > FILE_NUMBER_MAX) {
+        what = "file";
+        number = state->next_file;
+    } else if (state->next_snapshot > FILE_NUMBER_MAX) {
+        what = "snapshot";
+        number = state->next_snapshot;
+    } else {
+        return 0;
+    }
+    return report_error(&db->reporter, -EUCLEAN,
+                        "MANIFEST: offset 0: %s %llu, which no store comes to", what,
+                        (unsigned long long)number);
+}
+
 int
 take_state(struct lsmkv *db, struct manifest_edit *state)
 {
@@ -227,10 +250,8 @@ take_state(struct lsmkv *db, struct manifest_edit *state)
         db->next_snapshot = state->next_snapshot;
     db->default_keyspace = keyspace_by_id(db, 0);
     mutex_unlock(&db->mutex);
-    if (result == 0 && db->last_sequence > SEQUENCE_MAX / 2)
-        result = report_error(&db->reporter, -EUCLEAN,
-                              "MANIFEST: sequence %llu, which no store comes to",
-                              (unsigned long long)db->last_sequence);
+    if (result == 0)
+        result = check_numbers(db, state);
     if (result == 0 && db->default_keyspace == NULL)
         result = report_error(&db->reporter, -EUCLEAN, "MANIFEST: no default keyspace");
     return result;

@@ -12,9 +12,6 @@
 
 #include "db/db.h"
 
-/* Far above what is ever reached, and far below where MANIFEST's numbers end. */
-#define FILE_NUMBER_MAX (UINT64_C(1) << 60)
-
 struct replay {
     struct lsmkv *db;
     struct generation *generation;
@@ -64,17 +61,24 @@ static int
 replay_frame(void *context, const struct wal_frame *frame)
 {
     struct replay *replay = context;
+    struct lsmkv *db = replay->db;
     struct batch_reader reader;
     struct batch_entry entry;
     int result;
 
     if (frame->first_sequence <= replay->last_sequence)
-        return report_error(&replay->db->reporter, -EUCLEAN,
+        return report_error(&db->reporter, -EUCLEAN,
                             "%06llu.log: offset %llu: sequence %llu comes after %llu",
                             (unsigned long long)replay->log_number,
                             (unsigned long long)frame->offset,
                             (unsigned long long)frame->first_sequence,
                             (unsigned long long)replay->last_sequence);
+    if (frame->first_sequence > SEQUENCE_LIMIT)
+        return report_error(
+            &db->reporter, -EUCLEAN,
+            "%06llu.log: offset %llu: sequence %llu, which no store comes to",
+            (unsigned long long)replay->log_number, (unsigned long long)frame->offset,
+            (unsigned long long)frame->first_sequence);
     result = batch_read(&reader, frame->entries, frame->first_sequence);
     while (result == 0 && (result = batch_next(&reader, &entry)) == 1) {
         replay->last_sequence = entry.sequence;

@@ -1,0 +1,380 @@
+/*
+ * test_store_crafted.c - stores made on purpose: every checksum holds, and what they say cannot
+ * be.  None opens and does harm: it is refused with all its files left, or what is wrong shows
+ * where it is met and goes no further.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/record.h"
+#include "db/db.h"
+#include "log/frame.h"
+#include "support/rig.h"
+
+#define PATH "store"
+
+static struct rig rig;
+static struct env_dir *dir;
+static struct reporter reporter;
+static struct table_counters counters;
+static struct table_context tables;
+static struct manifest_edit state;
+
+static void
+say_nothing(void *context, enum lsmkv_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    (void)line;
+}
+
+/* A manifest in the making, of an empty store. */
+static void
+setup(void)
+{
+    struct edit_keyspace described = {.order = LSMKV_ORDER_PATH, .name = "default"};
+
+    rig_init(&rig);
+    rig.options.create = false;
+    ck_assert_int_eq(env_dir_open(rig.options.env, PATH, true, &dir), 0);
+    reporter_init(&reporter, say_nothing, NULL);
+    tables = (struct table_context){.env = rig.options.env,
+                                    .dir = dir,
+                                    .reporter = &reporter,
+                                    .counters = &counters,
+                                    .block_size = 4096,
+                                    .filter_bits_per_key = 10};
+    memset(&state, 0, sizeof(state));
+    state.next_file = 20;
+    state.last_sequence = 100;
+    ck_assert_int_eq(manifest_edit_keyspace(&state, &described), 0);
+}
+
+static void
+teardown(void)
+{
+    manifest_edit_fini(&state);
+    reporter_fini(&reporter);
+    env_dir_close(dir);
+    rig_fini(&rig);
+}
+
+static void
+write_manifest(void)
+{
+    struct manifest *manifest;
+
+    ck_assert_int_eq(manifest_roll(dir, &reporter, 1, &state, &manifest), 0);
+    ck_assert_int_eq(manifest_close(manifest), 0);
+}
+
+static void
+add_to(struct table_writer *writer, const char *key, uint64_t sequence)
+{
+    struct lsmkv_record record = {.value = lsmkv_str("value")};
+    struct keybuf internal = {0};
+    uint8_t payload[64];
+
+    record_encode(payload, KIND_PUT, &record);
+    ck_assert_int_eq(keybuf_set_internal(&internal, lsmkv_str(key), sequence, KIND_PUT),
+                     0);
+    ck_assert_int_eq(
+        table_writer_add(writer, keybuf_slice(&internal),
+                         lsmkv_bytes(payload, record_payload_size(KIND_PUT, &record))),
+        0);
+    keybuf_fini(&internal);
+}
+
+/* A table of two keys, and what its writer says of it. */
+static struct table_meta
+write_table(uint64_t number, const char *first, const char *last, uint64_t sequence)
+{
+    struct table_meta meta = {0};
+    struct table_writer *writer;
+
+    ck_assert_int_eq(table_writer_open(&tables, number, 0, LSMKV_ORDER_PATH, &writer), 0);
+    add_to(writer, first, sequence);
+    add_to(writer, last, sequence);
+    ck_assert_int_eq(table_writer_finish(writer, &meta), 0);
+    return meta;
+}
+
+static void
+list_table(int level, struct table_meta meta)
+{
+    ck_assert_int_eq(manifest_edit_add(&state, 0, level, &meta), 0);
+}
+
+static bool
+is_there(const char *name)
+{
+    struct env_file *file;
+
+    return env_file_open(dir, name, ENV_READ, &file) == 0 && env_file_close(file) == 0;
+}
+
+static void
+expect_refused(const char *reason)
+{
+    struct lsmkv *db;
+
+    ck_assert_int_eq(lsmkv_open(PATH, &rig.options, &db), -EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(rig.last_error, reason));
+}
+
+/* It answers, can be written, closed, opened again. */
+static void
+expect_whole(const char *key)
+{
+    for (int round = 0; round < 2; round++) {
+        if (rig.db == NULL)
+            rig_open(&rig);
+        ck_assert(rig_holds(&rig, NULL, key, "value"));
+        rig_put(&rig, "more", "value");
+        rig_close(&rig);
+    }
+}
+
+static void
+compact(int expected)
+{
+    rig_open(&rig);
+    ck_assert_int_eq(
+        lsmkv_compact(rig.db, NULL, lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)),
+        expected);
+}
+
+/* ---- numbers ---- */
+
+START_TEST(test_numbers_in_the_manifest_that_no_store_comes_to_are_refused)
+{
+    uint64_t *const numbers[] = {&state.next_file, &state.next_snapshot,
+                                 &state.last_sequence};
+    const uint64_t most[] = {(uint64_t)INT64_MAX - 1, (uint64_t)INT64_MAX - 1,
+                             SEQUENCE_MAX};
+
+    /* Bug: file and snapshot numbers were believed, the next of which MANIFEST cannot hold:
+     * the store opened, and never again. */
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t honest = *numbers[i];
+
+        *numbers[i] = most[i];
+        write_manifest();
+        expect_refused("which no store comes to");
+        *numbers[i] = honest;
+    }
+    write_manifest();
+    rig_open(&rig);
+}
+END_TEST
+
+/* Bug: the last keyspace id there is was given out: the line that made the keyspace is one
+ * that its reader refuses. */
+START_TEST(test_the_last_keyspace_id_is_not_given_out)
+{
+    struct lsmkv_keyspace *keyspace;
+
+    state.next_keyspace = UINT32_MAX;
+    write_manifest();
+    rig_open(&rig);
+    ck_assert_int_eq(
+        lsmkv_keyspace_create(rig.db, "one more", LSMKV_ORDER_BYTES, &keyspace),
+        -EOVERFLOW);
+    rig_close(&rig);
+    rig_open(&rig);
+}
+END_TEST
+
+/* ---- logs ---- */
+
+static void
+write_log(uint64_t number, struct wal_previous previous, uint64_t sequence)
+{
+    struct wal_append frame = {.first_sequence = sequence};
+    struct lsmkv_record record = {.value = lsmkv_str("value")};
+    struct wal_writer *writer;
+    struct lsmkv_batch batch;
+
+    batch_init(&batch);
+    ck_assert_int_eq(batch_add(&batch, 0, KIND_PUT, lsmkv_str("key"), &record), 0);
+    frame.entries = batch_slice(&batch);
+    ck_assert_int_eq(wal_create(dir, number, &previous, &reporter, &writer), 0);
+    ck_assert_int_eq(wal_append(writer, &frame, 1), 0);
+    ck_assert_int_eq(wal_sync(writer), 0);
+    ck_assert_int_eq(wal_close(writer), 0);
+    batch_fini(&batch);
+}
+
+/* Bug: a sequence that only a log names was believed.  The next ones would have run into the
+ * kind's byte, and the flush wrote a MANIFEST that does not load. */
+START_TEST(test_a_log_with_sequences_that_no_store_comes_to_is_refused)
+{
+    write_log(3, (struct wal_previous){0, 0}, SEQUENCE_MAX - 1);
+    write_manifest();
+    expect_refused("which no store comes to");
+    ck_assert_ptr_nonnull(strstr(rig.last_error, "000003.log: offset"));
+    ck_assert(is_there("000003.log"));
+}
+END_TEST
+
+START_TEST(test_logs_that_name_each_other_are_refused)
+{
+    const struct wal_previous itself = {3, 112}, later = {4, 112}, earlier = {3, 112};
+
+    write_manifest();
+    write_log(3, itself, 101);
+    expect_refused("names log 3 as the one before it");
+    ck_assert_int_eq(env_dir_unlink(dir, "000003.log"), 0);
+    write_log(3, later, 101);
+    write_log(4, earlier, 102);
+    expect_refused("names log 4 as the one before it");
+    ck_assert(is_there("000003.log") && is_there("000004.log"));
+}
+END_TEST
+
+/* ---- tables ---- */
+
+START_TEST(test_tables_of_a_level_that_overlap_are_refused)
+{
+    list_table(1, write_table(5, "a", "k", 7));
+    list_table(1, write_table(6, "c", "z", 8));
+    write_manifest();
+    expect_refused("overlap");
+    ck_assert(is_there("000005.sst") && is_there("000006.sst"));
+}
+END_TEST
+
+START_TEST(test_a_table_of_an_absurd_size_is_refused)
+{
+    struct table_meta meta = write_table(5, "a", "k", 7);
+
+    meta.size = (uint64_t)INT64_MAX - 1;
+    list_table(1, meta);
+    write_manifest();
+    expect_refused("000005.sst: offset");
+    ck_assert(is_there("000005.sst"));
+}
+END_TEST
+
+static void
+lower_sequence(struct table_meta *meta, struct lsmkv_slice user_key, struct keybuf *key,
+               uint64_t sequence)
+{
+    meta->smallest_sequence = meta->largest_sequence = sequence;
+    ck_assert_int_eq(keybuf_set_internal(key, user_key, sequence, KIND_PUT), 0);
+}
+
+/* Bug: a merge wrote into MANIFEST the sequences that it found in its inputs, though they were
+ * told to hold none so large: the store closed well, and did not open again. */
+START_TEST(test_a_table_with_larger_sequences_than_told_is_not_merged)
+{
+    struct table_meta meta = write_table(5, "a", "k", SEQUENCE_MAX - 1);
+
+    lower_sequence(&meta, lsmkv_str("a"), &meta.smallest, 7);
+    lower_sequence(&meta, lsmkv_str("k"), &meta.largest, 7);
+    list_table(0, meta);
+    list_table(0, write_table(6, "c", "z", 8));
+    write_manifest();
+    compact(-EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(rig.last_error, "that MANIFEST does not tell of"));
+    ck_assert(is_there("000005.sst") && is_there("000006.sst"));
+    expect_whole("z");
+}
+END_TEST
+
+/* With keys beyond those told the merged table would lie over its neighbours. */
+START_TEST(test_a_table_with_other_keys_than_told_is_not_merged)
+{
+    struct table_meta meta = write_table(5, "a", "y", 7);
+
+    ck_assert_int_eq(keybuf_set_internal(&meta.largest, lsmkv_str("c"), 7, KIND_PUT), 0);
+    list_table(0, meta);
+    list_table(0, write_table(6, "b", "d", 8));
+    list_table(1, write_table(7, "x", "z", 3));
+    write_manifest();
+    rig.options.l0_compaction_trigger = 2;
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, lsmkv_str("a"), lsmkv_str("d")),
+                     -EUCLEAN);
+    expect_whole("z");
+}
+END_TEST
+
+/* ---- other files than regular ones ---- */
+
+static void
+expect_link_refused(const char *store, const char *name)
+{
+    struct lsmkv_options options = {0};
+    char path[256], target[256];
+    struct lsmkv *db;
+
+    lsmkv_options_init(&options);
+    options.log = say_nothing;
+    snprintf(path, sizeof(path), "%s/%s", store, name);
+    snprintf(target, sizeof(target), "%s.elsewhere", store);
+    ck_assert_int_eq(rename(path, target), 0);
+    ck_assert_int_eq(symlink(target, path), 0);
+    ck_assert_int_ne(lsmkv_open(store, &options, &db), 0);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_ne(lsmkv_open(store, &options, &db), 0);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(rename(target, path), 0);
+}
+
+/* Each file of a real store gives its place to a link to it, and to a folder. */
+START_TEST(test_links_and_folders_in_place_of_files_are_refused)
+{
+    static const char *const names[] = {"MANIFEST", "CLOSED", "LOCK", "000002.log"};
+    struct lsmkv_options options;
+    char store[] = "/tmp/lsmkv-crafted.XXXXXX", path[256];
+    struct lsmkv *db;
+
+    ck_assert_ptr_nonnull(mkdtemp(store));
+    lsmkv_options_init(&options);
+    options.create = true;
+    ck_assert_int_eq(lsmkv_open(store, &options, &db), 0);
+    ck_assert_int_eq(
+        lsmkv_put(db, NULL, lsmkv_str("k"), lsmkv_str(""), lsmkv_str("v"), 0), 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        expect_link_refused(store, names[i]);
+    ck_assert_int_eq(lsmkv_open(store, &options, &db), 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    ck_assert_int_lt(snprintf(path, sizeof(path), "rm -r %s", store), sizeof(path));
+    ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("store_crafted");
+    TCase *tcase = tcase_create("store_crafted");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase,
+                   test_numbers_in_the_manifest_that_no_store_comes_to_are_refused);
+    tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
+    tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
+    tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);
+    tcase_add_test(tcase, test_tables_of_a_level_that_overlap_are_refused);
+    tcase_add_test(tcase, test_a_table_of_an_absurd_size_is_refused);
+    tcase_add_test(tcase, test_a_table_with_larger_sequences_than_told_is_not_merged);
+    tcase_add_test(tcase, test_a_table_with_other_keys_than_told_is_not_merged);
+    tcase_add_test(tcase, test_links_and_folders_in_place_of_files_are_refused);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
