@@ -39,6 +39,8 @@
 #define DEFAULT_COMMIT_MS 1000u
 #define COUNTER_BLOCK     65536u /* numbers reserved by one synced put */
 #define FORMAT_SIZE       12u
+/* Numbers beyond it no store comes to; above are those of ATTR_INO_IMPLIED and others. */
+#define NUMBER_LIMIT (ATTR_INO_IMPLIED / 2)
 
 struct counter {
     const char *name;
@@ -208,6 +210,8 @@ counter_load(struct store *store, struct counter *counter)
     if (record.value.size != sizeof value)
         return -EUCLEAN;
     uint64_t bound = get_le64(record.value.data);
+    if (bound < atomic_load(&counter->next) || bound > NUMBER_LIMIT)
+        return -EUCLEAN;
     atomic_store(&counter->next, bound);
     atomic_store(&counter->bound, bound);
     return 0;

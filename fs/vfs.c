@@ -171,7 +171,8 @@ find_root(struct vfs *vfs)
         vfs->born = inode.attr.btime;
     inode_fini(&inode);
     op_end(op);
-    return result;
+    /* Its record has another number. */
+    return result == -ESTALE ? -EUCLEAN : result;
 }
 
 static int

@@ -210,6 +210,33 @@ START_TEST(test_numbers_are_never_given_out_twice)
 }
 END_TEST
 
+/* Bug: any bound was believed.  One near the top made numbers that mean something else (bits of
+ * ATTR_INO_IMPLIED) or wrapped; one of 0 gave the root's number to a file. */
+START_TEST(test_a_bound_that_no_store_comes_to_is_refused)
+{
+    static const uint64_t bounds[] = {0, ATTR_INO_FIRST - 1, ATTR_INO_IMPLIED,
+                                      UINT64_MAX};
+    char why[256];
+
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
+        uint8_t bytes[8];
+
+        for (size_t byte = 0; byte < 8; byte++)
+            bytes[byte] = (uint8_t)(bounds[i] >> 8 * byte);
+        if (i > 0)
+            fixture_init(&fixture);
+        ck_assert_int_eq(lsmkv_put(fixture.store->db, fixture.store->meta,
+                                   lsmkv_str("inode"), lsmkv_bytes(NULL, 0),
+                                   lsmkv_bytes(bytes, sizeof bytes), 0),
+                         0);
+        fixture_close(&fixture);
+        ck_assert_int_eq(try_open(why, sizeof why), -EUCLEAN);
+        if (i + 1 < sizeof bounds / sizeof bounds[0])
+            mem_env_free(fixture.env);
+    }
+}
+END_TEST
+
 START_TEST(test_a_read_only_store_writes_nothing)
 {
     struct lsmkv_batch *batch;
@@ -376,6 +403,7 @@ main(void)
     tcase_add_test(tests, test_the_format_record_is_golden);
     tcase_add_test(tests, test_a_store_filled_through_the_api_is_mounted);
     tcase_add_test(tests, test_a_newer_format_is_refused_in_words);
+    tcase_add_test(tests, test_a_bound_that_no_store_comes_to_is_refused);
     tcase_add_loop_test(tests, test_a_keyspace_of_somebody_else_is_refused_and_left_alone,
                         0, 2);
     tcase_add_test(tests, test_what_is_no_store_is_not_made_one);

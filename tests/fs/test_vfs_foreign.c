@@ -349,6 +349,26 @@ START_TEST(test_large_plain_value_is_a_file)
 }
 END_TEST
 
+/* Bug: a root whose record has another number failed the mount with -ESTALE, as if a file had
+ * gone. */
+START_TEST(test_a_root_of_another_number_is_damage)
+{
+    uint8_t bytes[ATTR_BUFFER];
+    struct timespec now = {1, 0};
+    struct attr attr;
+    char why[512];
+
+    attr_init(&attr, S_IFDIR | 0755, 0, 0, 77, now);
+    ck_assert_int_eq(lsmkv_put(vfs_store(fs.vfs)->db, NULL, lsmkv_str(""),
+                               lsmkv_bytes(bytes, attr_encode(&attr, bytes)),
+                               lsmkv_bytes(NULL, 0), 0),
+                     0);
+    fs_close(&fs);
+    ck_assert_int_eq(vfs_open(&fs.options, &fs.vfs, why, sizeof(why)), -EUCLEAN);
+    fs.vfs = NULL;
+}
+END_TEST
+
 START_TEST(test_read_only_mount_of_a_store_never_mounted)
 {
     fs_close(&fs);
@@ -398,6 +418,7 @@ main(void)
     tcase_add_test(tcase,
                    test_crafted_attributes_of_a_store_never_mounted_are_no_records);
     tcase_add_test(tcase, test_large_plain_value_is_a_file);
+    tcase_add_test(tcase, test_a_root_of_another_number_is_damage);
     tcase_add_test(tcase, test_read_only_mount_of_a_store_never_mounted);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
