@@ -174,6 +174,22 @@ read_xattrs(struct vfs *vfs, struct node *node)
     }
 }
 
+/* A part reads as it does within the whole. */
+static void
+compare_parts(struct vfs *vfs, struct node *node)
+{
+    static uint8_t whole[300 << 10], part[300 << 10];
+    const uint64_t offset = 128 << 10; /* a chunk */
+    size_t got, got_part;
+
+    if (vfs_read(vfs, node, 0, whole, sizeof(whole), 0, &got) != 0 || got <= offset ||
+        vfs_read(vfs, node, offset, part, sizeof(part), 0, &got_part) != 0)
+        return;
+    if (got - offset < got_part)
+        got_part = got - offset;
+    fuzz_check(memcmp(whole + offset, part, got_part) == 0);
+}
+
 static void
 read_contents(struct vfs *vfs, struct node *node, uint64_t size)
 {
@@ -204,10 +220,13 @@ read_node(struct vfs *vfs, struct node *node)
         return;
     fuzz_check(st.st_size >= 0 && st.st_blocks >= 0);
     read_xattrs(vfs, node);
-    if (S_ISREG(st.st_mode))
+    if (S_ISREG(st.st_mode)) {
         read_contents(vfs, node, (uint64_t)st.st_size);
-    else if (S_ISLNK(st.st_mode) && vfs_readlink(vfs, node, target, sizeof(target)) == 0)
+        compare_parts(vfs, node);
+    } else if (S_ISLNK(st.st_mode) &&
+               vfs_readlink(vfs, node, target, sizeof(target)) == 0) {
         fuzz_check(strnlen(target, sizeof(target)) < sizeof(target));
+    }
 }
 
 /* ---- changing ---- */

@@ -87,13 +87,16 @@ read_footer(const uint8_t *in, struct table_footer *footer)
     footer->properties = (struct block_handle){get_u64(in + 32), get_u32(in + 40)};
 }
 
-/* Seals the data blocks that the index names; their number. */
+/* Seals the data blocks that the index names; their number, and where they end. */
 static size_t
-seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order order)
+seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order order,
+          uint64_t *end)
 {
     struct table_index index;
     const char *problem;
     size_t count;
+
+    *end = footer->filter.offset;
 
     if (footer->index.offset > footer->properties.offset ||
         footer->filter.offset > footer->index.offset ||
@@ -101,6 +104,7 @@ seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order or
                            order, footer->filter.offset, &index, &problem) != 0)
         return 0;
     count = index.count;
+    *end = index.data_end;
     for (size_t i = 0; i < count; i++)
         block_seal(bytes + index.entries[i].offset, index.entries[i].size, footer->number,
                    index.entries[i].offset);
@@ -109,10 +113,11 @@ seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order or
 }
 
 static void
-fit_properties(uint8_t *properties, const struct table_footer *footer, size_t blocks)
+fit_properties(uint8_t *properties, const struct table_footer *footer, size_t blocks,
+               uint64_t data_end)
 {
     put_u64(properties + PROPERTIES_BLOCKS, blocks);
-    put_u64(properties + PROPERTIES_DATA, footer->filter.offset);
+    put_u64(properties + PROPERTIES_DATA, data_end);
     put_u64(properties + PROPERTIES_INDEX, footer->index.size);
     put_u64(properties + PROPERTIES_FILTER, footer->filter.size);
 }
@@ -130,6 +135,7 @@ seal_table(uint8_t *bytes, size_t size, uint64_t number, bool fit)
 {
     struct table_footer footer = {.number = number};
     uint64_t end = size - TABLE_FOOTER_SIZE;
+    uint64_t data_end;
     size_t blocks;
 
     if (size < TABLE_FOOTER_SIZE)
@@ -145,9 +151,10 @@ seal_table(uint8_t *bytes, size_t size, uint64_t number, bool fit)
         blocks = seal_data(bytes, &footer,
                            get_u32(properties + PROPERTIES_ORDER) == LSMKV_ORDER_PATH
                                ? LSMKV_ORDER_PATH
-                               : LSMKV_ORDER_BYTES);
+                               : LSMKV_ORDER_BYTES,
+                           &data_end);
         if (fit)
-            fit_properties(properties, &footer, blocks);
+            fit_properties(properties, &footer, blocks, data_end);
     }
     if (footer.filter.size > 0)
         seal_block(bytes, size, number, footer.filter);
