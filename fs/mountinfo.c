@@ -18,7 +18,12 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+/* For half a second: who looks at all mounts, as some programs do, holds each for a moment. */
+#define BUSY_TRIES 25
+#define BUSY_STEP  20000000 /* nanoseconds */
 
 extern char **environ;
 
@@ -216,8 +221,8 @@ fusermount(const char *point, bool lazily)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
 }
 
-int
-mountinfo_unmount(const char *point, bool lazily)
+static int
+unmount_once(const char *point, bool lazily)
 {
     struct mountinfo info;
     int result;
@@ -230,4 +235,17 @@ mountinfo_unmount(const char *point, bool lazily)
     if (result != 0)
         return result == -ENOENT ? -EINVAL : result;
     return fusermount(point, lazily);
+}
+
+int
+mountinfo_unmount(const char *point, bool lazily)
+{
+    const struct timespec step = {0, BUSY_STEP};
+    int result = unmount_once(point, lazily);
+
+    for (int i = 0; i < BUSY_TRIES && result == -EBUSY; i++) {
+        nanosleep(&step, NULL);
+        result = unmount_once(point, lazily);
+    }
+    return result;
 }

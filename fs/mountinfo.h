@@ -35,8 +35,8 @@ LSMKV_CHECKED int mountinfo_find_device(const char *device, struct mountinfo *in
  * symbolic link, "." or "..".  Writes PATH_MAX bytes at most. */
 LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);
 
-/* Unmounts as umount(8) would; `lazily` even while it is in use.  -EBUSY; -EINVAL: not
- * mounted. */
+/* Unmounts as umount(8) would; `lazily` even while it is in use.  -EBUSY: it is, and has been for
+ * a moment; -EINVAL: not mounted. */
 LSMKV_CHECKED int mountinfo_unmount(const char *point, bool lazily);
 
 #endif
