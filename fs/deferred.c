@@ -107,8 +107,9 @@ deferred_clear(struct vfs *vfs, struct node *node)
     pthread_mutex_unlock(&vfs->deferred_mutex);
 }
 
-int
-deferred_put(struct op *op, struct node *node)
+/* The node's lock is held exclusively. */
+static int
+put_in(struct op *op, struct node *node)
 {
     struct inode inode;
     int result;
@@ -131,9 +132,8 @@ deferred_put(struct op *op, struct node *node)
     return result;
 }
 
-/* The node's lock is free. */
-static int
-put_alone(struct vfs *vfs, struct node *node)
+int
+deferred_put(struct vfs *vfs, struct node *node)
 {
     struct op *op = op_begin(vfs);
     int result;
@@ -141,7 +141,7 @@ put_alone(struct vfs *vfs, struct node *node)
     if (!op)
         return -ENOMEM;
     op_lock_node(op, node, true);
-    result = deferred_put(op, node);
+    result = put_in(op, node);
     op_end(op);
     return result;
 }
@@ -203,7 +203,7 @@ deferred_put_all(struct vfs *vfs)
     pthread_mutex_lock(&vfs->walk_mutex);
     listed = first_listed(vfs);
     for (struct node *node = listed; node; node = node->next_deferred) {
-        int result = put_alone(vfs, node);
+        int result = deferred_put(vfs, node);
 
         if (result < 0 && first == 0)
             first = result;
@@ -224,7 +224,7 @@ deferred_put_all_in(struct op *op)
     int first = 0;
 
     for (struct node *node = op->vfs->deferred; node; node = node->next_deferred) {
-        int result = deferred_put(op, node);
+        int result = put_in(op, node);
 
         if (node->deferred & IS_PUT)
             node->deferred = IN_LIST; /* a walk may be at the list: the node stays */

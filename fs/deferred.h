@@ -27,9 +27,9 @@ void deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr);
 /* The record is put as deferred_apply made it (op_note_put), or there is none any more. */
 void deferred_clear(struct vfs *vfs, struct node *node);
 
-/* Puts what is deferred of one node, unsynced; its lock is held exclusively. */
-LSMKV_CHECKED int deferred_put(struct op *op, struct node *node);
-/* Of all nodes, as operations of their own; the first failure, after trying all. */
+/* Puts what is deferred of one node, unsynced, in an operation of its own. */
+LSMKV_CHECKED int deferred_put(struct vfs *vfs, struct node *node);
+/* Of all nodes; the first failure, after trying all. */
 LSMKV_CHECKED int deferred_put_all(struct vfs *vfs);
 /* Of all nodes, in an operation that holds the tree exclusively. */
 LSMKV_CHECKED int deferred_put_all_in(struct op *op);

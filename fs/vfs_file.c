@@ -158,20 +158,6 @@ vfs_write(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
 
 /* ---- making durable ---- */
 
-static int
-put_times(struct vfs *vfs, struct node *node)
-{
-    struct op *op = op_begin(vfs);
-    int result;
-
-    if (!op)
-        return -ENOMEM;
-    op_lock_node(op, node, true);
-    result = deferred_put(op, node);
-    op_end(op);
-    return result;
-}
-
 int
 vfs_fsync(struct vfs *vfs, struct node *node)
 {
@@ -180,6 +166,6 @@ vfs_fsync(struct vfs *vfs, struct node *node)
     if (vfs->read_only)
         return 0;
     if (node->deferred && node->directory)
-        result = put_times(vfs, node);
+        result = deferred_put(vfs, node);
     return result == 0 ? store_sync(vfs->store) : result;
 }

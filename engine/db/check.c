@@ -270,22 +270,13 @@ check_manifest(struct checker *checker, const char *path)
 
 /* ---- tables ---- */
 
-static const struct edit_keyspace *
-find_keyspace(const struct manifest_edit *state, uint32_t id)
-{
-    for (size_t i = 0; i < state->keyspace_count; i++)
-        if (state->keyspaces[i].id == id)
-            return &state->keyspaces[i];
-    return NULL;
-}
-
 static void
 check_belonging(struct checker *checker, const struct table *table,
                 const struct edit_table *named)
 {
     const struct table_properties *properties = table_get_properties(table);
     const struct edit_keyspace *keyspace =
-        find_keyspace(&checker->state, named->keyspace);
+        manifest_state_keyspace(&checker->state, named->keyspace);
 
     if (properties->keyspace != named->keyspace || keyspace == NULL ||
         properties->order != keyspace->order)

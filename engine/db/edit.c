@@ -157,8 +157,8 @@ manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id)
 
 /* ---- applying ---- */
 
-static struct edit_keyspace *
-find_keyspace(const struct manifest_edit *state, uint32_t id)
+struct edit_keyspace *
+manifest_state_keyspace(const struct manifest_edit *state, uint32_t id)
 {
     for (size_t i = 0; i < state->keyspace_count; i++) {
         if (state->keyspaces[i].id == id)
@@ -269,7 +269,8 @@ static int
 apply_added(struct manifest_edit *state, const struct edit_table *added)
 {
     const unsigned long long number = added->meta.number;
-    const struct edit_keyspace *keyspace = find_keyspace(state, added->keyspace);
+    const struct edit_keyspace *keyspace =
+        manifest_state_keyspace(state, added->keyspace);
     size_t index = find_table(state, number);
     struct edit_table table = {added->keyspace, added->level, {0}};
     int result;
@@ -307,7 +308,7 @@ apply_added(struct manifest_edit *state, const struct edit_table *added)
 static int
 apply_dropped_keyspace(struct manifest_edit *state, uint32_t id)
 {
-    struct edit_keyspace *keyspace = find_keyspace(state, id);
+    struct edit_keyspace *keyspace = manifest_state_keyspace(state, id);
     size_t kept = 0;
 
     if (keyspace == NULL)

@@ -77,6 +77,9 @@ int LSMKV_CHECKED manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64
  * only good for manifest_edit_fini. */
 int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
                                        const struct manifest_edit *edit);
+/* The keyspace of a state with this id, or NULL; valid until the state changes. */
+struct edit_keyspace *manifest_state_keyspace(const struct manifest_edit *state,
+                                              uint32_t id);
 
 /* Left by a crash, they are nothing. */
 #define MANIFEST_TMP_NAME "MANIFEST.tmp"

@@ -40,20 +40,12 @@ compare_tables(const void *left, const void *right)
     return compare_numbers(b->meta.largest_sequence, a->meta.largest_sequence);
 }
 
-static const struct edit_keyspace *
-find_keyspace(const struct manifest_edit *state, uint32_t id)
-{
-    for (size_t i = 0; i < state->keyspace_count; i++)
-        if (state->keyspaces[i].id == id)
-            return &state->keyspaces[i];
-    return NULL;
-}
-
 static void
 print_table(struct dump *dump, const struct manifest_edit *state,
             const struct edit_table *table)
 {
-    const struct edit_keyspace *keyspace = find_keyspace(state, table->keyspace);
+    const struct edit_keyspace *keyspace =
+        manifest_state_keyspace(state, table->keyspace);
     struct printer *printer = &dump->printer;
 
     print_begin(printer, "table");
