@@ -72,6 +72,7 @@ restic() {
 
 # restic_backup DIRECTORY: the summary of it.
 restic_backup() {
+    stat -c %d "$1" >device
     (cd "$1" && restic --json backup .) >restic.json
     grep '"message_type":"summary"' restic.json | tail -n 1
 }
@@ -80,14 +81,22 @@ number() {
     sed -n "s/.*\"$1\": *\([0-9]*\).*/\1/p"
 }
 
-# restic_finds_nothing DIRECTORY: neither a file nor a directory that it did not know.
+# restic_finds_nothing DIRECTORY: neither a file nor a directory that it did not know.  It keeps
+# device numbers, too, and a mount may get another one each time: then directories are new to it.
 restic_finds_nothing() {
-    local summary name
+    local summary name device before
+    before=$(cat device)
     summary=$(restic_backup "$1")
-    echo "$summary"
-    for name in files_new files_changed dirs_new dirs_changed data_blobs tree_blobs data_added; do
+    device=$(cat device)
+    echo "device $before, now $device: $summary"
+    for name in files_new files_changed dirs_new data_blobs; do
         same "$name 0" "$name $(number $name <<<"$summary")"
     done
+    if [ "$device" = "$before" ]; then
+        for name in dirs_changed tree_blobs data_added; do
+            same "$name 0" "$name $(number $name <<<"$summary")"
+        done
+    fi
     [ "$(number files_unmodified <<<"$summary")" -gt 100 ]
 }
 
