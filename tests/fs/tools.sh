@@ -111,7 +111,7 @@ tars() {
 
 # ---- cp, mv, install ----
 
-# Holes are as large as chunks (fs/README.md), so data lies where a chunk does.
+# Blocks are counted by chunks (fs/README.md), so data lies where a whole chunk does.
 sparse_copies() {
     local option
     truncate -s 4M sparse
