@@ -376,9 +376,9 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     }
     fi->keep_cache = 1;
     param = entry_param(vfs, &entry);
-    vfs_opened(vfs, entry.node);
+    vfs_opened(vfs, entry.node, fi->flags);
     if (fuse_reply_create(req, &param, fi) != 0) {
-        vfs_released(vfs, entry.node);
+        vfs_released(vfs, entry.node, fi->flags);
         vfs_forget(vfs, entry.node, 1);
     }
 }
@@ -402,16 +402,15 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
     fi->noflush = 1;
-    vfs_opened(vfs, node);
+    vfs_opened(vfs, node, fi->flags);
     if (fuse_reply_open(req, fi) != 0)
-        vfs_released(vfs, node); /* interrupted: there will be no release */
+        vfs_released(vfs, node, fi->flags); /* interrupted: there will be no release */
 }
 
 static void
 on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    (void)fi;
-    vfs_released(req_vfs(req), req_node(req, ino));
+    vfs_released(req_vfs(req), req_node(req, ino), fi->flags);
     req_reply(req, 0);
 }
 
@@ -483,19 +482,32 @@ on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
 }
 
 static void
-on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
-         struct fuse_file_info *fi)
+reply_lseek(void *context, int result, uint64_t found)
 {
-    uint64_t found;
-    int result = offset < 0 ? -ENXIO
-                            : vfs_seek(req_vfs(req), req_node(req, ino), (uint64_t)offset,
-                                       whence, &found);
+    fuse_req_t req = context;
 
-    (void)fi;
     if (result < 0)
         req_reply(req, result);
     else
         fuse_reply_lseek(req, (off_t)found);
+}
+
+static void
+on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
+         struct fuse_file_info *fi)
+{
+    struct vfs *vfs = req_vfs(req);
+    struct node *node = req_node(req, ino);
+    uint64_t found = 0;
+    int result = -ENXIO;
+
+    (void)fi;
+    if (offset >= 0 && vfs_may_be_mapped(node) &&
+        vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
+        return; /* it replies, or has done so */
+    if (offset >= 0)
+        result = vfs_seek(vfs, node, (uint64_t)offset, whence, &found);
+    reply_lseek(req, result, found);
 }
 
 static void
@@ -658,10 +670,20 @@ invalidate(void *context, struct node *node, const char *name, size_t size)
         fuse_lowlevel_notify_inval_inode(ops->session, id, 0, 0);
 }
 
+/* Forgetting pages that are dirty, the kernel writes them; mapped ones, too. */
+static void
+write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
+{
+    const struct fuse_ops *ops = context;
+
+    fuse_lowlevel_notify_inval_inode(ops->session, req_id(ops->vfs, node), (off_t)offset,
+                                     (off_t)size);
+}
+
 int
 fuse_ops_start_notices(struct fuse_ops *ops, struct fuse_session *session)
 {
-    struct vfs_notify notify = {invalidate, ops};
+    struct vfs_notify notify = {invalidate, write_back, ops};
 
     ops->session = session;
     return vfs_start_notices(ops->vfs, &notify);

@@ -18,6 +18,8 @@
 struct notice {
     struct notice *next;
     struct node *node;
+    notices_work *work; /* or NULL, and a name, which may be empty */
+    void *context;
     size_t size;
     char name[256];
 };
@@ -69,14 +71,23 @@ notices_free(struct notices *notices)
 }
 
 static void
+drop(struct notices *notices, struct notice *notice)
+{
+    node_unref(notices->nodes, notice->node, 1);
+    free(notice);
+}
+
+static void
 deliver(struct notices *notices, struct notice *notice)
 {
     const struct vfs_notify *notify = &notices->notify;
 
-    notify->invalidate(notify->context, notice->node, notice->size ? notice->name : NULL,
-                       notice->size);
-    node_unref(notices->nodes, notice->node, 1);
-    free(notice);
+    if (notice->work)
+        notice->work(notice->context, notify);
+    else
+        notify->invalidate(notify->context, notice->node,
+                           notice->size ? notice->name : NULL, notice->size);
+    drop(notices, notice);
 }
 
 /* Asks for a few nodes to be forgotten.  Where none can be, or the kernel forgets none, as when
@@ -167,8 +178,8 @@ notices_stop(struct notices *notices)
 {
     if (!notices->running)
         return;
-    notices->running = false;
     pthread_mutex_lock(&notices->mutex);
+    notices->running = false;
     notices->stop = true;
     pthread_cond_signal(&notices->wake);
     pthread_cond_broadcast(&notices->delivered);
@@ -178,35 +189,57 @@ notices_stop(struct notices *notices)
         struct notice *notice = notices->first;
 
         notices->first = notice->next;
-        node_unref(notices->nodes, notice->node, 1);
-        free(notice);
+        if (notice->work)
+            notice->work(notice->context, NULL);
+        drop(notices, notice);
     }
     notices->last = &notices->first;
+}
+
+/* -ESHUTDOWN: nobody listens. */
+static int
+enqueue(struct notices *notices, const struct notice *said)
+{
+    struct notice *notice = malloc(sizeof(*notice));
+    int result = -ESHUTDOWN;
+
+    if (!notice)
+        return -ENOMEM;
+    *notice = *said;
+    node_ref(notices->nodes, notice->node);
+    pthread_mutex_lock(&notices->mutex);
+    if (notices->running) {
+        *notices->last = notice;
+        notices->last = &notice->next;
+        notices->queued++;
+        pthread_cond_signal(&notices->wake);
+        result = 0;
+    }
+    pthread_mutex_unlock(&notices->mutex);
+    if (result < 0)
+        drop(notices, notice);
+    return result;
 }
 
 void
 notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name)
 {
-    struct notice *notice;
+    struct notice notice = {.node = node, .size = name.size};
 
-    if (!notices->running || name.size >= sizeof(notice->name))
+    if (!notices->running || name.size >= sizeof(notice.name))
         return;
-    notice = malloc(sizeof(*notice));
-    if (!notice)
-        return;
-    notice->next = NULL;
-    notice->node = node;
-    notice->size = name.size;
     if (name.size > 0)
-        memcpy(notice->name, name.data, name.size);
-    notice->name[name.size] = '\0';
-    node_ref(notices->nodes, node);
-    pthread_mutex_lock(&notices->mutex);
-    *notices->last = notice;
-    notices->last = &notice->next;
-    notices->queued++;
-    pthread_cond_signal(&notices->wake);
-    pthread_mutex_unlock(&notices->mutex);
+        memcpy(notice.name, name.data, name.size);
+    enqueue(notices,
+            &notice); /* if that fails, the kernel goes on believing what it knew */
+}
+
+int
+notices_ask(struct notices *notices, struct node *node, notices_work *work, void *context)
+{
+    struct notice notice = {.node = node, .work = work, .context = context};
+
+    return notices->running ? enqueue(notices, &notice) : -ESHUTDOWN;
 }
 
 void

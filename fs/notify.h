@@ -26,6 +26,13 @@ void notices_stop(struct notices *notices);
  * listing.  Takes a reference of its own.  Nothing happens while nobody listens, and when there
  * is no memory: the kernel then goes on believing what it knew. */
 void notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name);
+/* Queues `work`, which asks the kernel for something and waits while it does it: for requests
+ * that it makes meanwhile, so not from the handler of one.  Called with NULL instead if nobody
+ * listens any more.  The node has a reference until it returns.  -ESHUTDOWN: nobody listens now.
+ * -ENOMEM. */
+typedef void notices_work(void *context, const struct vfs_notify *notify);
+LSMKV_CHECKED int notices_ask(struct notices *notices, struct node *node,
+                              notices_work *work, void *context);
 /* Returns when what is queued has been told.  Not from the handler of a request, for which the
  * kernel would wait meanwhile. */
 void notices_wait(struct notices *notices);

@@ -42,11 +42,14 @@
 struct node;
 struct vfs;
 
-/* What the kernel must forget, because it changed without being asked by the kernel.  Called
- * from one thread of the vfs, which holds no lock.  `name` NULL: the node's attributes, pages
- * and listing; otherwise the entry `name` of the directory `node`. */
+/* What the kernel is told and asked.  Called from one thread of the vfs, which holds no lock. */
 struct vfs_notify {
+    /* Forget, since it changed without the kernel: the node's attributes, pages and listing; or,
+     * if `name` is not NULL, the entry `name` of the directory `node`. */
     void (*invalidate)(void *context, struct node *node, const char *name, size_t size);
+    /* Write, with requests that are answered before this returns, what was stored through
+     * mappings into `size` bytes of a file; 0: up to its end. */
+    void (*write_back)(void *context, struct node *node, uint64_t offset, uint64_t size);
     void *context;
 };
 
@@ -207,8 +210,8 @@ LSMKV_CHECKED int vfs_readlink(struct vfs *vfs, struct node *node, char *buffer,
  * close; but the kernel is not asked to forget a file between vfs_opened and vfs_released. */
 LSMKV_CHECKED int vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller,
                                 struct node *node, int flags);
-void vfs_opened(struct vfs *vfs, struct node *node);
-void vfs_released(struct vfs *vfs, struct node *node);
+void vfs_opened(struct vfs *vfs, struct node *node, int flags);
+void vfs_released(struct vfs *vfs, struct node *node, int flags);
 /* `*got` is less than `size` only at the end of the file.  `flags` of the open file:
  * O_NOATIME. */
 LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
@@ -225,6 +228,14 @@ LSMKV_CHECKED int vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller
 /* SEEK_DATA and SEEK_HOLE. */
 LSMKV_CHECKED int vfs_seek(struct vfs *vfs, struct node *node, uint64_t offset,
                            int whence, uint64_t *found);
+/* Is it open so that it may be mapped, and hold what the kernel has not written yet? */
+bool vfs_may_be_mapped(const struct node *node);
+/* As vfs_seek, but the kernel writes that first.  It is handed to `done`, once, from the thread
+ * that notifies or from vfs_stop_notices; unless this returns an error: -ENOMEM, -ESHUTDOWN. */
+LSMKV_CHECKED int vfs_seek_mapped(struct vfs *vfs, struct node *node, uint64_t offset,
+                                  int whence,
+                                  void (*done)(void *context, int result, uint64_t found),
+                                  void *context);
 /* Copies up to `size` bytes; `*copied` is less at the end of `from`, or where one request has
  * done enough. */
 LSMKV_CHECKED int vfs_copy(struct vfs *vfs, const struct vfs_caller *caller,

@@ -3,6 +3,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "data.h"
 #include "deferred.h"
@@ -37,16 +39,26 @@ vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
     return result;
 }
 
-void
-vfs_opened(struct vfs *vfs, struct node *node)
+/* A shared mapping that stores go through wants both.  Its description is not released before it
+ * is unmapped, and then its stores are written. */
+static bool
+allows_stores(int flags)
 {
-    node_ref(vfs->nodes, node);
-    node->opens++;
+    return (flags & O_ACCMODE) == O_RDWR;
 }
 
 void
-vfs_released(struct vfs *vfs, struct node *node)
+vfs_opened(struct vfs *vfs, struct node *node, int flags)
 {
+    node_ref(vfs->nodes, node);
+    node->opens++;
+    node->mappable += allows_stores(flags);
+}
+
+void
+vfs_released(struct vfs *vfs, struct node *node, int flags)
+{
+    node->mappable -= allows_stores(flags);
     node->opens--;
     node_unref(vfs->nodes, node, 1);
 }
@@ -95,6 +107,75 @@ vfs_seek(struct vfs *vfs, struct node *node, uint64_t offset, int whence, uint64
                            whence, found);
     inode_fini(&inode);
     op_end(op);
+    return result;
+}
+
+/* ---- holes of a file that may be mapped ---- */
+
+struct mapped_seek {
+    struct vfs *vfs;
+    struct node *node;
+    uint64_t offset;
+    int whence;
+    void (*done)(void *context, int result, uint64_t found);
+    void *context;
+};
+
+/* The hole that an answer rests on: what is stored there through a mapping makes it wrong. */
+static void
+hole_behind(const struct mapped_seek *seek, int result, uint64_t found, uint64_t *begin,
+            uint64_t *size)
+{
+    uint64_t data = found;
+
+    *begin = seek->offset;
+    if (seek->whence == SEEK_HOLE) {
+        *begin = found;
+        result = vfs_seek(seek->vfs, seek->node, found, SEEK_DATA, &data);
+    }
+    *size = result == 0 ? data - *begin : 0;
+}
+
+/* Only holes are written back, for the kernel drops what it writes back so. */
+static void
+seek_written(void *context, const struct vfs_notify *notify)
+{
+    struct mapped_seek *seek = context;
+    uint64_t found = 0, before, begin, size;
+    int result = vfs_seek(seek->vfs, seek->node, seek->offset, seek->whence, &found);
+
+    do {
+        before = found;
+        if (!notify || (seek->whence == SEEK_DATA ? result == 0 && found == seek->offset
+                                                  : result < 0))
+            break;
+        hole_behind(seek, result, found, &begin, &size);
+        notify->write_back(notify->context, seek->node, begin, size);
+        result = vfs_seek(seek->vfs, seek->node, seek->offset, seek->whence, &found);
+    } while (seek->whence == SEEK_HOLE && found > before);
+    seek->done(seek->context, result, found);
+    free(seek);
+}
+
+bool
+vfs_may_be_mapped(const struct node *node)
+{
+    return node->mappable > 0;
+}
+
+int
+vfs_seek_mapped(struct vfs *vfs, struct node *node, uint64_t offset, int whence,
+                void (*done)(void *context, int result, uint64_t found), void *context)
+{
+    struct mapped_seek *seek = malloc(sizeof(*seek));
+    int result;
+
+    if (!seek)
+        return -ENOMEM;
+    *seek = (struct mapped_seek){vfs, node, offset, whence, done, context};
+    result = notices_ask(vfs->notices, node, seek_written, seek);
+    if (result < 0)
+        free(seek);
     return result;
 }
 

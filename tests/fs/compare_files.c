@@ -262,13 +262,10 @@ is_zero(const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* How finely holes are known differs.  What is called a hole must read as zeros, but for what is
- * stored in mappings only (fs/README.md): that is written first. */
+/* How finely holes are known differs.  What is called a hole must read as zeros. */
 static void
 check_hole(int side, int fd, off_t offset, off_t size)
 {
-    fsync(fd);
-
     off_t data = lseek(fd, offset, SEEK_DATA), hole = lseek(fd, offset, SEEK_HOLE);
     off_t end = data < 0 ? size : data;
     size_t want = end - offset < DATA_MAX ? (size_t)(end - offset) : DATA_MAX;

@@ -256,6 +256,53 @@ with_others(void)
     OK(close(fd));
 }
 
+/* The kernel asks for data and holes without writing what mappings have stored: a sparse copy
+ * lost it. */
+static void
+holes(void)
+{
+    static const off_t stored[] = {299008, 299008 + PAGE, 5 << 20, 33 << 20};
+    static const size_t size = 64 << 20;
+    char *a;
+    int fd, other;
+
+    group("mmap: holes are found as they were stored into");
+    OK(fd = open("h", O_RDWR | O_CREAT, 0644));
+    OK(other = open("h", O_RDONLY));
+    OK(ftruncate(fd, (off_t)size));
+    OK(a = map(size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    FAILS(ENXIO, lseek(other, 0, SEEK_DATA));
+    for (size_t i = 0; i < sizeof(stored) / sizeof(stored[0]); i++)
+        a[stored[i] + 17] = 'x';
+    IS(stored[0], lseek(other, 0, SEEK_DATA));
+    IS(stored[0] + 1, lseek(other, stored[0] + 1, SEEK_DATA));
+    IS(stored[2], lseek(fd, stored[1] + PAGE, SEEK_DATA));
+    IS(stored[3], lseek(fd, stored[2] + PAGE, SEEK_DATA));
+    FAILS(ENXIO, lseek(other, stored[3] + PAGE, SEEK_DATA));
+    IS(stored[1] + PAGE, lseek(other, stored[0], SEEK_HOLE));
+    a[stored[1] + PAGE] = 'y';
+    a[stored[1] + 2 * PAGE] = 'z';
+    IS(stored[1] + 3 * PAGE, lseek(other, stored[0], SEEK_HOLE));
+    a[stored[2] + PAGE] = 'y';
+    IS(stored[2] + 2 * PAGE, lseek(fd, stored[2], SEEK_HOLE));
+    IS(0, lseek(fd, 0, SEEK_HOLE));
+    a[0] = 'b';
+    IS(0, lseek(fd, 0, SEEK_DATA));
+    IS(PAGE, lseek(fd, 0, SEEK_HOLE));
+    a[size - 1] = 'e';
+    IS(size - PAGE, lseek(fd, stored[3] + PAGE, SEEK_DATA));
+    IS(size, lseek(fd, (off_t)(size - 1), SEEK_HOLE));
+    FAILS(ENXIO, lseek(fd, (off_t)size, SEEK_HOLE));
+    OK(close(fd)); /* the mapping lasts */
+    a[9 << 20] = 'm';
+    IS(9 << 20, lseek(other, 6 << 20, SEEK_DATA));
+    IS('m', a[9 << 20]);
+    IS('y', a[stored[1] + PAGE]);
+    OK(munmap(a, size));
+    IS(9 << 20, lseek(other, 6 << 20, SEEK_DATA));
+    OK(close(other));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -265,5 +312,6 @@ main(int argc, char **argv)
     private();
     ends();
     with_others();
+    holes();
     return conform_end();
 }

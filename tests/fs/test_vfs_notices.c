@@ -1,9 +1,12 @@
 /*
- * test_vfs_notices.c - above the limit of nodes the kernel is asked to forget: which files, and
- * how often.
+ * test_vfs_notices.c - what the kernel is asked for: above the limit of nodes, to forget: which
+ * files, and how often; of a file that may be mapped, to write.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vfs_fixture.h"
 
@@ -29,9 +32,33 @@ invalidate(void *context, struct node *node, const char *name, size_t size)
 }
 
 static void
+pause_ms(long ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+/* A kernel that holds, of every file, a block in a mapping that is not written yet. */
+#define STORED 8192u
+static atomic_uint written_back;
+
+static void
+write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
+{
+    struct vfs_caller caller = {0};
+
+    (void)context;
+    pause_ms(5);
+    written_back++;
+    if (offset <= STORED && (size == 0 || STORED < offset + size))
+        ck_assert_int_eq(vfs_write(fs.vfs, &caller, node, STORED, "stored", 6, 0), 0);
+}
+
+static void
 setup(void)
 {
-    struct vfs_notify notify = {invalidate, NULL};
+    struct vfs_notify notify = {invalidate, write_back, NULL};
     char name[16];
 
     fs_init(&fs);
@@ -39,7 +66,7 @@ setup(void)
     fs_reopen(&fs);
     ck_assert_int_eq(vfs_start_notices(fs.vfs, &notify), 0);
     ck_assert_int_eq(fs_write(&fs, "f0", "", 0, &nodes[0]), 0);
-    vfs_opened(fs.vfs, nodes[0]);
+    vfs_opened(fs.vfs, nodes[0], O_RDONLY);
     for (unsigned i = 1; i < FILES; i++) {
         snprintf(name, sizeof(name), "f%u", i);
         ck_assert_int_eq(fs_write(&fs, name, "", 0, &nodes[i]), 0);
@@ -52,14 +79,6 @@ teardown(void)
     for (unsigned i = 0; i < FILES; i++)
         vfs_forget(fs.vfs, nodes[i], 1);
     fs_fini(&fs);
-}
-
-static void
-pause_ms(long ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-
-    nanosleep(&time, NULL);
 }
 
 static void
@@ -78,7 +97,7 @@ START_TEST(test_open_files_are_not_asked_for)
 {
     await(1, FILES);
     ck_assert_uint_eq(asked[0], 0);
-    vfs_released(fs.vfs, nodes[0]);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
     await(0, 1);
 }
 END_TEST
@@ -89,7 +108,73 @@ START_TEST(test_in_vain_it_is_asked_less_and_less)
     await(1, FILES);
     pause_ms(1000);
     ck_assert_uint_lt(asked_all, 30 * 256); /* thirty times, each as many as at once */
-    vfs_released(fs.vfs, nodes[0]);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
+}
+END_TEST
+
+static struct {
+    atomic_uint count;
+    int result;
+    uint64_t found;
+} done;
+
+static void
+note_done(void *context, int result, uint64_t found)
+{
+    (void)context;
+    done.result = result;
+    done.found = found;
+    done.count++;
+}
+
+START_TEST(test_a_mapped_file_is_written_before_its_holes_are_told)
+{
+    struct node *node;
+
+    ck_assert_int_eq(fs_write(&fs, "mapped", "at the front", 12, &node), 0);
+    ck_assert(!vfs_may_be_mapped(node));
+    vfs_opened(fs.vfs, node, O_RDONLY);
+    vfs_opened(fs.vfs, node, O_WRONLY);
+    ck_assert(!vfs_may_be_mapped(node));
+    vfs_opened(fs.vfs, node, O_RDWR);
+    ck_assert(vfs_may_be_mapped(node));
+    ck_assert_int_eq(vfs_seek_mapped(fs.vfs, node, 0, SEEK_DATA, note_done, NULL), 0);
+    while (done.count < 1)
+        pause_ms(1);
+    ck_assert_int_eq(done.result, 0);
+    ck_assert_uint_eq(done.found, 0);
+    ck_assert_uint_eq(written_back, 0); /* data there already */
+    ck_assert_int_eq(vfs_seek_mapped(fs.vfs, node, 4096, SEEK_DATA, note_done, NULL), 0);
+    while (done.count < 2)
+        pause_ms(1);
+    ck_assert_int_eq(done.result, 0);
+    ck_assert_uint_eq(done.found, STORED);
+    ck_assert_uint_eq(written_back, 1);
+    vfs_released(fs.vfs, node, O_RDWR);
+    ck_assert(!vfs_may_be_mapped(node));
+    vfs_released(fs.vfs, node, O_WRONLY);
+    vfs_released(fs.vfs, node, O_RDONLY);
+    vfs_forget(fs.vfs, node, 1);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
+}
+END_TEST
+
+/* Who asked waits for an answer. */
+START_TEST(test_none_that_asked_goes_unanswered)
+{
+    unsigned before = done.count, asked_so_far = 0;
+    int result;
+
+    while (asked_so_far < 20) {
+        result = vfs_seek_mapped(fs.vfs, nodes[0], 0, SEEK_DATA, note_done, NULL);
+        ck_assert_int_eq(result, 0);
+        asked_so_far++;
+    }
+    vfs_stop_notices(fs.vfs);
+    ck_assert_uint_eq(done.count, before + asked_so_far);
+    result = vfs_seek_mapped(fs.vfs, nodes[0], 0, SEEK_DATA, note_done, NULL);
+    ck_assert_int_eq(result, -ESHUTDOWN);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
 }
 END_TEST
 
@@ -102,6 +187,8 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_open_files_are_not_asked_for);
     tcase_add_test(tcase, test_in_vain_it_is_asked_less_and_less);
+    tcase_add_test(tcase, test_a_mapped_file_is_written_before_its_holes_are_told);
+    tcase_add_test(tcase, test_none_that_asked_goes_unanswered);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
