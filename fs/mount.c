@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -37,6 +36,7 @@
 #include "launch.h"
 #include "log.h"
 #include "loop.h"
+#include "memory.h"
 #include "mountinfo.h"
 
 /* Memory: what the daemon holds stays below 256 MiB. */
@@ -48,6 +48,7 @@
 #define READER_MS        1000
 #define HANDOVER_STEP_MS 20
 #define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
+#define WHILE_MS         1000 /* between two looks at the memory */
 
 struct mount {
     const struct options *options;
@@ -403,13 +404,15 @@ now_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* What is left until `deadline` (0: for ever), as poll takes it. */
+/* What is left until `deadline` (0: there is none), but at most a while, as poll takes it. */
 static int
 left_ms(int64_t deadline)
 {
     int64_t left = deadline - now_ms();
 
-    return deadline == 0 ? -1 : left < 0 ? 0 : (int)left;
+    if (deadline == 0 || left > WHILE_MS)
+        return WHILE_MS;
+    return left < 0 ? 0 : (int)left;
 }
 
 /* Waits for the end of the session. */
@@ -427,6 +430,10 @@ serve(struct mount *mount)
         count = poll(events, sizeof(events) / sizeof(events[0]), left_ms(deadline));
         if (count < 0 && errno == EINTR)
             continue;
+        if (count == 0 && left_ms(deadline) > 0) {
+            memory_give_back();
+            continue;
+        }
         if (count <= 0)
             mount->detached = true; /* somewhere, lazily; not at its path */
         if (count <= 0 || events[ENDED].revents != 0)
@@ -514,11 +521,6 @@ raise_limits(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    /* Each arena keeps what its threads freed; a dozen threads must not have one each. */
-    mallopt(M_ARENA_MAX, 2);
-    /* Left to itself, the threshold grows up to 32 MiB with the first large block that is freed;
-       then large blocks leave holes in the arenas that no trimming reaches. */
-    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 }
 
 int
@@ -537,6 +539,7 @@ mount_run(const struct options *options)
             return status;
     }
     raise_limits();
+    memory_begin();
     log_set_verbose(options->debug);
     log_adopt_libfuse();
     mount.ready_fd = eventfd(0, EFD_CLOEXEC);
