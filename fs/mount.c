@@ -40,7 +40,7 @@
 #include "mountinfo.h"
 
 /* Memory: what the daemon holds stays below 256 MiB. */
-#define WRITE_BUFFER (24u << 20)
+#define WRITE_BUFFER (16u << 20)
 #define CACHE_SIZE   (48u << 20)
 #define NODE_LIMIT   150000u
 

@@ -44,19 +44,40 @@ flush_thread(void *argument)
     }
 }
 
+/* Waits for something to merge; false: the store closes. */
+static bool
+await_merge(struct lsmkv *db, bool *reclaims)
+{
+    mutex_lock(&db->mutex);
+    for (;;) {
+        bool may = may_work(db);
+
+        *reclaims = may && reclaim_due(db) && !compaction_presses(db);
+        if (atomic_load(&db->closing) || *reclaims || (may && compaction_due(db)))
+            break;
+        if (may && reclaim_rests(db)) {
+            db->reclaim.rest--;
+            mutex_unlock(&db->mutex);
+            db->env->sleep(db->env, RETRY_NS);
+            mutex_lock(&db->mutex);
+        } else {
+            condition_wait(&db->work, &db->mutex);
+        }
+    }
+    mutex_unlock(&db->mutex);
+    return !atomic_load(&db->closing);
+}
+
 static void
 compaction_thread(void *argument)
 {
     struct lsmkv *db = argument;
+    bool reclaims;
 
-    for (;;) {
-        mutex_lock(&db->mutex);
-        while (!atomic_load(&db->closing) && !(may_work(db) && compaction_due(db)))
-            condition_wait(&db->work, &db->mutex);
-        mutex_unlock(&db->mutex);
-        if (atomic_load(&db->closing))
-            return;
-        if (compact_once(db) != 0)
+    while (await_merge(db, &reclaims)) {
+        if (reclaims)
+            reclaim_step(db);
+        else if (compact_once(db) != 0)
             wait_before_retry(db);
     }
 }
@@ -79,6 +100,7 @@ background_stop(struct lsmkv *db)
     mutex_lock(&db->mutex);
     atomic_store(&db->closing, true);
     condition_broadcast(&db->work);
+    condition_broadcast(&db->progress); /* a round of reclaim.c may wait for the flush */
     mutex_unlock(&db->mutex);
     if (db->flush_thread != NULL)
         db->env->thread_join(db->flush_thread);

@@ -17,6 +17,9 @@ struct build {
     int level;
     struct manifest_edit *edit;
     struct table_writer *writer; /* NULL between two tables */
+    const struct level *below;   /* the level under the outputs, or NULL */
+    size_t below_at;             /* its first table that does not end before the key */
+    uint64_t lapped;             /* bytes of those that did since the writer was opened */
 };
 
 static int
@@ -51,7 +54,24 @@ finish_table(struct build *build)
     return result;
 }
 
-/* C3: a table is cut only before the first entry of a user key. */
+/* C5: whether so much lies under the output that it is to be cut before `key`. */
+static bool
+laps_enough(struct build *build, struct lsmkv_slice key)
+{
+    const struct build_context *context = build->context;
+
+    while (build->below != NULL && build->below_at < build->below->count) {
+        const struct table_meta *meta = &build->below->files[build->below_at]->meta;
+
+        if (key_compare(context->order, key,
+                        internal_user_key(keybuf_slice(&meta->largest))) <= 0)
+            break;
+        build->lapped += meta->size;
+        build->below_at++;
+    }
+    return build->lapped > COMPACTION_LAPPED_TABLES * context->table_size;
+}
+
 /* The next output, if there is room for it. */
 static int
 open_table(struct build *build)
@@ -61,20 +81,23 @@ open_table(struct build *build)
 
     if (result < 0)
         return result;
+    build->lapped = 0;
     return table_writer_open(context->tables, context->next_number(context->store),
                              context->keyspace, context->order, &build->writer);
 }
 
+/* A table is cut only before the first entry of a user key (C3). */
 static int
 build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
            struct lsmkv_slice payload, bool first)
 {
     struct build *build = (struct build *)sink;
     const struct build_context *context = build->context;
+    bool lapped = first && laps_enough(build, internal_user_key(internal));
     int result = 0;
 
     if (first && build->writer != NULL &&
-        table_writer_size(build->writer) >= context->table_size)
+        (lapped || table_writer_size(build->writer) >= context->table_size))
         result = finish_table(build);
     if (result == 0 && build->writer == NULL)
         result = open_table(build);
@@ -134,11 +157,14 @@ int
 build_tables(const struct build_context *context, const struct outside *outside,
              struct iterator *it, int level, struct manifest_edit *edit)
 {
-    struct build build = {{build_keep}, context, level, edit, NULL};
+    struct build build = {
+        .sink = {build_keep}, .context = context, .level = level, .edit = edit};
     const size_t added_count = edit->added_count;
     struct retain retain;
     int result;
 
+    if (outside != NULL && level + 1 < LEVEL_COUNT)
+        build.below = &outside->levels[level + 1];
     retain_init(&retain, context->order, context->snapshots, context->snapshot_count,
                 outside, &build.sink);
     result = feed(context, &retain, it);

@@ -11,14 +11,15 @@
 
 #include "db/db.h"
 
-static struct compaction_limits
-limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
+struct compaction_limits
+compaction_limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
 {
     struct compaction_limits limits = {
         .l0_trigger = db->options.l0_compaction_trigger,
         .level_base_size = db->options.level_base_size,
         .table_size = db->options.table_size,
         .passed_over = keyspace->failed_levels,
+        .narrow = atomic_load(&db->reclaim.is_short),
     };
 
     return limits;
@@ -33,7 +34,7 @@ neediest(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     int level;
 
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next) {
-        struct compaction_limits limits = limits_of(db, ks);
+        struct compaction_limits limits = compaction_limits_of(db, ks);
         double score = compaction_score(ks->view->version, &limits, &level);
 
         if (score >= most) {
@@ -69,31 +70,45 @@ any_failed(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 }
 
 bool
+compaction_presses(struct lsmkv *db)
+{
+    return !db->compacting && neediest(db) != NULL;
+}
+
+bool
 compaction_due(struct lsmkv *db)
 {
     return !db->compacting && (neediest(db) != NULL || any_failed(db));
 }
 
-static void
-turn_take(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+void
+compaction_turn_take(struct lsmkv *db)
 {
     while (db->compacting)
         condition_wait(&db->progress, &db->mutex);
     db->compacting = true;
 }
 
+void
+compaction_turn_end(struct lsmkv *db)
+{
+    mutex_lock(&db->mutex);
+    db->compacting = false;
+    condition_broadcast(&db->progress);
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
+}
+
 static void
 turn_end(struct lsmkv *db, int result)
 {
     mutex_lock(&db->mutex);
-    db->compacting = false;
     if (result != -ECANCELED) {
         db->compaction_error = result;
         db->compaction_failures = result != 0 ? db->compaction_failures + 1 : 0;
     }
-    condition_broadcast(&db->progress);
-    condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);
+    compaction_turn_end(db);
 }
 
 /* A merge may use the reserve, but not the part that memtables and their logs need: deletes
@@ -112,10 +127,9 @@ may_write(void *store)
                         (unsigned long long)kept);
 }
 
-/* Merges and installs; in the compaction's turn. */
-static int
-run(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-    const struct compaction *compaction)
+int
+compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+              const struct compaction *compaction)
 {
     struct manifest_edit edit = {0};
     struct build_context context;
@@ -154,7 +168,7 @@ choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace, struct compaction **c
                 0; /* all that was left has failed: from the start again */
         return 0;
     }
-    limits = limits_of(db, *keyspace);
+    limits = compaction_limits_of(db, *keyspace);
     return compaction_pick((*keyspace)->id, (*keyspace)->view->version, &limits,
                            &(*keyspace)->cursor, compaction);
 }
@@ -167,11 +181,11 @@ compact_once(struct lsmkv *db)
     int result;
 
     mutex_lock(&db->mutex);
-    turn_take(db);
+    compaction_turn_take(db);
     result = choose(db, &keyspace, &compaction);
     mutex_unlock(&db->mutex);
     if (compaction != NULL) {
-        result = run(db, keyspace, compaction);
+        result = compaction_do(db, keyspace, compaction);
         mutex_lock(&db->mutex);
         note_outcome(db, keyspace, compaction->level, result);
         mutex_unlock(&db->mutex);
@@ -192,7 +206,7 @@ compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
     int result;
 
     mutex_lock(&db->mutex);
-    turn_take(db);
+    compaction_turn_take(db);
     result = compaction_pick_range(keyspace->id, keyspace->view->version, level, from, to,
                                    &compaction);
     mutex_unlock(&db->mutex);
@@ -200,7 +214,7 @@ compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
         turn_end(db, result);
         return result;
     }
-    result = run(db, keyspace, compaction);
+    result = compaction_do(db, keyspace, compaction);
     compaction_free(compaction);
     files_delete_obsolete(db);
     turn_end(db, result);
@@ -244,12 +258,14 @@ lsmkv_settle(struct lsmkv *db)
         return 0;
     mutex_lock(&db->mutex);
     db->flush_error = db->compaction_error = 0;
+    db->reclaim.rest = 0;
     for (;;) {
         result = db->poison != 0 ? db->poison : db->flush_error;
         if (result == 0)
             result = db->compaction_error;
-        if (result != 0 || (db->frozen == 0 && !db->flushing && !db->compacting &&
-                            neediest(db) == NULL && !any_failed(db)))
+        if (result != 0 ||
+            (db->frozen == 0 && !db->flushing && !db->compacting &&
+             neediest(db) == NULL && !any_failed(db) && !reclaim_is_pending(db)))
             break;
         condition_broadcast(&db->work);
         condition_wait(&db->progress, &db->mutex);

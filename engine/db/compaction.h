@@ -15,6 +15,9 @@
  * C3  An output is cut only between user keys (V2).
  * C4  The inputs from level 0 are closed: with a table, every older one of level 0 that
  *     overlaps the whole of the inputs' range is in.
+ * C5  An output is cut, too, where it would lie over more than COMPACTION_LAPPED_TABLES' worth
+ *     of bytes of the level below, so that its own merge stays small however few keys it has.
+ *     So is nothing moved as it is that does.  (LevelDB's rule.)
  */
 #ifndef DB_COMPACTION_H
 #define DB_COMPACTION_H
@@ -27,13 +30,18 @@ struct compaction_limits {
     uint64_t level_base_size; /* the most that the first level below 0 in use aims at */
     uint64_t table_size;
     unsigned passed_over; /* bit i: not level i now, its merge has just failed */
+    bool narrow;          /* choices are not grown: space is short */
 };
 
 /* Of level 0 the oldest tables are taken, up to so many times the trigger: a merge fits the
  * reserve however crowded level 0 is. */
 #define COMPACTION_L0_FACTOR 2u
-/* A choice is grown up to so many tables' worth of bytes. */
-#define COMPACTION_GROWN_TABLES 25u
+/* A choice is grown up to so many tables' worth of bytes, while there is space. */
+#define COMPACTION_GROWN_TABLES  25u
+#define COMPACTION_LAPPED_TABLES 10u /* C5 */
+/* So many tables' worth a choice from below level 0 may be by itself: a table, what it lies over
+ * by C5, one more at both ends, and what those have grown since. */
+#define COMPACTION_PLAIN_TABLES 14u
 
 /* Levels are sized from the bottom up: the deepest one aims at what it holds, each one above
  * at a tenth of the one below.  The first whose aim is at most level_base_size is the *base
@@ -78,6 +86,15 @@ int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *versi
                                         int level, struct lsmkv_slice from,
                                         struct lsmkv_slice to,
                                         struct compaction **chosen);
+/* What takes tombstones of `level` downwards: of level 0, if it has any, its oldest tables, of
+ * others the next table that has some behind `*after`, which is moved on.  *chosen = NULL if
+ * there is none.  The deepest level is left out unless `in_place`: its tombstones are those that
+ * snapshots keep. */
+int LSMKV_CHECKED compaction_pick_tombstones(uint32_t keyspace, struct version *version,
+                                             const struct compaction_limits *limits,
+                                             int level, bool in_place,
+                                             struct keybuf *after,
+                                             struct compaction **chosen);
 void compaction_free(struct compaction *compaction);
 
 /* What a merge needs of the store. */

@@ -135,6 +135,22 @@ struct writer {
     int result;
 };
 
+/* Rounds that free what was deleted (reclaim.c). */
+struct reclaim {
+    atomic_bool is_short; /* a write found space short; rounds go on */
+    /* guarded by db->mutex */
+    bool noted;    /* something was deleted or let go since the last round began */
+    bool released; /* by snapshots that were dropped */
+    bool running;
+    unsigned rest; /* sleeps before the next round */
+    /* The compaction thread's own, during a round: the next merge, and what was before. */
+    bool in_place, failed;
+    uint32_t keyspace;
+    int level;
+    struct keybuf after;
+    uint64_t free_before, written_before;
+};
+
 struct lsmkv {
     /* Constant after opening. */
     struct lsmkv_env *env;
@@ -152,6 +168,7 @@ struct lsmkv {
     struct db_counters counters;
     struct table_counters table_counters;
     struct obsolete_files obsolete;
+    struct reclaim reclaim;
     atomic_uint_fast64_t next_file;
     atomic_bool closing;
     atomic_bool dirty;     /* something was written after the last log sync */
@@ -247,6 +264,10 @@ int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* Looks at free space again once a MiB of log; in the writer's turn. */
 void space_look(struct lsmkv *db);
+/* `batch` was written: while space is short, its deletes are worth a merge. */
+void space_note_written(struct lsmkv *db, const struct lsmkv_batch *batch);
+/* The most level-0 tables of any keyspace. */
+size_t l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 /* Poisons the store: no write succeeds until it is opened again.  Returns `error`. */
 int poison(struct lsmkv *db, int error) LSMKV_EXCLUDES(db->mutex);
 /* 0, or why the store takes no writes: poisoned, or read-only. */
@@ -311,6 +332,33 @@ int LSMKV_CHECKED flush_wait(struct lsmkv *db, uint64_t number) LSMKV_EXCLUDES(d
 /* Does the most urgent compaction, if one is due. */
 int LSMKV_CHECKED compact_once(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* The same, but for merges that failed and wait for others. */
+bool compaction_presses(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+struct compaction_limits compaction_limits_of(const struct lsmkv *db,
+                                              const struct lsmkv_keyspace *keyspace);
+/* One merge at a time. */
+void compaction_turn_take(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+void compaction_turn_end(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Merges and installs; in the compaction's turn. */
+int LSMKV_CHECKED compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+                                const struct compaction *compaction)
+    LSMKV_EXCLUDES(db->mutex);
+
+/* ---- space from what was deleted (reclaim.c) ---- */
+
+/* A write found space short. */
+void reclaim_note_short(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* While it is: something was deleted; or a snapshot dropped, so that older tombstones may go. */
+void reclaim_note(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+void reclaim_note_released(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Is there something to be freed, now or after a rest?  Is it now?  Is it later? */
+bool reclaim_is_pending(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+bool reclaim_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+bool reclaim_rests(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* Begins a round, or does its next merge; in the compaction thread. */
+void reclaim_step(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+void reclaim_fini(struct lsmkv *db);
+
 /* A build context for `keyspace`; `sequences` must outlive it. */
 struct build_context build_context_of(struct lsmkv *db,
                                       const struct lsmkv_keyspace *keyspace,

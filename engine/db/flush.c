@@ -151,6 +151,8 @@ flush_wait(struct lsmkv *db, uint64_t number)
     db->flush_error = 0; /* wait for a new try, not for an old failure */
     for (;;) {
         result = db->poison != 0 ? db->poison : db->flush_error;
+        if (result == 0 && atomic_load(&db->closing))
+            result = -ECANCELED;
         if (result != 0 || db->frozen == 0 || db->oldest->log_number > number)
             break;
         condition_broadcast(&db->work);

@@ -264,5 +264,7 @@ lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     result = move_in_turn(db, keyspace, moves, count, batch, flags);
     space_look(db);
     writer_end(db, &turn);
+    if (result == 0 && atomic_load(&db->reclaim.is_short))
+        reclaim_note(db);
     return result;
 }

@@ -17,6 +17,10 @@
 #include "db/open.h"
 
 #define MIB (UINT64_C(1) << 20)
+/* What a small disk makes no smaller. */
+#define LEAST_BUFFER (256u << 10)
+#define LEAST_TABLE  (128u << 10)
+#define LEAST_BASE   (512u << 10)
 
 void
 lsmkv_options_init(struct lsmkv_options *options)
@@ -95,6 +99,7 @@ db_free(struct lsmkv *db)
         db->env->unlock(db->lock);
     env_dir_close(db->dir);
     obsolete_fini(&db->obsolete);
+    reclaim_fini(db);
     condition_fini(&db->work);
     condition_fini(&db->progress);
     mutex_fini(&db->manifest_mutex);
@@ -301,31 +306,55 @@ begin_read_only(struct lsmkv *db)
     return result;
 }
 
-/* A frozen and an active memtable, and the larger of two merges: as much of level 0 as is taken
- * at once into the level below, or a grown choice of a deeper one.  Of a small disk, an
- * eighth. */
+/* ---- what is kept free ---- */
+
+/* The memtables' tables; what a merge leaves alone (compact.c); the larger of two merges: as much of
+ * level 0 as is taken at once into the level below, or a plain choice of a deeper one; and what is
+ * written between two looks (room.c). */
 static uint64_t
 reserve_wanted(const struct lsmkv_options *options)
 {
-    uint64_t buffer = options->write_buffer_size;
+    uint64_t buffer = options->write_buffer_size, table = options->table_size;
     uint64_t shallow = options->level_base_size +
                        COMPACTION_L0_FACTOR * options->l0_compaction_trigger * buffer;
-    uint64_t deep = COMPACTION_GROWN_TABLES * (uint64_t)options->table_size;
+    uint64_t deep = COMPACTION_PLAIN_TABLES * table;
+    uint64_t wanted = 4 * buffer + table + (shallow > deep ? shallow : deep);
 
-    return 2 * buffer + (shallow > deep ? shallow : deep);
+    return wanted + (wanted / 8 < MIB ? wanted / 8 : MIB);
 }
 
+/* `size` in the proportion of `most` to `wanted`, but not below `least`. */
+static size_t
+scaled(size_t size, size_t least, uint64_t most, uint64_t wanted)
+{
+    size_t less = (size_t)((double)size * ((double)most / (double)wanted));
+
+    return less >= least ? less : size < least ? size : least;
+}
+
+/* The reserve is at most an eighth of the disk.  On a small one memtables and tables are
+ * smaller, so that merges fit it: else nothing that is deleted would come free. */
 static void
 derive_reserve(struct lsmkv *db)
 {
-    uint64_t free_bytes, total_bytes, reserve = reserve_wanted(&db->options);
+    struct lsmkv_options *options = &db->options;
+    uint64_t free_bytes, total_bytes, wanted = reserve_wanted(options);
 
-    if (db->options.space_reserve != 0)
-        reserve = db->options.space_reserve;
-    else if (env_dir_space(db->dir, &free_bytes, &total_bytes) == 0 &&
-             reserve > total_bytes / 8)
-        reserve = total_bytes / 8;
-    db->space_reserve = reserve;
+    if (options->space_reserve != 0) {
+        db->space_reserve = options->space_reserve;
+        return;
+    }
+    db->space_reserve = wanted;
+    if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0 ||
+        wanted <= total_bytes / 8)
+        return;
+    db->space_reserve = total_bytes / 8;
+    options->write_buffer_size =
+        scaled(options->write_buffer_size, LEAST_BUFFER, total_bytes / 8, wanted);
+    options->table_size =
+        scaled(options->table_size, LEAST_TABLE, total_bytes / 8, wanted);
+    options->level_base_size =
+        scaled(options->level_base_size, LEAST_BASE, total_bytes / 8, wanted);
 }
 
 /* ---- opening ---- */
@@ -375,6 +404,7 @@ open_environment(struct lsmkv *db, const char *path)
     result = check_directory(db, path);
     if (result == 0)
         result = lock_take(db, path);
+    derive_reserve(db);
     return result == 0 ? make_cache(db) : result;
 }
 
@@ -423,6 +453,8 @@ begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, uint64_t oldest_l
 
     if (result == 0)
         result = manifest_open(db->dir, &db->reporter, number, end, &db->manifest);
+    db->reclaim.released =
+        true; /* snapshots that were dropped before, for all it knows */
     space_look(db);
     if (result == 0)
         result = begin_log(db, last);
@@ -461,7 +493,6 @@ open_store(struct lsmkv *db, const char *path)
         result = recover_logs(db, oldest_log, closed, &last);
     if (result != 0)
         return result;
-    derive_reserve(db);
     if (db->options.read_only)
         return begin_read_only(db);
     return begin_writing(db, number, end, oldest_log, &last);

@@ -9,7 +9,7 @@
  * P1  Level 0 is merged into no level below a non-empty one (V3): the base level is never
  *     deeper than the first non-empty one.
  * P2  A table changes level without being rewritten only if nothing at the output level
- *     overlaps it, and rewriting would not drop a tombstone.
+ *     overlaps it, rewriting would not drop a tombstone, and not too much lies below it (C5).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -281,6 +281,31 @@ has_tombstones(const struct compaction *compaction)
     return false;
 }
 
+/* C5 of a move: whether more lies under a table than an output may have. */
+static bool
+laps_too_much(const struct compaction *compaction, uint64_t table_size)
+{
+    const struct level *below;
+
+    if (compaction->output_level == DEEPEST)
+        return false;
+    below = &compaction->version->levels[compaction->output_level + 1];
+    for (size_t i = 0; i < compaction->input_counts[0]; i++) {
+        struct range range = {{NULL, 0}, {NULL, 0}};
+        uint64_t lapped = 0;
+
+        range_cover(&range, compaction->order, compaction->inputs[0][i]);
+        for (size_t k = level_find(below, compaction->order, range.from);
+             k < below->count && table_file_overlaps(below->files[k], compaction->order,
+                                                     range.from, range.to);
+             k++)
+            lapped += below->files[k]->meta.size;
+        if (lapped > COMPACTION_LAPPED_TABLES * table_size)
+            return true;
+    }
+    return false;
+}
+
 /* P2.  Several tables of level 0 were taken because they overlap each other. */
 static bool
 is_trivial(const struct compaction *compaction)
@@ -332,7 +357,7 @@ pick_upper(struct compaction *compaction, const struct compaction_limits *limits
     result = take_overlapping(compaction, 0, compaction->level, &range);
     if (result == 0)
         result = take_below(compaction);
-    if (result == 0)
+    if (result == 0 && !limits->narrow)
         result = grow(compaction, COMPACTION_GROWN_TABLES * limits->table_size);
     if (result == 0)
         result = keybuf_set(
@@ -365,7 +390,8 @@ compaction_pick(uint32_t keyspace, struct version *version,
         compaction_free(compaction);
         return result;
     }
-    compaction->trivial = is_trivial(compaction);
+    compaction->trivial =
+        is_trivial(compaction) && !laps_too_much(compaction, limits->table_size);
     *chosen = compaction;
     return 0;
 }
@@ -421,6 +447,61 @@ compaction_pick_range(uint32_t keyspace, struct version *version, int level,
         return result;
     }
     compaction->trivial = has_below(compaction, &all) && is_trivial(compaction);
+    *chosen = compaction;
+    return 0;
+}
+
+/* The next table with tombstones, or NULL; of level 0 any. */
+static const struct table_file *
+next_with_tombstones(const struct version *version, int number,
+                     const struct keybuf *after)
+{
+    const struct level *level = &version->levels[number];
+
+    for (size_t i = 0; i < level->count; i++) {
+        const struct table_file *file = level->files[i];
+
+        if (file->meta.tombstones > 0 &&
+            (number == 0 || after->data == NULL ||
+             key_compare(version->order, last_key(file), keybuf_slice(after)) > 0))
+            return file;
+    }
+    return NULL;
+}
+
+int
+compaction_pick_tombstones(uint32_t keyspace, struct version *version,
+                           const struct compaction_limits *limits, int level,
+                           bool in_place, struct keybuf *after,
+                           struct compaction **chosen)
+{
+    const struct table_file *file = next_with_tombstones(version, level, after);
+    uint64_t targets[LEVEL_COUNT];
+    struct compaction *compaction;
+    struct range range = {{NULL, 0}, {NULL, 0}};
+    int output = level == 0 ? compaction_targets(version, limits, targets)
+                            : range_output_level(version, level);
+    int result;
+
+    *chosen = NULL;
+    if (file == NULL || (output == level && !in_place))
+        return 0;
+    result = compaction_new(keyspace, version, level, output, &compaction);
+    if (result < 0)
+        return result;
+    range_cover(&range, version->order, file);
+    if (level == 0)
+        result = pick_upper(compaction, limits, after);
+    else
+        result = take_range(compaction, &range);
+    if (result == 0 && level > 0)
+        result = keybuf_set(after, range.to);
+    if (result < 0) {
+        compaction_free(compaction);
+        return result;
+    }
+    compaction->trivial = output != level && is_trivial(compaction) &&
+                          !laps_too_much(compaction, limits->table_size);
     *chosen = compaction;
     return 0;
 }

@@ -54,9 +54,8 @@ rotate(struct lsmkv *db)
     return result == 0 ? 0 : poison(db, result);
 }
 
-/* The most level-0 tables of any keyspace. */
-static size_t
-l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+size_t
+l0_count(struct lsmkv *db)
 {
     size_t most = 0;
 
@@ -141,6 +140,30 @@ space_look(struct lsmkv *db)
         return;
     db->space_checked_at = written;
     atomic_store(&db->space_low, space_is_low(db));
+    if (atomic_load(&db->space_low))
+        reclaim_note_short(db);
+}
+
+/* Whether something was let go that a merge can free. */
+static bool
+has_deletes(const struct lsmkv_batch *batch)
+{
+    struct batch_reader reader;
+    struct batch_entry entry;
+
+    if (batch->count == 0 || batch_read(&reader, batch_slice(batch), 0) != 0)
+        return false;
+    while (batch_next(&reader, &entry) == 1)
+        if (!kind_is_put(entry.kind))
+            return true;
+    return false;
+}
+
+void
+space_note_written(struct lsmkv *db, const struct lsmkv_batch *batch)
+{
+    if (atomic_load(&db->reclaim.is_short) && has_deletes(batch))
+        reclaim_note(db);
 }
 
 /* Whether the batch grows the store: more than small puts beside a delete. */

@@ -272,6 +272,8 @@ lsmkv_snapshot_drop(struct lsmkv *db, const char *name)
     if (result == 0)
         result = install(db, &edit, NULL, 0);
     writer_end(db, &turn);
+    if (result == 0)
+        reclaim_note_released(db);
     manifest_edit_fini(&edit);
     return result;
 }
@@ -361,6 +363,8 @@ lsmkv_snapshot_release(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
     mutex_lock(&db->mutex);
     snapshot_unpin(db, snapshot);
     mutex_unlock(&db->mutex);
+    if (atomic_load(&db->reclaim.is_short))
+        reclaim_note_released(db);
 }
 
 uint64_t

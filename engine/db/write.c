@@ -367,7 +367,10 @@ lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
     if (batch->count == 0 && (flags & LSMKV_UNSYNCED) != 0)
         return 0;
     batch_set_time(batch, db->env->now(db->env));
-    return queue_write(db, batch, (flags & LSMKV_UNSYNCED) == 0);
+    result = queue_write(db, batch, (flags & LSMKV_UNSYNCED) == 0);
+    if (result == 0)
+        space_note_written(db, batch);
+    return result;
 }
 
 int

@@ -107,10 +107,13 @@ struct lsmkv_options {
         filter_bits_per_key; /* bloom filter; 10 give about 1 % false positives; 0 none */
     size_t
         move_log_limit; /* a tree move up to this many bytes is one log frame; 16 MiB */
-    uint64_t space_reserve; /* free bytes below which puts get -ENOSPC; 0: derived */
-    bool dead_ranges;       /* remember runs of dead keys that scans passed; true */
-    unsigned lock_wait_ms;  /* wait for a holder that is shutting down; 30,000 */
-    const char *lock_note;  /* told to those the lock turns away, e.g. the mount point */
+    uint64_t
+        space_reserve; /* free bytes below which puts get -ENOSPC; 0: what a merge needs, or an
+                          eighth of the disk: if that is less, buffer, tables and levels are
+                          smaller than said above */
+    bool dead_ranges;      /* remember runs of dead keys that scans passed; true */
+    unsigned lock_wait_ms; /* wait for a holder that is shutting down; 30,000 */
+    const char *lock_note; /* told to those the lock turns away, e.g. the mount point */
     /* Called with one line without its newline, from any thread, never concurrently for one
      * store; it must not call back into the library.  NULL: errors and warnings go to stderr. */
     void (*log)(void *context, enum lsmkv_level level, const char *line);
@@ -394,6 +397,9 @@ LSMKV_API LSMKV_CHECKED int lsmkv_compact(struct lsmkv *db,
                                           struct lsmkv_slice from, struct lsmkv_slice to);
 /* Waits until no flush or compaction is due. */
 LSMKV_API LSMKV_CHECKED int lsmkv_settle(struct lsmkv *db);
+/* After -ENOSPC: what was deleted comes free in the background.  Waits until a put may succeed,
+ * at most `ms` milliseconds; -ENOSPC: it was not enough, or there is nothing to come. */
+LSMKV_API LSMKV_CHECKED int lsmkv_wait_for_space(struct lsmkv *db, unsigned ms);
 
 /* Counters since the store was opened, and sizes now. */
 struct lsmkv_stats {

@@ -381,13 +381,72 @@ START_TEST(test_a_table_over_a_gap_moves_down)
     static const struct drawn_table tables[] = {
         {4, "a", "b", 10, 19, 200, 5},
         {4, "m", "n", 10, 19, 200, 5},
-        {6, "a", "b", 1, 9, 900, 0},
+        {6, "a", "b", 1, 9, 100, 0},
     };
 
     /* Tombstones still hide what level 6 has: no gain in rewriting. */
     assert_drawn_pick(tables, COUNT(tables), "4>5: 1 | move");
     /* Here they hide nothing. */
     assert_drawn_pick(tables + 1, 2, "4>5: 1 |");
+}
+END_TEST
+
+/* Level 6 has more below it than an output would be given (C5). */
+START_TEST(test_a_table_over_too_much_is_cut_instead_of_moved)
+{
+    static const struct drawn_table tables[] = {
+        {4, "a", "z", 10, 19, 200, 5},
+        {6, "b", "c", 1, 9, 50, 0},
+        {6, "d", "e", 1, 9, 51, 0},
+        {6, "zz", "zzz", 1, 9, 1000, 0},
+    };
+
+    assert_drawn_pick(tables, COUNT(tables), "4>5: 1 |");
+    assert_drawn_pick(tables, 2, "4>5: 1 | move");
+}
+END_TEST
+
+/* ---- tombstones ---- */
+
+/* One level after the other; level 6, where what is left is kept by snapshots, only if asked. */
+START_TEST(test_tombstones_are_taken_downwards)
+{
+    static const struct drawn_table tables[] = {
+        {0, "a", "k", 60, 69, 10, 0}, {0, "a", "c", 50, 59, 10, 2},
+        {5, "a", "b", 40, 49, 10, 0}, {5, "c", "d", 40, 49, 10, 1},
+        {5, "e", "f", 40, 49, 10, 0}, {5, "g", "h", 40, 49, 10, 3},
+        {6, "a", "c", 1, 9, 10, 0},   {6, "d", "g", 1, 9, 10, 4},
+    };
+    static const struct {
+        int level;
+        bool in_place;
+        const char *picks[3];
+    } cases[] = {
+        {0, false, {"0>5: 1 2 | 3 4 5 6"}},
+        {5, false, {"5>6: 4 | 7 8", "5>6: 6 | 8", "none"}},
+        {6, false, {"none"}},
+        {6, true, {"6>6: 8 |", "none"}},
+    };
+    struct version *version = draw(tables, COUNT(tables));
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct keybuf after = {0};
+
+        for (size_t k = 0; k < 3 && cases[i].picks[k] != NULL; k++) {
+            struct compaction *compaction;
+            char text[256];
+
+            ck_assert_int_eq(compaction_pick_tombstones(5, version, &limits,
+                                                        cases[i].level, cases[i].in_place,
+                                                        &after, &compaction),
+                             0);
+            print(compaction, text, sizeof(text));
+            ck_assert_str_eq(text, cases[i].picks[k]);
+            compaction_free(compaction);
+        }
+        keybuf_fini(&after);
+    }
+    version_unref(version);
 }
 END_TEST
 
@@ -502,6 +561,8 @@ main(void)
     tcase_add_test(cases, test_inputs_do_not_grow_where_the_level_below_would);
     tcase_add_test(cases, test_inputs_do_not_grow_past_a_bound);
     tcase_add_test(cases, test_a_table_over_a_gap_moves_down);
+    tcase_add_test(cases, test_a_table_over_too_much_is_cut_instead_of_moved);
+    tcase_add_test(cases, test_tombstones_are_taken_downwards);
     tcase_add_test(cases, test_a_range_takes_what_meets_it);
     tcase_add_test(cases, test_a_range_of_level_0_is_closed);
     tcase_add_test(cases, test_a_range_reaches_the_deepest_level_by_rewriting);

@@ -1,0 +1,246 @@
+/*
+ * reclaim.c - space from what was deleted, once the disk is short of it.
+ *
+ * A delete adds a tombstone; what it hides goes when a merge brings the two together.  By itself
+ * that comes with the writes that fill levels, and on a full disk nothing is written any more.
+ * So when a write has found space short, the compaction thread makes rounds whenever no other
+ * merge is due: the memtables are flushed, then every table with tombstones is merged downwards,
+ * level by level.  It goes on until there is plenty and a round frees less than it writes.
+ *
+ * R1  A round begins only if something was deleted or let go since the last one began.  A full
+ *     disk on which nothing is deleted costs nothing.
+ * R2  After a round that freed next to nothing (snapshots may hold it all, or merges not fit) it
+ *     rests, longer the more was written.
+ * R3  A merge that fails is left out of its round, and the others go on.  If they made room
+ *     there is another round, for what did not fit may do so now.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "db/db.h"
+
+/* Plenty: so many times the reserve. */
+#define PLENTY 4u
+/* Of a rest, in sleeps of the compaction thread: at least, and for so many bytes written. */
+#define REST_ROUNDS 20u
+#define REST_BYTES  (UINT64_C(64) << 20)
+
+static uint64_t
+free_space(struct lsmkv *db)
+{
+    uint64_t free_bytes, total_bytes;
+
+    return env_dir_space(db->dir, &free_bytes, &total_bytes) == 0 ? free_bytes
+                                                                  : UINT64_MAX;
+}
+
+/* ---- what begins a round ---- */
+
+void
+reclaim_note(struct lsmkv *db)
+{
+    mutex_lock(&db->mutex);
+    db->reclaim.noted = true;
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
+}
+
+void
+reclaim_note_short(struct lsmkv *db)
+{
+    if (!atomic_exchange(&db->reclaim.is_short, true))
+        reclaim_note(db);
+}
+
+void
+reclaim_note_released(struct lsmkv *db)
+{
+    mutex_lock(&db->mutex);
+    db->reclaim.released = true;
+    mutex_unlock(&db->mutex);
+    reclaim_note(db);
+}
+
+bool
+reclaim_is_pending(struct lsmkv *db)
+{
+    return db->reclaim.running ||
+           (atomic_load(&db->reclaim.is_short) && db->reclaim.noted);
+}
+
+bool
+reclaim_due(struct lsmkv *db)
+{
+    return !db->compacting && reclaim_is_pending(db) &&
+           (db->reclaim.running || db->reclaim.rest == 0);
+}
+
+bool
+reclaim_rests(struct lsmkv *db)
+{
+    return reclaim_is_pending(db) && !db->reclaim.running && db->reclaim.rest > 0;
+}
+
+/* ---- a round ---- */
+
+static void
+begin_round(struct lsmkv *db)
+{
+    struct reclaim *reclaim = &db->reclaim;
+    bool crowded;
+    int result;
+
+    mutex_lock(&db->mutex);
+    reclaim->running = true;
+    reclaim->noted = reclaim->failed = false;
+    reclaim->in_place = reclaim->released;
+    reclaim->released = false;
+    reclaim->keyspace = 0;
+    reclaim->level = 0;
+    crowded = l0_count(db) >= db->options.l0_slowdown_trigger;
+    mutex_unlock(&db->mutex);
+    reclaim->free_before = free_space(db);
+    reclaim->written_before = atomic_load(&db->counters.compaction_bytes_written);
+    /* Tables that merges do not take away again would stop deletes. */
+    result = crowded ? 0 : lsmkv_flush(db);
+    if (result != 0 && result != -ECANCELED)
+        report_warning(&db->reporter, "what was deleted last cannot be flushed: %s",
+                       strerror(-result));
+}
+
+static void
+end_round(struct lsmkv *db)
+{
+    struct reclaim *reclaim = &db->reclaim;
+    uint64_t now = free_space(db);
+    uint64_t written =
+        atomic_load(&db->counters.compaction_bytes_written) - reclaim->written_before;
+    uint64_t freed = now > reclaim->free_before ? now - reclaim->free_before : 0;
+    uint64_t little = db->options.table_size / 2;
+
+    mutex_lock(&db->mutex);
+    reclaim->running = false;
+    if (reclaim->failed && freed > little) /* it may fit now */
+        reclaim->noted = true;
+    reclaim->rest = freed > little
+                        ? 0
+                        : (unsigned)(REST_ROUNDS * (1 + written / REST_BYTES)); /* R2 */
+    if (now / PLENTY >= db->space_reserve && freed < written + little)
+        atomic_store(&reclaim->is_short, false);
+    condition_broadcast(&db->progress);
+    mutex_unlock(&db->mutex);
+}
+
+/* The keyspace with the least id from `id` on, or NULL. */
+static struct lsmkv_keyspace *
+keyspace_from(struct lsmkv *db, uint32_t id) LSMKV_REQUIRES(db->mutex)
+{
+    struct lsmkv_keyspace *found = NULL;
+
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        if (ks->id >= id && (found == NULL || ks->id < found->id))
+            found = ks;
+    return found;
+}
+
+static void
+go_on(struct reclaim *reclaim, uint32_t keyspace, int level)
+{
+    reclaim->keyspace = keyspace;
+    reclaim->level = level;
+    keybuf_fini(&reclaim->after);
+    memset(&reclaim->after, 0, sizeof(reclaim->after));
+}
+
+/* The next merge of the round; NULL: there is none. */
+static int
+choose_next(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
+            struct compaction **compaction) LSMKV_REQUIRES(db->mutex)
+{
+    struct reclaim *reclaim = &db->reclaim;
+
+    *compaction = NULL;
+    while ((*keyspace = keyspace_from(db, reclaim->keyspace)) != NULL) {
+        struct compaction_limits limits = compaction_limits_of(db, *keyspace);
+        uint32_t id = (*keyspace)->id;
+        int result;
+
+        if (id != reclaim->keyspace)
+            go_on(reclaim, id, 0);
+        result = compaction_pick_tombstones(id, (*keyspace)->view->version, &limits,
+                                            reclaim->level, reclaim->in_place,
+                                            &reclaim->after, compaction);
+        if (result != 0 || *compaction != NULL)
+            return result;
+        if (reclaim->level + 1 < LEVEL_COUNT)
+            go_on(reclaim, id, reclaim->level + 1);
+        else
+            go_on(reclaim, id + 1, 0);
+    }
+    return 0;
+}
+
+/* True: the round is at its end. */
+static bool
+merge_next(struct lsmkv *db)
+{
+    struct compaction *compaction;
+    struct lsmkv_keyspace *keyspace;
+    int result;
+
+    mutex_lock(&db->mutex);
+    compaction_turn_take(db);
+    result = choose_next(db, &keyspace, &compaction);
+    mutex_unlock(&db->mutex);
+    if (compaction == NULL) {
+        compaction_turn_end(db);
+        return true;
+    }
+    result = compaction_do(db, keyspace, compaction);
+    db->reclaim.failed = result != 0 || db->reclaim.failed;
+    if (result != 0 && compaction->level == 0) /* R3; deeper levels go on by themselves */
+        go_on(&db->reclaim, keyspace->id, 1);
+    if (result != 0 && result != -ENOSPC && result != -ECANCELED)
+        report_warning(&db->reporter, "what was deleted at level %d stays: %s",
+                       compaction->level, strerror(-result));
+    compaction_free(compaction);
+    files_delete_obsolete(db);
+    compaction_turn_end(db);
+    return result == -ECANCELED;
+}
+
+void
+reclaim_step(struct lsmkv *db)
+{
+    if (!db->reclaim.running)
+        begin_round(db);
+    else if (merge_next(db))
+        end_round(db);
+}
+
+void
+reclaim_fini(struct lsmkv *db)
+{
+    keybuf_fini(&db->reclaim.after);
+}
+
+/* ---- who waits for it ---- */
+
+#define LOOK_NS UINT64_C(10000000)
+
+int
+lsmkv_wait_for_space(struct lsmkv *db, unsigned ms)
+{
+    for (uint64_t waited = 0;; waited += LOOK_NS) {
+        bool pending;
+
+        if (free_space(db) >= db->space_reserve)
+            return 0;
+        mutex_lock(&db->mutex);
+        pending = reclaim_is_pending(db) && db->poison == 0;
+        mutex_unlock(&db->mutex);
+        if (!pending || waited >= ms * UINT64_C(1000000))
+            return -ENOSPC;
+        db->env->sleep(db->env, LOOK_NS);
+    }
+}

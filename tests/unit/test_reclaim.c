@@ -1,0 +1,237 @@
+/*
+ * test_reclaim.c - a store that filled its disk: what is deleted comes free, without any write.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "support/fault_env.h"
+#include "support/random.h"
+#include "support/rig.h"
+
+#define VALUE 3000u
+
+static struct rig rig;
+static char value[VALUE];
+static const struct lsmkv_slice none = {NULL, 0};
+
+static void
+setup(void)
+{
+    rig_init(&rig);
+}
+
+static void
+teardown(void)
+{
+    rig_fini(&rig);
+}
+
+static const char *
+key_of(unsigned i)
+{
+    static char key[16];
+
+    snprintf(key, sizeof(key), "k%07u", i);
+    return key;
+}
+
+static int
+put(unsigned i)
+{
+    struct random random = random_of(i);
+
+    for (unsigned at = 0; at < VALUE; at++)
+        value[at] = (char)random_next(&random);
+    return lsmkv_put(rig.db, NULL, lsmkv_str(key_of(i)), none, lsmkv_bytes(value, VALUE),
+                     LSMKV_UNSYNCED);
+}
+
+static int delete (unsigned i)
+{
+    return lsmkv_delete(rig.db, NULL, lsmkv_str(key_of(i)), LSMKV_UNSYNCED);
+}
+
+/* A disk of so many bytes, and puts until it takes no more.  How many it took. */
+static unsigned
+fill(uint64_t bytes)
+{
+    unsigned count = 0;
+    int result;
+
+    mem_env_set_capacity(rig.memory, bytes);
+    rig_open(&rig);
+    while ((result = put(count)) == 0)
+        count++;
+    ck_assert_int_eq(result, -ENOSPC);
+    ck_assert_uint_gt(count, bytes / 2 / VALUE);
+    return count;
+}
+
+static void
+delete_each(unsigned count, unsigned step, unsigned first)
+{
+    for (unsigned i = first; i < count; i += step)
+        ck_assert_int_eq(delete (i), 0);
+}
+
+static uint64_t
+free_now(void)
+{
+    return rig_stats(&rig).free_bytes;
+}
+
+/* Each is there that should be, and says what it should. */
+static void
+expect_rest(unsigned count, unsigned step, unsigned first)
+{
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(
+            lsmkv_lookup(rig.db, NULL, NULL, lsmkv_str(key_of(i)), false, NULL, 0, NULL),
+            i % step == first ? LSMKV_ABSENT : LSMKV_EXACT);
+}
+
+/* All that was deleted stayed where it was: tombstones wait for writes to move them, and there
+ * were none. */
+START_TEST(test_deletes_alone_free_a_full_disk)
+{
+    const uint64_t disk = 24 << 20;
+    unsigned count = fill(disk);
+
+    delete_each(count, 1, 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_uint_gt(free_now(), disk / 3);
+    for (unsigned i = 0; i < count / 3; i++)
+        ck_assert_int_eq(put(i), 0);
+    expect_rest(count / 3, count, count);
+}
+END_TEST
+
+/* Few tombstones are a table that lies over all others: the one merge that took them down had to
+ * rewrite the whole store, for which there is no room (C5). */
+START_TEST(test_few_deletes_all_over_the_store_free_theirs)
+{
+    unsigned count = fill(24 << 20);
+    uint64_t before = rig_stats(&rig).table_bytes, deleted = count / 20 * VALUE;
+
+    delete_each(count, 20, 7);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    /* The log held some; and tables are cut at other places. */
+    ck_assert_uint_lt(rig_stats(&rig).table_bytes, before - deleted / 2);
+    expect_rest(count, 20, 7);
+}
+END_TEST
+
+/* Of a disk of up to a gigabyte a third of the keys freed nothing: the merge did not fit the
+ * reserve, an eighth, with the sizes that a large disk has. */
+START_TEST(test_a_small_disk_has_room_for_a_merge)
+{
+    struct lsmkv_options defaults;
+    unsigned count, stored;
+
+    lsmkv_options_init(&defaults);
+    rig.options.write_buffer_size = defaults.write_buffer_size;
+    rig.options.table_size = defaults.table_size;
+    rig.options.level_base_size = defaults.level_base_size;
+    count = fill(48 << 20);
+    delete_each(count, 3, 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    expect_rest(count, 3, 0);
+    for (stored = 0; stored < count / 5; stored++)
+        ck_assert_int_eq(put(count + stored), 0);
+    ck_assert_int_eq(rig.errors, 0);
+}
+END_TEST
+
+/* Whether all merges are done: tombstones that free nothing take of the reserve, and then some
+ * need not fit. */
+static bool
+settles(void)
+{
+    int result = lsmkv_settle(rig.db);
+
+    ck_assert(result == 0 || result == -ENOSPC);
+    return result == 0;
+}
+
+/* R2: what a snapshot holds is not merged over and over; when it goes, its space comes. */
+START_TEST(test_what_a_snapshot_holds_comes_free_with_it)
+{
+    struct lsmkv_snapshot_info info;
+    struct lsmkv_stats before, after;
+    unsigned count = fill(24 << 20);
+    bool all_done;
+
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "held", &info), 0);
+    delete_each(count, 2, 1);
+    all_done = settles();
+    before = rig_stats(&rig);
+    ck_assert_int_eq(put(0), -ENOSPC);
+    ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 10000), -ENOSPC);
+    all_done = settles() && all_done;
+    after = rig_stats(&rig);
+    if (all_done)
+        ck_assert_uint_eq(after.compactions, before.compactions); /* R1 */
+    ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "held"), 0);
+    ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
+    ck_assert_int_eq(put(0), 0);
+    expect_rest(count, 2, 1);
+}
+END_TEST
+
+/* Nobody is there to delete when a full store is opened; then somebody is. */
+START_TEST(test_a_store_that_is_opened_full_can_be_emptied)
+{
+    unsigned count = fill(24 << 20);
+
+    rig_close(&rig);
+    rig_open(&rig);
+    ck_assert_int_eq(put(count), -ENOSPC);
+    delete_each(count, 2, 1);
+    rig_kill(&rig);
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_int_eq(put(count), 0);
+    expect_rest(count, 2, 1);
+}
+END_TEST
+
+/* R3: one damaged table kept all others from being merged. */
+START_TEST(test_a_merge_that_fails_does_not_end_the_round)
+{
+    unsigned count = fill(24 << 20);
+    uint64_t before = free_now();
+
+    fault_env_set(rig.faults,
+                  (struct fault){.call = ENV_CALL_FILE_READ, .nth = 40, .error = EIO});
+    delete_each(count, 1, 0);
+    for (unsigned waited = 0; waited < 3000 && free_now() < before + (8 << 20); waited++)
+        rig.options.env->sleep(rig.options.env, 10000000);
+    ck_assert_uint_ge(free_now(), before + (8 << 20));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("reclaim");
+    TCase *tcase = tcase_create("full disk");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_deletes_alone_free_a_full_disk);
+    tcase_add_test(tcase, test_few_deletes_all_over_the_store_free_theirs);
+    tcase_add_test(tcase, test_a_small_disk_has_room_for_a_merge);
+    tcase_add_test(tcase, test_what_a_snapshot_holds_comes_free_with_it);
+    tcase_add_test(tcase, test_a_store_that_is_opened_full_can_be_emptied);
+    tcase_add_test(tcase, test_a_merge_that_fails_does_not_end_the_round);
+    suite_add_tcase(suite, tcase);
+
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
