@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "fuse_req.h"
+#include "loop.h"
 #include "newer.h"
 
 #define FOR_EVER     1e9 /* seconds */
@@ -28,6 +29,7 @@
 #define XATTR_MAX    65536u
 #define LINK_MAX_LEN 4096u
 #define BACKGROUND   64u
+#define SPACE_TRIES  3u
 
 /* ---- the session ---- */
 
@@ -139,14 +141,27 @@ on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
     fuse_reply_none(req);
 }
 
+/* Is a change that had this result to be tried again?  Whoever removes a file and at once writes
+ * another finds the disk full, for what was removed comes free a little later. */
+static bool
+again(fuse_req_t req, int result, unsigned *tries)
+{
+    return result == -ENOSPC && (*tries)++ < SPACE_TRIES && loop_may_wait() &&
+           vfs_wait_for_space(req_vfs(req));
+}
+
 static void
 on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
     struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
-    int result =
-        vfs_mknod(req_vfs(req), &caller, req_node(req, parent), name, mode, rdev, &entry);
+    unsigned tries = 0;
+    int result;
 
+    do
+        result = vfs_mknod(req_vfs(req), &caller, req_node(req, parent), name, mode, rdev,
+                           &entry);
+    while (again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -155,9 +170,13 @@ on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
-    int result =
-        vfs_mkdir(req_vfs(req), &caller, req_node(req, parent), name, mode, &entry);
+    unsigned tries = 0;
+    int result;
 
+    do
+        result =
+            vfs_mkdir(req_vfs(req), &caller, req_node(req, parent), name, mode, &entry);
+    while (again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -166,9 +185,13 @@ on_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *na
 {
     struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
-    int result =
-        vfs_symlink(req_vfs(req), &caller, target, req_node(req, parent), name, &entry);
+    unsigned tries = 0;
+    int result;
 
+    do
+        result = vfs_symlink(req_vfs(req), &caller, target, req_node(req, parent), name,
+                             &entry);
+    while (again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -176,9 +199,13 @@ static void
 on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
     struct vfs_entry entry;
-    int result =
-        vfs_link(req_vfs(req), req_node(req, ino), req_node(req, parent), name, &entry);
+    unsigned tries = 0;
+    int result;
 
+    do
+        result = vfs_link(req_vfs(req), req_node(req, ino), req_node(req, parent), name,
+                          &entry);
+    while (again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -198,8 +225,14 @@ static void
 on_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
           const char *new_name, unsigned flags)
 {
-    req_reply(req, vfs_rename(req_vfs(req), req_node(req, parent), name,
-                              req_node(req, new_parent), new_name, flags));
+    unsigned tries = 0;
+    int result;
+
+    do
+        result = vfs_rename(req_vfs(req), req_node(req, parent), name,
+                            req_node(req, new_parent), new_name, flags);
+    while (again(req, result, &tries));
+    req_reply(req, result);
 }
 
 static void
@@ -287,9 +320,13 @@ on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
     struct vfs_caller caller = req_caller(req);
     struct node *node = req_node(req, ino);
     struct stat st;
-    int result = vfs_setattr(req_vfs(req), &caller, node, change, which_of(to_set), &st);
+    unsigned tries = 0;
+    int result;
 
     (void)fi;
+    do
+        result = vfs_setattr(req_vfs(req), &caller, node, change, which_of(to_set), &st);
+    while (again(req, result, &tries));
     reply_attr(req, node, result, &st);
 }
 
@@ -341,9 +378,14 @@ on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
             size_t size, int flags)
 {
     struct vfs_caller caller = req_caller(req);
+    unsigned tries = 0;
+    int result;
 
-    req_reply(req, vfs_setxattr(req_vfs(req), &caller, req_node(req, ino), name, value,
-                                size, flags));
+    do
+        result = vfs_setxattr(req_vfs(req), &caller, req_node(req, ino), name, value,
+                              size, flags);
+    while (again(req, result, &tries));
+    req_reply(req, result);
 }
 
 static void
@@ -362,14 +404,17 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     struct vfs_caller caller = req_caller(req);
     struct fuse_entry_param param;
     struct vfs_entry entry;
+    unsigned tries = 0;
     int result;
 
-    if (strcmp(name, NEWER_NO_NAME) == 0)
-        result =
-            vfs_tmpfile(vfs, &caller, req_node(req, parent), mode, fi->flags, &entry);
-    else
-        result = vfs_create(vfs, &caller, req_node(req, parent), name, mode, fi->flags,
-                            &entry);
+    do {
+        if (strcmp(name, NEWER_NO_NAME) == 0)
+            result =
+                vfs_tmpfile(vfs, &caller, req_node(req, parent), mode, fi->flags, &entry);
+        else
+            result = vfs_create(vfs, &caller, req_node(req, parent), name, mode,
+                                fi->flags, &entry);
+    } while (again(req, result, &tries));
     if (result < 0) {
         req_reply(req, result);
         return;
@@ -448,6 +493,7 @@ on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
 {
     struct vfs_caller caller = req_caller(req);
     int flags = fi->flags, result;
+    unsigned tries = 0;
 
     if (offset < 0) {
         req_reply(req, -EINVAL);
@@ -459,8 +505,10 @@ on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
         caller.capable = NULL;
         flags &= ~O_APPEND;
     }
-    result = vfs_write(req_vfs(req), &caller, req_node(req, ino), (uint64_t)offset, bytes,
-                       size, flags);
+    do
+        result = vfs_write(req_vfs(req), &caller, req_node(req, ino), (uint64_t)offset,
+                           bytes, size, flags);
+    while (again(req, result, &tries));
     if (result < 0)
         req_reply(req, result);
     else
@@ -472,13 +520,17 @@ on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
              struct fuse_file_info *fi)
 {
     struct vfs_caller caller = req_caller(req);
+    unsigned tries = 0;
+    int result;
 
     (void)fi;
-    if (offset < 0 || length < 0)
-        req_reply(req, -EINVAL);
-    else
-        req_reply(req, vfs_fallocate(req_vfs(req), &caller, req_node(req, ino), mode,
-                                     (uint64_t)offset, (uint64_t)length));
+    do
+        result = offset < 0 || length < 0
+                     ? -EINVAL
+                     : vfs_fallocate(req_vfs(req), &caller, req_node(req, ino), mode,
+                                     (uint64_t)offset, (uint64_t)length);
+    while (again(req, result, &tries));
+    req_reply(req, result);
 }
 
 static void
@@ -517,6 +569,7 @@ on_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset,
 {
     struct vfs_caller caller = req_caller(req);
     size_t copied;
+    unsigned tries = 0;
     int result;
 
     (void)from_fi;
@@ -525,8 +578,11 @@ on_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset,
         req_reply(req, -EINVAL);
         return;
     }
-    result = vfs_copy(req_vfs(req), &caller, req_node(req, from), (uint64_t)from_offset,
-                      req_node(req, to), (uint64_t)to_offset, size, flags, &copied);
+    do
+        result =
+            vfs_copy(req_vfs(req), &caller, req_node(req, from), (uint64_t)from_offset,
+                     req_node(req, to), (uint64_t)to_offset, size, flags, &copied);
+    while (again(req, result, &tries));
     if (result < 0)
         req_reply(req, result);
     else

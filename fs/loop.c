@@ -35,7 +35,8 @@
 
 struct loop {
     struct fuse_session *session;
-    bool sync;
+    bool (*changes_wait)(void *context);
+    void *context;
     int ended_fd;
     unsigned count;
     pthread_t threads[THREADS];
@@ -68,7 +69,7 @@ is_slow(uint32_t opcode)
     }
 }
 
-/* Those that write something, with -o sync durably. */
+/* Those that write something. */
 static bool
 is_change(uint32_t opcode)
 {
@@ -111,7 +112,7 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer)
         if (write_in.flags & (O_SYNC | O_DSYNC))
             return true;
     }
-    return loop->sync && is_change(header.opcode);
+    return is_change(header.opcode) && loop->changes_wait(loop->context);
 }
 
 /* ---- the threads ---- */
@@ -146,6 +147,14 @@ announce_end(struct loop *loop)
                 strerror(errno));
 }
 
+static _Thread_local bool handed_over; /* the lead, for the request at hand */
+
+bool
+loop_may_wait(void)
+{
+    return handed_over;
+}
+
 static void *
 thread_main(void *argument)
 {
@@ -154,15 +163,13 @@ thread_main(void *argument)
 
     pthread_mutex_lock(&loop->lead);
     while (receive(loop, &buffer)) {
-        bool hand_over;
-
         if ((buffer.flags & FUSE_BUF_IS_FD) == 0)
             newer_translate(buffer.mem, buffer.size);
-        hand_over = may_wait(loop, &buffer);
-        if (hand_over)
+        handed_over = may_wait(loop, &buffer);
+        if (handed_over)
             pthread_mutex_unlock(&loop->lead);
         fuse_session_process_buf(loop->session, &buffer);
-        if (hand_over)
+        if (handed_over)
             pthread_mutex_lock(&loop->lead);
     }
     pthread_mutex_unlock(&loop->lead);
@@ -190,7 +197,8 @@ prepare_wake(void)
 /* ---- from outside ---- */
 
 int
-loop_start(struct fuse_session *session, bool sync, struct loop **out)
+loop_start(struct fuse_session *session, bool (*changes_wait)(void *context),
+           void *context, struct loop **out)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
     int result = 0;
@@ -198,7 +206,8 @@ loop_start(struct fuse_session *session, bool sync, struct loop **out)
     if (loop == NULL)
         return -ENOMEM;
     loop->session = session;
-    loop->sync = sync;
+    loop->changes_wait = changes_wait;
+    loop->context = context;
     pthread_mutex_init(&loop->lead, NULL);
     loop->ended_fd = eventfd(0, EFD_CLOEXEC);
     if (loop->ended_fd < 0)

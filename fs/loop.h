@@ -11,9 +11,14 @@
 
 struct loop;
 
-/* Starts the threads.  `sync`: every change waits for the disk (-o sync), so it must not hold
- * up other requests.  They inherit the caller's signal mask. */
-LSMKV_CHECKED int loop_start(struct fuse_session *session, bool sync, struct loop **loop);
+/* Starts the threads.  `changes_wait(context)`, asked before each change: may it wait for the
+ * disk, so that it must not hold up other requests?  They inherit the caller's signal mask. */
+LSMKV_CHECKED int loop_start(struct fuse_session *session,
+                             bool (*changes_wait)(void *context), void *context,
+                             struct loop **loop);
+
+/* In a request's handler: may it wait, since other threads read and answer meanwhile? */
+bool loop_may_wait(void);
 
 /* A file descriptor that becomes readable when the threads have ended: because the file system
  * was unmounted, or its connection failed. */

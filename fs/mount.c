@@ -458,10 +458,18 @@ serve(struct mount *mount)
 
 /* ---- the whole ---- */
 
+static bool
+changes_wait(void *context)
+{
+    const struct mount *mount = context;
+
+    return mount->options->sync || vfs_is_full(mount->vfs);
+}
+
 static int
 run_session(struct mount *mount)
 {
-    int result = loop_start(mount->session, mount->options->sync, &mount->loop);
+    int result = loop_start(mount->session, changes_wait, mount, &mount->loop);
     int status = STATUS_FAILED;
 
     if (result == 0)

@@ -55,6 +55,8 @@ struct vfs {
     pthread_mutex_t pool_mutex;
     struct op *pool; /* guarded by pool_mutex */
 
+    _Atomic unsigned waiting; /* threads in vfs_wait_for_space */
+
     _Atomic size_t remains_bytes; /* of contents that unlinked nodes hold in memory */
 
     pthread_mutex_t walk_mutex; /* held through a walk of deferred.c, before any other */

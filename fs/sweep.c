@@ -55,6 +55,7 @@ struct sweep {
     struct marks trims;
     struct marks held;
     bool orphans; /* there may be some that the walk has passed or not reached */
+    bool busy;    /* the thread is at a batch, or between two */
     bool stopping;
 
     _Atomic size_t trim_count; /* of trims.count, to be read without the mutex */
@@ -365,6 +366,16 @@ is_due(const struct sweep *sweep)
     return due;
 }
 
+bool
+sweep_is_busy(struct store *store)
+{
+    struct sweep *sweep = store->sweep;
+    pthread_mutex_lock(&sweep->mutex);
+    bool busy = sweep->running && (sweep->busy || is_due(sweep));
+    pthread_mutex_unlock(&sweep->mutex);
+    return busy;
+}
+
 static bool
 is_held(struct sweep *sweep, uint64_t data_id)
 {
@@ -492,11 +503,13 @@ await_work(struct sweep *sweep, bool more, bool failed)
     clock_gettime(CLOCK_MONOTONIC, &retry);
     retry.tv_sec += RETRY_SECONDS;
     pthread_mutex_lock(&sweep->mutex);
+    sweep->busy = more && !failed;
     while (!sweep->stopping && failed)
         failed = pthread_cond_timedwait(&sweep->wake, &sweep->mutex, &retry) != ETIMEDOUT;
     while (!sweep->stopping && !more && !is_due(sweep))
         pthread_cond_wait(&sweep->wake, &sweep->mutex);
     bool go_on = !sweep->stopping;
+    sweep->busy = true;
     pthread_mutex_unlock(&sweep->mutex);
     return go_on;
 }

@@ -70,6 +70,9 @@ LSMKV_CHECKED int sweep_start(struct store *store);
 /* Ends the thread, if there is one, within a batch; what is left waits for the next mount. */
 void sweep_free(struct store *store);
 
+/* Is the thread deleting, or about to? */
+bool sweep_is_busy(struct store *store);
+
 /* One batch of it on the caller's thread; `*more` is false when nothing is left but what is
  * held. */
 LSMKV_CHECKED int sweep_step(struct store *store, bool *more);

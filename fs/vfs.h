@@ -94,6 +94,13 @@ bool vfs_is_read_only(const struct vfs *vfs);
 /* Everything acknowledged, directory times too, is on disk. */
 LSMKV_CHECKED int vfs_sync(struct vfs *vfs);
 
+/* May a change meet a full disk, and wait? */
+bool vfs_is_full(const struct vfs *vfs);
+/* After -ENOSPC: waits for what was deleted to come free, some seconds at most, while there is
+ * something to come.  True: there is space, so that the change is worth another try.  Only a few
+ * threads wait; others are told false at once. */
+LSMKV_CHECKED bool vfs_wait_for_space(struct vfs *vfs);
+
 /* Runs `alter`, a change of the key `key` that is none of the operations here (a command that
  * came through the control socket), while no operation runs, and returns what it returns.  By
  * then the kernel has forgotten what it knew of that path; so not from a request's handler. */

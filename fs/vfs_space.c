@@ -8,15 +8,20 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "data.h"
 #include "inode.h"
 #include "op.h"
+#include "sweep.h"
 #include "vfs.h"
 #include "xattr.h"
 
 #define COPY_REQUEST_MAX (8u << 20) /* bytes copied for one request */
 #define BLOCK            4096u
+#define SPACE_WAIT_MS    5000u /* for space that is coming */
+#define SPACE_SLICE_MS   20u
+#define SPACE_WAITERS    4u /* half of the threads of loop.c */
 
 /* ---- fallocate ---- */
 
@@ -279,4 +284,41 @@ vfs_statfs(struct vfs *vfs, struct statvfs *st)
     st->f_ffree = st->f_favail = st->f_bfree;
     st->f_namemax = KEY_NAME_MAX;
     return 0;
+}
+
+/* ---- a full disk ---- */
+
+bool
+vfs_is_full(const struct vfs *vfs)
+{
+    return lsmkv_is_full(vfs->store->db);
+}
+
+/* What the sweep has yet to delete comes first. */
+static bool
+await_space(struct store *store)
+{
+    const struct timespec slice = {0, SPACE_SLICE_MS * 1000000l};
+
+    for (unsigned waited = 0; waited < SPACE_WAIT_MS; waited += SPACE_SLICE_MS) {
+        bool sweeps = sweep_is_busy(store);
+        int result = lsmkv_wait_for_space(store->db, SPACE_SLICE_MS);
+
+        if (result != -ETIMEDOUT && !(result == -ENOSPC && sweeps))
+            return result == 0;
+        if (result == -ENOSPC)
+            nanosleep(&slice, NULL);
+    }
+    return false;
+}
+
+bool
+vfs_wait_for_space(struct vfs *vfs)
+{
+    bool came = false;
+
+    if (vfs->waiting++ < SPACE_WAITERS)
+        came = await_space(vfs->store);
+    vfs->waiting--;
+    return came;
 }

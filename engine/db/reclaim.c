@@ -238,9 +238,10 @@ lsmkv_wait_for_space(struct lsmkv *db, unsigned ms)
             return 0;
         mutex_lock(&db->mutex);
         pending = reclaim_is_pending(db) && db->poison == 0;
+        db->reclaim.rest = 0; /* somebody wants it now */
         mutex_unlock(&db->mutex);
         if (!pending || waited >= ms * UINT64_C(1000000))
-            return -ENOSPC;
+            return pending ? -ETIMEDOUT : -ENOSPC;
         db->env->sleep(db->env, LOOK_NS);
     }
 }

@@ -128,6 +128,12 @@ space_is_low(struct lsmkv *db)
     return free_bytes < db->space_reserve;
 }
 
+bool
+lsmkv_is_full(const struct lsmkv *db)
+{
+    return atomic_load_explicit(&db->space_low, memory_order_relaxed);
+}
+
 void
 space_look(struct lsmkv *db)
 {

@@ -397,8 +397,10 @@ LSMKV_API LSMKV_CHECKED int lsmkv_compact(struct lsmkv *db,
                                           struct lsmkv_slice from, struct lsmkv_slice to);
 /* Waits until no flush or compaction is due. */
 LSMKV_API LSMKV_CHECKED int lsmkv_settle(struct lsmkv *db);
+/* Was free space below the reserve at the last look?  No lock, no system call. */
+LSMKV_API bool lsmkv_is_full(const struct lsmkv *db);
 /* After -ENOSPC: what was deleted comes free in the background.  Waits until a put may succeed,
- * at most `ms` milliseconds; -ENOSPC: it was not enough, or there is nothing to come. */
+ * at most `ms` milliseconds.  -ENOSPC: there is nothing to come; -ETIMEDOUT: there may be. */
 LSMKV_API LSMKV_CHECKED int lsmkv_wait_for_space(struct lsmkv *db, unsigned ms);
 
 /* Counters since the store was opened, and sizes now. */

@@ -330,7 +330,7 @@ stays_read_only() {
 
 # In a file system of its own, as small as it may be.
 fills_up() {
-    local own=$WORK/small
+    local own=$WORK/small free
     mkdir "$own" "$own-mnt"
     truncate -s 400M small.img
     mkfs.ext4 -q -m 0 small.img
@@ -343,9 +343,20 @@ fills_up() {
     [ "$(stat -c %s "$own-mnt/full")" -gt 50000000 ]
     same kept "$(cat "$own-mnt/kept")"
     [ "$(df --output=avail "$own-mnt" | tail -n 1)" -lt 40000 ]
-    # Deleting needs room, too, and gets it.
+    # Deleting needs room, too, and gets it; and what it frees can be written again at once, of
+    # the whole disk within seconds.
+    rm -f "$own-mnt/more"
+    truncate -s 100M "$own-mnt/full"
+    dd if=/dev/urandom of="$own-mnt/more" bs=1M count=30 status=none
     rm -f "$own-mnt/full" "$own-mnt/more"
     same kept "$(ls "$own-mnt")"
+    for _ in {1..100}; do
+        free=$(df -m --output=avail "$own-mnt" | tail -n 1)
+        [ "$free" -lt 300 ] || break
+        sleep 0.1
+    done
+    echo "$free MiB came free"
+    [ "$free" -ge 300 ]
     "$lsmfs" umount "$own-mnt"
     "$lsmfs" "$own/store" "$own-mnt"
     same kept "$(cat "$own-mnt/kept")"
