@@ -142,7 +142,8 @@ struct reclaim {
     bool noted;    /* something was deleted or let go since the last round began */
     bool released; /* by snapshots that were dropped */
     bool running;
-    unsigned rest; /* sleeps before the next round */
+    unsigned rest;    /* sleeps before the next round */
+    unsigned in_vain; /* rounds in a row that freed less than they wrote */
     /* The compaction thread's own, during a round: the next merge, and what was before. */
     bool in_place, failed;
     uint32_t keyspace;

@@ -5,7 +5,7 @@
  * that comes with the writes that fill levels, and on a full disk nothing is written any more.
  * So when a write has found space short, the compaction thread makes rounds whenever no other
  * merge is due: the memtables are flushed, then every table with tombstones is merged downwards,
- * level by level.  It goes on until there is plenty and a round frees less than it writes.
+ * level by level.  It goes on until there is plenty and rounds free less than they write.
  *
  * R1  A round begins only if something was deleted or let go since the last one began.  A full
  *     disk on which nothing is deleted costs nothing.
@@ -21,6 +21,8 @@
 
 /* Plenty: so many times the reserve. */
 #define PLENTY 4u
+#define IN_VAIN \
+    2u /* rounds in a row; one may have come too early for a file being removed */
 /* Of a rest, in sleeps of the compaction thread: at least, and for so many bytes written. */
 #define REST_ROUNDS 20u
 #define REST_BYTES  (UINT64_C(64) << 20)
@@ -125,7 +127,8 @@ end_round(struct lsmkv *db)
     reclaim->rest = freed > little
                         ? 0
                         : (unsigned)(REST_ROUNDS * (1 + written / REST_BYTES)); /* R2 */
-    if (now / PLENTY >= db->space_reserve && freed < written + little)
+    reclaim->in_vain = freed < written + little ? reclaim->in_vain + 1 : 0;
+    if (now / PLENTY >= db->space_reserve && reclaim->in_vain >= IN_VAIN)
         atomic_store(&reclaim->is_short, false);
     condition_broadcast(&db->progress);
     mutex_unlock(&db->mutex);
