@@ -479,12 +479,14 @@ compaction_pick_tombstones(uint32_t keyspace, struct version *version,
     uint64_t targets[LEVEL_COUNT];
     struct compaction *compaction;
     struct range range = {{NULL, 0}, {NULL, 0}};
-    int output = level == 0 ? compaction_targets(version, limits, targets)
-                            : range_output_level(version, level);
-    int result;
+    int output, result;
 
     *chosen = NULL;
-    if (file == NULL || (output == level && !in_place))
+    if (file == NULL)
+        return 0;
+    output = level == 0 ? compaction_targets(version, limits, targets)
+                        : range_output_level(version, level);
+    if (output == level && !in_place)
         return 0;
     result = compaction_new(keyspace, version, level, output, &compaction);
     if (result < 0)
