@@ -304,12 +304,18 @@ hot_journal() {
     is_whole 0
 }
 
+# Without the daemon who has the database open still reads the pages that the kernel has, and
+# SQLite takes a journal that cannot be looked for as absent: what it shows then does not count.
 daemon_dies() {
+    local comes stays
     start_writers
     start_readers
     let_work 1
+    comes=$(wc -l <views.comes) stays=$(wc -l <views.stays)
     kill_daemon
     end_work
+    sed -i "$((comes + 1)),\$d" views.comes
+    sed -i "$((stays + 1)),\$d" views.stays
     mount_store
     views_hold
     is_whole 1
