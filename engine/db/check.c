@@ -502,7 +502,7 @@ open_directory(struct checker *checker, const char *path)
     result = lock_take(db, path);
     if (result == -ENOENT)
         result = 0;
-    return result == 0 ? make_cache(db) : result;
+    return result == 0 ? make_caches(db) : result;
 }
 
 int

@@ -160,6 +160,7 @@ struct lsmkv {
     struct env_lock *lock;
     struct reporter reporter;
     struct block_cache *cache;
+    struct open_files *files;
     struct table_context tables;
     struct lsmkv_keyspace *default_keyspace;
     uint64_t space_reserve;

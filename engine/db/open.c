@@ -95,6 +95,7 @@ db_free(struct lsmkv *db)
         (void)manifest_close(db->manifest); /* every line was synced */
     if (db->cache != NULL)
         block_cache_free(db->cache);
+    open_files_free(db->files);
     if (db->lock != NULL)
         db->env->unlock(db->lock);
     env_dir_close(db->dir);
@@ -373,8 +374,17 @@ check_directory(struct lsmkv *db, const char *path)
     return check_empty(db, path);
 }
 
+/* Half of what the process may have, so that logs, threads and the program have theirs. */
+static unsigned
+open_tables_limit(const struct lsmkv *db)
+{
+    unsigned half = db->env->file_limit(db->env) / 2, asked = db->options.max_open_tables;
+
+    return asked > 0 && asked < half ? asked : half;
+}
+
 int
-make_cache(struct lsmkv *db)
+make_caches(struct lsmkv *db)
 {
     const struct lsmkv_options *options = &db->options;
     int result;
@@ -388,7 +398,10 @@ make_cache(struct lsmkv *db)
         .filter_bits_per_key = options->filter_bits_per_key,
     };
     result = block_cache_new(db->env, options->cache_size, &db->cache);
+    if (result == 0)
+        result = open_files_new(open_tables_limit(db), &db->files);
     db->tables.cache = db->cache;
+    db->tables.files = db->files;
     return result;
 }
 
@@ -405,7 +418,7 @@ open_environment(struct lsmkv *db, const char *path)
     if (result == 0)
         result = lock_take(db, path);
     derive_reserve(db);
-    return result == 0 ? make_cache(db) : result;
+    return result == 0 ? make_caches(db) : result;
 }
 
 static int

@@ -12,8 +12,8 @@
 struct lsmkv *db_new(const struct lsmkv_options *options);
 /* Whatever was made so far; closes files without syncing them. */
 void db_free(struct lsmkv *db);
-/* The block cache, and what tables need of the store, once db->dir is open. */
-int LSMKV_CHECKED make_cache(struct lsmkv *db);
+/* The block cache and the open tables, and what tables need of the store, once db->dir is open. */
+int LSMKV_CHECKED make_caches(struct lsmkv *db);
 /* Keyspaces, tables and snapshots as the manifest has them; takes the tables' metas. */
 int LSMKV_CHECKED take_state(struct lsmkv *db, struct manifest_edit *state)
     LSMKV_EXCLUDES(db->mutex);

@@ -98,6 +98,9 @@ struct lsmkv_env {
     /* Reading of the range will follow soon, in order; only a hint. */
     void (*file_readahead)(struct env_file *file, uint64_t offset, uint64_t size);
 
+    /* How many files may be open at once. */
+    unsigned (*file_limit)(struct lsmkv_env *env);
+
     int64_t (*now)(struct lsmkv_env *env);        /* nanoseconds since 1970 */
     uint64_t (*monotonic)(struct lsmkv_env *env); /* nanoseconds, never backwards */
     void (*sleep)(struct lsmkv_env *env, uint64_t nanoseconds);

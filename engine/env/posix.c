@@ -11,11 +11,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -186,6 +188,18 @@ posix_dir_space(struct env_dir *dir, uint64_t *free_bytes, uint64_t *total_bytes
     return 0;
 }
 
+/* The soft limit, at this moment. */
+static unsigned
+posix_file_limit(struct lsmkv_env *env)
+{
+    struct rlimit limit;
+
+    (void)env;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > UINT_MAX)
+        return UINT_MAX;
+    return (unsigned)limit.rlim_cur;
+}
+
 /* ---- clock ---- */
 
 static int64_t
@@ -333,6 +347,7 @@ env_posix(void)
         .file_size = posix_file_size,
         .file_writeback = posix_file_writeback,
         .file_readahead = posix_file_readahead,
+        .file_limit = posix_file_limit,
         .now = posix_now,
         .monotonic = posix_monotonic,
         .sleep = posix_sleep,

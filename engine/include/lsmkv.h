@@ -100,6 +100,9 @@ struct lsmkv_options {
     size_t block_size;        /* bytes of a data block before it is cut; 4096 */
     size_t table_size;        /* bytes of a table before compaction cuts it; 16 MiB */
     size_t level_base_size;   /* bytes of level 1; each deeper one is ten times larger */
+    unsigned
+        max_open_tables; /* table files open at a time; 0: half of RLIMIT_NOFILE, which
+                                 is also the most */
     unsigned l0_compaction_trigger; /* L0 tables that start a compaction; 4 */
     unsigned l0_slowdown_trigger;   /* L0 tables that delay writers; 20 */
     unsigned l0_stop_trigger;       /* L0 tables that stop writers; 36 */

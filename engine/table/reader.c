@@ -1,6 +1,7 @@
 /*
  * reader.c - an open table: its footer, properties, index and filter are read and checked
- * at open and stay in memory; data blocks come through the cache.
+ * at open and stay in memory; data blocks come through the cache.  Its file is open when it is
+ * read, and may be shut in between.
  *
  * R1  Every byte that comes from the file has passed its checksum before it is looked at,
  *     and lengths are held against the file's size before anything is allocated.
@@ -22,12 +23,30 @@ damaged(const struct table *table, int result, uint64_t offset, const char *prob
                         table->name, offset, problem);
 }
 
+/* Released with open_file_release. */
+static int
+hold_file(const struct table *table, struct env_file **file)
+{
+    int result = open_file_hold(table->file, file);
+
+    if (result != 0)
+        return report_error(table->context->reporter, result, "%s: cannot be opened",
+                            table->name);
+    return 0;
+}
+
 /* All of it or an error. */
 static int
 read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t size)
 {
-    ssize_t got = env_file_read(table->file, offset, buffer, size);
+    struct env_file *file;
+    int result = hold_file(table, &file);
+    ssize_t got;
 
+    if (result != 0)
+        return result == -ENOENT ? -EUCLEAN : result; /* it was there before: damage */
+    got = env_file_read(file, offset, buffer, size);
+    open_file_release(table->file);
     if (got < 0)
         return damaged(table, (int)got, offset, "reading failed");
     if ((size_t)got < size)
@@ -123,8 +142,13 @@ table_pin_block(struct table *table, size_t i, bool keep, const struct block **b
 static int
 check_size(struct table *table, uint64_t expected)
 {
-    int result = env_file_size(table->file, &table->size);
+    struct env_file *file;
+    int result = hold_file(table, &file);
 
+    if (result != 0)
+        return result;
+    result = env_file_size(file, &table->size);
+    open_file_release(table->file);
     if (result != 0)
         return damaged(table, result, 0, "its size cannot be asked");
     if (expected != 0 && table->size != expected)
@@ -251,12 +275,11 @@ load_filter(struct table *table)
 static int
 load(struct table *table, uint64_t expected_size, const uint64_t *number)
 {
-    int result = env_file_open(table->context->dir, table->name, ENV_READ, &table->file);
+    int result = open_file_new(table->context->files, table->context->dir, table->name,
+                               &table->file);
 
-    if (result != 0)
-        return report_error(table->context->reporter, result, "%s: cannot be opened",
-                            table->name);
-    result = check_size(table, expected_size);
+    if (result == 0)
+        result = check_size(table, expected_size);
     if (result == 0)
         result = load_footer(table, number);
     if (result == 0)
@@ -314,7 +337,7 @@ table_close(struct table *table)
     if (table == NULL)
         return;
     env = table->context->env;
-    (void)env_file_close(table->file); /* only read: nothing is lost */
+    open_file_free(table->file);
     table_index_fini(&table->index);
     if (table->filter_buffer != NULL)
         env->release(env, table->filter_buffer, table->filter_allocated);

@@ -1,7 +1,8 @@
 /*
  * reader.h - what reader.c, table_iter.c and verify.c share: an open table.
  *
- * Constant from table_open to table_close, so that any number of threads may read it.
+ * Constant from table_open to table_close, so that any number of threads may read it.  Its file
+ * may be shut meanwhile, and is opened again by who reads it.
  */
 #ifndef TABLE_READER_H
 #define TABLE_READER_H
@@ -10,11 +11,12 @@
 #include "table/filter.h"
 #include "table/format.h"
 #include "table/index.h"
+#include "table/open_files.h"
 
 struct table {
     const struct table_context *context;
     char *name;
-    struct env_file *file;
+    struct open_file *file;
     uint64_t size;
     struct table_footer footer;
     struct table_properties properties;

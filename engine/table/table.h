@@ -21,6 +21,7 @@
 #include "env/env.h"
 #include "iter/iterator.h"
 #include "table/cache.h"
+#include "table/open_files.h"
 
 /* Counts, shared by all tables of a store. */
 struct table_counters {
@@ -33,6 +34,7 @@ struct table_context {
     struct lsmkv_env *env;
     struct env_dir *dir;
     struct block_cache *cache;
+    struct open_files *files;
     struct reporter *reporter;
     struct table_counters *counters;
     size_t block_size;

@@ -68,10 +68,14 @@ static void
 read_ahead(struct table_iter *t, size_t i)
 {
     uint64_t offset = index_entry(t, i)->offset;
+    struct env_file *file;
 
     if (t->walk == TABLE_KEEPING || offset < t->asked_ahead)
         return;
-    env_file_readahead(t->table->file, offset, READ_AHEAD);
+    if (open_file_hold(t->table->file, &file) != 0)
+        return; /* the read that follows will say why */
+    env_file_readahead(file, offset, READ_AHEAD);
+    open_file_release(t->table->file);
     t->asked_ahead = offset + READ_AHEAD / 2; /* the next half comes in time */
 }
 

@@ -218,7 +218,8 @@ main(int argc, char **argv)
     enum dump_result result;
 
     reporter_init(&reporter, tell, NULL);
-    if (block_cache_new(dump.context.env, 0, &cache) != 0)
+    if (block_cache_new(dump.context.env, 0, &cache) != 0 ||
+        open_files_new(1, &dump.context.files) != 0)
         return (int)cannot_open(path, -ENOMEM);
     dump.context.cache = cache;
     result = dump_path(&dump, path);
@@ -226,6 +227,7 @@ main(int argc, char **argv)
         fprintf(stderr, "lsm-dump: the output cannot be written\n");
         result = DUMP_FAILED;
     }
+    open_files_free(dump.context.files);
     block_cache_free(cache);
     reporter_fini(&reporter);
     return (int)result;

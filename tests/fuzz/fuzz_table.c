@@ -168,6 +168,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     context.dir = files.dir;
     context.reporter = &files.reporter;
     fuzz_check(block_cache_new(files.env, 64 << 10, &context.cache) == 0);
+    fuzz_check(open_files_new(1, &context.files) == 0);
     result = table_open(&context, NUMBER, bytes.size, &table);
     if (result == 0) {
         run_table(table, sealed, bytes.size);
@@ -175,6 +176,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         fuzz_check(result == -EBADMSG || result == -EUCLEAN);
     }
+    open_files_free(context.files);
     block_cache_free(context.cache);
     fuzz_files_fini(&files);
     free(sealed);

@@ -520,6 +520,14 @@ fault_env_on_lost_sync(struct fault_env *env, void (*lost)(struct env_file *inne
     env->lost = lost;
 }
 
+static unsigned
+fault_file_limit(struct lsmkv_env *base)
+{
+    struct lsmkv_env *inner = env_of(base)->inner;
+
+    return inner->file_limit(inner);
+}
+
 static void
 fill_table(struct lsmkv_env *table)
 {
@@ -546,6 +554,7 @@ fill_table(struct lsmkv_env *table)
         .file_size = fault_file_size,
         .file_writeback = fault_file_writeback,
         .file_readahead = fault_file_readahead,
+        .file_limit = fault_file_limit,
         .now = fault_now,
         .monotonic = fault_monotonic,
         .sleep = fault_sleep,

@@ -5,6 +5,7 @@
 #include "support/mem_env.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -629,6 +630,13 @@ mem_env_advance(struct mem_env *env, uint64_t nanoseconds)
     pthread_mutex_unlock(&env->mutex);
 }
 
+static unsigned
+mem_file_limit(struct lsmkv_env *env)
+{
+    (void)env;
+    return UINT_MAX;
+}
+
 static void
 fill_table(struct lsmkv_env *table)
 {
@@ -655,6 +663,7 @@ fill_table(struct lsmkv_env *table)
         .file_size = mem_file_size,
         .file_writeback = mem_file_writeback,
         .file_readahead = mem_file_readahead,
+        .file_limit = mem_file_limit,
         .now = mem_now,
         .monotonic = mem_monotonic,
         .sleep = mem_sleep,

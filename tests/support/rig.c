@@ -35,6 +35,7 @@ rig_init(struct rig *rig)
     rig->options.create = true;
     rig->options.write_buffer_size = 64 << 10;
     rig->options.table_size = 32 << 10;
+    rig->options.max_open_tables = 4;
     rig->options.level_base_size = 128 << 10;
     rig->options.log = log_line;
     rig->options.log_context = rig;

@@ -34,11 +34,13 @@ table_fixture_init(struct table_fixture *fixture, size_t cache_bytes, size_t blo
     env = fault_env_base(fixture->fault);
     ck_assert_int_eq(env_dir_open(env, "/tables", true, &fixture->dir), 0);
     ck_assert_int_eq(block_cache_new(env, cache_bytes, &fixture->cache), 0);
+    ck_assert_int_eq(open_files_new(2, &fixture->files), 0);
     reporter_init(&fixture->reporter, note_report, fixture);
     fixture->context = (struct table_context){
         .env = env,
         .dir = fixture->dir,
         .cache = fixture->cache,
+        .files = fixture->files,
         .reporter = &fixture->reporter,
         .counters = &fixture->counters,
         .block_size = block_size,
@@ -49,6 +51,7 @@ table_fixture_init(struct table_fixture *fixture, size_t cache_bytes, size_t blo
 void
 table_fixture_fini(struct table_fixture *fixture)
 {
+    open_files_free(fixture->files);
     block_cache_free(fixture->cache);
     reporter_fini(&fixture->reporter);
     env_dir_close(fixture->dir);

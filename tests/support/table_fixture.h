@@ -20,6 +20,7 @@ struct table_fixture {
     struct block_cache *cache;
     struct reporter reporter;
     struct table_counters counters;
+    struct open_files *files; /* two at a time */
     struct table_context context;
     unsigned reports; /* lines reported */
     char last_report[600];
