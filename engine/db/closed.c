@@ -122,7 +122,7 @@ closed_read(struct env_dir *dir, struct reporter *reporter, struct closed_mark *
     int result = env_file_open(dir, CLOSED_NAME, ENV_READ, &file);
 
     if (result == -ENOENT)
-        return error_detail(-ENOENT, CLOSED_NAME " does not exist");
+        return result; /* as a crash leaves it: nothing to tell */
     if (result < 0)
         return report_error(reporter, result, CLOSED_NAME ": cannot open");
     got = env_file_read(file, 0, line, sizeof(line));

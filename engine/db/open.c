@@ -433,6 +433,7 @@ load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state,
         return result;
     if (!db->options.create || db->options.read_only)
         return error_detail(-ENOENT, "%s: not a store (it has no MANIFEST)", path);
+    error_clear(); /* that there is none yet is no error */
     result = make_store(db, path);
     return result == 0 ? manifest_load(db->dir, &db->reporter, state, number, end)
                        : result;

@@ -585,6 +585,17 @@ START_TEST(test_a_log_shorter_than_at_the_clean_close_is_damage)
 }
 END_TEST
 
+/* An opening that failed for want of memory said that MANIFEST or CLOSED does not exist: what it had
+ * met on its way, and is as it should be. */
+START_TEST(test_what_a_new_or_a_killed_store_lacks_is_no_detail_of_an_error)
+{
+    ck_assert_str_eq(lsmkv_error_detail(), "");
+    rig_kill(&rig);
+    rig_open(&rig);
+    ck_assert_str_eq(lsmkv_error_detail(), "");
+}
+END_TEST
+
 START_TEST(test_texts_tell_what_there_is)
 {
     char text[4096];
@@ -636,6 +647,8 @@ main(void)
     tcase_add_test(tcase, test_a_directory_that_is_no_store_is_left_alone);
     tcase_add_test(tcase, test_read_only_changes_no_file);
     tcase_add_test(tcase, test_a_log_shorter_than_at_the_clean_close_is_damage);
+    tcase_add_test(tcase,
+                   test_what_a_new_or_a_killed_store_lacks_is_no_detail_of_an_error);
     tcase_add_test(tcase, test_texts_tell_what_there_is);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
