@@ -9,6 +9,8 @@
  *
  * L1  At most one thread reads, under `lead`; no other lock is held meanwhile.
  * L2  A request that has been read is answered, whatever happens to the session.
+ * L3  Reading takes no memory that may be missing: each thread's buffer is there before the first
+ *     request is answered.
  */
 #include "loop.h"
 
@@ -40,6 +42,8 @@ struct loop {
     int ended_fd;
     unsigned count;
     pthread_t threads[THREADS];
+    struct fuse_buf buffers[THREADS]; /* each its thread's */
+    atomic_uint next_buffer;
     atomic_uint running;
     pthread_mutex_t lead;
 };
@@ -159,21 +163,20 @@ static void *
 thread_main(void *argument)
 {
     struct loop *loop = argument;
-    struct fuse_buf buffer = {0};
+    struct fuse_buf *buffer = &loop->buffers[atomic_fetch_add(&loop->next_buffer, 1)];
 
     pthread_mutex_lock(&loop->lead);
-    while (receive(loop, &buffer)) {
-        if ((buffer.flags & FUSE_BUF_IS_FD) == 0)
-            newer_translate(buffer.mem, buffer.size);
-        handed_over = may_wait(loop, &buffer);
+    while (receive(loop, buffer)) {
+        if ((buffer->flags & FUSE_BUF_IS_FD) == 0)
+            newer_translate(buffer->mem, buffer->size);
+        handed_over = may_wait(loop, buffer);
         if (handed_over)
             pthread_mutex_unlock(&loop->lead);
-        fuse_session_process_buf(loop->session, &buffer);
+        fuse_session_process_buf(loop->session, buffer);
         if (handed_over)
             pthread_mutex_lock(&loop->lead);
     }
     pthread_mutex_unlock(&loop->lead);
-    free(buffer.mem);
     announce_end(loop);
     return NULL;
 }
@@ -192,6 +195,43 @@ prepare_wake(void)
 
     sigemptyset(&action.sa_mask);
     return sigaction(WAKE, &action, NULL) == 0 ? 0 : -errno;
+}
+
+/* ---- the first request ---- */
+
+/* libfuse makes a buffer, of a size that it alone knows, where it first reads into it: after the
+ * request, if that went to a pipe.  Without memory it is lost then, and who sent it waits for
+ * ever.  Before INIT has been answered there is no other request, and no pipe. */
+static int
+make_buffers(struct loop *loop)
+{
+    int fd = fuse_session_fd(loop->session), flags = fcntl(fd, F_GETFL), result = -EAGAIN;
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return -errno;
+    for (unsigned i = 1; i < THREADS && result == -EAGAIN; i++)
+        result = fuse_session_receive_buf(loop->session, &loop->buffers[i]);
+    if (fcntl(fd, F_SETFL, flags) != 0)
+        return -errno;
+    return result == -ENOMEM ? result : 0; /* what else there is, the threads will see */
+}
+
+/* INIT is answered here.  Nothing else is to be read if the session has ended already. */
+static int
+answer_init(struct loop *loop)
+{
+    struct fuse_buf *buffer = &loop->buffers[0];
+    int size, result;
+
+    do {
+        size = fuse_session_receive_buf(loop->session, buffer);
+    } while (size == -EINTR);
+    if (size <= 0)
+        return size == -ENOMEM ? size : 0;
+    result = make_buffers(loop);
+    if (result == 0)
+        fuse_session_process_buf(loop->session, buffer);
+    return result;
 }
 
 /* ---- from outside ---- */
@@ -214,6 +254,8 @@ loop_start(struct fuse_session *session, bool (*changes_wait)(void *context),
         result = -errno;
     if (result == 0)
         result = prepare_wake();
+    if (result == 0)
+        result = answer_init(loop);
     /* Counted before they start, so that the first cannot be the last to end. */
     atomic_store(&loop->running, THREADS);
     while (result == 0 && loop->count < THREADS) {
@@ -265,6 +307,8 @@ loop_stop(struct loop *loop)
     }
     if (loop->ended_fd >= 0)
         close(loop->ended_fd);
+    for (unsigned i = 0; i < THREADS; i++)
+        free(loop->buffers[i].mem);
     pthread_mutex_destroy(&loop->lead);
     free(loop);
 }
