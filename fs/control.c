@@ -1,6 +1,7 @@
 /*
  * control.c - the daemon's end of the control socket: one thread accepts, one a connection
- * answers.
+ * answers; without memory for another thread the first answers as well, so that a daemon that has
+ * come to a limit can still be unmounted.
  *
  * C1  A connection that asked for the unmounting is answered when the store is closed, not
  *     before: its descriptor outlives its thread.
@@ -34,8 +35,9 @@ struct connection {
     struct control *control;
     struct connection *next;
     pthread_t thread;
+    bool has_thread;
     struct wire wire;
-    atomic_bool done; /* the thread has ended but for its return */
+    atomic_bool done; /* answered; the thread, if any, has ended but for its return */
     bool waiting;     /* for the unmounting (C1); guarded by control->mutex */
     char
         text[PATH_MAX + 64]; /* why it failed, if there is more to say than the errno's */
@@ -50,6 +52,7 @@ struct control {
     pthread_mutex_t mutex;
     bool stopping;                  /* guarded by mutex */
     struct connection *connections; /* guarded by mutex */
+    struct connection *spare;       /* for want of memory; guarded by mutex */
     unsigned count;                 /* guarded by mutex */
 };
 
@@ -251,11 +254,43 @@ connection_main(void *argument)
     return NULL;
 }
 
+/* With the mutex held, or alone; NULL: no memory. */
+static struct connection *
+connection_new(struct control *control, int fd)
+{
+    struct connection *connection = malloc(sizeof(*connection));
+
+    if (connection == NULL) {
+        connection = control->spare;
+        control->spare = NULL;
+    }
+    if (connection == NULL)
+        return NULL;
+    connection->control = control;
+    connection->waiting = false;
+    connection->text[0] = '\0';
+    atomic_init(&connection->done, false);
+    wire_init(&connection->wire, fd);
+    return connection;
+}
+
 static void
 connection_free(struct connection *connection)
 {
+    struct control *control = connection->control;
+
     wire_fini(&connection->wire);
-    free(connection);
+    if (control->spare == NULL)
+        control->spare = connection;
+    else
+        free(connection);
+}
+
+static void
+connection_join(struct connection *connection)
+{
+    if (connection->has_thread)
+        pthread_join(connection->thread, NULL);
 }
 
 /* Frees the connections that are done. */
@@ -271,7 +306,7 @@ reap(struct control *control)
         }
         *at = connection->next;
         control->count--;
-        pthread_join(connection->thread, NULL);
+        connection_join(connection);
         connection_free(connection);
     }
 }
@@ -279,25 +314,27 @@ reap(struct control *control)
 static void
 begin_connection(struct control *control, int fd)
 {
-    struct connection *connection = calloc(1, sizeof(*connection));
+    struct connection *connection = NULL;
+    bool has_thread;
 
+    pthread_mutex_lock(&control->mutex);
+    reap(control);
+    if (!control->stopping && control->count < CONNECTIONS_MAX)
+        connection = connection_new(control, fd);
     if (connection == NULL) {
+        pthread_mutex_unlock(&control->mutex);
         close(fd);
         return;
     }
-    connection->control = control;
-    wire_init(&connection->wire, fd);
-    pthread_mutex_lock(&control->mutex);
-    reap(control);
-    if (control->stopping || control->count == CONNECTIONS_MAX ||
-        pthread_create(&connection->thread, NULL, connection_main, connection) != 0) {
-        connection_free(connection);
-    } else {
-        connection->next = control->connections;
-        control->connections = connection;
-        control->count++;
-    }
+    has_thread =
+        pthread_create(&connection->thread, NULL, connection_main, connection) == 0;
+    connection->has_thread = has_thread;
+    connection->next = control->connections;
+    control->connections = connection;
+    control->count++;
     pthread_mutex_unlock(&control->mutex);
+    if (!has_thread)
+        connection_main(connection);
 }
 
 static void *
@@ -332,20 +369,23 @@ control_start(struct vfs *vfs, const char *store, const char *mountpoint,
     control->store = store;
     control->mountpoint = mountpoint;
     pthread_mutex_init(&control->mutex, NULL);
-    int result = wire_listen(store, &control->socket);
-    if (result != 0) {
-        free(control);
-        return result;
-    }
+    control->spare = malloc(sizeof(*control->spare));
+    int result = control->spare != NULL ? wire_listen(store, &control->socket) : -ENOMEM;
+    if (result != 0)
+        goto free_control;
     result = -pthread_create(&control->thread, NULL, accept_main, control);
-    if (result != 0) {
-        wire_unlisten(store);
-        close(control->socket);
-        free(control);
-        return result;
-    }
+    if (result != 0)
+        goto unlisten;
     *out = control;
     return 0;
+
+unlisten:
+    wire_unlisten(store);
+    close(control->socket);
+free_control:
+    free(control->spare);
+    free(control);
+    return result;
 }
 
 void
@@ -367,7 +407,7 @@ control_stop(struct control *control)
     /* Nobody else changes the list any more. */
     for (connection = control->connections; connection != NULL;
          connection = connection->next)
-        pthread_join(connection->thread, NULL);
+        connection_join(connection);
 }
 
 void
@@ -384,5 +424,6 @@ control_finish(struct control *control, int result)
         connection_free(connection);
     }
     pthread_mutex_destroy(&control->mutex);
+    free(control->spare);
     free(control);
 }
