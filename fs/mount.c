@@ -299,6 +299,7 @@ catch_signals(void)
         sigaction(ends[i], &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+    sigaction(SIGXFSZ, &action, NULL); /* a limit of file sizes is an error, EFBIG */
 }
 
 /* ---- while it is mounted ---- */
@@ -519,7 +520,7 @@ live(struct mount *mount)
     return close_vfs(mount, status);
 }
 
-/* The engine keeps a descriptor a table open, and few systems allow many by default. */
+/* The engine keeps half of the limit in tables open, and few systems allow many by default. */
 static void
 raise_limits(void)
 {
