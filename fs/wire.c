@@ -148,21 +148,27 @@ send_all(struct wire *wire, const char *bytes, size_t size)
     }
 }
 
+/* Short ones take no memory, so that the want of it can be told. */
 void
 wire_say(struct wire *wire, const char *format, ...)
 {
-    char *line = NULL;
-    va_list arguments;
+    char text[256], *line = text;
+    va_list arguments, again;
 
     va_start(arguments, format);
-    int length = vasprintf(&line, format, arguments);
+    va_copy(again, arguments);
+    int length = vsnprintf(text, sizeof(text), format, arguments);
+    if (length >= (int)sizeof(text))
+        length = vasprintf(&line, format, again);
+    va_end(again);
     va_end(arguments);
     if (length < 0) {
         wire->failure = -ENOMEM;
         return;
     }
     send_all(wire, line, (size_t)length);
-    free(line);
+    if (line != text)
+        free(line);
 }
 
 void
