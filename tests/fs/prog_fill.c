@@ -1,11 +1,11 @@
 /*
  * prog_fill - fills a store through the C API, with keys and values that know nothing of files.
  *
- *     prog_fill STORE PREFIX COUNT
+ *     prog_fill STORE PREFIX COUNT [SIZE]
  *     prog_fill STORE KEY
  *
  * Puts COUNT keys PREFIX0000000, PREFIX0000001, ...; each holds its own number as text.  Or puts
- * one key, which holds "alone".
+ * one key, which holds "alone".  With SIZE all are in tables, cut at so many bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,23 +35,42 @@ fill(struct lsmkv *db, const char *prefix, unsigned long count)
     return result;
 }
 
+/* Twice, for what overlaps nothing is not merged but moved, and not cut. */
+static int
+fill_tables(struct lsmkv *db, const char *prefix, unsigned long count)
+{
+    int result = fill(db, prefix, count);
+
+    if (result == 0)
+        result = lsmkv_flush(db);
+    if (result == 0)
+        result = fill(db, prefix, count);
+    if (result == 0)
+        result = lsmkv_compact(db, NULL, lsmkv_str(""), lsmkv_bytes(NULL, 0));
+    return result;
+}
+
 int
 main(int argc, char **argv)
 {
     struct lsmkv_options options;
     struct lsmkv *db;
 
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: prog_fill STORE PREFIX COUNT | STORE KEY\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: prog_fill STORE PREFIX COUNT [SIZE] | STORE KEY\n");
         return 2;
     }
     lsmkv_options_init(&options);
     options.create = true;
+    if (argc == 5)
+        options.table_size = strtoul(argv[4], NULL, 10);
     int result = lsmkv_open(argv[1], &options, &db);
     if (result == 0) {
         if (argc == 3)
             result = lsmkv_put(db, NULL, lsmkv_str(argv[2]), lsmkv_str(""),
                                lsmkv_str("alone"), 0);
+        else if (argc == 5)
+            result = fill_tables(db, argv[2], strtoul(argv[3], NULL, 10));
         else
             result = fill(db, argv[2], strtoul(argv[3], NULL, 10));
         int closed = lsmkv_close(db);
