@@ -35,9 +35,9 @@ check_name(const struct vfs *vfs, const struct node *node, const char *name)
 {
     if (strlen(name) > 255)
         return -ERANGE;
-    if (is_acl(name))
-        return vfs->acl ? 0 : -EOPNOTSUPP;
-    if (!begins(name, "user.") && !begins(name, TRUSTED) && !begins(name, "security."))
+    if (is_acl(name) ? !vfs->acl
+                     : !begins(name, "user.") && !begins(name, TRUSTED) &&
+                           !begins(name, "security."))
         return -EOPNOTSUPP;
     if (strchr(name, '.')[1] == '\0')
         return -EINVAL;

@@ -330,6 +330,30 @@ START_TEST(test_default_list_of_any_length_is_inherited)
 }
 END_TEST
 
+/* The kernel asks for it before it lets anybody but the owner through; with -o acl all snapshots were
+ * -ENOENT to other users. */
+START_TEST(test_directories_that_are_no_records_have_no_list)
+{
+    static const char *const names[] = {".snapshots", ".lsmfs", ".lsmfs/keys"};
+    char value[8];
+    size_t length;
+
+    vfs_forget(fs.vfs, node, 1);
+    fs.options.acl = true;
+    fs_reopen(&fs);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct node *directory;
+
+        ck_assert_int_eq(fs_node(&fs, names[i], &directory), 0);
+        ck_assert_int_eq(vfs_getxattr(fs.vfs, directory, "system.posix_acl_access", value,
+                                      sizeof(value), &length),
+                         -ENODATA);
+        vfs_forget(fs.vfs, directory, 1);
+    }
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+}
+END_TEST
+
 /* A change of the key behind the kernel's back makes the file longer than it knows. */
 START_TEST(test_appending_is_done_at_the_end)
 {
@@ -641,6 +665,7 @@ main(void)
     tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
     tcase_add_test(tcase, test_removed_file_keeps_long_extended_attributes_while_open);
     tcase_add_test(tcase, test_default_list_of_any_length_is_inherited);
+    tcase_add_test(tcase, test_directories_that_are_no_records_have_no_list);
     tcase_add_test(tcase, test_appending_is_done_at_the_end);
     tcase_add_test(tcase, test_holes_are_found_and_made);
     tcase_add_test(tcase, test_copy_copies);
