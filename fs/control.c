@@ -47,6 +47,7 @@ struct control {
     struct vfs *vfs;
     const char *store;
     const char *mountpoint;
+    int directory; /* of the store, wherever that is moved */
     int socket;
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -184,7 +185,8 @@ do_command(struct connection *connection, const char *name, struct lsmkv_slice k
         return do_umount(connection);
     if (strcmp(name, "changed") == 0)
         return vfs_alter(vfs, key, nothing, NULL);
-    return control_files(vfs, connection->control->store, &connection->wire, name, key);
+    return control_files(vfs, connection->control->directory, &connection->wire, name,
+                         key);
 }
 
 /* ---- connections ---- */
@@ -370,9 +372,15 @@ control_start(struct vfs *vfs, const char *store, const char *mountpoint,
     control->mountpoint = mountpoint;
     pthread_mutex_init(&control->mutex, NULL);
     control->spare = malloc(sizeof(*control->spare));
-    int result = control->spare != NULL ? wire_listen(store, &control->socket) : -ENOMEM;
+    int result = control->spare != NULL ? 0 : -ENOMEM;
     if (result != 0)
         goto free_control;
+    control->directory = result = wire_directory(store);
+    if (result < 0)
+        goto free_control;
+    result = wire_listen(control->directory, &control->socket);
+    if (result != 0)
+        goto close_directory;
     result = -pthread_create(&control->thread, NULL, accept_main, control);
     if (result != 0)
         goto unlisten;
@@ -380,8 +388,10 @@ control_start(struct vfs *vfs, const char *store, const char *mountpoint,
     return 0;
 
 unlisten:
-    wire_unlisten(store);
+    wire_unlisten(control->directory);
     close(control->socket);
+close_directory:
+    close(control->directory);
 free_control:
     free(control->spare);
     free(control);
@@ -393,7 +403,7 @@ control_stop(struct control *control)
 {
     struct connection *connection;
 
-    wire_unlisten(control->store);
+    wire_unlisten(control->directory);
     pthread_mutex_lock(&control->mutex);
     control->stopping = true;
     for (connection = control->connections; connection != NULL;
@@ -424,6 +434,7 @@ control_finish(struct control *control, int result)
         connection_free(connection);
     }
     pthread_mutex_destroy(&control->mutex);
+    close(control->directory);
     free(control->spare);
     free(control);
 }

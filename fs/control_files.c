@@ -30,14 +30,13 @@ struct request {
 
 /* Not every file system beneath a store has files without a name from the beginning. */
 static int
-open_spool(const char *store, int *spool)
+open_spool(int directory, int *spool)
 {
-    char path[PATH_MAX];
-    int fd = open(store, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char path[64];
+    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
     if (fd < 0) {
-        if (snprintf(path, sizeof(path), "%s/spool.XXXXXX", store) >= (int)sizeof(path))
-            return -ENAMETOOLONG;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d/spool.XXXXXX", directory);
         fd = mkostemp(path, O_CLOEXEC);
         if (fd < 0 || unlink(path) != 0)
             return -errno;
@@ -223,7 +222,7 @@ do_ls(struct vfs *vfs, struct wire *wire, struct request *request,
 }
 
 int
-control_files(struct vfs *vfs, const char *store, struct wire *wire, const char *name,
+control_files(struct vfs *vfs, int directory, struct wire *wire, const char *name,
               struct lsmkv_slice key)
 {
     struct request request = {.key = key, .spool = -1};
@@ -234,7 +233,7 @@ control_files(struct vfs *vfs, const char *store, struct wire *wire, const char 
         return do_remove(vfs, &request);
     if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0 && !is_ls(name, &list))
         return -EPROTO;
-    result = open_spool(store, &request.spool);
+    result = open_spool(directory, &request.spool);
     if (result != 0)
         return result;
     if (strcmp(name, "get") == 0)

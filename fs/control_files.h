@@ -8,8 +8,8 @@
 #include "wire.h"
 
 /* Carries out command `name`, receiving and sending contents, but not the last line of the
- * reply.  `store`: a directory in which contents can wait.  -EPROTO: no such command. */
-LSMKV_CHECKED int control_files(struct vfs *vfs, const char *store, struct wire *wire,
+ * reply.  `directory`: in which contents can wait.  -EPROTO: no such command. */
+LSMKV_CHECKED int control_files(struct vfs *vfs, int directory, struct wire *wire,
                                 const char *name, struct lsmkv_slice key);
 
 #endif

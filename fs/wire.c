@@ -229,48 +229,58 @@ wire_decode(char *text, size_t *size)
 
 /* ---- the socket ---- */
 
-/* Binds or connects `fd` to the store's socket. */
+int
+wire_directory(const char *store)
+{
+    int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return directory < 0 ? -errno : directory;
+}
+
+/* Binds or connects `fd` to the socket in that directory. */
 static int
-to_address(const char *store, int fd, bool to_bind)
+to_address(int directory, int fd, bool to_bind)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC), result;
+    int result;
 
-    if (directory < 0)
-        return -errno;
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory,
              WIRE_SOCKET);
     result = to_bind ? bind(fd, (const struct sockaddr *)&address, sizeof(address))
                      : connect(fd, (const struct sockaddr *)&address, sizeof(address));
-    result = result != 0 ? -errno : 0;
-    close(directory);
-    return result;
+    return result != 0 ? -errno : 0;
 }
 
 int
 wire_connect(const char *store, int *fd)
 {
-    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int result = made < 0 ? -errno : to_address(store, made, false);
+    int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), directory, result;
 
+    if (made < 0)
+        return -errno;
+    directory = result = wire_directory(store);
+    if (directory >= 0) {
+        result = to_address(directory, made, false);
+        close(directory);
+    }
     if (result == 0)
         *fd = made;
-    else if (made >= 0)
+    else
         close(made);
     return result;
 }
 
 int
-wire_listen(const char *store, int *fd)
+wire_listen(int directory, int *fd)
 {
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
 
     if (made < 0)
         return -errno;
-    wire_unlisten(store);
+    wire_unlisten(directory);
     /* The mode of the socket file is what this says, less the umask; nobody can connect before
      * listen. */
-    result = fchmod(made, 0600) != 0 ? -errno : to_address(store, made, true);
+    result = fchmod(made, 0600) != 0 ? -errno : to_address(directory, made, true);
     if (result == 0 && listen(made, 16) != 0)
         result = -errno;
     if (result != 0) {
@@ -282,12 +292,7 @@ wire_listen(const char *store, int *fd)
 }
 
 void
-wire_unlisten(const char *store)
+wire_unlisten(int directory)
 {
-    int directory = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-    if (directory < 0)
-        return;
     unlinkat(directory, WIRE_SOCKET, 0);
-    close(directory);
 }

@@ -64,11 +64,13 @@ void wire_encode(const void *bytes, size_t size, char *text);
 /* Decodes in place; -EINVAL. */
 LSMKV_CHECKED int wire_decode(char *text, size_t *size);
 
+/* A descriptor of the store's directory, for those two below, or a negative errno. */
+LSMKV_CHECKED int wire_directory(const char *store);
 /* Connects to the daemon that has the store at `store` mounted.  -ENOENT and -ECONNREFUSED:
  * nobody listens there. */
 LSMKV_CHECKED int wire_connect(const char *store, int *fd);
 /* Listens, in place of whatever listened before: for the holder of the store's lock alone. */
-LSMKV_CHECKED int wire_listen(const char *store, int *fd);
-void wire_unlisten(const char *store);
+LSMKV_CHECKED int wire_listen(int directory, int *fd);
+void wire_unlisten(int directory);
 
 #endif

@@ -206,7 +206,7 @@ START_TEST(test_the_socket_is_private_and_replaces_a_dead_one)
 {
     char folder[300] = "/tmp/test_wire.XXXXXX", path[400];
     struct stat st;
-    int listening, connected;
+    int directory, listening, connected;
 
     ck_assert_ptr_nonnull(mkdtemp(folder));
     /* A path beyond what an address holds. */
@@ -219,7 +219,9 @@ START_TEST(test_the_socket_is_private_and_replaces_a_dead_one)
 
     ck_assert_int_eq(wire_connect(folder, &connected), -ENOENT);
     umask(0);
-    ck_assert_int_eq(wire_listen(folder, &listening), 0);
+    directory = wire_directory(folder);
+    ck_assert_int_ge(directory, 0);
+    ck_assert_int_eq(wire_listen(directory, &listening), 0);
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert_uint_eq(st.st_mode & 07777, 0600);
     ck_assert_int_eq(wire_connect(folder, &connected), 0);
@@ -227,11 +229,12 @@ START_TEST(test_the_socket_is_private_and_replaces_a_dead_one)
     /* As a killed daemon leaves it. */
     close(listening);
     ck_assert_int_eq(wire_connect(folder, &connected), -ECONNREFUSED);
-    ck_assert_int_eq(wire_listen(folder, &listening), 0);
+    ck_assert_int_eq(wire_listen(directory, &listening), 0);
     ck_assert_int_eq(wire_connect(folder, &connected), 0);
     close(connected);
     close(listening);
-    wire_unlisten(folder);
+    wire_unlisten(directory);
+    close(directory);
     ck_assert_int_ne(stat(path, &st), 0);
     rmdir(folder);
     folder[length - 1] = '\0';
