@@ -335,10 +335,7 @@ nobody() {
 }
 
 ordinary_user() {
-    if [ "$(id -u)" != 0 ] || ! nobody test -r /dev/fuse -a -w /dev/fuse; then
-        echo "needs root, and a /dev/fuse for everybody"
-        return 0
-    fi
+    [ "$(id -u)" = 0 ] || return 0
     local own=$WORK/own pid
     mkdir "$own" other-root
     chown 65534:65534 "$own"
@@ -425,6 +422,7 @@ strange_paths() {
     "$lsmfs" umount other
 }
 
+[ "$(id -u)" != 0 ] || fuse_for 65534
 check "help and version" helps
 check "bad command lines" refuses_bad_lines
 check "bad places" refuses_bad_places
