@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 /* ---- lists of names ---- */
 
@@ -273,6 +274,32 @@ mem_dir_rename(struct mem_disk *disk, struct mem_dir *dir, const char *from,
     return 0;
 }
 
+/* The order of names in a list has no meaning, so the sum does not keep it. */
+static uint64_t
+dir_hash(const struct mem_dir *dir, const char *without)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < dir->live.count; i++) {
+        const struct mem_name *item = &dir->live.items[i];
+        uint64_t bytes =
+            strcmp(item->name, without) == 0 ? 0 : mem_pages_hash(&item->file->live);
+
+        hash += XXH3_64bits_withSeed(item->name, strlen(item->name), bytes);
+    }
+    return XXH3_64bits_withSeed(dir->path, strlen(dir->path), hash);
+}
+
+uint64_t
+mem_disk_hash(const struct mem_disk *disk, const char *without)
+{
+    uint64_t hash = 0;
+
+    for (const struct mem_dir *dir = disk->dirs; dir != NULL; dir = dir->next)
+        hash += dir_hash(dir, without);
+    return hash;
+}
+
 /* ---- images ---- */
 
 /* How the files of an image are made. */
@@ -282,12 +309,16 @@ struct imaging {
     struct random random;
 };
 
+/* Each file has random numbers of its own: how many one takes (the note in a lock is as long as
+ * the process's number) makes no difference to the others. */
 static struct mem_file *
 image_file(struct mem_file *file, struct imaging *how)
 {
+    struct random own = random_of(random_next(&how->random));
+
     if (file->twin == NULL)
-        file->twin = how->clone ? mem_file_clone(file)
-                                : mem_file_crash(file, how->data, &how->random);
+        file->twin =
+            how->clone ? mem_file_clone(file) : mem_file_crash(file, how->data, &own);
     return file->twin;
 }
 

@@ -69,6 +69,9 @@ int mem_disk_write(struct mem_disk *disk, struct mem_file *file, uint64_t offset
                    const void *data, size_t size);
 int mem_disk_resize(struct mem_disk *disk, struct mem_file *file, uint64_t size);
 
+/* Of all names and their files' bytes as they are now, but for those of files called `without`. */
+uint64_t mem_disk_hash(const struct mem_disk *disk, const char *without);
+
 struct mem_disk *mem_disk_crash(struct mem_disk *disk, enum mem_data data,
                                 enum mem_names names, uint64_t seed);
 /* As it is for a process that starts after another has died: nothing is lost, and what was

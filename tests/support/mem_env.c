@@ -572,6 +572,17 @@ mem_env_kill(struct mem_env *env)
     return image;
 }
 
+uint64_t
+mem_env_hash(struct mem_env *env)
+{
+    uint64_t hash;
+
+    pthread_mutex_lock(&env->mutex);
+    hash = mem_disk_hash(env->disk, "LOCK");
+    pthread_mutex_unlock(&env->mutex);
+    return hash;
+}
+
 void
 mem_env_set_hook(struct mem_env *env,
                  void (*hook)(void *context, uint64_t ordinal, enum env_call call),

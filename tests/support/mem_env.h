@@ -42,6 +42,10 @@ struct mem_env *mem_env_crash(struct mem_env *env, struct mem_crash policy,
  * locks are free, and what was not synced is still not. */
 struct mem_env *mem_env_kill(struct mem_env *env);
 
+/* A hash of all names and bytes.  The lock's note, in the file `LOCK`, is left out: it names a
+ * process. */
+uint64_t mem_env_hash(struct mem_env *env);
+
 /* Called before every storage call takes effect, with its ordinal, counted from 1.  Calls of
  * the hook never overlap.  It may use the functions of this header, but must not make env
  * calls on the same env.  NULL ends it. */

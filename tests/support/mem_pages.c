@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 struct mem_page {
     atomic_uint references;
@@ -184,4 +185,18 @@ mem_pages_share(struct mem_pages *pages, size_t index, const struct mem_pages *f
     pages->page[index] = page;
     if (index == pages->count - 1)
         zero_tail(pages);
+}
+
+uint64_t
+mem_pages_hash(const struct mem_pages *pages)
+{
+    static const struct mem_page zeros;
+    uint64_t hash = pages->size;
+
+    for (size_t i = 0; i < pages->count; i++) {
+        const struct mem_page *page = pages->page[i] != NULL ? pages->page[i] : &zeros;
+
+        hash = XXH3_64bits_withSeed(page->data, MEM_PAGE, hash);
+    }
+    return hash;
 }

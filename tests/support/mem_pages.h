@@ -39,6 +39,9 @@ struct mem_page *mem_pages_at(const struct mem_pages *pages, size_t index);
 /* Makes page `index`, which must be within the size, the one of `from`. */
 void mem_pages_share(struct mem_pages *pages, size_t index, const struct mem_pages *from);
 
+/* Of size and bytes. */
+uint64_t mem_pages_hash(const struct mem_pages *pages);
+
 /* Aborts instead of returning NULL; zeroed. */
 void *mem_need(size_t size);
 

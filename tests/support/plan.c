@@ -261,6 +261,24 @@ plan_open(const struct lsmkv_options *options, struct plan_store *store)
     return result;
 }
 
+static void
+print_finding(void *context, const struct lsmkv_finding *finding)
+{
+    (void)context;
+    if (finding->severity == LSMKV_DAMAGE)
+        printf("%s: offset %llu: %s\n", finding->file,
+               (unsigned long long)finding->offset, finding->text);
+}
+
+int
+plan_check(const struct lsmkv_options *options)
+{
+    struct lsmkv_check_options check = {.finding = print_finding};
+    int result = lsmkv_check("store", options, &check);
+
+    return result == -ENOENT ? 0 : result;
+}
+
 static int
 run_batch(struct plan_store *store, const struct plan_operation *operation,
           unsigned flags)

@@ -70,6 +70,8 @@ LSMKV_CHECKED int plan_hash_store(struct lsmkv *db, const struct lsmkv_snapshot 
 struct lsmkv_options plan_options(struct lsmkv_env *env);
 LSMKV_CHECKED int plan_open(const struct lsmkv_options *options,
                             struct plan_store *store);
+/* lsmkv_check of the store; damage is printed, -ENOENT (no store yet) is none. */
+LSMKV_CHECKED int plan_check(const struct lsmkv_options *options);
 /* A move onto itself or into its own tree, which is left out. */
 bool plan_is_nothing(const struct plan_operation *operation);
 /* Runs one that is not the caller's.  `*durable`: a success makes all so far durable. */

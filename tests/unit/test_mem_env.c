@@ -582,6 +582,31 @@ START_TEST(test_space_comes_back_with_the_last_handle)
 }
 END_TEST
 
+START_TEST(test_a_hash_is_of_all_names_and_bytes_but_the_lock)
+{
+    struct env_file *file = open_in(dir, "a", ENV_CREATE);
+    struct env_lock *lock;
+    uint64_t empty = mem_env_hash(mem), written, grown;
+
+    write_at(file, 0, 'x', 100);
+    written = mem_env_hash(mem);
+    ck_assert_uint_ne(written, empty);
+    ck_assert_int_eq(env_file_allocate(file, 200), 0);
+    grown = mem_env_hash(mem);
+    ck_assert_uint_ne(grown, written);
+    close_file(file);
+    ck_assert_int_eq(env_dir_rename(dir, "a", "b"), 0);
+    ck_assert_uint_ne(mem_env_hash(mem), grown);
+    ck_assert_int_eq(env_dir_rename(dir, "b", "a"), 0);
+    ck_assert_uint_eq(mem_env_hash(mem), grown);
+    ck_assert_int_eq(mem_env_base(mem)->lock(dir, "LOCK", false, &lock), 0);
+    written = mem_env_hash(mem);
+    ck_assert_int_eq(mem_env_base(mem)->lock_write(lock, "somebody"), 0);
+    ck_assert_uint_eq(mem_env_hash(mem), written);
+    mem_env_base(mem)->unlock(lock);
+}
+END_TEST
+
 START_TEST(test_virtual_time_moves_only_when_told)
 {
     struct lsmkv_env *env = mem_env_base(mem);
@@ -678,6 +703,7 @@ main(void)
     tcase_add_test(tests,
                    test_a_full_disk_takes_what_fits_and_goes_on_once_there_is_room);
     tcase_add_test(tests, test_space_comes_back_with_the_last_handle);
+    tcase_add_test(tests, test_a_hash_is_of_all_names_and_bytes_but_the_lock);
     tcase_add_test(tests, test_virtual_time_moves_only_when_told);
     tcase_add_test(tests, test_threads_write_while_images_are_taken);
     suite_add_tcase(suite, tests);
