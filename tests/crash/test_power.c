@@ -10,11 +10,16 @@
  *                  durable       issued      the image must equal the state after k
  *                                            operations, durable <= k <= issued
  *
- * States are compared by a hash over all keys, attributes and values of all keyspaces; the
+ * States are compared by a hash over all keys, attributes and values of two keyspaces; the
  * hashes of all prefixes are computed beforehand from the model.  Snapshots in the image must
- * hash to the state they were taken of; those acknowledged must be there.
+ * hash to the state they were taken of; those acknowledged must be there, as must other
+ * keyspaces that come and go beside.  Recoveries are cut, too (turns/cuts.h).
  *
- * LSMKV_SEED replays; LSMKV_IMAGES=N stops after N images (0: all).
+ * The workload runs with the manifest about to be rolled, and the threads take turns
+ * (turns/turns.h), so that a seed gives the same images again.  Round after round, each with the
+ * seed after the last one's, it runs until there were enough different images.
+ *
+ * LSMKV_SEED replays, beginning with that round; LSMKV_IMAGES=N stops after N different images.
  */
 #include <check.h>
 #include <errno.h>
@@ -27,9 +32,30 @@
 #include "support/mem_env.h"
 #include "support/plan.h"
 #include "support/random.h"
+#include "turns/cuts.h"
+#include "turns/turns.h"
 
-#define OPERATIONS    500
-#define SNAPSHOTS_MAX 64
+#define OPERATIONS     500
+#define IMAGES         10000
+#define MANIFEST_ROLLS (1 << 20) /* bytes; see db/manifest.c */
+#define MANIFEST_LEFT  100       /* of those when the sweep begins */
+
+/* Something with a name that comes and goes: "s12" is what operation 12 made. */
+struct things {
+    atomic_bool asked[OPERATIONS], made[OPERATIONS], dropping[OPERATIONS],
+        dropped[OPERATIONS];
+};
+
+/* The same at one moment. */
+struct things_then {
+    bool asked[OPERATIONS], made[OPERATIONS], dropping[OPERATIONS], dropped[OPERATIONS];
+};
+
+/* What the workload did; all must be there, or it proves less than it says. */
+struct done {
+    uint64_t flushes, compactions, small_moves, large_moves, renames, snapshots, drops,
+        keyspaces, keyspace_drops, reopenings, deaths;
+};
 
 struct sweep {
     struct plan plan;
@@ -37,12 +63,20 @@ struct sweep {
     struct plan_store store;
     /* Written by the workload, read by the hook on any thread. */
     atomic_size_t issued, durable;
-    /* Snapshot "s<i>" sees the state after i operations: when it was asked for, acknowledged,
-     * and when its drop was asked for. */
-    atomic_bool snapshot_issued[OPERATIONS + 1], snapshot_made[OPERATIONS + 1],
-        snapshot_dropping[OPERATIONS + 1], snapshot_dropped[OPERATIONS + 1];
-    uint64_t images, images_limit;
-    struct random random; /* of the hook */
+    struct things snapshots, keyspaces;
+    struct done done;
+    struct cuts cuts;
+};
+
+struct bounds {
+    size_t durable, issued;
+    struct things_then snapshots, keyspaces;
+};
+
+/* What an image holds. */
+struct look {
+    uint64_t state;
+    bool snapshots[OPERATIONS], keyspaces[OPERATIONS];
 };
 
 static void
@@ -54,8 +88,6 @@ die(const struct sweep *sweep, const char *what, int result)
     abort();
 }
 
-/* ---- one image ---- */
-
 static void
 quiet(void *context, enum lsmkv_level level, const char *line)
 {
@@ -64,114 +96,97 @@ quiet(void *context, enum lsmkv_level level, const char *line)
         printf("%s\n", line);
 }
 
-struct bounds {
-    size_t durable, issued;
-    bool made[OPERATIONS + 1], dropping[OPERATIONS + 1], issued_at[OPERATIONS + 1],
-        dropped[OPERATIONS + 1];
-};
-
-struct listed {
-    const struct sweep *sweep;
-    const struct bounds *bounds;
-    struct lsmkv *db;
-    bool found[OPERATIONS + 1];
-    char names[SNAPSHOTS_MAX * 4][32];
-    size_t count;
-};
+/* ---- what an image holds ---- */
 
 static int
-list_name(void *context, const struct lsmkv_snapshot_info *info)
+list_snapshot(void *context, const struct lsmkv_snapshot_info *info)
 {
-    struct listed *listed = context;
+    bool *found = context;
 
-    snprintf(listed->names[listed->count++], 32, "%.31s", info->name);
+    if (info->name[0] == 's')
+        found[strtoull(info->name + 1, NULL, 10)] = true;
+    return 0;
+}
+
+static int
+list_keyspace(void *context, const char *name, enum lsmkv_order order)
+{
+    bool *found = context;
+
+    (void)order;
+    if (name[0] == 'k')
+        found[strtoull(name + 1, NULL, 10)] = true;
     return 0;
 }
 
 static void
-check_snapshots(const struct sweep *sweep, const struct bounds *bounds, struct lsmkv *db)
+look_at_snapshots(const struct sweep *sweep, struct lsmkv *db, struct look *look)
 {
-    struct listed *listed = calloc(1, sizeof(*listed));
+    int result = lsmkv_snapshot_list(db, list_snapshot, look->snapshots);
 
-    if (listed == NULL || lsmkv_snapshot_list(db, list_name, listed) != 0)
-        die(sweep, "snapshots cannot be listed", 0);
-    for (size_t i = 0; i < listed->count; i++) {
-        size_t at = strtoull(listed->names[i] + 1, NULL, 10);
+    if (result != 0)
+        die(sweep, "snapshots cannot be listed", result);
+    for (size_t i = 0; i < OPERATIONS; i++) {
         struct lsmkv_snapshot *snapshot;
         uint64_t hash = 0;
-        int result = lsmkv_snapshot_open(db, listed->names[i], &snapshot, NULL);
+        char name[32];
 
+        if (!look->snapshots[i])
+            continue;
+        snprintf(name, sizeof(name), "s%zu", i);
+        result = lsmkv_snapshot_open(db, name, &snapshot, NULL);
         if (result == 0)
             result = plan_hash_store(db, snapshot, &hash);
         if (result != 0)
             die(sweep, "a snapshot cannot be read", result);
         lsmkv_snapshot_release(db, snapshot);
-        if (hash != sweep->plan.hashes[at])
+        if (hash != sweep->plan.hashes[i])
             die(sweep, "a snapshot does not hold the state it was taken of", 0);
-        if (!bounds->issued_at[at] || bounds->dropped[at])
-            die(sweep, "a snapshot that should not be there", 0);
-        listed->found[at] = true;
     }
-    for (size_t i = 0; i <= OPERATIONS; i++)
-        if (bounds->made[i] && !bounds->dropping[i] && !listed->found[i])
-            die(sweep, "an acknowledged snapshot is gone", 0);
-    free(listed);
 }
 
+/* Each holds one record, put durably after it was made, or none if the power went between. */
 static void
-check_state(const struct sweep *sweep, const struct bounds *bounds, struct lsmkv *db)
+look_at_keyspaces(const struct sweep *sweep, struct lsmkv *db, struct look *look)
 {
-    uint64_t hash;
-    int result = plan_hash_store(db, NULL, &hash);
+    bool there[OPERATIONS] = {false};
+    int result = lsmkv_keyspace_list(db, list_keyspace, there);
 
+    for (size_t i = 0; i < OPERATIONS && result == 0; i++) {
+        struct lsmkv_keyspace *keyspace;
+        struct lsmkv_record record;
+        char name[32], buffer[32];
+
+        if (!there[i])
+            continue;
+        snprintf(name, sizeof(name), "k%zu", i);
+        result = lsmkv_keyspace_open(db, name, &keyspace);
+        if (result != 0)
+            break;
+        result = lsmkv_get(db, keyspace, NULL, lsmkv_str(name), buffer, sizeof(buffer),
+                           &record);
+        look->keyspaces[i] = result == 0;
+        if (result == -ENOENT)
+            result = 0;
+    }
     if (result != 0)
-        die(sweep, "the reopened store cannot be read", result);
-    for (size_t i = bounds->durable; i <= bounds->issued; i++)
-        if (hash == sweep->plan.hashes[i])
-            return;
-    for (size_t i = 0; i <= OPERATIONS; i++)
-        if (hash == sweep->plan.hashes[i])
-            printf("the image holds %zu operations; durable %zu, issued %zu\n", i,
-                   bounds->durable, bounds->issued);
-    die(sweep, "the reopened store is not a prefix that holds what was durable", 0);
+        die(sweep, "keyspaces cannot be read", result);
 }
 
+/* Writes to what was opened, closes it, and opens it once more. */
 static void
-print_finding(void *context, const struct lsmkv_finding *finding)
+go_on(const struct sweep *sweep, const struct lsmkv_options *options, struct lsmkv *db)
 {
-    (void)context;
-    if (finding->severity == LSMKV_DAMAGE)
-        printf("%s: offset %llu: %s\n", finding->file,
-               (unsigned long long)finding->offset, finding->text);
-}
-
-/* Opens the image, checks it, writes to it, and opens it once more. */
-static void
-check_image(const struct sweep *sweep, const struct bounds *bounds, struct mem_env *image)
-{
-    struct lsmkv_options options = plan_options(mem_env_base(image));
-    struct lsmkv_check_options check = {.finding = print_finding};
-    struct lsmkv *db;
     struct lsmkv_record record;
     char buffer[16];
-    int result;
+    int result =
+        lsmkv_put(db, NULL, lsmkv_str("after"), lsmkv_str(""), lsmkv_str("cut"), 0);
 
-    options.log = quiet;
-    result = lsmkv_check("store", &options, &check);
-    /* Before the directory was synced for the first time there is no store. */
-    if (result != 0 && result != -ENOENT)
-        die(sweep, "a check finds an image damaged", result);
-    result = lsmkv_open("store", &options, &db);
-    if (result != 0)
-        die(sweep, "an image does not open", result);
-    check_state(sweep, bounds, db);
-    check_snapshots(sweep, bounds, db);
-    result = lsmkv_put(db, NULL, lsmkv_str("after"), lsmkv_str(""), lsmkv_str("cut"), 0);
     if (result == 0)
         result = lsmkv_close(db);
     if (result != 0)
         die(sweep, "an image takes no write", result);
-    result = lsmkv_open("store", &options, &db);
+    result = lsmkv_open("store", options, &db);
     if (result == 0)
         result = lsmkv_get(db, NULL, NULL, lsmkv_str("after"), buffer, sizeof(buffer),
                            &record);
@@ -181,103 +196,114 @@ check_image(const struct sweep *sweep, const struct bounds *bounds, struct mem_e
         die(sweep, "an image does not open a second time", result);
 }
 
-/* ---- cutting the power inside recovery, too ---- */
-
-struct second_cut {
-    const struct sweep *sweep;
-    const struct bounds *bounds;
-    struct mem_env *env;
-    uint64_t at;
-    struct mem_crash policy;
-};
-
-static void
-cut_again(void *context, uint64_t ordinal, enum env_call call)
+static void *
+look_at(void *context, struct mem_env *image)
 {
-    struct second_cut *cut = context;
-    struct mem_env *image;
-
-    (void)call;
-    if (ordinal != cut->at)
-        return;
-    image = mem_env_crash(cut->env, cut->policy, ordinal);
-    check_image(cut->sweep, cut->bounds, image);
-    mem_env_free(image);
-}
-
-/* Opens the image; when opening makes its `at`-th call the power goes again. */
-static void
-check_recovery(struct sweep *sweep, const struct bounds *bounds, struct mem_env *image,
-               struct mem_crash policy)
-{
+    struct sweep *sweep = context;
     struct lsmkv_options options = plan_options(mem_env_base(image));
-    struct second_cut cut = {sweep, bounds, image,
-                             mem_env_calls(image) + 1 + random_below(&sweep->random, 40),
-                             policy};
+    struct look *look = mem_need(sizeof(*look));
     struct lsmkv *db;
     int result;
 
     options.log = quiet;
-    mem_env_set_hook(image, cut_again, &cut);
-    result = lsmkv_open("store", &options, &db);
+    result = plan_check(&options);
+    if (result != 0)
+        die(sweep, "a check finds an image damaged", result);
+    if (cuts_opening(&sweep->cuts, image)) {
+        result = lsmkv_open("store", &options, &db);
+        if (result == 0)
+            result = lsmkv_settle(db);
+        cuts_opened(&sweep->cuts, image);
+    } else {
+        result = lsmkv_open("store", &options, &db);
+    }
     if (result != 0)
         die(sweep, "an image does not open", result);
-    mem_env_set_hook(image, NULL, NULL);
-    result = lsmkv_close(db);
+    result = plan_hash_store(db, NULL, &look->state);
     if (result != 0)
-        die(sweep, "an image does not close", result);
+        die(sweep, "the reopened store cannot be read", result);
+    look_at_snapshots(sweep, db, look);
+    look_at_keyspaces(sweep, db, look);
+    go_on(sweep, &options, db);
+    return look;
 }
 
-static const struct mem_crash policies[] = {
-    {MEM_DATA_ALL, MEM_NAMES_KEPT},    {MEM_DATA_NONE, MEM_NAMES_DROPPED},
-    {MEM_DATA_NONE, MEM_NAMES_KEPT},   {MEM_DATA_ALL, MEM_NAMES_DROPPED},
-    {MEM_DATA_RANDOM, MEM_NAMES_KEPT}, {MEM_DATA_RANDOM, MEM_NAMES_RANDOM},
-};
+/* ---- whether it may hold that now ---- */
 
 static void
-take_bounds_before(struct sweep *sweep, struct bounds *bounds)
+judge_things(const struct sweep *sweep, const char *what, const bool *found,
+             const struct things_then *then)
 {
-    bounds->durable = atomic_load(&sweep->durable);
-    for (size_t i = 0; i <= OPERATIONS; i++) {
-        bounds->made[i] = atomic_load(&sweep->snapshot_made[i]);
-        bounds->dropped[i] = atomic_load(&sweep->snapshot_dropped[i]);
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        if (found[i] ? then->asked[i] && !then->dropped[i]
+                     : !then->made[i] || then->dropping[i])
+            continue;
+        printf("%s %zu is %s\n", what, i, found[i] ? "there" : "gone");
+        die(sweep,
+            found[i] ? "something that should not be there"
+                     : "something acknowledged is gone",
+            0);
     }
 }
 
 static void
-take_bounds_after(struct sweep *sweep, struct bounds *bounds)
+judge(void *context, const void *seen, const void *at)
 {
-    bounds->issued = atomic_load(&sweep->issued);
-    for (size_t i = 0; i <= OPERATIONS; i++) {
-        bounds->issued_at[i] = atomic_load(&sweep->snapshot_issued[i]);
-        bounds->dropping[i] = atomic_load(&sweep->snapshot_dropping[i]);
+    const struct sweep *sweep = context;
+    const struct bounds *bounds = at;
+    const struct look *look = seen;
+    size_t i = bounds->durable;
+
+    while (i <= bounds->issued && look->state != sweep->plan.hashes[i])
+        i++;
+    if (i > bounds->issued) {
+        for (i = 0; i <= OPERATIONS; i++)
+            if (look->state == sweep->plan.hashes[i])
+                printf("the image holds %zu operations; durable %zu, issued %zu\n", i,
+                       bounds->durable, bounds->issued);
+        die(sweep, "the reopened store is not a prefix that holds what was durable", 0);
     }
+    judge_things(sweep, "snapshot", look->snapshots, &bounds->snapshots);
+    judge_things(sweep, "keyspace", look->keyspaces, &bounds->keyspaces);
 }
 
+/* ---- taking images ---- */
+
+static void
+load(bool *to, const atomic_bool *from)
+{
+    for (size_t i = 0; i < OPERATIONS; i++)
+        to[i] = atomic_load(&from[i]);
+}
+
+/* What must be there is read before an image is taken, what may be there after: with real
+ * threads the workload may go on meanwhile.  Hence all images of a call share the first, and
+ * the second is read when the call is made: an operation is asked for before it makes calls,
+ * and this call holds up every other. */
 static void
 at_call(void *context, uint64_t ordinal, enum env_call call)
 {
     struct sweep *sweep = context;
+    struct bounds *bounds;
 
     /* Only a call that changes something makes the state after it another one. */
-    if (!env_call_changes(call))
+    if (!env_call_changes(call) || cuts_are_enough(&sweep->cuts))
         return;
-    for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
-        struct bounds bounds;
-        struct mem_env *image;
-
-        if (sweep->images_limit != 0 && sweep->images >= sweep->images_limit)
-            return;
-        take_bounds_before(sweep, &bounds);
-        image = mem_env_crash(sweep->env, policies[i], sweep->plan.seed ^ ordinal);
-        take_bounds_after(sweep, &bounds);
-        if (random_below(&sweep->random, 8) == 0)
-            check_recovery(sweep, &bounds, image, policies[i]);
-        else
-            check_image(sweep, &bounds, image);
-        mem_env_free(image);
-        sweep->images++;
-    }
+    bounds = mem_need(sizeof(*bounds));
+    bounds->durable = atomic_load(&sweep->durable);
+    load(bounds->snapshots.made, sweep->snapshots.made);
+    load(bounds->snapshots.dropped, sweep->snapshots.dropped);
+    load(bounds->keyspaces.made, sweep->keyspaces.made);
+    load(bounds->keyspaces.dropped, sweep->keyspaces.dropped);
+    bounds->issued = atomic_load(&sweep->issued);
+    load(bounds->snapshots.asked, sweep->snapshots.asked);
+    load(bounds->snapshots.dropping, sweep->snapshots.dropping);
+    load(bounds->keyspaces.asked, sweep->keyspaces.asked);
+    load(bounds->keyspaces.dropping, sweep->keyspaces.dropping);
+    cuts_take(&sweep->cuts, sweep->env, ordinal, bounds);
+    free(bounds);
+    if (call == ENV_CALL_DIR_RENAME)
+        sweep->done.renames++;
 }
 
 /* ---- running the workload ---- */
@@ -286,10 +312,65 @@ static void
 open_store(struct sweep *sweep)
 {
     struct lsmkv_options options = plan_options(mem_env_base(sweep->env));
-    int result = plan_open(&options, &sweep->store);
+    int result;
+
+    options.log = quiet;
+    result = plan_open(&options, &sweep->store);
 
     if (result != 0)
         die(sweep, "open", result);
+}
+
+static struct lsmkv_stats
+stats_of(struct sweep *sweep)
+{
+    struct lsmkv_stats stats;
+    int result = lsmkv_get_stats(sweep->store.db, &stats);
+
+    if (result != 0)
+        die(sweep, "stats", result);
+    return stats;
+}
+
+static void
+close_store(struct sweep *sweep)
+{
+    struct lsmkv_stats stats = stats_of(sweep);
+    int result = lsmkv_close(sweep->store.db);
+
+    sweep->done.flushes += stats.flushes;
+    sweep->done.compactions += stats.compactions;
+    if (result != 0)
+        die(sweep, "close", result);
+}
+
+static uint64_t
+manifest_left(struct sweep *sweep)
+{
+    uint64_t size = stats_of(sweep).manifest_bytes;
+
+    return size < MANIFEST_ROLLS ? MANIFEST_ROLLS - size : 0;
+}
+
+/* Lines that come to nothing, until the manifest is about to be rolled: one more keyspace, and
+ * it is.  It must not take longer, for the large one is slow to open. */
+static void
+fill_manifest(struct sweep *sweep)
+{
+    char name[LSMKV_NAME_MAX + 1];
+    int result = 0;
+
+    while (result == 0 && manifest_left(sweep) > MANIFEST_LEFT) {
+        size_t length = manifest_left(sweep) > 4096 ? LSMKV_NAME_MAX : 1;
+
+        memset(name, 'f', length);
+        name[length] = '\0';
+        result = lsmkv_snapshot_create(sweep->store.db, name, NULL);
+        if (result == 0)
+            result = lsmkv_snapshot_drop(sweep->store.db, name);
+    }
+    if (result != 0)
+        die(sweep, "the manifest cannot be filled", result);
 }
 
 static int
@@ -299,40 +380,132 @@ run_snapshot(struct sweep *sweep, size_t at)
     int result;
 
     snprintf(name, sizeof(name), "s%zu", at);
-    atomic_store(&sweep->snapshot_issued[at], true);
+    atomic_store(&sweep->snapshots.asked[at], true);
     result = lsmkv_snapshot_create(sweep->store.db, name, NULL);
     if (result == 0)
-        atomic_store(&sweep->snapshot_made[at], true);
+        atomic_store(&sweep->snapshots.made[at], true);
+    sweep->done.snapshots++;
     return result;
 }
 
-/* Drops the oldest snapshot. */
+/* The first that is there, or OPERATIONS. */
+static size_t
+oldest(const struct things *things)
+{
+    size_t i = 0;
+
+    while (i < OPERATIONS &&
+           (!atomic_load(&things->made[i]) || atomic_load(&things->dropping[i])))
+        i++;
+    return i;
+}
+
 static int
 run_drop(struct sweep *sweep)
 {
-    for (size_t i = 0; i <= OPERATIONS; i++) {
-        char name[32];
-        int result;
+    size_t at = oldest(&sweep->snapshots);
+    char name[32];
+    int result;
 
-        if (!atomic_load(&sweep->snapshot_made[i]) ||
-            atomic_load(&sweep->snapshot_dropping[i]))
-            continue;
-        snprintf(name, sizeof(name), "s%zu", i);
-        atomic_store(&sweep->snapshot_dropping[i], true);
-        result = lsmkv_snapshot_drop(sweep->store.db, name);
-        if (result == 0)
-            atomic_store(&sweep->snapshot_dropped[i], true);
+    if (at == OPERATIONS)
+        return 0;
+    snprintf(name, sizeof(name), "s%zu", at);
+    atomic_store(&sweep->snapshots.dropping[at], true);
+    result = lsmkv_snapshot_drop(sweep->store.db, name);
+    if (result == 0)
+        atomic_store(&sweep->snapshots.dropped[at], true);
+    sweep->done.drops++;
+    return result;
+}
+
+static int
+make_keyspace(struct sweep *sweep, size_t at)
+{
+    struct lsmkv_keyspace *keyspace;
+    char name[32];
+    int result;
+
+    snprintf(name, sizeof(name), "k%zu", at);
+    atomic_store(&sweep->keyspaces.asked[at], true);
+    result = lsmkv_keyspace_create(sweep->store.db, name,
+                                   at % 2 == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES,
+                                   &keyspace);
+    if (result == 0)
+        result = lsmkv_put(sweep->store.db, keyspace, lsmkv_str(name), lsmkv_str(""),
+                           lsmkv_str("there"), 0);
+    if (result == 0)
+        atomic_store(&sweep->keyspaces.made[at], true);
+    sweep->done.keyspaces++;
+    return result;
+}
+
+/* It stays as long as a snapshot may see it. */
+static int
+drop_keyspace(struct sweep *sweep)
+{
+    size_t at = oldest(&sweep->keyspaces);
+    struct lsmkv_keyspace *keyspace;
+    char name[32];
+    int result;
+
+    if (at == OPERATIONS)
+        return 0;
+    snprintf(name, sizeof(name), "k%zu", at);
+    result = lsmkv_keyspace_open(sweep->store.db, name, &keyspace);
+    if (result != 0)
         return result;
+    atomic_store(&sweep->keyspaces.dropping[at], true);
+    result = lsmkv_keyspace_drop(sweep->store.db, keyspace);
+    if (result == -EBUSY) {
+        atomic_store(&sweep->keyspaces.dropping[at], false);
+        return 0;
     }
-    return 0;
+    atomic_store(&sweep->keyspaces.dropped[at], result == 0);
+    sweep->done.keyspace_drops++;
+    return result;
+}
+
+static int
+run_move(struct sweep *sweep, const struct plan_operation *operation, bool *durable)
+{
+    struct lsmkv_stats before = stats_of(sweep), after;
+    int result = plan_run(&sweep->store, operation, durable);
+
+    after = stats_of(sweep);
+    if (after.writes > before.writes)
+        sweep->done.small_moves++;
+    else if (after.sequence > before.sequence)
+        sweep->done.large_moves++;
+    return result;
+}
+
+/* The process dies and another goes on: what it finds written is not yet durable. */
+static void
+kill_store(struct sweep *sweep)
+{
+    struct mem_env *survivor = mem_env_kill(sweep->env);
+
+    mem_env_set_hook(sweep->env, NULL, NULL);
+    close_store(sweep);
+    mem_env_free(sweep->env);
+    sweep->env = survivor;
+    mem_env_set_hook(sweep->env, at_call, sweep);
+    open_store(sweep);
+    sweep->done.deaths++;
+}
+
+static void
+reopen(struct sweep *sweep)
+{
+    close_store(sweep);
+    open_store(sweep);
+    sweep->done.reopenings++;
 }
 
 /* Sets *durable if the operation makes everything so far durable. */
 static int
 run_operation(struct sweep *sweep, const struct plan_operation *operation, bool *durable)
 {
-    int result;
-
     *durable = operation->kind != PLAN_DROP;
     switch (operation->kind) {
     case PLAN_SNAPSHOT:
@@ -340,61 +513,141 @@ run_operation(struct sweep *sweep, const struct plan_operation *operation, bool 
     case PLAN_DROP:
         return run_drop(sweep);
     case PLAN_REOPEN:
-        result = lsmkv_close(sweep->store.db);
-        if (result == 0)
-            open_store(sweep);
-        return result;
+        *durable = operation->sync;
+        if (operation->sync)
+            reopen(sweep);
+        else
+            kill_store(sweep);
+        return 0;
+    case PLAN_MOVE:
+        return run_move(sweep, operation, durable);
     default:
         return plan_run(&sweep->store, operation, durable);
     }
 }
 
-/* Sanitizers look for other things: a tenth of the images is enough for them. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IMAGES_DEFAULT 1500
-#else
-#define IMAGES_DEFAULT 0
-#endif
-
-static uint64_t
-limit_given(void)
+/* Beside the plan, which knows two keyspaces only. */
+static int
+run_beside(struct sweep *sweep, size_t i)
 {
-    const char *given = getenv("LSMKV_IMAGES");
-
-    return given != NULL ? strtoull(given, NULL, 10) : IMAGES_DEFAULT;
+    if (i % 30 == 0)
+        return make_keyspace(sweep, i);
+    return i % 15 == 5 ? drop_keyspace(sweep) : 0;
 }
 
-START_TEST(test_every_image_is_a_prefix_that_holds_what_was_durable)
+static void
+run_round(struct sweep *sweep, uint64_t seed, size_t operations)
 {
-    struct sweep *sweep = calloc(1, sizeof(*sweep));
-
-    ck_assert_ptr_nonnull(sweep);
-    plan_init(&sweep->plan, random_seed(), OPERATIONS);
-    sweep->random = random_of(sweep->plan.seed);
-    sweep->images_limit = limit_given();
+    plan_init(&sweep->plan, seed, OPERATIONS);
+    cuts_begin_round(&sweep->cuts, seed);
+    memset(&sweep->snapshots, 0, sizeof(sweep->snapshots));
+    memset(&sweep->keyspaces, 0, sizeof(sweep->keyspaces));
+    sweep->durable = sweep->issued = 0;
+    turns_begin(seed);
     sweep->env = mem_env_new();
     mem_env_set_hook(sweep->env, at_call, sweep);
     open_store(sweep);
-    for (size_t i = 0; i < OPERATIONS; i++) {
+    mem_env_set_hook(sweep->env, NULL, NULL);
+    fill_manifest(sweep);
+    mem_env_set_hook(sweep->env, at_call, sweep);
+    for (size_t i = 0; i < operations; i++) {
         bool durable;
-        int result;
+        int result = run_beside(sweep, i);
 
         atomic_store(&sweep->issued, i + 1);
-        result = run_operation(sweep, &sweep->plan.operations[i], &durable);
+        if (result == 0)
+            result = run_operation(sweep, &sweep->plan.operations[i], &durable);
         if (result != 0)
             die(sweep, "an operation failed", result);
         if (durable)
             atomic_store(&sweep->durable, i + 1);
     }
-    ck_assert_int_eq(lsmkv_close(sweep->store.db), 0);
+    close_store(sweep);
     mem_env_set_hook(sweep->env, NULL, NULL);
     mem_env_free(sweep->env);
-    printf("power: %llu images, 0 failures\n", (unsigned long long)sweep->images);
-    ck_assert(sweep->images_limit != 0 || sweep->images >= 10000);
+    turns_end();
+    cuts_end_round(&sweep->cuts);
     plan_fini(&sweep->plan);
+}
+
+static struct sweep *
+sweep_new(uint64_t limit)
+{
+    struct sweep *sweep = mem_need(sizeof(*sweep));
+
+    sweep->cuts =
+        (struct cuts){.context = sweep, .look = look_at, .judge = judge, .limit = limit};
+    return sweep;
+}
+
+static void
+sweep_free(struct sweep *sweep)
+{
+    cuts_fini(&sweep->cuts);
     free(sweep);
 }
+
+static void
+print_done(const struct sweep *sweep, uint64_t rounds)
+{
+    const struct done *done = &sweep->done;
+    const struct cuts *cuts = &sweep->cuts;
+
+    printf("power: %llu images, %llu distinct, 0 failures (%llu, %llu and %llu of them "
+           "in recoveries from a cut, from two and from three), digest %016llx\n",
+           (unsigned long long)cuts->images, (unsigned long long)cuts_distinct(cuts),
+           (unsigned long long)cuts->again[1], (unsigned long long)cuts->again[2],
+           (unsigned long long)cuts->again[3], (unsigned long long)cuts->digest);
+    printf("power: rounds %llu, flushes %llu, compactions %llu, moves %llu small and "
+           "%llu large, manifests renamed %llu, snapshots %llu and drops %llu, keyspaces "
+           "%llu and drops %llu, reopenings %llu, deaths %llu\n",
+           (unsigned long long)rounds, (unsigned long long)done->flushes,
+           (unsigned long long)done->compactions, (unsigned long long)done->small_moves,
+           (unsigned long long)done->large_moves, (unsigned long long)done->renames,
+           (unsigned long long)done->snapshots, (unsigned long long)done->drops,
+           (unsigned long long)done->keyspaces, (unsigned long long)done->keyspace_drops,
+           (unsigned long long)done->reopenings, (unsigned long long)done->deaths);
+}
+
+START_TEST(test_every_image_is_a_prefix_that_holds_what_was_durable)
+{
+    struct sweep *sweep = sweep_new(cuts_limit_given(IMAGES));
+    const struct done *done = &sweep->done;
+    uint64_t seed = random_seed(), rounds = 0;
+
+    do
+        run_round(sweep, seed + rounds++, OPERATIONS);
+    while (!cuts_are_enough(&sweep->cuts));
+    print_done(sweep, rounds);
+    if (sweep->cuts.limit >= IMAGES) {
+        ck_assert_uint_gt(sweep->cuts.again[CUTS_DEPTH], 0);
+        ck_assert_uint_gt(done->renames, rounds); /* the first of each made the store */
+        ck_assert(done->flushes > 0 && done->compactions > 0);
+        ck_assert(done->small_moves > 0 && done->large_moves > 0);
+        ck_assert(done->snapshots > 0 && done->drops > 0 && done->reopenings > 0 &&
+                  done->deaths > 0);
+        ck_assert(done->keyspaces > 0 && done->keyspace_drops > 0);
+    }
+    sweep_free(sweep);
+}
 END_TEST
+
+#if !defined(__SANITIZE_THREAD__)
+START_TEST(test_a_seed_gives_its_images_again)
+{
+    uint64_t digests[2];
+
+    for (int i = 0; i < 2; i++) {
+        struct sweep *sweep = sweep_new(300);
+
+        run_round(sweep, 7, 60);
+        digests[i] = sweep->cuts.digest;
+        sweep_free(sweep);
+    }
+    ck_assert_uint_eq(digests[0], digests[1]);
+}
+END_TEST
+#endif
 
 int
 main(void)
@@ -404,8 +657,11 @@ main(void)
     SRunner *runner;
     int failed;
 
-    tcase_set_timeout(tcase, 900);
+    tcase_set_timeout(tcase, 3600);
     tcase_add_test(tcase, test_every_image_is_a_prefix_that_holds_what_was_durable);
+#if !defined(__SANITIZE_THREAD__)
+    tcase_add_test(tcase, test_a_seed_gives_its_images_again);
+#endif
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

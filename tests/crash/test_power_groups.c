@@ -1,0 +1,345 @@
+/*
+ * test_power_groups.c - a power cut at every env call while several threads write, so that their
+ * batches form groups.
+ *
+ * No operation is known beforehand to come before another, but each writes keys of its own, and
+ * every entry takes one sequence number.  So an image holds a prefix of some order if it holds as
+ * many entries as its largest sequence says; that order is the right one if
+ *
+ *   - of each writer it holds his first operations, whole, and at least those that are durable:
+ *     what was synced, and what anybody had been told of before that was begun;
+ *   - no more than were begun.
+ *
+ * Which thread runs is drawn from the seed (turns/turns.h).  LSMKV_SEED replays, LSMKV_IMAGES=N
+ * stops after N different images.
+ */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lsmkv.h"
+#include "support/mem_env.h"
+#include "support/plan.h"
+#include "support/random.h"
+#include "turns/cuts.h"
+#include "turns/turns.h"
+
+#define WRITERS    4
+#define OPERATIONS 50 /* of each writer */
+#define IMAGES     2000
+#define ENTRIES    3 /* of a batch, in both keyspaces; a put is one */
+
+struct bounds {
+    size_t issued[WRITERS], durable[WRITERS];
+};
+
+/* How many operations of each writer an image holds. */
+struct look {
+    size_t held[WRITERS];
+};
+
+struct sweep {
+    uint64_t seed;
+    struct mem_env *env;
+    struct plan_store store;
+    atomic_size_t issued[WRITERS], acknowledged[WRITERS], durable[WRITERS];
+    uint64_t writes, groups;
+    struct cuts cuts;
+};
+
+struct writer {
+    struct sweep *sweep;
+    size_t number;
+};
+
+static void
+die(const struct sweep *sweep, const char *what, int result)
+{
+    printf("LSMKV_SEED=%llu: %s: %s (%s)\n", (unsigned long long)sweep->seed, what,
+           lsmkv_strerror(result), lsmkv_error_detail());
+    fflush(stdout);
+    abort();
+}
+
+/* ---- what an image holds ---- */
+
+struct counted {
+    unsigned char entries[WRITERS][OPERATIONS];
+    uint64_t count, last_sequence;
+};
+
+/* Keys are "WRITER/OPERATION/ENTRY"; the value of each says of how many entries it is one. */
+static int
+count_keyspace(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct counted *counted,
+               unsigned char sizes[WRITERS][OPERATIONS])
+{
+    struct lsmkv_iter_options options = {0};
+    struct lsmkv_iter *iter;
+    int result = lsmkv_iter_new(db, keyspace, &options, &iter);
+
+    if (result != 0)
+        return result;
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
+        const struct lsmkv_record *record = lsmkv_iter_record(iter);
+        const char *key = lsmkv_iter_key(iter).data;
+        unsigned writer = (unsigned)(key[0] - '0');
+        size_t operation = strtoul(key + 2, NULL, 10);
+
+        counted->entries[writer][operation]++;
+        sizes[writer][operation] = *(const unsigned char *)record->value.data;
+        counted->count++;
+        if (record->sequence > counted->last_sequence)
+            counted->last_sequence = record->sequence;
+    }
+    result = lsmkv_iter_status(iter);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
+/* The first operations of each writer, each whole, and none behind a gap. */
+static void
+count_held(const struct sweep *sweep, struct lsmkv *db, struct look *look)
+{
+    unsigned char sizes[WRITERS][OPERATIONS] = {{0}};
+    struct counted counted = {.count = 0};
+    struct lsmkv_keyspace *plain;
+    int result = count_keyspace(db, NULL, &counted, sizes);
+
+    if (result == 0 && (result = lsmkv_keyspace_open(db, "plain", &plain)) == 0)
+        result = count_keyspace(db, plain, &counted, sizes);
+    if (result != 0 && result != -ENOENT)
+        die(sweep, "an image cannot be read", result);
+    for (size_t w = 0; w < WRITERS; w++) {
+        size_t held = 0;
+
+        while (held < OPERATIONS && counted.entries[w][held] != 0)
+            held++;
+        look->held[w] = held;
+        for (size_t i = 0; i < OPERATIONS; i++)
+            if (counted.entries[w][i] != (i < held ? sizes[w][i] : 0))
+                die(sweep, "half of a batch, or one behind a lost one", 0);
+    }
+    if (counted.count != counted.last_sequence)
+        die(sweep, "the image is no prefix in the order of sequences", 0);
+}
+
+static void
+quiet(void *context, enum lsmkv_level level, const char *line)
+{
+    (void)context;
+    if (level == LSMKV_LOG_ERROR)
+        printf("%s\n", line);
+}
+
+static void *
+look_at(void *context, struct mem_env *image)
+{
+    struct sweep *sweep = context;
+    struct lsmkv_options options = plan_options(mem_env_base(image));
+    struct look *look = mem_need(sizeof(*look));
+    struct lsmkv *db;
+    int result;
+
+    options.log = quiet;
+    result = plan_check(&options);
+    if (result != 0)
+        die(sweep, "a check finds an image damaged", result);
+    (void)cuts_opening(&sweep->cuts, image);
+    result = lsmkv_open("store", &options, &db);
+    cuts_opened(&sweep->cuts, image);
+    if (result != 0)
+        die(sweep, "an image does not open", result);
+    count_held(sweep, db, look);
+    result = lsmkv_close(db);
+    if (result != 0)
+        die(sweep, "an image does not close", result);
+    return look;
+}
+
+static void
+judge(void *context, const void *seen, const void *at)
+{
+    const struct sweep *sweep = context;
+    const struct bounds *bounds = at;
+    const struct look *look = seen;
+
+    for (size_t w = 0; w < WRITERS; w++) {
+        if (look->held[w] >= bounds->durable[w] && look->held[w] <= bounds->issued[w])
+            continue;
+        printf("writer %zu: %zu operations held, %zu durable, %zu issued\n", w,
+               look->held[w], bounds->durable[w], bounds->issued[w]);
+        die(sweep, "the image does not hold what it should", 0);
+    }
+}
+
+static void
+at_call(void *context, uint64_t ordinal, enum env_call call)
+{
+    struct sweep *sweep = context;
+    struct bounds bounds;
+
+    if (!env_call_changes(call))
+        return;
+    for (size_t w = 0; w < WRITERS; w++)
+        bounds.durable[w] = atomic_load(&sweep->durable[w]);
+    for (size_t w = 0; w < WRITERS; w++)
+        bounds.issued[w] = OPERATIONS;
+    /* With real threads the others go on; what they issue meanwhile may be there. */
+    if (turns_inside())
+        for (size_t w = 0; w < WRITERS; w++)
+            bounds.issued[w] = atomic_load(&sweep->issued[w]);
+    cuts_take(&sweep->cuts, sweep->env, ordinal, &bounds);
+}
+
+/* ---- the writers ---- */
+
+static void
+raise_to(atomic_size_t *number, size_t to)
+{
+    size_t now = atomic_load(number);
+
+    while (now < to && !atomic_compare_exchange_weak(number, &now, to))
+        continue;
+}
+
+static int
+write_one(struct writer *writer, size_t operation, struct random *random, unsigned flags)
+{
+    struct plan_store *store = &writer->sweep->store;
+    unsigned char value[400] = {random_below(random, 3) == 0 ? ENTRIES : 1};
+    size_t size = 1 + random_below(random, sizeof(value));
+    struct lsmkv_batch *batch;
+    int result = lsmkv_batch_new(&batch);
+
+    for (size_t i = 0; i < value[0] && result == 0; i++) {
+        char key[32];
+
+        snprintf(key, sizeof(key), "%zu/%zu/%zu", writer->number, operation, i);
+        result =
+            lsmkv_batch_put(batch, store->keyspaces[(operation + i) % PLAN_KEYSPACES],
+                            lsmkv_str(key), lsmkv_str(""), lsmkv_bytes(value, size));
+    }
+    if (result == 0)
+        result = lsmkv_write(store->db, batch, flags);
+    lsmkv_batch_free(batch);
+    return result;
+}
+
+static void *
+write_many(void *argument)
+{
+    struct writer *writer = argument;
+    struct sweep *sweep = writer->sweep;
+    struct random random = random_of(sweep->seed * WRITERS + writer->number);
+
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        unsigned flags = random_below(&random, 3) == 0 ? 0 : LSMKV_UNSYNCED;
+        size_t before[WRITERS];
+        int result;
+
+        for (size_t w = 0; w < WRITERS; w++)
+            before[w] = atomic_load(&sweep->acknowledged[w]);
+        atomic_store(&sweep->issued[writer->number], i + 1);
+        result = write_one(writer, i, &random, flags);
+        if (result != 0)
+            die(sweep, "a write failed", result);
+        atomic_store(&sweep->acknowledged[writer->number], i + 1);
+        if (flags != 0)
+            continue;
+        before[writer->number] = i + 1;
+        for (size_t w = 0; w < WRITERS; w++)
+            raise_to(&sweep->durable[w], before[w]);
+    }
+    return NULL;
+}
+
+static void
+run_writers(struct sweep *sweep)
+{
+    struct writer writers[WRITERS];
+    pthread_t ids[WRITERS];
+
+    for (size_t w = 0; w < WRITERS; w++) {
+        writers[w] = (struct writer){sweep, w};
+        ck_assert_int_eq(pthread_create(&ids[w], NULL, write_many, &writers[w]), 0);
+    }
+    for (size_t w = 0; w < WRITERS; w++)
+        pthread_join(ids[w], NULL);
+}
+
+static void
+run_round(struct sweep *sweep, uint64_t seed)
+{
+    struct lsmkv_options options;
+    struct lsmkv_stats stats;
+    int result;
+
+    sweep->seed = seed;
+    cuts_begin_round(&sweep->cuts, seed);
+    for (size_t w = 0; w < WRITERS; w++)
+        sweep->issued[w] = sweep->acknowledged[w] = sweep->durable[w] = 0;
+    turns_begin(seed);
+    sweep->env = mem_env_new();
+    mem_env_set_hook(sweep->env, at_call, sweep);
+    options = plan_options(mem_env_base(sweep->env));
+    result = plan_open(&options, &sweep->store);
+    if (result != 0)
+        die(sweep, "open", result);
+    run_writers(sweep);
+    result = lsmkv_get_stats(sweep->store.db, &stats);
+    sweep->writes += stats.writes;
+    sweep->groups += stats.write_groups;
+    if (result == 0)
+        result = lsmkv_close(sweep->store.db);
+    if (result != 0)
+        die(sweep, "close", result);
+    mem_env_set_hook(sweep->env, NULL, NULL);
+    mem_env_free(sweep->env);
+    turns_end();
+    cuts_end_round(&sweep->cuts);
+}
+
+START_TEST(test_every_image_is_a_prefix_of_what_the_writers_did)
+{
+    struct sweep *sweep = mem_need(sizeof(*sweep));
+    uint64_t seed = random_seed(), rounds = 0;
+
+    sweep->cuts = (struct cuts){.context = sweep,
+                                .look = look_at,
+                                .judge = judge,
+                                .limit = cuts_limit_given(IMAGES)};
+    do
+        run_round(sweep, seed + rounds++);
+    while (!cuts_are_enough(&sweep->cuts));
+    printf("groups: %llu images, %llu distinct, 0 failures; %llu rounds, %llu writes in "
+           "%llu groups\n",
+           (unsigned long long)sweep->cuts.images,
+           (unsigned long long)cuts_distinct(&sweep->cuts), (unsigned long long)rounds,
+           (unsigned long long)sweep->writes, (unsigned long long)sweep->groups);
+    ck_assert_uint_lt(sweep->groups, sweep->writes);
+    cuts_fini(&sweep->cuts);
+    free(sweep);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("power_groups");
+    TCase *tcase = tcase_create("groups");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tcase, 3600);
+    tcase_add_test(tcase, test_every_image_is_a_prefix_of_what_the_writers_did);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

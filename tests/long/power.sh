@@ -1,0 +1,35 @@
+#!/bin/bash
+#
+# power.sh - a million different images of what a power cut leaves, as many programs at once as
+# there are processors, each with a seed of its own.  POWER_IMAGES: how many of the engine's
+# store; LSMKV_SEED: the first seed.
+#
+# Rounds of one program begin with the seeds after its first, so those of the programs lie far
+# apart.
+
+set -euo pipefail
+
+images=${POWER_IMAGES:-1000000}
+seed=${LSMKV_SEED:-$(date +%s)}
+programs=$(nproc)
+status=0
+
+# sweep TEST IMAGES: all programs of that test together take so many.
+sweep() {
+    local test=$1 each=$((($2 + programs - 1) / programs)) children=() child i
+    for ((i = 0; i < programs; i++)); do
+        LSMKV_SEED=$((seed + i * 1000000)) LSMKV_IMAGES=$each "$TESTS/$test" >"$test.$i" 2>&1 &
+        children+=($!)
+    done
+    for child in "${children[@]}"; do
+        wait "$child" || status=1
+    done
+    cat "$test".*
+}
+
+sweep test_power "$images"
+sweep test_power_groups $((images / 20))
+sweep test_vfs_power $((images / 20))
+awk '/ distinct, 0 failures/ { images += $2; distinct += $4 }
+    END { printf "# %d images, %d distinct\n", images, distinct }' test_*power*.[0-9]*
+exit $status

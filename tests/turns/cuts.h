@@ -1,0 +1,78 @@
+/*
+ * cuts.h - a power cut at every call that changes storage.
+ *
+ * A sweep's hook hands each such call over.  For it images are taken of what a power cut now
+ * could leave; each that is new is opened once, in a world of its own (turns.h), to see what it
+ * holds; that, found again by the image's hash when the same image comes back later, is held
+ * against what must be there at this moment:
+ *
+ *     mem_env_crash --> hash --> new? --> look: opens it, reads everything
+ *                         |                 |       |
+ *                         |                 v       +--> cuts again while it opens, to a depth
+ *                         +------- known -> judge        of CUTS_DEPTH
+ *
+ * Everything is drawn from the round's seed and the image itself, so a seed replays.
+ */
+#ifndef CUTS_H
+#define CUTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "support/mem_env.h"
+#include "support/seen.h"
+
+#define CUTS_DEPTH    3 /* a cut in the recovery from a cut in a recovery */
+#define CUTS_POLICIES 6
+
+struct cuts;
+
+struct cuts_recovery {
+    struct cuts *cuts;
+    struct mem_env *env;
+    uint64_t number; /* calls seen */
+    uint64_t at;     /* the call to cut at; 0: at each */
+    uint64_t seed;
+};
+
+/* Set what is marked, leave the rest zero. */
+struct cuts {
+    void *context; /* set: for the next two */
+    /* Set: what the image holds, malloced; exits when it holds what no image may. */
+    void *(*look)(void *context, struct mem_env *image);
+    /* Set: exits when what was seen in an image may not be so now. */
+    void (*judge)(void *context, const void *look, const void *bounds);
+    uint64_t limit;  /* set: different images after which none is taken any more */
+    unsigned sparse; /* set: of so many policies at a call one is taken; 0: all are */
+    uint64_t seed;   /* of the round */
+    uint64_t images, again[CUTS_DEPTH + 1]; /* taken; at that depth of recoveries */
+    uint64_t digest; /* of all images in any order: the same for the same seed */
+    struct seen all; /* images of all rounds */
+    struct seen looks;
+    const void *bounds;
+    unsigned depth;
+    uint64_t
+        looking[CUTS_DEPTH + 1]; /* the hash of the image being looked at, by depth */
+    struct cuts_recovery recoveries[CUTS_DEPTH];
+};
+
+void cuts_begin_round(struct cuts *cuts, uint64_t seed);
+void cuts_end_round(struct cuts *cuts);
+void cuts_fini(struct cuts *cuts);
+
+/* LSMKV_IMAGES, or `otherwise`; a quarter of that for sanitizers, which look for other things. */
+uint64_t cuts_limit_given(uint64_t otherwise);
+/* Different images so far. */
+uint64_t cuts_distinct(const struct cuts *cuts);
+bool cuts_are_enough(const struct cuts *cuts);
+
+/* For a hook of `env`, at a call that changes storage: `bounds` is what judge is given. */
+void cuts_take(struct cuts *cuts, struct mem_env *env, uint64_t ordinal,
+               const void *bounds);
+
+/* For look, around its first opening of the image.  True: the power shall be cut meanwhile, so
+ * that background work should be waited for before cuts_opened. */
+bool cuts_opening(struct cuts *cuts, struct mem_env *image);
+void cuts_opened(struct cuts *cuts, struct mem_env *image);
+
+#endif
