@@ -347,8 +347,19 @@ close_store(struct sweep *sweep)
 static uint64_t
 manifest_left(struct sweep *sweep)
 {
-    uint64_t size = stats_of(sweep).manifest_bytes;
+    struct env_dir *dir = NULL;
+    struct env_file *file = NULL;
+    uint64_t size = 0;
+    int result = env_dir_open(mem_env_base(sweep->env), "store", false, &dir);
 
+    if (result == 0)
+        result = env_file_open(dir, "MANIFEST", ENV_READ, &file);
+    if (result == 0)
+        result = env_file_size(file, &size);
+    if (result != 0)
+        die(sweep, "the manifest cannot be measured", result);
+    (void)env_file_close(file);
+    env_dir_close(dir);
     return size < MANIFEST_ROLLS ? MANIFEST_ROLLS - size : 0;
 }
 
@@ -600,13 +611,14 @@ print_done(const struct sweep *sweep, uint64_t rounds)
            (unsigned long long)cuts->again[3], (unsigned long long)cuts->digest);
     printf("power: rounds %llu, flushes %llu, compactions %llu, moves %llu small and "
            "%llu large, manifests renamed %llu, snapshots %llu and drops %llu, keyspaces "
-           "%llu and drops %llu, reopenings %llu, deaths %llu\n",
+           "%llu and drops %llu, reopenings %llu, deaths %llu and %llu\n",
            (unsigned long long)rounds, (unsigned long long)done->flushes,
            (unsigned long long)done->compactions, (unsigned long long)done->small_moves,
            (unsigned long long)done->large_moves, (unsigned long long)done->renames,
            (unsigned long long)done->snapshots, (unsigned long long)done->drops,
            (unsigned long long)done->keyspaces, (unsigned long long)done->keyspace_drops,
-           (unsigned long long)done->reopenings, (unsigned long long)done->deaths);
+           (unsigned long long)done->reopenings, (unsigned long long)done->deaths,
+           (unsigned long long)cuts->deaths);
 }
 
 START_TEST(test_every_image_is_a_prefix_that_holds_what_was_durable)

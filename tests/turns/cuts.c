@@ -10,6 +10,8 @@
 #define EVERY  512 /* of so many recoveries one is cut at each of its calls, */
 #define SINGLE 3   /* and of so many one at a single call among the first */
 #define FIRST  30
+#define DEATHS 8                        /* of so many calls the process dies at one, */
+#define DYING  UINT64_C(0x6b696c6c6564) /* which makes its image another */
 
 static const struct mem_crash policies[CUTS_POLICIES] = {
     {MEM_DATA_ALL, MEM_NAMES_KEPT},    {MEM_DATA_NONE, MEM_NAMES_DROPPED},
@@ -74,7 +76,6 @@ look_at(struct cuts *cuts, struct mem_env *image, uint64_t hash)
 {
     void *look;
 
-    (void)seen_add(&cuts->all, hash, NULL);
     cuts->looking[cuts->depth] = hash;
     turns_begin(cuts->seed ^ hash);
     look = cuts->look(cuts->context, image);
@@ -95,11 +96,28 @@ check(struct cuts *cuts, struct mem_env *image, const void *bounds)
     cuts->digest += hash;
     if (is_being_looked_at(cuts, hash))
         return;
+    (void)seen_add(&cuts->all, hash, NULL);
     cuts->bounds = bounds;
     if (look == NULL)
         look = look_at(cuts, image, hash);
     cuts->bounds = outer;
     cuts->judge(cuts->context, look, bounds);
+}
+
+/* The process dies at this call, and the power goes in the recovery from that. */
+static void
+check_death(struct cuts *cuts, struct mem_env *env, const void *bounds)
+{
+    struct mem_env *survivor = mem_env_kill(env);
+    uint64_t hash = mem_env_hash(survivor) ^ DYING;
+
+    if (seen_find(&cuts->looks, hash) == NULL) {
+        cuts->bounds = bounds;
+        cuts->dying = true;
+        cuts->judge(cuts->context, look_at(cuts, survivor, hash), bounds);
+        cuts->deaths++;
+    }
+    mem_env_free(survivor);
 }
 
 static void
@@ -123,7 +141,11 @@ take(struct cuts *cuts, struct mem_env *env, uint64_t seed, unsigned sparse,
 void
 cuts_take(struct cuts *cuts, struct mem_env *env, uint64_t ordinal, const void *bounds)
 {
+    struct random random = random_of(cuts->seed * 37 + ordinal);
+
     take(cuts, env, cuts->seed * 31 + ordinal, cuts->sparse, bounds);
+    if (random_below(&random, DEATHS) == 0 && !cuts_are_enough(cuts))
+        check_death(cuts, env, bounds);
 }
 
 /* ---- while an image opens ---- */
@@ -142,7 +164,7 @@ at_recovery(void *context, uint64_t ordinal, enum env_call call)
         return;
     cuts->depth++;
     take(cuts, recovery->env, recovery->seed + recovery->number,
-         recovery->at == 0 ? 0 : CUTS_POLICIES, cuts->bounds);
+         recovery->at == 0 || recovery->dying ? 0 : CUTS_POLICIES, cuts->bounds);
     cuts->depth--;
 }
 
@@ -151,12 +173,14 @@ cuts_opening(struct cuts *cuts, struct mem_env *image)
 {
     uint64_t seed = cuts->seed ^ (mem_env_hash(image) * 3);
     struct random random = random_of(seed);
-    bool every = random_below(&random, EVERY) == 0;
+    bool dying = cuts->dying, every = random_below(&random, dying ? DEATHS : EVERY) == 0;
 
-    if (cuts->depth == CUTS_DEPTH || (!every && random_below(&random, SINGLE) != 0))
+    cuts->dying = false;
+    if (cuts->depth == CUTS_DEPTH ||
+        (!every && !dying && random_below(&random, SINGLE) != 0))
         return false;
     cuts->recoveries[cuts->depth] = (struct cuts_recovery){
-        cuts, image, 0, every ? 0 : 1 + random_below(&random, FIRST), seed};
+        cuts, image, 0, every ? 0 : 1 + random_below(&random, FIRST), seed, dying};
     mem_env_set_hook(image, at_recovery, &cuts->recoveries[cuts->depth]);
     return true;
 }

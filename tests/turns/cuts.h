@@ -11,6 +11,9 @@
  *                         |                 v       +--> cuts again while it opens, to a depth
  *                         +------- known -> judge        of CUTS_DEPTH
  *
+ * At some calls the process dies instead, and the power goes while another one recovers the
+ * store: what was written and not synced is found then, and lost again.
+ *
  * Everything is drawn from the round's seed and the image itself, so a seed replays.
  */
 #ifndef CUTS_H
@@ -33,6 +36,7 @@ struct cuts_recovery {
     uint64_t number; /* calls seen */
     uint64_t at;     /* the call to cut at; 0: at each */
     uint64_t seed;
+    bool dying; /* of a process that died: what it wrote is not yet durable */
 };
 
 /* Set what is marked, leave the rest zero. */
@@ -46,13 +50,15 @@ struct cuts {
     unsigned sparse; /* set: of so many policies at a call one is taken; 0: all are */
     uint64_t seed;   /* of the round */
     uint64_t images, again[CUTS_DEPTH + 1]; /* taken; at that depth of recoveries */
+    uint64_t deaths;                        /* of the process, its recovery cut */
     uint64_t digest; /* of all images in any order: the same for the same seed */
     struct seen all; /* images of all rounds */
     struct seen looks;
     const void *bounds;
     unsigned depth;
-    uint64_t
-        looking[CUTS_DEPTH + 1]; /* the hash of the image being looked at, by depth */
+    bool dying; /* the next to open is what a dead process left */
+    /* The hash of the image that is being looked at, by depth. */
+    uint64_t looking[CUTS_DEPTH + 1];
     struct cuts_recovery recoveries[CUTS_DEPTH];
 };
 
