@@ -490,7 +490,6 @@ check_store(struct checker *checker, const char *path)
     return result;
 }
 
-/* A store without its lock file, from which nobody can be kept, is checked without a lock. */
 static int
 open_directory(struct checker *checker, const char *path)
 {
@@ -500,8 +499,6 @@ open_directory(struct checker *checker, const char *path)
     if (result != 0)
         return error_detail(result, "%s: %s", path, strerror(-result));
     result = lock_take(db, path);
-    if (result == -ENOENT)
-        result = 0;
     return result == 0 ? make_caches(db) : result;
 }
 

@@ -539,6 +539,28 @@ START_TEST(test_a_directory_that_is_no_store_is_left_alone)
 }
 END_TEST
 
+/* Whoever only read was told that there was no store, where a power cut had left the manifest's
+ * name and not the lock's. */
+START_TEST(test_read_only_needs_no_lock_file)
+{
+    struct env_dir *dir;
+    struct lsmkv *other;
+
+    rig_put(&rig, "key", "value");
+    rig_close(&rig);
+    ck_assert_int_eq(env_dir_open(rig.options.env, "store", false, &dir), 0);
+    ck_assert_int_eq(env_dir_unlink(dir, "LOCK"), 0);
+    rig.options.read_only = true;
+    rig_open(&rig);
+    ck_assert(rig_holds(&rig, NULL, "key", "value"));
+    rig_close(&rig);
+    rig.options.read_only = false;
+    ck_assert_int_eq(lsmkv_open("store", &rig.options, &other), 0);
+    ck_assert_int_eq(lsmkv_close(other), 0);
+    env_dir_close(dir);
+}
+END_TEST
+
 START_TEST(test_read_only_changes_no_file)
 {
     uint64_t used;
@@ -645,6 +667,7 @@ main(void)
     tcase_add_test(tcase, test_the_holder_of_a_store_is_named);
     tcase_add_test(tcase, test_what_is_not_a_store_is_refused);
     tcase_add_test(tcase, test_a_directory_that_is_no_store_is_left_alone);
+    tcase_add_test(tcase, test_read_only_needs_no_lock_file);
     tcase_add_test(tcase, test_read_only_changes_no_file);
     tcase_add_test(tcase, test_a_log_shorter_than_at_the_clean_close_is_damage);
     tcase_add_test(tcase,
