@@ -303,19 +303,22 @@ tree_tmpfile(struct tree *tree)
                                  vfs_root(tree->fs->vfs), 0600, O_RDWR, &entry),
                      0);
     *slot = entry.node;
+    tree_write_node(tree, entry.node, 0); /* a batch that changes nothing in the tree */
 }
 
 /* Written to, or given a name, if there is one; what was unlinked gets none: ENOENT. */
 static inline void
 tree_use_held(struct tree *tree, const char *path)
 {
-    struct node *node = tree->held[random_below(&tree->dice, TREE_HELD)], *parent;
+    struct node *node = NULL, *parent;
     struct vfs_entry entry;
     const char *name;
 
+    for (unsigned i = 0; i < TREE_HELD && node == NULL; i++)
+        node = tree->held[i];
     if (node == NULL)
         return;
-    if (random_coin(&tree->dice)) {
+    if (random_below(&tree->dice, 3) == 0) {
         tree_write_node(tree, node, 0);
         return;
     }
@@ -387,7 +390,7 @@ tree_operate(struct tree *tree, size_t number)
         return tree_prepare(tree, number);
     tree_path(dice, a, sizeof(a));
     tree_path(dice, b, sizeof(b));
-    switch (random_below(dice, 24)) {
+    switch (random_below(dice, 25)) {
     case 0:
     case 1:
         (void)fs_write(fs, a, "", 0, NULL);
@@ -450,10 +453,10 @@ tree_operate(struct tree *tree, size_t number)
         tree_unlink_open(tree, a);
         return false;
     case 22:
-        if (random_coin(dice))
-            tree_tmpfile(tree);
-        else
-            tree_use_held(tree, a);
+        tree_tmpfile(tree);
+        return false;
+    case 23:
+        tree_use_held(tree, a);
         return false;
     default:
         return tree_write(tree, a, O_WRONLY);
