@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/coding.h"
 #include "log/batch.h"
 #include "lsmkv.h"
 #include "support/random.h"
@@ -271,6 +272,37 @@ START_TEST(test_hostile_fields_are_refused)
 }
 END_TEST
 
+/* A batch of one put, with lengths of its own and all the bytes that they ask for. */
+static int
+verify_lengths(size_t key, size_t attributes, size_t value)
+{
+    uint8_t *bytes = calloc(1, BATCH_HEADER_SIZE + 32 + key + attributes + value), *end;
+    int result;
+
+    ck_assert_ptr_nonnull(bytes);
+    bytes[8] = 1; /* entry */
+    bytes[BATCH_HEADER_SIZE] = KIND_PUT;
+    end = put_varint(bytes + BATCH_HEADER_SIZE + 2, key) + key;
+    end = put_varint(end, attributes) + attributes;
+    end = put_varint(end, value) + value;
+    result = batch_verify(lsmkv_bytes(bytes, (size_t)(end - bytes)));
+    free(bytes);
+    return result;
+}
+
+/* Found by a mutant: replayed from a log, a key longer than a table takes would fail every
+ * flush from then on. */
+START_TEST(test_lengths_that_no_table_takes_are_refused)
+{
+    ck_assert_int_eq(verify_lengths(LSMKV_KEY_MAX, 0, 0), 0);
+    ck_assert_int_eq(verify_lengths(LSMKV_KEY_MAX + 1, 0, 0), -EUCLEAN);
+    ck_assert_int_eq(verify_lengths(1, LSMKV_ATTRIBUTES_MAX, 0), 0);
+    ck_assert_int_eq(verify_lengths(1, LSMKV_ATTRIBUTES_MAX + 1, 0), -EUCLEAN);
+    ck_assert_int_eq(verify_lengths(1, 0, LSMKV_VALUE_MAX), 0);
+    ck_assert_int_eq(verify_lengths(1, 0, LSMKV_VALUE_MAX + 1), -EUCLEAN);
+}
+END_TEST
+
 /* The sanitizers watch; without them, a valid result must be a whole one. */
 START_TEST(test_random_bytes_never_read_past_their_end)
 {
@@ -330,6 +362,7 @@ main(void)
     tcase_add_test(tests, test_a_batch_holds_its_maximum_and_not_a_byte_more);
     tcase_add_test(tests, test_every_truncation_and_any_extra_byte_is_refused);
     tcase_add_test(tests, test_hostile_fields_are_refused);
+    tcase_add_test(tests, test_lengths_that_no_table_takes_are_refused);
     tcase_add_test(tests, test_random_bytes_never_read_past_their_end);
     tcase_add_test(tests, test_a_count_that_cannot_be_is_refused_at_once);
     tcase_add_test(tests, test_sequences_end_at_their_maximum);
