@@ -15,6 +15,7 @@
 struct line_buffer {
     char *data;
     size_t size, capacity;
+    bool failed; /* for good: jansson passes over some of the callback's failures */
 };
 
 static int
@@ -22,6 +23,8 @@ line_buffer_append(const char *bytes, size_t size, void *context)
 {
     struct line_buffer *buffer = context;
 
+    if (buffer->failed)
+        return -1;
     if (size > buffer->capacity - buffer->size) {
         size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
         char *data;
@@ -29,8 +32,10 @@ line_buffer_append(const char *bytes, size_t size, void *context)
         while (size > capacity - buffer->size)
             capacity *= 2;
         data = realloc(buffer->data, capacity);
-        if (data == NULL)
+        if (data == NULL) {
+            buffer->failed = true;
             return -1;
+        }
         buffer->data = data;
         buffer->capacity = capacity;
     }
@@ -42,10 +47,11 @@ line_buffer_append(const char *bytes, size_t size, void *context)
 int
 line_seal(const json_t *object, char **line, size_t *size)
 {
-    struct line_buffer buffer = {NULL, 0, 0};
+    struct line_buffer buffer = {0};
     char suffix[LINE_SUFFIX_SIZE + 1];
 
-    if (json_dump_callback(object, line_buffer_append, &buffer, JSON_COMPACT) != 0)
+    if (json_dump_callback(object, line_buffer_append, &buffer, JSON_COMPACT) != 0 ||
+        buffer.failed)
         goto no_memory;
     snprintf(suffix, sizeof(suffix), "\t%08" PRIx32 "\n",
              crc32c(0, buffer.data, buffer.size));
