@@ -9,6 +9,7 @@
 
 #include "base/crc32c.h"
 #include "base/report.h"
+#include "db/json_read.h"
 
 #define CRC_DIGITS 8u
 
@@ -93,9 +94,7 @@ line_crc(const char *digits, uint32_t *crc)
 int
 line_unseal(const char *line, size_t size, json_t **object)
 {
-    json_error_t error;
     uint32_t stored, computed;
-    json_t *root;
 
     if (size < CRC_DIGITS + 1 || line[size - CRC_DIGITS - 1] != '\t' ||
         !line_crc(line + size - CRC_DIGITS, &stored))
@@ -106,18 +105,7 @@ line_unseal(const char *line, size_t size, json_t **object)
         return error_detail(-EBADMSG,
                             "checksum %08" PRIx32 " expected, %08" PRIx32 " found",
                             stored, computed);
-    root = json_loadb(line, size, JSON_REJECT_DUPLICATES, &error);
-    if (root == NULL && json_error_code(&error) == json_error_out_of_memory)
-        return -ENOMEM;
-    if (!json_is_object(root)) {
-        int result = error_detail(-EUCLEAN, "not a JSON object: %s",
-                                  root == NULL ? error.text : "another type");
-
-        json_decref(root);
-        return result;
-    }
-    *object = root;
-    return 0;
+    return json_read(line, size, object);
 }
 
 int
