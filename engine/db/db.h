@@ -191,6 +191,9 @@ struct lsmkv {
     uint64_t last_sequence;    /* published: what readers see */
     struct generation *oldest, *active;
     unsigned frozen; /* generations before the active one */
+    size_t
+        view_room; /* generations that fit the views being prepared while a manifest line is
+                         written; 0: none is */
     struct lsmkv_keyspace *keyspaces;
     uint32_t next_keyspace;
     struct lsmkv_snapshot snapshots; /* head of the ring of pins */
@@ -215,6 +218,8 @@ int LSMKV_CHECKED generation_new(struct lsmkv *db, uint64_t log_number,
     LSMKV_REQUIRES(db->mutex);
 int LSMKV_CHECKED generation_add_keyspace(struct lsmkv *db, struct generation *generation,
                                           uint32_t keyspace, enum lsmkv_order order);
+/* Takes back the last one added; no view has it. */
+void generation_take_back(struct generation *generation, uint32_t keyspace);
 /* NULL: it has none for the keyspace. */
 struct generation_slot *generation_slot(const struct generation *generation,
                                         uint32_t keyspace);
@@ -229,6 +234,22 @@ int LSMKV_CHECKED view_install(struct lsmkv *db, struct lsmkv_keyspace *keyspace
                                struct version *version) LSMKV_REQUIRES(db->mutex);
 /* The views of all keyspaces anew, all or none. */
 int LSMKV_CHECKED view_install_all(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+
+/* The same in two steps, for what must not fail once a log or a manifest line is written: memory
+ * for a view a keyspace, each with room for so many generations; and its use. */
+struct view_set {
+    struct view **views;
+    size_t count;
+};
+int LSMKV_CHECKED view_set_reserve(struct lsmkv *db, size_t room, struct view_set *set)
+    LSMKV_REQUIRES(db->mutex);
+void view_set_install(struct lsmkv *db, struct view_set *set,
+                      struct lsmkv_keyspace *keyspace, struct version *version)
+    LSMKV_REQUIRES(db->mutex);
+/* All keyspaces, with the versions that they have. */
+void view_set_install_all(struct lsmkv *db, struct view_set *set)
+    LSMKV_REQUIRES(db->mutex);
+void view_set_fini(struct view_set *set);
 void view_unref(struct view *view);
 
 /* What a read begins with: NULL keyspace and NULL snapshot stand for the default and the
@@ -296,8 +317,14 @@ struct lsmkv_keyspace *keyspace_by_id(struct lsmkv *db, uint32_t id)
 int LSMKV_CHECKED keyspace_register(struct lsmkv *db,
                                     const struct edit_keyspace *described)
     LSMKV_REQUIRES(db->mutex);
-/* What a durable edit says of keyspaces, in memory. */
-int LSMKV_CHECKED keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit)
+/* Of the keyspaces that an edit creates: all that needs memory, in a list; then what the edit,
+ * durable now, says of keyspaces, in memory; or the list is given up.  In the writer's turn, if
+ * there are any. */
+int LSMKV_CHECKED keyspaces_make(struct lsmkv *db, const struct manifest_edit *edit,
+                                 struct lsmkv_keyspace **made) LSMKV_REQUIRES(db->mutex);
+void keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit,
+                     struct lsmkv_keyspace **made) LSMKV_REQUIRES(db->mutex);
+void keyspaces_unmake(struct lsmkv *db, struct lsmkv_keyspace **made)
     LSMKV_REQUIRES(db->mutex);
 void keyspace_free(struct lsmkv_keyspace *keyspace);
 

@@ -2,9 +2,9 @@
  * install.c - how the store changes what it consists of: one durable manifest line, then the
  * same change in memory.
  *
- * The new versions are made before the line is written, so that an edit that cannot be
- * applied is never made durable.  After the line, the change is made in one hold of mutex:
- * readers see all of it or nothing.
+ * The new versions, and all other memory, are made before the line is written, so that an edit
+ * that cannot be applied is never made durable.  After the line, the change is made in one hold of
+ * mutex, and cannot fail: readers see all of it or nothing.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +24,12 @@ struct change {
 struct change_set {
     struct change *changes;
     size_t count;
+    struct lsmkv_keyspace *created;
+    struct view_set views; /* for every keyspace that there is */
 };
+
+/* Rotations that may come while the line is written; one more waits (room.c). */
+#define ROTATIONS_MAX 4u
 
 static struct change *
 change_of(struct change_set *set, struct lsmkv_keyspace *keyspace, size_t room)
@@ -45,6 +50,7 @@ change_of(struct change_set *set, struct lsmkv_keyspace *keyspace, size_t room)
 static void
 change_set_fini(struct change_set *set)
 {
+    view_set_fini(&set->views);
     for (size_t i = 0; i < set->count; i++) {
         struct change *change = &set->changes[i];
 
@@ -138,7 +144,6 @@ change_set_make(struct lsmkv *db, struct change_set *set,
     size_t room = edit->added_count + edit->removed_count;
     int result = 0;
 
-    set->count = 0;
     set->changes = calloc(room + 1, sizeof(*set->changes));
     if (set->changes == NULL)
         return -ENOMEM;
@@ -153,7 +158,23 @@ change_set_make(struct lsmkv *db, struct change_set *set,
                               change->removed_count, change->added, change->added_count,
                               &db->reporter, &change->version);
     }
+    if (result == 0)
+        result = keyspaces_make(db, edit, &set->created);
+    if (result == 0) {
+        db->view_room = db->frozen + 1 + ROTATIONS_MAX;
+        result = view_set_reserve(db, db->view_room, &set->views);
+    }
     return result;
+}
+
+/* NULL: the keyspace keeps the one that it has. */
+static struct version *
+changed_version(const struct change_set *set, const struct lsmkv_keyspace *keyspace)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->changes[i].keyspace == keyspace)
+            return set->changes[i].version;
+    return NULL;
 }
 
 static void
@@ -180,28 +201,25 @@ mark_obsolete(const struct change *change)
 }
 
 /* The change in memory, after its line is durable. */
-static int
+static void
 apply(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit,
       struct generation *retired, uint64_t publish) LSMKV_REQUIRES(db->mutex)
 {
-    int result = 0;
-
     if (retired != NULL)
         retire(db, retired);
-    for (size_t i = 0; i < set->count && result == 0; i++)
-        result = view_install(db, set->changes[i].keyspace, set->changes[i].version);
-    if (result == 0 && retired != NULL)
-        result = view_install_all(db);
-    if (result == 0)
-        result = keyspaces_apply(db, edit);
-    if (result != 0)
-        return result;
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next) {
+        struct version *version = changed_version(set, ks);
+
+        if (version != NULL || retired != NULL)
+            view_set_install(db, &set->views, ks,
+                             version != NULL ? version : ks->view->version);
+    }
+    keyspaces_apply(db, edit, &set->created);
     snapshots_apply(db, edit);
     for (size_t i = 0; i < set->count; i++)
         mark_obsolete(&set->changes[i]);
     if (publish > db->last_sequence)
         db->last_sequence = publish;
-    return 0;
 }
 
 int
@@ -287,9 +305,8 @@ int
 install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired,
         uint64_t publish)
 {
-    struct change_set set;
+    struct change_set set = {0};
     bool undecided = false; /* the line may be durable although its writing failed */
-    bool applied = false;
     int result;
 
     mutex_lock(&db->manifest_mutex);
@@ -297,8 +314,6 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
     result = db->poison;
     if (result == 0)
         result = change_set_make(db, &set, edit);
-    else
-        memset(&set, 0, sizeof(set));
     mutex_unlock(&db->mutex);
     if (result == 0) {
         result = append_line(db, edit, publish);
@@ -306,19 +321,16 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
         if (undecided)
             (void)poison(db, result);
     }
-    if (result == 0) {
-        mutex_lock(&db->mutex);
-        result = apply(db, &set, edit, retired, publish);
-        applied = true;
-        condition_broadcast(&db->work); /* the levels changed */
-        mutex_unlock(&db->mutex);
-        if (result != 0) {
-            undecided = true;
-            (void)poison(db, result); /* memory and manifest no longer agree */
-        }
-    }
     if (result != 0 && !undecided)
         files_discard_added(db, edit);
+    mutex_lock(&db->mutex);
+    if (result == 0)
+        apply(db, &set, edit, retired, publish);
+    keyspaces_unmake(db, &set.created);
+    db->view_room = 0;
+    condition_broadcast(&db->work); /* the levels changed */
+    condition_broadcast(&db->progress);
+    mutex_unlock(&db->mutex);
     change_set_fini(&set);
     if (result == 0) {
         int rolled = roll_if_due(db);
@@ -328,7 +340,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
                            strerror(-rolled));
     }
     mutex_unlock(&db->manifest_mutex);
-    if (applied)
+    if (result == 0)
         generation_unref(retired);
     return result;
 }

@@ -52,11 +52,23 @@ add_memtables(struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
     return generation_add_keyspace(db, db->active, keyspace->id, keyspace->order);
 }
 
-int
-keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
+/* Frees one that is in no list, and its memtable. */
+static void
+keyspace_unmake(struct lsmkv *db, struct lsmkv_keyspace *keyspace)
+    LSMKV_REQUIRES(db->mutex)
 {
-    struct lsmkv_keyspace *keyspace = calloc(1, sizeof(*keyspace)),
-                          **end = &db->keyspaces;
+    uint32_t id = keyspace->id;
+
+    keyspace_free(keyspace);
+    if (db->active != NULL)
+        generation_take_back(db->active, id);
+}
+
+static int
+keyspace_make(struct lsmkv *db, const struct edit_keyspace *described,
+              struct lsmkv_keyspace **made) LSMKV_REQUIRES(db->mutex)
+{
+    struct lsmkv_keyspace *keyspace = calloc(1, sizeof(*keyspace));
     struct version *version = NULL;
     int result;
 
@@ -76,16 +88,35 @@ keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
     if (result == 0)
         result = view_install(db, keyspace, version);
     version_unref(version);
-    if (result != 0) {
-        keyspace_free(keyspace);
-        return result;
-    }
+    if (result == 0)
+        *made = keyspace;
+    else
+        keyspace_unmake(db, keyspace);
+    return result;
+}
+
+static void
+keyspace_append(struct lsmkv *db, struct lsmkv_keyspace *keyspace)
+    LSMKV_REQUIRES(db->mutex)
+{
+    struct lsmkv_keyspace **end = &db->keyspaces;
+
     while (*end != NULL)
         end = &(*end)->next;
     *end = keyspace;
     if (db->next_keyspace <= keyspace->id)
         db->next_keyspace = keyspace->id + 1;
-    return 0;
+}
+
+int
+keyspace_register(struct lsmkv *db, const struct edit_keyspace *described)
+{
+    struct lsmkv_keyspace *keyspace;
+    int result = keyspace_make(db, described, &keyspace);
+
+    if (result == 0)
+        keyspace_append(db, keyspace);
+    return result;
 }
 
 /* Unlinks a dropped keyspace and lets its files die with their last reader. */
@@ -112,13 +143,40 @@ forget(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mut
 }
 
 int
-keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit)
+keyspaces_make(struct lsmkv *db, const struct manifest_edit *edit,
+               struct lsmkv_keyspace **made)
 {
-    for (size_t i = 0; i < edit->keyspace_count; i++) {
-        int result = keyspace_register(db, &edit->keyspaces[i]);
+    int result = 0;
 
-        if (result != 0)
-            return result;
+    *made = NULL;
+    for (size_t i = 0; i < edit->keyspace_count && result == 0; i++) {
+        result = keyspace_make(db, &edit->keyspaces[i], made);
+        if (result == 0)
+            made = &(*made)->next;
+    }
+    return result;
+}
+
+void
+keyspaces_unmake(struct lsmkv *db, struct lsmkv_keyspace **made)
+{
+    if (*made == NULL)
+        return;
+    keyspaces_unmake(db, &(*made)->next); /* the last one added goes first */
+    keyspace_unmake(db, *made);
+    *made = NULL;
+}
+
+void
+keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit,
+                struct lsmkv_keyspace **made)
+{
+    while (*made != NULL) {
+        struct lsmkv_keyspace *keyspace = *made;
+
+        *made = keyspace->next;
+        keyspace->next = NULL;
+        keyspace_append(db, keyspace);
     }
     for (size_t i = 0; i < edit->dropped_keyspace_count; i++) {
         struct lsmkv_keyspace *keyspace = keyspace_by_id(db, edit->dropped_keyspaces[i]);
@@ -126,7 +184,6 @@ keyspaces_apply(struct lsmkv *db, const struct manifest_edit *edit)
         if (keyspace != NULL)
             forget(db, keyspace);
     }
-    return 0;
 }
 
 /* ---- the public functions ---- */

@@ -21,22 +21,42 @@
  * a record or two. */
 #define SMALL_PUTS_BYTES 8192u
 
+/* All that needs memory: once there is a new log, which names the old one's end, nothing may
+ * fail.  Views that a manifest line is waited for with must have room for one more generation. */
+static int
+prepare_rotation(struct lsmkv *db, uint64_t number, struct generation **generation,
+                 struct view_set *views)
+{
+    int result;
+
+    mutex_lock(&db->mutex);
+    while (db->view_room != 0 && db->frozen + 2 > db->view_room)
+        condition_wait(&db->progress, &db->mutex);
+    result = generation_new(db, number, generation);
+    if (result == 0) {
+        result = view_set_reserve(db, db->frozen + 2, views);
+        if (result != 0)
+            generation_unref(*generation);
+    }
+    mutex_unlock(&db->mutex);
+    return result;
+}
+
 int
 rotate(struct lsmkv *db)
 {
     struct wal_writer *wal;
     struct generation *generation;
+    struct view_set views;
     uint64_t number = file_number_take(db);
-    int result;
+    int result = prepare_rotation(db, number, &generation, &views);
 
-    mutex_lock(&db->mutex);
-    result = generation_new(db, number, &generation);
-    mutex_unlock(&db->mutex);
     if (result != 0)
         return result;
     result = wal_rotate(db->dir, number, db->wal, &wal); /* invariant 4 */
     if (result != 0) {
         generation_unref(generation);
+        view_set_fini(&views);
         return wal_is_broken(db->wal) ? poison(db, result) : result;
     }
     (void)wal_close(db->wal); /* wholly synced */
@@ -47,11 +67,10 @@ rotate(struct lsmkv *db)
     db->active->newer = generation;
     db->active = generation;
     db->frozen++;
-    result = view_install_all(db);
+    view_set_install_all(db, &views);
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);
-    /* The new log names the old one's end; without the views nobody would read it. */
-    return result == 0 ? 0 : poison(db, result);
+    return 0;
 }
 
 size_t

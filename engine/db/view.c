@@ -32,6 +32,14 @@ generation_add_keyspace(struct lsmkv *db, struct generation *generation,
     return result;
 }
 
+void
+generation_take_back(struct generation *generation, uint32_t keyspace)
+{
+    if (generation->count > 0 &&
+        generation->slots[generation->count - 1].keyspace == keyspace)
+        memtable_free(generation->slots[--generation->count].memtable);
+}
+
 static void
 generation_ref(struct generation *generation)
 {
@@ -123,12 +131,11 @@ view_unref(struct view *view)
     free(view);
 }
 
+/* A view of nothing, with room for so many generations. */
 static int
-view_new(struct lsmkv *db, uint32_t keyspace, struct version *version, struct view **out)
-    LSMKV_REQUIRES(db->mutex)
+view_reserve(size_t room, struct view **out)
 {
     struct view *view = calloc(1, sizeof(*view));
-    size_t room = db->frozen + 1;
 
     if (view == NULL)
         return -ENOMEM;
@@ -141,15 +148,24 @@ view_new(struct lsmkv *db, uint32_t keyspace, struct version *version, struct vi
         free(view);
         return -ENOMEM;
     }
+    *out = view;
+    return 0;
+}
+
+/* Makes it the view of `keyspace`. */
+static void
+view_fill(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct version *version,
+          struct view *view) LSMKV_REQUIRES(db->mutex)
+{
     version_ref(version);
     view->version = version;
     for (struct generation *g = db->oldest; g != NULL; g = g->newer)
-        if (generation_memtable(g, keyspace) != NULL)
+        if (generation_memtable(g, keyspace->id) != NULL)
             view->count++;
     /* The list runs from old to new, the view from new to old. */
     size_t at = view->count;
     for (struct generation *g = db->oldest; g != NULL; g = g->newer) {
-        struct memtable *memtable = generation_memtable(g, keyspace);
+        struct memtable *memtable = generation_memtable(g, keyspace->id);
 
         if (memtable == NULL)
             continue;
@@ -159,48 +175,76 @@ view_new(struct lsmkv *db, uint32_t keyspace, struct version *version, struct vi
         view->generations[at] = g;
         view->memtables[at] = memtable;
     }
-    *out = view;
-    return 0;
+    view_unref(keyspace->view);
+    keyspace->view = view;
 }
 
 int
 view_install(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct version *version)
 {
-    struct view *view, *old = keyspace->view;
-    int result = view_new(db, keyspace->id, version, &view);
+    struct view *view;
+    int result = view_reserve(db->frozen + 1, &view);
 
+    if (result == 0)
+        view_fill(db, keyspace, version, view);
+    return result;
+}
+
+int
+view_set_reserve(struct lsmkv *db, size_t room, struct view_set *set)
+{
+    size_t count = 0;
+    int result = 0;
+
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        count++;
+    set->count = 0;
+    set->views = calloc(count, sizeof(*set->views));
+    if (set->views == NULL)
+        return -ENOMEM;
+    while (set->count < count && result == 0) {
+        result = view_reserve(room, &set->views[set->count]);
+        if (result == 0)
+            set->count++;
+    }
     if (result != 0)
-        return result;
-    keyspace->view = view;
-    view_unref(old);
-    return 0;
+        view_set_fini(set);
+    return result;
+}
+
+void
+view_set_install(struct lsmkv *db, struct view_set *set, struct lsmkv_keyspace *keyspace,
+                 struct version *version)
+{
+    assert(set->count > 0);
+    view_fill(db, keyspace, version, set->views[--set->count]);
+}
+
+void
+view_set_fini(struct view_set *set)
+{
+    while (set->count > 0)
+        view_unref(set->views[--set->count]);
+    free(set->views);
+    set->views = NULL;
+}
+
+void
+view_set_install_all(struct lsmkv *db, struct view_set *set)
+{
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        view_set_install(db, set, ks, ks->view->version);
+    view_set_fini(set);
 }
 
 int
 view_install_all(struct lsmkv *db)
 {
-    struct view **made;
-    size_t count = 0, i = 0;
-    int result = 0;
+    struct view_set set;
+    int result = view_set_reserve(db, db->frozen + 1, &set);
 
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
-        count++;
-    made = calloc(count, sizeof(*made));
-    if (made == NULL)
-        return -ENOMEM;
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
-         ks = ks->next)
-        result = view_new(db, ks->id, ks->view->version, &made[i++]);
-    i = 0;
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next, i++) {
-        if (result == 0) {
-            view_unref(ks->view);
-            ks->view = made[i];
-        } else {
-            view_unref(made[i]);
-        }
-    }
-    free(made);
+    if (result == 0)
+        view_set_install_all(db, &set);
     return result;
 }
 

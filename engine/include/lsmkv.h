@@ -14,6 +14,7 @@
  *   -ENOSPC   free space is below the reserve; deletes still work
  *   -EROFS    the store was opened read-only
  *   -EBUSY    another process holds the store; or a snapshot needs what is to be dropped
+ *   -ENOMEM   no memory; nothing was changed, and the store goes on
  * and what the operating system says of I/O.  After a failed sync the store is poisoned:
  * writes return that error until it is opened again, reads go on.  Out-parameters are
  * written only on success, unless a function says otherwise.
