@@ -247,32 +247,40 @@ table_verify(struct table *table)
 
 /* ---- the manifest against the table ---- */
 
-static bool
+/* 1 if they do; -ENOMEM. */
+static int
 ends_agree(struct table *table, const struct table_meta *meta)
 {
     struct iterator *it;
+    int result = table_iterate(table, TABLE_PASSING, &it);
     bool agree;
 
-    if (table_iterate(table, TABLE_PASSING, &it) != 0)
-        return false;
+    if (result != 0)
+        return result;
     iterator_first(it);
     agree = it->valid && slice_equal(it->key, keybuf_slice(&meta->smallest));
+    result = it->status;
     iterator_last(it);
     agree = agree && it->valid && slice_equal(it->key, keybuf_slice(&meta->largest));
+    if (result != -ENOMEM)
+        result = it->status;
     iterator_free(it);
-    return agree;
+    return result == -ENOMEM ? result : agree;
 }
 
 int
 table_verify_meta(struct table *table, const struct table_meta *meta)
 {
     const struct table_properties *properties = &table->properties;
+    int agree = properties->entries == meta->entries &&
+                properties->tombstones == meta->tombstones &&
+                properties->smallest_sequence == meta->smallest_sequence &&
+                properties->largest_sequence == meta->largest_sequence;
 
-    if (properties->entries == meta->entries &&
-        properties->tombstones == meta->tombstones &&
-        properties->smallest_sequence == meta->smallest_sequence &&
-        properties->largest_sequence == meta->largest_sequence && ends_agree(table, meta))
-        return 0;
+    if (agree)
+        agree = ends_agree(table, meta);
+    if (agree != 0)
+        return agree > 0 ? 0 : agree;
     return report_error(table->context->reporter, -EUCLEAN,
                         "MANIFEST: table %" PRIu64
                         " holds other entries than the manifest says",
