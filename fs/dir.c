@@ -106,7 +106,7 @@ dir_find(struct op *op, struct node *parent, struct lsmkv_slice name,
 
     if (result < 0)
         return result;
-    found = inode_enter(op, parent, name, inode);
+    found = inode_enter(op, parent, name, inode, NULL);
     if (!found)
         return -ENOMEM;
     inode->node = found;

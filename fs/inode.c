@@ -301,7 +301,7 @@ inode_of(struct op *op, unsigned slot, struct node *node, enum inode_want want,
 
 struct node *
 inode_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
-            const struct inode *inode)
+            const struct inode *inode, struct node_room *room)
 {
     struct node_seed seed = {
         .ino = inode->attr.ino,
@@ -311,5 +311,5 @@ inode_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
         .shared = inode->keyspace == op->vfs->store->inodes,
     };
 
-    return nodes_enter(op->vfs->nodes, parent, name, &seed);
+    return nodes_enter(op->vfs->nodes, parent, name, &seed, room);
 }

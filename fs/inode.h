@@ -74,7 +74,7 @@ LSMKV_CHECKED int inode_load_value(struct op *op, struct inode *inode);
 
 /* The node of what was read by name, made if need be, with one more reference. */
 struct node *inode_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
-                         const struct inode *inode);
+                         const struct inode *inode, struct node_room *room);
 
 /* Puts the record with `attr` as it is now, the value unchanged, into the batch; for a removed
  * file, into its node.  An implied directory gets its record, keeping the value of its key. */

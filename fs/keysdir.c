@@ -24,7 +24,7 @@ keysdir_enter(struct vfs *vfs, struct node *root)
                              .realm = REALM_PRIVATE,
                              .directory = true};
 
-    return nodes_enter(vfs->nodes, root, lsmkv_str(KEY_PRIVATE), &seed);
+    return nodes_enter(vfs->nodes, root, lsmkv_str(KEY_PRIVATE), &seed, NULL);
 }
 
 void
@@ -51,7 +51,7 @@ enter_directory(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
                              .directory = true,
                              .top = top};
 
-    entry->node = nodes_enter(vfs->nodes, parent, name, &seed);
+    entry->node = nodes_enter(vfs->nodes, parent, name, &seed, NULL);
     if (!entry->node)
         return -ENOMEM;
     keysdir_stat(vfs, entry->node, &entry->stat);
@@ -149,7 +149,7 @@ enter_file(struct op *op, struct node *parent, struct lsmkv_slice name,
                              .realm = REALM_KEYS,
                              .shared = inode->keyspace == op->vfs->store->inodes};
 
-    entry->node = nodes_enter(op->vfs->nodes, parent, name, &seed);
+    entry->node = nodes_enter(op->vfs->nodes, parent, name, &seed, NULL);
     if (!entry->node)
         return -ENOMEM;
     inode_stat(inode, &entry->stat);

@@ -201,10 +201,19 @@ take_link(struct nodes *nodes, struct link *link)
 }
 
 static struct link *
-make_link(struct node *parent, struct lsmkv_slice name)
+reserve_link(size_t size)
 {
-    struct link *link = malloc(sizeof(*link) + name.size);
+    return malloc(sizeof(struct link) + size);
+}
 
+/* Takes the one set aside, which is for a name of this size, or makes one. */
+static struct link *
+make_link(struct link **reserved, struct node *parent, struct lsmkv_slice name)
+{
+    struct link *link = reserved ? *reserved : reserve_link(name.size);
+
+    if (reserved)
+        *reserved = NULL;
     if (!link)
         return NULL;
     *link = (struct link){.parent = parent, .size = name.size};
@@ -230,12 +239,15 @@ add_link(struct nodes *nodes, struct node *node, struct link *link)
         grow_names(nodes);
 }
 
+/* Likewise. */
 static struct node *
-make_node(struct nodes *nodes, const struct node_seed *seed)
+make_node(struct nodes *nodes, const struct node_seed *seed, struct node **reserved)
 {
-    struct node *node = calloc(1, sizeof(*node));
+    struct node *node = reserved ? *reserved : calloc(1, sizeof(*node));
     struct node **slot;
 
+    if (reserved)
+        *reserved = NULL;
     if (!node)
         return NULL;
     node->ino = seed->ino;
@@ -392,7 +404,7 @@ nodes_add(struct nodes *nodes, const struct node_seed *seed)
     struct node *node;
 
     lock(nodes);
-    node = make_node(nodes, seed);
+    node = make_node(nodes, seed, NULL);
     unlock(nodes);
     return node;
 }
@@ -459,7 +471,7 @@ find_shared(struct nodes *nodes, const struct node_seed *seed)
 
 struct node *
 nodes_enter(struct nodes *nodes, struct node *parent, struct lsmkv_slice name,
-            const struct node_seed *seed)
+            const struct node_seed *seed, struct node_room *room)
 {
     struct link *link, *fresh = NULL;
     struct node *node = NULL, *gone = NULL;
@@ -473,13 +485,14 @@ nodes_enter(struct nodes *nodes, struct node *parent, struct lsmkv_slice name,
             node->shared = true;
         goto out;
     }
-    fresh = make_link(parent, name);
+    fresh = make_link(room ? &room->link : NULL, parent, name);
     if (!fresh)
         goto out;
     if (link)
         drop(nodes, take_link(nodes, link), 1, &gone);
     node = find_shared(nodes, seed);
-    node = node ? touched(nodes, node) : make_node(nodes, seed);
+    node =
+        node ? touched(nodes, node) : make_node(nodes, seed, room ? &room->node : NULL);
     if (node)
         add_link(nodes, node, fresh);
     else
@@ -509,13 +522,47 @@ node_unref(struct nodes *nodes, struct node *node, uint64_t count)
     dispose(nodes, gone);
 }
 
+/* ---- memory set aside ---- */
+
+int
+node_room_for_entry(struct node_room *room, struct lsmkv_slice name)
+{
+    *room = (struct node_room){.node = calloc(1, sizeof(*room->node)),
+                               .link = reserve_link(name.size)};
+    if (room->node && room->link)
+        return 0;
+    node_room_free(room);
+    return -ENOMEM;
+}
+
+int
+node_room_for_rename(struct node_room *room, struct lsmkv_slice name,
+                     struct lsmkv_slice new_name)
+{
+    *room = (struct node_room){.link = reserve_link(new_name.size),
+                               .old_link = reserve_link(name.size)};
+    if (room->link && room->old_link)
+        return 0;
+    node_room_free(room);
+    return -ENOMEM;
+}
+
+void
+node_room_free(struct node_room *room)
+{
+    free(room->node);
+    free(room->link);
+    free(room->old_link);
+    *room = (struct node_room){NULL, NULL, NULL};
+}
+
 /* ---- names ---- */
 
 int
 node_name(struct nodes *nodes, struct node *node, struct node *parent,
           struct lsmkv_slice name)
 {
-    struct link *link = make_link(parent, name);
+    struct link *link = make_link(NULL, parent, name);
 
     if (!link)
         return -ENOMEM;
@@ -539,72 +586,49 @@ node_unlink(struct nodes *nodes, const struct node *parent, struct lsmkv_slice n
     dispose(nodes, gone);
 }
 
-int
+void
 node_rename(struct nodes *nodes, const struct node *parent, struct lsmkv_slice name,
-            struct node *new_parent, struct lsmkv_slice new_name)
+            struct node *new_parent, struct lsmkv_slice new_name, struct node_room *room)
 {
-    struct link *link, *fresh, *replaced;
-    struct node *node, *gone = NULL;
-    int result = 0;
+    struct link *link, *replaced;
+    struct node *gone = NULL;
 
     lock(nodes);
     link = find_link(nodes, parent, name);
-    fresh = link ? make_link(new_parent, new_name) : NULL;
-    if (link && !fresh) {
-        result = -ENOMEM;
-        goto out;
-    }
     replaced = find_link(nodes, new_parent, new_name);
     if (replaced)
         drop(nodes, take_link(nodes, replaced), 1, &gone);
     if (link) {
-        node = link->node;
-        add_link(nodes, node, fresh);
+        add_link(nodes, link->node, make_link(&room->link, new_parent, new_name));
         drop(nodes, take_link(nodes, link), 1, &gone);
     }
-out:
     unlock(nodes);
     dispose(nodes, gone);
-    return result;
 }
 
-int
+void
 node_exchange(struct nodes *nodes, struct node *parent_a, struct lsmkv_slice name_a,
-              struct node *parent_b, struct lsmkv_slice name_b)
+              struct node *parent_b, struct lsmkv_slice name_b, struct node_room *room)
 {
     struct node *gone = NULL, *node_a, *node_b;
-    struct link *fresh_a, *fresh_b, *link_a, *link_b;
-    int result = -ENOMEM;
+    struct link *link_a, *link_b;
 
-    fresh_a = make_link(parent_a, name_a);
-    fresh_b = make_link(parent_b, name_b);
     lock(nodes);
-    if (!fresh_a || !fresh_b)
-        goto out;
-    result = 0;
     link_a = find_link(nodes, parent_a, name_a);
     link_b = find_link(nodes, parent_b, name_b);
     node_a = link_a ? link_a->node : NULL;
     node_b = link_b ? link_b->node : NULL;
     /* The new links first: they keep the parents alive while the old ones go. */
-    if (node_a) {
-        add_link(nodes, node_a, fresh_b);
-        fresh_b = NULL;
-    }
-    if (node_b) {
-        add_link(nodes, node_b, fresh_a);
-        fresh_a = NULL;
-    }
+    if (node_a)
+        add_link(nodes, node_a, make_link(&room->link, parent_b, name_b));
+    if (node_b)
+        add_link(nodes, node_b, make_link(&room->old_link, parent_a, name_a));
     if (link_a)
         drop(nodes, take_link(nodes, link_a), 1, &gone);
     if (link_b)
         drop(nodes, take_link(nodes, link_b), 1, &gone);
-out:
     unlock(nodes);
     dispose(nodes, gone);
-    free(fresh_a);
-    free(fresh_b);
-    return result;
 }
 
 int

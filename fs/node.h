@@ -110,11 +110,24 @@ struct node *nodes_find_ino(struct nodes *nodes, const struct view *view, uint64
 bool nodes_ino_taken(struct nodes *nodes, const struct view *view, uint64_t ino,
                      const struct node *parent, struct lsmkv_slice name);
 
+/* Memory set aside before a change is published, for what must not fail behind it: entering a
+ * node at `name`, or giving what is at `name` the new name, and the other way round.  Given back by
+ * node_room_free whether or not it was used; zeros hold none. */
+struct node_room {
+    struct node *node;
+    struct link *link, *old_link;
+};
+LSMKV_CHECKED int node_room_for_entry(struct node_room *room, struct lsmkv_slice name);
+LSMKV_CHECKED int node_room_for_rename(struct node_room *room, struct lsmkv_slice name,
+                                       struct lsmkv_slice new_name);
+void node_room_free(struct node_room *room);
+
 /* The node at (`parent`, `name`), which is now `seed`'s inode: found, found by its number and
  * given this name too, or made.  A node there with another number loses the name.  With one
- * more reference; NULL: out of memory. */
+ * more reference; NULL: out of memory, and there was no `room` (which may be NULL). */
 struct node *nodes_enter(struct nodes *nodes, struct node *parent,
-                         struct lsmkv_slice name, const struct node_seed *seed);
+                         struct lsmkv_slice name, const struct node_seed *seed,
+                         struct node_room *room);
 
 void node_ref(struct nodes *nodes, struct node *node);
 
@@ -126,14 +139,14 @@ void node_unref(struct nodes *nodes, struct node *node, uint64_t count);
 /* Takes the name away from whatever node has it, if any. */
 void node_unlink(struct nodes *nodes, const struct node *parent, struct lsmkv_slice name);
 /* Gives the node at the old name, if there is one, the new name instead, which no node has
- * any more.  -ENOMEM: nothing changed. */
-LSMKV_CHECKED int node_rename(struct nodes *nodes, const struct node *parent,
-                              struct lsmkv_slice name, struct node *new_parent,
-                              struct lsmkv_slice new_name);
-/* Exchanges the nodes at two names.  -ENOMEM: nothing changed. */
-LSMKV_CHECKED int node_exchange(struct nodes *nodes, struct node *parent_a,
-                                struct lsmkv_slice name_a, struct node *parent_b,
-                                struct lsmkv_slice name_b);
+ * any more. */
+void node_rename(struct nodes *nodes, const struct node *parent, struct lsmkv_slice name,
+                 struct node *new_parent, struct lsmkv_slice new_name,
+                 struct node_room *room);
+/* Exchanges the nodes at two names; the room is for renaming a to b. */
+void node_exchange(struct nodes *nodes, struct node *parent_a, struct lsmkv_slice name_a,
+                   struct node *parent_b, struct lsmkv_slice name_b,
+                   struct node_room *room);
 
 /* The path to `node` from the `top` above it: at the end of `buffer`, which holds
  * LSMKV_KEY_MAX bytes.  -ENOENT: it or an ancestor has been removed; -ENAMETOOLONG. */

@@ -73,7 +73,7 @@ snapdir_enter(struct vfs *vfs)
                              .realm = REALM_SNAPSHOTS,
                              .directory = true};
 
-    return nodes_enter(vfs->nodes, vfs->root, lsmkv_str(KEY_SNAPSHOTS), &seed);
+    return nodes_enter(vfs->nodes, vfs->root, lsmkv_str(KEY_SNAPSHOTS), &seed, NULL);
 }
 
 struct summary {
@@ -195,7 +195,7 @@ enter_snapshot(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
         node = NULL;
     }
     if (!node)
-        node = nodes_enter(vfs->nodes, directory, name, &seed);
+        node = nodes_enter(vfs->nodes, directory, name, &seed, NULL);
     if (!node || node->view != view)
         view_free(vfs->store, view);
     *out = node;
@@ -225,6 +225,18 @@ snapdir_lookup(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
 
 /* ---- changing it ---- */
 
+/* A snapshot that was made, but cannot be shown to who asked for it. */
+static void
+take_back(struct vfs *vfs, const char *name, int why)
+{
+    int result = lsmkv_snapshot_drop(vfs->store->db, name);
+
+    if (result < 0)
+        vfs_log(vfs, LSMKV_LOG_WARNING,
+                "snapshot '%s' was made, although its mkdir failed (%s), and stays: %s",
+                name, lsmkv_strerror(why), lsmkv_strerror(result));
+}
+
 int
 snapdir_mkdir(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
               struct vfs_entry *entry)
@@ -244,7 +256,12 @@ snapdir_mkdir(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
     if (result == 0)
         result = lsmkv_snapshot_create(vfs->store->db, text, NULL);
     op_end(op);
-    return result < 0 ? result : snapdir_lookup(vfs, directory, name, entry);
+    if (result < 0)
+        return result;
+    result = snapdir_lookup(vfs, directory, name, entry);
+    if (result < 0)
+        take_back(vfs, text, result);
+    return result;
 }
 
 int
@@ -272,6 +289,7 @@ snapdir_rename(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
                struct lsmkv_slice new_name, unsigned flags)
 {
     char from[KEY_NAME_MAX + 1], to[KEY_NAME_MAX + 1];
+    struct node_room room;
     struct summary before;
     int result;
 
@@ -281,13 +299,18 @@ snapdir_rename(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
         return -EINVAL;
     copy_name(name, from);
     copy_name(new_name, to);
+    result = node_room_for_rename(&room, name, new_name);
+    if (result < 0)
+        return result;
     result = summary_init(vfs, &before);
     if (result == 0)
         result = lsmkv_snapshot_rename(vfs->store->db, from, to);
-    if (result < 0)
-        return result;
-    note_change(vfs, &before);
-    return node_rename(vfs->nodes, directory, name, directory, new_name);
+    if (result == 0) {
+        note_change(vfs, &before);
+        node_rename(vfs->nodes, directory, name, directory, new_name, &room);
+    }
+    node_room_free(&room);
+    return result;
 }
 
 /* ---- listing it ---- */

@@ -193,6 +193,8 @@ LSMKV_CHECKED int vfs_create(struct vfs *vfs, const struct vfs_caller *caller,
 LSMKV_CHECKED int vfs_tmpfile(struct vfs *vfs, const struct vfs_caller *caller,
                               struct node *parent, mode_t mode, int flags,
                               struct vfs_entry *entry);
+/* In .snapshots it takes a snapshot.  One that was taken but for want of memory cannot be shown is
+ * dropped again; if that fails too it stays, and the log says so. */
 LSMKV_CHECKED int vfs_mkdir(struct vfs *vfs, const struct vfs_caller *caller,
                             struct node *parent, const char *name, mode_t mode,
                             struct vfs_entry *entry);
@@ -228,7 +230,8 @@ LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
 LSMKV_CHECKED int vfs_write(struct vfs *vfs, const struct vfs_caller *caller,
                             struct node *node, uint64_t offset, const void *bytes,
                             size_t size, int flags);
-/* As fallocate(2).  Collapsing and inserting ranges is -EOPNOTSUPP. */
+/* As fallocate(2).  Collapsing and inserting ranges is -EOPNOTSUPP.  A long range is zeroed piece by
+ * piece: an error may leave some of it done. */
 LSMKV_CHECKED int vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller,
                                 struct node *node, int mode, uint64_t offset,
                                 uint64_t length);

@@ -93,7 +93,7 @@ add_listed(struct walk *walk, struct inode *inode)
     bool added;
 
     if (walk->plus) {
-        listed.node = inode_enter(walk->op, walk->node, name, inode);
+        listed.node = inode_enter(walk->op, walk->node, name, inode, NULL);
         if (listed.node) {
             inode->node = listed.node;
             deferred_apply(vfs, listed.node, &inode->attr);

@@ -57,6 +57,7 @@ add_name(struct op *op, struct dir *dir, struct inode *inode)
 static int
 link_in(struct op *op, struct dir *dir, struct node *node, struct vfs_entry *entry)
 {
+    struct node_room room = {NULL, NULL, NULL};
     struct inode inode;
     int result = dir_must_be_absent(op, dir);
 
@@ -64,16 +65,17 @@ link_in(struct op *op, struct dir *dir, struct node *node, struct vfs_entry *ent
     if (result == 0)
         result = inode_of(op, 1, node, INODE_VALUE, &inode);
     if (result == 0)
+        result = node_room_for_entry(&room, dir->name);
+    if (result == 0)
         result = add_name(op, dir, &inode);
     if (result == 0) {
         node->shared = true;
         dir_changed(op, dir);
-        entry->node = inode_enter(op, dir->node, dir->name, &inode);
+        entry->node = inode_enter(op, dir->node, dir->name, &inode, &room);
         entry->lasting = true;
         inode_stat(&inode, &entry->stat);
-        if (!entry->node)
-            result = -ENOMEM;
     }
+    node_room_free(&room);
     inode_fini(&inode);
     return result;
 }

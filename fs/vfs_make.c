@@ -104,24 +104,21 @@ describe(struct op *op, const struct dir *dir, const struct vfs_caller *caller,
     return 0;
 }
 
-static int
-enter(struct op *op, struct dir *dir, struct inode *inode, struct vfs_entry *entry)
+static void
+enter(struct op *op, struct dir *dir, struct inode *inode, struct node_room *room,
+      struct vfs_entry *entry)
 {
-    struct node *node = inode_enter(op, dir->node, dir->name, inode);
-
-    if (!node)
-        return -ENOMEM;
-    entry->node = node;
+    entry->node = inode_enter(op, dir->node, dir->name, inode, room);
     entry->lasting = true;
     inode_stat(inode, &entry->stat);
     notices_count(op->vfs->notices);
-    return 0;
 }
 
 static int
 make_in(struct op *op, struct dir *dir, const struct vfs_caller *caller,
         const struct making *making, struct vfs_entry *entry)
 {
+    struct node_room room = {NULL, NULL, NULL};
     struct inherited lists;
     struct inode inode;
     int result = dir_must_be_absent(op, dir);
@@ -137,11 +134,15 @@ make_in(struct op *op, struct dir *dir, const struct vfs_caller *caller,
     if (result == 0)
         result = inode_put(op, &inode);
     if (result == 0)
+        result = node_room_for_entry(&room, dir->name);
+    if (result == 0)
         result = op_publish(op, false);
-    if (result < 0)
-        return result;
-    dir_changed(op, dir);
-    return enter(op, dir, &inode, entry);
+    if (result == 0) {
+        dir_changed(op, dir);
+        enter(op, dir, &inode, &room, entry);
+    }
+    node_room_free(&room);
+    return result;
 }
 
 static int

@@ -29,6 +29,7 @@ struct side {
 
 struct renaming {
     struct side from, to;
+    struct node_room room;
     struct lsmkv_move moves[2];
     size_t count;
 };
@@ -140,9 +141,10 @@ exchange(struct op *op, struct renaming *r)
         result = place(op, r, &r->to, from->key);
     if (result == 0)
         result = publish(op, r);
-    if (result < 0)
-        return result;
-    return node_exchange(op->vfs->nodes, from->node, from->name, to->node, to->name);
+    if (result == 0)
+        node_exchange(op->vfs->nodes, from->node, from->name, to->node, to->name,
+                      &r->room);
+    return result;
 }
 
 static int
@@ -166,7 +168,8 @@ replace(struct op *op, struct renaming *r)
         return result;
     if (r->to.node)
         deferred_clear(op->vfs, r->to.node);
-    return node_rename(op->vfs->nodes, from->node, from->name, to->node, to->name);
+    node_rename(op->vfs->nodes, from->node, from->name, to->node, to->name, &r->room);
+    return 0;
 }
 
 /* After a move to another parent. */
@@ -190,7 +193,9 @@ rename_in(struct op *op, struct renaming *r, unsigned flags)
         return result;
     if (r->from.node == r->to.node)
         return 0;
-    result = flags & RENAME_EXCHANGE ? exchange(op, r) : replace(op, r);
+    result = node_room_for_rename(&r->room, r->from.dir.name, r->to.dir.name);
+    if (result == 0)
+        result = flags & RENAME_EXCHANGE ? exchange(op, r) : replace(op, r);
     if (result == 0 && r->from.dir.node != r->to.dir.node) {
         note_moved(&r->from);
         note_moved(&r->to);
@@ -218,6 +223,7 @@ rename_tree(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     if (!op)
         return -ENOMEM;
     r.count = 0;
+    r.room = (struct node_room){NULL, NULL, NULL};
     r.from.node = r.to.node = NULL;
     r.from.full = r.to.full = r.from.directory = r.to.directory = false;
     r.from.inode.held = r.to.inode.held = r.to.dir.inode.held = NULL;
@@ -227,6 +233,7 @@ rename_tree(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     if (result == 0)
         result = rename_in(op, &r, flags);
     op_end(op);
+    node_room_free(&r.room);
     side_fini(vfs, &r.from);
     side_fini(vfs, &r.to);
     return result;
