@@ -268,6 +268,7 @@ vfs_create(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent
            const char *name, mode_t mode, int flags, struct vfs_entry *entry)
 {
     struct making making = {.mode = (mode & ~(mode_t)S_IFMT) | S_IFREG};
+    struct stat emptied = {.st_size = 0};
     int refusal, result = make(vfs, caller, parent, name, &making, entry);
 
     if ((result != -EEXIST && result != -EPERM) || flags & O_EXCL)
@@ -277,9 +278,10 @@ vfs_create(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent
     result = vfs_lookup(vfs, parent, name, entry, NULL);
     if (result < 0)
         return result == -ENOENT ? refusal : result;
-    result = vfs_file_open(vfs, caller, entry->node, flags);
-    if (result == 0)
-        result = vfs_getattr(vfs, entry->node, &entry->stat, NULL);
+    /* Behind a truncation nothing may fail: it gives the new state itself. */
+    result = vfs_file_open(vfs, caller, entry->node, flags & ~O_TRUNC);
+    if (result == 0 && flags & O_TRUNC)
+        result = vfs_setattr(vfs, caller, entry->node, &emptied, VFS_SIZE, &entry->stat);
     if (result < 0)
         vfs_forget(vfs, entry->node, 1);
     return result;
