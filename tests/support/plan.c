@@ -285,7 +285,7 @@ run_batch(struct plan_store *store, const struct plan_operation *operation,
 {
     struct lsmkv_slice number =
         lsmkv_bytes(&operation->number, sizeof(operation->number));
-    struct lsmkv_batch *batch;
+    struct lsmkv_batch *batch = NULL;
     char value[8192], key[80];
     int result = lsmkv_batch_new(&batch);
 
