@@ -5,10 +5,12 @@
  * operations the whole tree is walked and compared: names, types, numbers, link counts,
  * contents.  In between the store is closed and opened, or its process killed, when every
  * acknowledged operation must be there.  A snapshot remembers the names, sizes and link counts
- * it was taken of.
+ * it was taken of.  A second history is one in which memory fails now and then: what says -ENOMEM
+ * did not happen.
  *
  * LSMKV_SEED replays; LSMKV_OPERATIONS sets the length.
  */
+#include "support/failing_alloc.h"
 #include "vfs_fixture.h"
 
 #define NAMES_MAX   120
@@ -218,6 +220,29 @@ compare(void)
 
 /* ---- operations ---- */
 
+static bool memory_fails;
+static unsigned refused;
+
+/* Around the call that is tried: only that may find no memory. */
+static void
+begin_try(void)
+{
+    failing_alloc_pause(!memory_fails);
+}
+
+/* Did it do what was expected?  If not, it found no memory. */
+static bool
+end_try(int result, int expected)
+{
+    failing_alloc_pause(true);
+    if (memory_fails && result == -ENOMEM) {
+        refused++;
+        return false;
+    }
+    ck_assert_int_eq(result, expected);
+    return result == 0;
+}
+
 /* Mostly of what is there, sometimes a new name. */
 static void
 pick_path(char *path)
@@ -251,8 +276,8 @@ do_mkdir(const char *path)
 {
     int expected = expect_absent(path);
 
-    ck_assert_int_eq(fs_mkdir(&fs, path), expected);
-    if (expected == 0)
+    begin_try();
+    if (end_try(fs_mkdir(&fs, path), expected))
         add_entry(path, NULL, fs_ino(&fs, path));
 }
 
@@ -264,8 +289,8 @@ do_create(const char *path)
 
     if (expected == 0 && entry && !entry->body)
         expected = -EISDIR;
-    ck_assert_int_eq(fs_put(&fs, path, ""), expected);
-    if (expected < 0)
+    begin_try();
+    if (!end_try(fs_put(&fs, path, ""), expected))
         return;
     if (entry) {
         entry->body->size = 0;
@@ -288,14 +313,18 @@ do_write(const char *path)
     size_t offset = random_below(&dice, limit),
            size = random_below(&dice, limit - offset);
     struct node *node;
+    bool done;
 
     if (!entry || !entry->body || size == 0)
         return;
     for (size_t i = 0; i < size; i++)
         bytes[i] = (uint8_t)(offset * 7 + i * 13 + random_next(&dice) % 3);
     ck_assert_int_eq(fs_node(&fs, path, &node), 0);
-    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, offset, bytes, size, 0), 0);
+    begin_try();
+    done = end_try(vfs_write(fs.vfs, &fs.caller, node, offset, bytes, size, 0), 0);
     vfs_forget(fs.vfs, node, 1);
+    if (!done)
+        return;
     if (offset > entry->body->size)
         memset(entry->body->bytes + entry->body->size, 0, offset - entry->body->size);
     memcpy(entry->body->bytes + offset, bytes, size);
@@ -310,12 +339,16 @@ do_truncate(const char *path)
     size_t size = random_below(&dice, random_coin(&dice) ? 8000 : BODY_MAX);
     struct stat st = {.st_size = (off_t)size};
     struct node *node;
+    bool done;
 
     if (!entry || !entry->body)
         return;
     ck_assert_int_eq(fs_node(&fs, path, &node), 0);
-    ck_assert_int_eq(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_SIZE, &st), 0);
+    begin_try();
+    done = end_try(vfs_setattr(fs.vfs, &fs.caller, node, &st, VFS_SIZE, &st), 0);
     vfs_forget(fs.vfs, node, 1);
+    if (!done)
+        return;
     if (size > entry->body->size)
         memset(entry->body->bytes + entry->body->size, 0, size - entry->body->size);
     entry->body->size = size;
@@ -333,8 +366,8 @@ do_link(const char *path)
     if (!entry || !entry->body)
         return;
     expected = expect_absent(path);
-    ck_assert_int_eq(fs_link(&fs, from, path), expected);
-    if (expected == 0)
+    begin_try();
+    if (end_try(fs_link(&fs, from, path), expected))
         add_entry(path, entry->body, entry->ino);
 }
 
@@ -354,8 +387,8 @@ do_remove(const char *path)
         expected = -EISDIR;
     else if (expected == 0 && directory && has_below(path))
         expected = -ENOTEMPTY;
-    ck_assert_int_eq(fs_remove(&fs, path, directory), expected);
-    if (expected == 0)
+    begin_try();
+    if (end_try(fs_remove(&fs, path, directory), expected))
         take_entry(entry);
 }
 
@@ -397,9 +430,8 @@ do_rename(const char *to)
 
     pick_path(from);
     expected = expect_rename(from, to, flag);
-    ck_assert_msg(fs_rename(&fs, from, to, flag) == expected, "rename %s %s %u: not %d",
-                  from, to, flag, expected);
-    if (expected < 0)
+    begin_try();
+    if (!end_try(fs_rename(&fs, from, to, flag), expected))
         return;
     source = find(from);
     target = find(to);
@@ -498,12 +530,12 @@ compare_snapshot(void)
     }
 }
 
-START_TEST(test_histories_match_the_model)
+static void
+run_history(void)
 {
     const char *text = getenv("LSMKV_OPERATIONS");
     unsigned operations = text ? (unsigned)atoi(text) : OPERATIONS;
 
-    dice = random_of(random_seed());
     fs_init(&fs);
     for (unsigned i = 0; i < operations; i++) {
         do_any();
@@ -533,6 +565,27 @@ START_TEST(test_histories_match_the_model)
         take_entry(&tree.entries[0]);
     fs_fini(&fs);
 }
+
+START_TEST(test_histories_match_the_model)
+{
+    dice = random_of(random_seed());
+    failing_alloc_pause(true);
+    run_history();
+}
+END_TEST
+
+START_TEST(test_histories_match_the_model_when_memory_fails)
+{
+    uint64_t seed = random_seed();
+
+    dice = random_of(seed);
+    memory_fails = true;
+    failing_alloc_pause(true);
+    failing_alloc_at_random(seed, 20);
+    run_history();
+    printf("memory: %u operations refused\n", refused);
+    ck_assert_uint_gt(refused, 0);
+}
 END_TEST
 
 int
@@ -542,6 +595,7 @@ main(void)
     TCase *tcase = tcase_create("model");
 
     tcase_add_test(tcase, test_histories_match_the_model);
+    tcase_add_test(tcase, test_histories_match_the_model_when_memory_fails);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
