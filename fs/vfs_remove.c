@@ -46,7 +46,8 @@ remove_check_empty(struct op *op, const struct inode *inode)
     return -ENOTEMPTY;
 }
 
-/* Does a listing of the directory show anything?  Looks at the first few keys only. */
+/* Does a listing of the directory show anything?  Looks at the first few keys only.  True, too, if
+ * that cannot be told. */
 #define EXPLAIN_KEYS 16u
 
 static bool
@@ -69,6 +70,8 @@ shows_something(struct op *op, const struct inode *inode)
         else if (key.size != inode->key.size)
             break;
     }
+    if (lsmkv_iter_status(iter) != 0)
+        shown = true;
     lsmkv_iter_free(iter);
     return shown;
 }

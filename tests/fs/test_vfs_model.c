@@ -536,7 +536,6 @@ run_history(void)
     const char *text = getenv("LSMKV_OPERATIONS");
     unsigned operations = text ? (unsigned)atoi(text) : OPERATIONS;
 
-    fs_init(&fs);
     for (unsigned i = 0; i < operations; i++) {
         do_any();
         if (i % CHECK_EVERY != CHECK_EVERY - 1)
@@ -570,14 +569,27 @@ START_TEST(test_histories_match_the_model)
 {
     dice = random_of(random_seed());
     failing_alloc_pause(true);
+    fs_init(&fs);
     run_history();
 }
 END_TEST
+
+/* Keys that are no paths are never made here.  Without memory to look for what a directory shows,
+ * rmdir told of them, when it was only not empty. */
+static void
+hear(void *context, enum lsmkv_level level, const char *line)
+{
+    (void)context, (void)level;
+    ck_assert_msg(!strstr(line, "keys that are not paths"), "%s", line);
+}
 
 START_TEST(test_histories_match_the_model_when_memory_fails)
 {
     uint64_t seed = random_seed();
 
+    fs_init(&fs);
+    fs.engine.log = hear;
+    fs_reopen(&fs);
     dice = random_of(seed);
     memory_fails = true;
     failing_alloc_pause(true);
