@@ -53,9 +53,9 @@ run(const struct plan *plan, uint64_t number, uint64_t nth, struct shape shape)
 
 /* Sanitizers look for other things: fewer are enough for them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RUNS 600
+#define RUNS 300
 #else
-#define RUNS 4000
+#define RUNS 2400
 #endif
 
 /* Every how many-th run is made, so that they are RUNS. */
