@@ -11,6 +11,7 @@
  *     them, and memory for them is reserved before that.  Its sequences are burned.
  * R3  A failed sync poisons the store.  A failed append was undone by the log; if it could
  *     not be, the log is broken and the store poisoned.
+ * R4  A plain sync fails only if a sync did, whatever the writes of its group met.
  */
 #include <assert.h>
 #include <errno.h>
@@ -272,6 +273,24 @@ count_writes(struct lsmkv *db, size_t writes, uint64_t entries)
     atomic_fetch_add(&db->counters.write_entries, entries);
 }
 
+/* R4: what the others of a group met, such as no memory or no space, is no failure of a sync; who
+ * only wanted that gets it. */
+static int
+sync_alone(struct lsmkv *db, const struct group *group, int result)
+{
+    bool wanted = false;
+    int poisoned;
+
+    for (size_t i = 0; i < group->count; i++)
+        wanted = wanted || group->writers[i]->batch->count == 0;
+    mutex_lock(&db->mutex);
+    poisoned = db->poison;
+    mutex_unlock(&db->mutex);
+    if (!wanted || poisoned != 0)
+        return result;
+    return sync_in_turn(db);
+}
+
 /* The head's work for itself and its group. */
 static void
 lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
@@ -279,7 +298,7 @@ lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     /* A plain sync adds nothing: it must not wait for room that may never come. */
     bool only_sync = db->writers->batch->count == 0;
     struct group group;
-    int result = db->poison;
+    int result = db->poison, synced;
 
     if (!only_sync) {
         mutex_unlock(&db->mutex);
@@ -294,13 +313,16 @@ lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
         space_look(db);
         count_writes(db, group.count, group.entries);
     }
+    synced = result == 0 ? 0 : sync_alone(db, &group, result);
     mutex_lock(&db->mutex);
     if (result == 0)
         db->last_sequence = group.last_sequence; /* D1 */
     for (size_t i = 0; i < group.count; i++) {
         struct writer *writer = group.writers[i];
 
-        writer->result = result != 0 ? result : group.results[i];
+        writer->result = result == 0                ? group.results[i]
+                         : writer->batch->count > 0 ? result
+                                                    : synced;
         writer->done = true;
         db->writers = writer->next;
         if (i > 0)

@@ -14,9 +14,12 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lsmkv.h"
 #include "support/failing_alloc.h"
@@ -597,6 +600,86 @@ START_TEST(test_a_call_that_finds_no_memory_changes_nothing)
 }
 END_TEST
 
+/* ---- a sync beside a write ---- */
+
+static atomic_bool blocked, released;
+
+/* The first write to the log waits for the others to queue behind it. */
+static void
+block_write(void *context, uint64_t ordinal, enum env_call call)
+{
+    (void)context, (void)ordinal;
+    if (call != ENV_CALL_FILE_WRITE || atomic_exchange(&blocked, true))
+        return;
+    while (!released)
+        usleep(1000);
+}
+
+static void *
+put_first(void *argument)
+{
+    (void)argument;
+    put("first", 10);
+    return NULL;
+}
+
+/* More than the memtable has room for. */
+static void *
+put_refused(void *argument)
+{
+    static const char bytes[200000];
+    int *result = argument;
+
+    *result = lsmkv_put(store.db, NULL, lsmkv_str("refused"), lsmkv_str(""),
+                        lsmkv_bytes(bytes, sizeof(bytes)), LSMKV_UNSYNCED);
+    return NULL;
+}
+
+static void *
+sync_behind(void *argument)
+{
+    int *result = argument;
+
+    *result = lsmkv_sync(store.db);
+    return NULL;
+}
+
+/* A sync that formed a group with a write was given that one's error, no memory or no space; and
+ * who takes a failed sync for what it is, as a mount does, took no more writes. */
+START_TEST(test_a_sync_does_not_fail_with_the_write_before_it)
+{
+    struct lsmkv_options options;
+    pthread_t threads[3];
+    int refused = 0, synced = -1;
+
+    disk = mem_env_new();
+    options = options_here();
+    options.write_buffer_size = 1 << 20;
+    ck_assert_int_eq(plan_open(&options, &store), 0);
+    put("zero", 10); /* something to sync */
+    mem_env_set_hook(disk, block_write, NULL);
+    pthread_create(&threads[0], NULL, put_first, NULL);
+    while (!blocked)
+        usleep(1000);
+    failing_alloc_set(0, false);
+    pthread_create(&threads[1], NULL, put_refused, &refused);
+    usleep(100000); /* until it has its place in the queue, and its batch */
+    pthread_create(&threads[2], NULL, sync_behind, &synced);
+    usleep(100000);
+    failing_alloc_set(1, true);
+    released = true;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    failing_alloc_heal();
+    ck_assert_int_eq(refused, -ENOMEM);
+    ck_assert_int_eq(synced, 0);
+    mem_env_set_hook(disk, NULL, NULL);
+    put("after", 10);
+    ck_assert_int_eq(lsmkv_close(store.db), 0);
+    mem_env_free(disk);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -608,6 +691,7 @@ main(void)
     tcase_set_timeout(tcase, 900);
     tcase_add_test(tcase, test_nothing_is_lost_whatever_allocation_fails);
     tcase_add_test(tcase, test_a_call_that_finds_no_memory_changes_nothing);
+    tcase_add_test(tcase, test_a_sync_does_not_fail_with_the_write_before_it);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
