@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "db/check.h"
+#include "db/finding.h"
 #include "db/open.h"
 
 #define MANIFEST_NAME "MANIFEST"
@@ -52,52 +53,20 @@ struct checker {
 
 /* ---- findings ---- */
 
-static bool
-is_file_name(const char *name)
-{
-    static const char *const names[] = {MANIFEST_NAME, "CLOSED", LOCK_NAME,
-                                        MANIFEST_TMP_NAME, CLOSED_TMP_NAME};
-    uint64_t number;
-    bool is_log;
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return file_name_parse(name, &number, &is_log);
-}
-
-/* Takes "FILE: " and then "offset N: " off the line, as far as they stand there (report.h). */
 static void
 tell(struct checker *checker, enum lsmkv_severity severity, const char *line)
 {
-    char file[TABLE_NAME_SIZE] = "";
-    struct lsmkv_finding finding = {severity, file, 0, line};
-    const char *colon = strstr(line, ": ");
-    int used = 0;
+    struct line_finding told;
 
     if (severity == LSMKV_DAMAGE && strcmp(line, checker->known) == 0)
         return;
-    if (colon != NULL && (size_t)(colon - line) < sizeof(file)) {
-        memcpy(file, line, (size_t)(colon - line));
-        file[colon - line] = '\0';
-    }
-    if (is_file_name(file)) {
-        unsigned long long offset;
-
-        finding.text = colon + 2;
-        if (sscanf(finding.text, "offset %llu: %n", &offset, &used) == 1 && used > 0) {
-            finding.offset = offset;
-            finding.text += used;
-        }
-    } else {
-        file[0] = '\0';
-    }
+    finding_from_line(severity, line, &told);
     if (severity == LSMKV_DAMAGE) {
         checker->damage++;
         snprintf(checker->last, sizeof(checker->last), "%s", line);
     }
     if (checker->ask->finding != NULL)
-        checker->ask->finding(checker->ask->context, &finding);
+        checker->ask->finding(checker->ask->context, &told.finding);
 }
 
 /* The log of the store that is checked: an error's line has its detail without the errno. */
