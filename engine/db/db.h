@@ -162,6 +162,7 @@ struct lsmkv {
     struct block_cache *cache;
     struct open_files *files;
     struct table_context tables;
+    bool is_rebuilt; /* salvaging: MANIFEST cannot be relied upon, V3 does not hold */
     struct lsmkv_keyspace *default_keyspace;
     uint64_t space_reserve;
     char *recovery_text; /* what the opening found */

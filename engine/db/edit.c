@@ -384,3 +384,58 @@ manifest_state_apply(struct manifest_edit *state, const struct manifest_edit *ed
         result = apply_snapshot(state, &edit->snapshots[i]);
     return result;
 }
+
+struct edit_table *
+manifest_state_table(const struct manifest_edit *state, uint64_t number)
+{
+    size_t index = find_table(state, number);
+
+    return index < state->added_count && state->added[index].meta.number == number
+               ? &state->added[index]
+               : NULL;
+}
+
+/* Takes a table away whatever its level, and remembers it. */
+static int
+forget_table(struct manifest_edit *state, const struct edit_table *removed)
+{
+    const struct edit_table *table = manifest_state_table(state, removed->meta.number);
+
+    if (table != NULL) {
+        int result = apply_removed(state, table);
+
+        if (result < 0)
+            return result;
+    }
+    return manifest_edit_remove(state, removed->keyspace, removed->level,
+                                removed->meta.number);
+}
+
+/* 0 for what does not fit. */
+static int
+unless_unfit(int result)
+{
+    return result == -ENOMEM ? result : 0;
+}
+
+int
+manifest_state_apply_fitting(struct manifest_edit *state,
+                             const struct manifest_edit *edit)
+{
+    int result = 0;
+
+    apply_numbers(state, edit);
+    for (size_t i = 0; result == 0 && i < edit->keyspace_count; i++)
+        result = unless_unfit(apply_keyspace(state, &edit->keyspaces[i]));
+    for (size_t i = 0; result == 0 && i < edit->removed_count; i++)
+        result = forget_table(state, &edit->removed[i]);
+    for (size_t i = 0; result == 0 && i < edit->added_count; i++)
+        result = unless_unfit(apply_added(state, &edit->added[i]));
+    for (size_t i = 0; result == 0 && i < edit->dropped_keyspace_count; i++)
+        result = unless_unfit(apply_dropped_keyspace(state, edit->dropped_keyspaces[i]));
+    for (size_t i = 0; result == 0 && i < edit->dropped_snapshot_count; i++)
+        result = unless_unfit(apply_dropped_snapshot(state, edit->dropped_snapshots[i]));
+    for (size_t i = 0; result == 0 && i < edit->snapshot_count; i++)
+        result = unless_unfit(apply_snapshot(state, &edit->snapshots[i]));
+    return result;
+}

@@ -74,9 +74,10 @@ level_forward_from(struct level_iterator *level, size_t index)
 {
     for (; index < level->count; index++) {
         if (!level_enter(level, index)) {
-            if (level_passes_over(level))
-                continue;
-            return;
+            if (!level_passes_over(level))
+                return;
+            table_file_tell_lost(level->files[index]);
+            continue;
         }
         iterator_first(level->inner);
         if (level_take(level))
@@ -133,8 +134,10 @@ level_seek(struct iterator *it, struct lsmkv_slice internal)
         return;
     }
     if (!level_enter(level, index)) {
-        if (level_passes_over(level))
+        if (level_passes_over(level)) {
+            table_file_tell_lost(level->files[index]);
             level_forward_from(level, index + 1);
+        }
         return;
     }
     iterator_seek(level->inner, internal);

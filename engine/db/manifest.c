@@ -260,6 +260,56 @@ manifest_load(struct env_dir *dir, struct reporter *reporter, struct manifest_ed
     return result;
 }
 
+/* One line of a damaged manifest. */
+static int
+salvage_line(const char *line, size_t size, bool first, struct manifest_header *header,
+             struct manifest_edit *state)
+{
+    struct manifest_edit edit = {0};
+    json_t *object;
+    int result = line_unseal(line, size, &object);
+
+    if (result < 0)
+        return result;
+    if (first)
+        result = header_from_json(object, header);
+    if (result == 0)
+        result = edit_from_json(object, header, first, &edit);
+    if (result == 0)
+        result = manifest_state_apply_fitting(state, &edit);
+    manifest_edit_fini(&edit);
+    json_decref(object);
+    return result;
+}
+
+int
+manifest_salvage(struct env_dir *dir, struct reporter *reporter,
+                 struct manifest_edit *state)
+{
+    struct line_source source = {0};
+    struct manifest_header header = {0};
+    const char *line = NULL;
+    size_t size = 0;
+    int result = env_file_open(dir, MANIFEST_NAME, ENV_READ, &source.file), more = 1;
+
+    if (result < 0)
+        return result == -ENOMEM ? result : report_io(reporter, result, "open", 0);
+    for (bool first = true; more == 1 && result == 0; first = false) {
+        more = source_next(&source, &line, &size);
+        if (more == 1)
+            result = salvage_line(line, size, first, &header, state);
+        if (more < 0)
+            result = more;
+        if (result < 0 && result != -ENOMEM && result != -ENOTSUP)
+            result = report_line(reporter, result, source_offset(&source)) == -ENOMEM
+                         ? -ENOMEM
+                         : 0;
+    }
+    free(source.buffer);
+    env_file_close(source.file); /* it was only read */
+    return result;
+}
+
 /* -ENOENT: there is no such file. */
 static int
 table_size(struct env_dir *dir, const char *name, uint64_t *size)

@@ -77,6 +77,13 @@ int LSMKV_CHECKED manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64
  * only good for manifest_edit_fini. */
 int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
                                        const struct manifest_edit *edit);
+/* The same as far as possible: what does not fit is left out, and what is removed is kept in
+ * `state->removed`.  -ENOMEM. */
+int LSMKV_CHECKED manifest_state_apply_fitting(struct manifest_edit *state,
+                                               const struct manifest_edit *edit);
+/* The table of a state with this number, or NULL; valid until the state changes. */
+struct edit_table *manifest_state_table(const struct manifest_edit *state,
+                                        uint64_t number);
 /* The keyspace of a state with this id, or NULL; valid until the state changes. */
 struct edit_keyspace *manifest_state_keyspace(const struct manifest_edit *state,
                                               uint32_t id);
@@ -94,6 +101,12 @@ int LSMKV_CHECKED manifest_exists(struct env_dir *dir);
 int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
                                 struct manifest_edit *state, uint64_t *number,
                                 uint64_t *end);
+
+/* The same of a damaged MANIFEST: what its good lines say, bad ones being reported and passed
+ * over.  `state` gets, besides, in `removed`, the tables that a line took away.  Its tables are
+ * those that were added and not removed, at levels that may be wrong.  -ENOTSUP, -ENOMEM. */
+int LSMKV_CHECKED manifest_salvage(struct env_dir *dir, struct reporter *reporter,
+                                   struct manifest_edit *state);
 
 /* Whether every table that `state` names is there in its size.  To be asked before an opener
  * changes or deletes anything: damage to the last line cannot be told from a torn one, and

@@ -15,6 +15,7 @@
 
 #include "db/db.h"
 #include "db/open.h"
+#include "db/salvage.h"
 
 #define MIB (UINT64_C(1) << 20)
 /* What a small disk makes no smaller. */
@@ -191,7 +192,8 @@ take_tables(struct lsmkv *db, struct manifest_edit *state,
         result = table_file_new(&db->tables, &db->obsolete.reaper, &table->meta,
                                 &added[count].file);
         if (result == 0)
-            count++;
+            added[count++].file->identity =
+                (struct table_identity){true, keyspace->id, keyspace->order};
     }
     if (result == 0)
         result = version_edit(keyspace->view->version, NULL, 0, added, count,
@@ -367,7 +369,7 @@ check_directory(struct lsmkv *db, const char *path)
 {
     int result = manifest_exists(db->dir);
 
-    if (result != -ENOENT)
+    if (result != -ENOENT || db->options.salvage)
         return 0; /* what else is wrong with it, manifest_load tells */
     if (!db->options.create || db->options.read_only)
         return error_detail(-ENOENT, "%s: not a store (it has no MANIFEST)", path);
@@ -396,6 +398,9 @@ make_caches(struct lsmkv *db)
         .counters = &db->table_counters,
         .block_size = options->block_size,
         .filter_bits_per_key = options->filter_bits_per_key,
+        .salvage = options->salvage,
+        .lost = db->tables.lost,
+        .lost_context = db->tables.lost_context,
     };
     result = block_cache_new(db->env, options->cache_size, &db->cache);
     if (result == 0)
@@ -425,8 +430,11 @@ static int
 load_manifest(struct lsmkv *db, const char *path, struct manifest_edit *state,
               uint64_t *number, uint64_t *end)
 {
-    int result = manifest_load(db->dir, &db->reporter, state, number, end);
+    int result;
 
+    if (db->options.salvage)
+        return salvage_state(db, path, state, number, end);
+    result = manifest_load(db->dir, &db->reporter, state, number, end);
     if (result == 0 && db->options.exclusive && db->options.create)
         return error_detail(-EEXIST, "%s: there is a store already", path);
     if (result != -ENOENT)
@@ -479,11 +487,11 @@ begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, uint64_t oldest_l
     return result;
 }
 
-static int
+int
 open_store(struct lsmkv *db, const char *path)
 {
     struct manifest_edit state = {0};
-    struct closed_mark mark, *closed;
+    struct closed_mark mark = {0}, *closed;
     struct wal_previous last = {0};
     uint64_t number, end, oldest_log = 0;
     int result = open_environment(db, path);
@@ -500,8 +508,12 @@ open_store(struct lsmkv *db, const char *path)
     manifest_edit_fini(&state);
     if (result == 0) {
         result = check_closed(db, number, end, &mark, &closed);
-        if (db->options.salvage && result != -ENOMEM)
-            result = 0; /* then as after an unclean stop */
+        /* What it says of the log holds, whatever has become of MANIFEST. */
+        if (db->options.salvage && result != -ENOMEM) {
+            result = 0;
+            if (mark.log_number > 0)
+                closed = &mark;
+        }
     }
     if (result == 0)
         result = recover_logs(db, oldest_log, closed, &last);

@@ -1,7 +1,8 @@
 /*
- * open.h - the steps of opening that checking a store takes as well (check.c).
+ * open.h - the steps of opening that checking and repairing a store take as well (check.c,
+ * repair.c).
  *
- * Each reports what it meets.  None of these changes a file.
+ * Each reports what it meets.  None of these changes a file, but for open_store.
  */
 #ifndef DB_OPEN_H
 #define DB_OPEN_H
@@ -12,6 +13,8 @@
 struct lsmkv *db_new(const struct lsmkv_options *options);
 /* Whatever was made so far; closes files without syncing them. */
 void db_free(struct lsmkv *db);
+/* All of opening, as db->options say; on failure db_free is the caller's. */
+int LSMKV_CHECKED open_store(struct lsmkv *db, const char *path);
 /* The block cache and the open tables, and what tables need of the store, once db->dir is open. */
 int LSMKV_CHECKED make_caches(struct lsmkv *db);
 /* Keyspaces, tables and snapshots as the manifest has them; takes the tables' metas. */

@@ -140,6 +140,50 @@ search_version(const struct query *query, struct found *found)
     return result;
 }
 
+/* Keeps in `newest` whichever of two finds is newer; the other is released. */
+static void
+keep_newer(struct found *newest, struct found *found)
+{
+    if (newest->key.size == 0 ||
+        internal_sequence(found->key) > internal_sequence(newest->key)) {
+        struct found other = *newest;
+
+        *newest = *found;
+        *found = other;
+    }
+    found_release(found);
+}
+
+/* As search where V3 does not hold: all sources are asked. */
+static int
+search_everywhere(const struct query *query, struct found *newest)
+{
+    const struct view *view = query->view;
+    struct memtable_hit hit;
+    int result = 0;
+
+    for (size_t i = 0; i < view->count; i++)
+        if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
+            struct found found = {.key = hit.key, .payload = hit.payload};
+
+            keep_newer(newest, &found);
+        }
+    for (int n = 0; n < LEVEL_COUNT && result == 0; n++) {
+        const struct level *level = &view->version->levels[n];
+
+        for (size_t i = 0; i < level->count && result == 0; i++) {
+            struct found found = {0};
+
+            result = search_table(query, level->files[i], &found);
+            if (result == 0)
+                keep_newer(newest, &found);
+            if (result == -ENOENT)
+                result = 0;
+        }
+    }
+    return result == 0 && newest->key.size == 0 ? -ENOENT : result;
+}
+
 /* The newest version at or below the sequence, live or tombstone; -ENOENT: none. */
 static int
 search(const struct query *query, struct found *found)
@@ -147,6 +191,8 @@ search(const struct query *query, struct found *found)
     const struct view *view = query->view;
     struct memtable_hit hit;
 
+    if (query->db->is_rebuilt)
+        return search_everywhere(query, found);
     for (size_t i = 0; i < view->count; i++)
         if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
             found->key = hit.key;

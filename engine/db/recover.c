@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/salvage.h"
 
 struct replay {
     struct lsmkv *db;
@@ -179,12 +180,143 @@ check_oldest(struct lsmkv *db, uint64_t oldest_log, const uint64_t *logs, size_t
         (unsigned long long)oldest_log);
 }
 
-/* Damage was met and reported: what was replayed before it is kept, as a prefix. */
-static int
-keep_prefix(struct replay *replay)
+/* ---- salvaging ---- */
+
+/* Nothing that was replayed before damage was met counts: all of it is read again. */
+static void
+forget_generations(struct lsmkv *db)
 {
-    return replay->generation == NULL ? 0 : end_log(replay, replay->log_number, 0);
+    mutex_lock(&db->mutex);
+    while (db->oldest != NULL) {
+        struct generation *generation = db->oldest;
+
+        db->oldest = generation->newer;
+        generation_unref(generation);
+    }
+    db->active = NULL;
+    db->frozen = 0;
+    mutex_unlock(&db->mutex);
 }
+
+static int
+salvage_frame(void *context, const struct wal_frame *frame)
+{
+    struct replay *replay = context;
+    struct batch_reader reader;
+    struct batch_entry entry;
+    int result;
+
+    if (frame->first_sequence > SEQUENCE_LIMIT)
+        return 0; /* made on purpose */
+    result = batch_read(&reader, frame->entries, frame->first_sequence);
+    while (result == 0 && (result = batch_next(&reader, &entry)) == 1) {
+        struct memtable *memtable =
+            generation_memtable(replay->generation, entry.keyspace);
+
+        if (entry.sequence > replay->last_sequence)
+            replay->last_sequence = entry.sequence;
+        result = memtable == NULL ? 0
+                                  : memtable_add(memtable, entry.key, entry.sequence,
+                                                 entry.kind, &entry.record);
+    }
+    return result;
+}
+
+static void
+salvage_gap(void *context, uint64_t from, uint64_t to)
+{
+    struct replay *replay = context;
+    const struct table_context *tables = &replay->db->tables;
+    char name[WAL_NAME_SIZE];
+    struct table_loss loss = {
+        .file = name, .offset = from, .size = to - from, .keyspace = KEYSPACE_UNKNOWN};
+
+    (void)report_error(&replay->db->reporter, -EBADMSG,
+                       "%06llu.log: offset %llu: %llu bytes that hold no good frame",
+                       (unsigned long long)replay->log_number, (unsigned long long)from,
+                       (unsigned long long)(to - from));
+    wal_name(name, replay->log_number);
+    if (tables->lost != NULL)
+        tables->lost(tables->lost_context, &loss);
+}
+
+int
+salvage_each_log(struct lsmkv *db, const uint64_t *logs, size_t count,
+                 const struct closed_mark *closed, struct reporter *reporter,
+                 int (*begin)(void *context, uint64_t number),
+                 int (*end)(void *context, uint64_t number, uint64_t size),
+                 struct wal_salvage *ops)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        uint64_t limit, durable = i + 1 < count ? WAL_DURABLE_UNKNOWN : 0;
+
+        limit = wal_named_end(db->dir, logs[i], logs + i + 1, count - i - 1);
+        if (limit != UINT64_MAX)
+            durable = limit;
+        else if (closed != NULL && closed->log_number == logs[i])
+            durable = closed->log_end;
+        result = begin(ops->context, logs[i]);
+        if (result == 0)
+            result = wal_salvage(db->dir, logs[i], limit, durable, reporter, ops);
+        if (result == -ENOMEM)
+            return result;
+        result = end(ops->context, logs[i], 0);
+    }
+    return result;
+}
+
+static void
+tell_unless_there(const struct lsmkv *db, const uint64_t *logs, size_t count,
+                  uint64_t number)
+{
+    char name[WAL_NAME_SIZE];
+    struct table_loss loss = {.file = name, .keyspace = KEYSPACE_UNKNOWN};
+
+    for (size_t i = 0; i < count; i++)
+        if (logs[i] == number)
+            return;
+    wal_name(name, number);
+    if (db->tables.lost != NULL)
+        db->tables.lost(db->tables.lost_context, &loss);
+}
+
+/* Logs that are needed and not there, as others tell; why they are needed was reported.  Without
+ * MANIFEST, one that a newer one names has been flushed, as a rule. */
+static void
+tell_missing_logs(const struct lsmkv *db, uint64_t oldest_log, const uint64_t *logs,
+                  size_t count, const struct closed_mark *closed)
+{
+    struct wal_previous previous;
+
+    if (closed != NULL && closed->log_number != oldest_log)
+        tell_unless_there(db, logs, count, closed->log_number);
+    if (db->is_rebuilt || oldest_log == 0)
+        return;
+    tell_unless_there(db, logs, count, oldest_log);
+    for (size_t i = 0; i < count; i++) {
+        if (wal_first_frame(db->dir, logs[i], &previous) && previous.number > oldest_log)
+            tell_unless_there(db, logs, count, previous.number);
+    }
+}
+
+/* Everything that the logs still have, each a generation of its own. */
+static int
+salvage_logs(struct replay *replay, uint64_t oldest_log, const uint64_t *logs,
+             size_t count, const struct closed_mark *closed)
+{
+    struct wal_salvage ops = {salvage_frame, salvage_gap, replay};
+
+    tell_missing_logs(replay->db, oldest_log, logs, count, closed);
+    generation_unref(replay->generation);
+    replay->generation = NULL;
+    forget_generations(replay->db);
+    return salvage_each_log(replay->db, logs, count, closed, &replay->db->reporter,
+                            begin_log, end_log, &ops);
+}
+
+/* ---- all of it ---- */
 
 int
 recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *closed,
@@ -194,8 +326,8 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
     struct replay replay = {.db = db};
     struct wal_recovery recovery = {0};
     uint64_t *logs = NULL, highest;
+    bool salvaged = false;
     size_t count;
-    bool cut;
     int result = files_scan(db, oldest_log, &logs, &count, &highest);
 
     if (result != 0)
@@ -208,22 +340,24 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
     }
     if (atomic_load(&db->next_file) <= highest)
         atomic_store(&db->next_file, highest + 1);
-    result = check_oldest(db, oldest_log, logs, count);
+    if (db->is_rebuilt)
+        result = -EUCLEAN; /* there is nothing to hold the logs against */
+    else
+        result = check_oldest(db, oldest_log, logs, count);
     /* After a clean close all is synced: nothing to mend, and what differs is evidence. */
     if (result == 0)
         result = wal_recover(db->dir, logs, count, oldest_log,
                              db->options.read_only || closed != NULL, &db->reporter, &ops,
                              &replay, &recovery);
-    cut = db->options.salvage && result != 0 && result != -ENOMEM;
-    if (cut)
-        result = keep_prefix(&replay);
+    if (result == 0 && closed != NULL)
+        result = hold_against_mark(db, closed, &recovery);
+    if (result != 0 && result != -ENOMEM && db->options.salvage) {
+        result = salvage_logs(&replay, oldest_log, logs, count, closed);
+        salvaged = true;
+    }
     generation_unref(replay.generation);
     free(logs);
-    if (result == 0 && !cut && closed != NULL)
-        result = hold_against_mark(db, closed, &recovery);
-    if (db->options.salvage && result == -EUCLEAN)
-        result = 0;
-    if (result == 0 && !cut)
+    if (result == 0 && !salvaged)
         result = describe(db, &replay, &recovery, closed != NULL);
     if (result != 0)
         return result;

@@ -56,6 +56,17 @@ table_file_unref(struct table_file *file)
     free(file);
 }
 
+static int
+open_file(const struct table_file *file, struct table **table)
+{
+    const struct table_meta *meta = &file->meta;
+
+    if (!file->context->salvage)
+        return table_open(file->context, meta->number, meta->size, table);
+    return table_open_salvaging(file->context, meta->number, meta->size, &file->identity,
+                                table);
+}
+
 int
 table_file_table(struct table_file *file, struct table **table)
 {
@@ -66,7 +77,7 @@ table_file_table(struct table_file *file, struct table **table)
         mutex_lock(&file->mutex);
         open = atomic_load_explicit(&file->table, memory_order_relaxed);
         if (open == NULL) {
-            result = table_open(file->context, file->meta.number, file->meta.size, &open);
+            result = open_file(file, &open);
             if (result == 0)
                 atomic_store_explicit(&file->table, open, memory_order_release);
             else if (result == -ENOENT)
@@ -89,6 +100,24 @@ static struct lsmkv_slice
 largest_user_key(const struct table_file *file)
 {
     return internal_user_key(keybuf_slice(&file->meta.largest));
+}
+
+void
+table_file_tell_lost(const struct table_file *file)
+{
+    const struct table_context *context = file->context;
+    char name[TABLE_NAME_SIZE];
+    struct table_loss loss = {
+        .file = name,
+        .keyspace = file->identity.keyspace,
+        .first = smallest_user_key(file),
+        .last = largest_user_key(file),
+    };
+
+    if (context->lost == NULL)
+        return;
+    table_name(name, file->meta.number);
+    context->lost(context->lost_context, &loss);
 }
 
 bool
@@ -301,8 +330,10 @@ version_iterators(const struct version *version, enum table_walk walk,
     for (size_t i = 0; result == 0 && i < level->count; i++) {
         result = file_iterate(level->files[i], walk, &children[*count]);
         *count += result == 0;
-        if (walk == TABLE_SALVAGING && result != -ENOMEM)
-            result = 0; /* it was reported */
+        if (walk == TABLE_SALVAGING && result != 0 && result != -ENOMEM) {
+            table_file_tell_lost(level->files[i]); /* why was reported */
+            result = 0;
+        }
     }
     for (int i = 1; result == 0 && i < LEVEL_COUNT; i++) {
         level = &version->levels[i];

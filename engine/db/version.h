@@ -29,7 +29,8 @@ struct table_file {
     struct mutex mutex;     /* guards opening */
     struct table *_Atomic table; /* opened at first use; closed at the last unref */
     const struct table_context *context;
-    struct file_reaper *reaper; /* takes obsolete files at the last unref */
+    struct table_identity identity; /* set by who salvages, before the first use */
+    struct file_reaper *reaper;     /* takes obsolete files at the last unref */
 };
 
 /* Where files whose last reference went are put, to be deleted in one place (files.c). */
@@ -47,6 +48,8 @@ void table_file_unref(struct table_file *file);
 /* The open table, which lasts as long as the file is referenced.  A missing file is -EUCLEAN:
  * a version names it, so it is damage, and not an absent key. */
 int LSMKV_CHECKED table_file_table(struct table_file *file, struct table **table);
+/* A salvaging walk leaves the file out, which could not be opened. */
+void table_file_tell_lost(const struct table_file *file);
 
 struct level {
     struct table_file **files;

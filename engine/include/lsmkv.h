@@ -94,8 +94,8 @@ struct lsmkv_options {
     bool exclusive;        /* with create: -EEXIST if there is one */
     bool read_only;        /* change no file at all; a shared lock */
     bool
-        salvage; /* with read_only: open although the log is damaged; what it held from there
-                     on is missing */
+        salvage; /* with read_only: open a damaged store, MANIFEST gone or bad included; what
+                     cannot be read is missing, or an error where it is read */
     size_t write_buffer_size; /* bytes of memtables before they are flushed; 64 MiB */
     size_t cache_size;        /* bytes of table blocks kept; 64 MiB */
     size_t block_size;        /* bytes of a data block before it is cut; 4096 */

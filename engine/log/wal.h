@@ -115,6 +115,34 @@ uint64_t wal_reader_synced(const struct wal_reader *reader);
 struct wal_previous wal_reader_previous(const struct wal_reader *reader);
 void wal_reader_close(struct wal_reader *reader);
 
+/* ---- what a damaged log still has ---- */
+
+struct wal_salvage {
+    /* Called for each good frame that holds a batch, in order; a negative result ends it all. */
+    int (*frame)(void *context, const struct wal_frame *frame);
+    /* Bytes that hold no good frame, up to one that does, or to where the log ended. */
+    void (*gap)(void *context, uint64_t from, uint64_t to);
+    void *context;
+};
+
+/* All of the log was, for a newer one was begun, but which offset that is cannot be told. */
+#define WAL_DURABLE_UNKNOWN UINT64_MAX
+
+/* Reads log `number` past whatever is bad, up to `limit` (what a newer log's first frame names
+ * as its end, or UINT64_MAX).  A bad frame that may be a torn one ends it as recovery would,
+ * unless it stands before `durable`, up to where the log was.  Reports read errors only.  -ENOENT, -ENOMEM, what `frame`
+ * returned; an error of the first look at the file. */
+int LSMKV_CHECKED wal_salvage(struct env_dir *dir, uint64_t number, uint64_t limit,
+                              uint64_t durable, struct reporter *reporter,
+                              const struct wal_salvage *ops);
+
+/* What the first frame of log `number` names; false: it cannot be read. */
+bool wal_first_frame(struct env_dir *dir, uint64_t number, struct wal_previous *previous);
+/* Where log `number` ends, says the first frame of one of the `count` logs `newer`; UINT64_MAX:
+ * none that can be read says it. */
+uint64_t wal_named_end(struct env_dir *dir, uint64_t number, const uint64_t *newer,
+                       size_t count);
+
 /* ---- recovery of all logs ---- */
 
 struct wal_recovery_ops {

@@ -16,8 +16,8 @@
 
 /* ---- reading blocks ---- */
 
-static int
-damaged(const struct table *table, int result, uint64_t offset, const char *problem)
+int
+table_damaged(const struct table *table, int result, uint64_t offset, const char *problem)
 {
     return report_error(table->context->reporter, result, "%s: offset %" PRIu64 ": %s",
                         table->name, offset, problem);
@@ -48,9 +48,10 @@ read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t s
     got = env_file_read(file, offset, buffer, size);
     open_file_release(table->file);
     if (got < 0)
-        return damaged(table, (int)got, offset, "reading failed");
+        return table_damaged(table, (int)got, offset, "reading failed");
     if ((size_t)got < size)
-        return damaged(table, -EUCLEAN, offset, "the file ends where a block should be");
+        return table_damaged(table, -EUCLEAN, offset,
+                             "the file ends where a block should be");
     return 0;
 }
 
@@ -90,8 +91,8 @@ table_block_failed(const struct table *table, size_t i, int status)
 {
     if (status != -EUCLEAN)
         return status;
-    return damaged(table, status, table->index.entries[i].offset,
-                   "a data block does not parse");
+    return table_damaged(table, status, table->index.entries[i].offset,
+                         "a data block does not parse");
 }
 
 static int
@@ -150,20 +151,19 @@ check_size(struct table *table, uint64_t expected)
     result = env_file_size(file, &table->size);
     open_file_release(table->file);
     if (result != 0)
-        return damaged(table, result, 0, "its size cannot be asked");
+        return table_damaged(table, result, 0, "its size cannot be asked");
     if (expected != 0 && table->size != expected)
         return report_error(table->context->reporter, -EUCLEAN,
                             "%s: offset %" PRIu64
                             ": the file ends here, expected %" PRIu64 " bytes",
                             table->name, table->size, expected);
     if (table->size < TABLE_FOOTER_SIZE)
-        return damaged(table, -EUCLEAN, table->size, "too short to be a table");
+        return table_damaged(table, -EUCLEAN, table->size, "too short to be a table");
     return 0;
 }
 
-/* `number`: which table it should be; NULL: any. */
-static int
-load_footer(struct table *table, const uint64_t *number)
+int
+table_load_footer(struct table *table, const uint64_t *number)
 {
     uint8_t bytes[TABLE_FOOTER_SIZE];
     uint64_t offset = table->size - TABLE_FOOTER_SIZE;
@@ -174,7 +174,7 @@ load_footer(struct table *table, const uint64_t *number)
         return result;
     result = table_footer_decode(bytes, offset, &table->footer, &problem);
     if (result != 0)
-        return damaged(table, result, offset, problem);
+        return table_damaged(table, result, offset, problem);
     if (number != NULL && *number != table->footer.number)
         return report_error(table->context->reporter, -EUCLEAN,
                             "%s: offset %" PRIu64 ": this is table %" PRIu64
@@ -183,8 +183,8 @@ load_footer(struct table *table, const uint64_t *number)
     return 0;
 }
 
-static int
-load_properties(struct table *table)
+int
+table_load_properties(struct table *table)
 {
     struct block_handle handle = table->footer.properties;
     uint8_t *buffer = malloc((size_t)handle.size + BLOCK_TRAILER_SIZE);
@@ -213,19 +213,19 @@ check_index(const struct table *table)
     const struct table_properties *properties = &table->properties;
 
     if (table->index.data_end != table->footer.filter.offset)
-        return damaged(table, -EUCLEAN, table->footer.index.offset,
-                       "the index does not cover the data blocks");
+        return table_damaged(table, -EUCLEAN, table->footer.index.offset,
+                             "the index does not cover the data blocks");
     if (properties->data_blocks != table->index.count ||
         properties->data_bytes != table->index.data_end ||
         properties->index_bytes != table->footer.index.size ||
         properties->filter_bytes != table->footer.filter.size)
-        return damaged(table, -EUCLEAN, table->footer.properties.offset,
-                       "the properties do not agree with index and filter");
+        return table_damaged(table, -EUCLEAN, table->footer.properties.offset,
+                             "the properties do not agree with index and filter");
     return 0;
 }
 
-static int
-load_index(struct table *table)
+int
+table_load_index(struct table *table)
 {
     struct block_handle handle = table->footer.index;
     uint8_t *buffer = malloc((size_t)handle.size + BLOCK_TRAILER_SIZE);
@@ -240,15 +240,15 @@ load_index(struct table *table)
             table_index_decode(lsmkv_bytes(buffer, handle.size), table->properties.order,
                                table->footer.filter.offset, &table->index, &problem);
         if (result == -EUCLEAN)
-            result = damaged(table, result, handle.offset, problem);
+            result = table_damaged(table, result, handle.offset, problem);
     }
     free(buffer);
-    return result == 0 ? check_index(table) : result;
+    return result;
 }
 
 /* Lines aligned to cache lines, so that a question touches one (filter.h). */
-static int
-load_filter(struct table *table)
+int
+table_load_filter(struct table *table)
 {
     struct lsmkv_env *env = table->context->env;
     struct block_handle handle = table->footer.filter;
@@ -268,7 +268,7 @@ load_filter(struct table *table)
         return result;
     result = filter_decode(lsmkv_bytes(lines, handle.size), &table->filter);
     if (result != 0)
-        return damaged(table, result, handle.offset, "the filter is malformed");
+        return table_damaged(table, result, handle.offset, "the filter is malformed");
     return 0;
 }
 
@@ -281,13 +281,15 @@ load(struct table *table, uint64_t expected_size, const uint64_t *number)
     if (result == 0)
         result = check_size(table, expected_size);
     if (result == 0)
-        result = load_footer(table, number);
+        result = table_load_footer(table, number);
     if (result == 0)
-        result = load_properties(table);
+        result = table_load_properties(table);
     if (result == 0)
-        result = load_index(table);
+        result = table_load_index(table);
     if (result == 0)
-        result = load_filter(table);
+        result = check_index(table);
+    if (result == 0)
+        result = table_load_filter(table);
     return result;
 }
 

@@ -1,5 +1,5 @@
 /*
- * reader.h - what reader.c, table_iter.c and verify.c share: an open table.
+ * reader.h - what reader.c, salvage.c, table_iter.c and verify.c share: an open table.
  *
  * Constant from table_open to table_close, so that any number of threads may read it.  Its file
  * may be shut meanwhile, and is opened again by who reads it.
@@ -38,5 +38,18 @@ int LSMKV_CHECKED table_pin_block(struct table *table, size_t i, bool keep,
                                   const struct block **block);
 /* What a cursor says of data block `i`: reports damage, passes the status on. */
 int table_block_failed(const struct table *table, size_t i, int status);
+
+/* Reports damage of the table at `offset`; returns `result`. */
+int table_damaged(const struct table *table, int result, uint64_t offset,
+                  const char *problem);
+
+/* ---- the steps of opening ---- */
+
+/* Each reads and checks one part, in this order, and reports.  `number`: which table it should
+ * be; NULL: any.  The index is held against the footer by the caller. */
+int LSMKV_CHECKED table_load_footer(struct table *table, const uint64_t *number);
+int LSMKV_CHECKED table_load_properties(struct table *table);
+int LSMKV_CHECKED table_load_index(struct table *table);
+int LSMKV_CHECKED table_load_filter(struct table *table);
 
 #endif

@@ -29,6 +29,16 @@ struct table_counters {
     atomic_uint_fast64_t filter_checks, filter_negatives, filter_false_positives;
 };
 
+/* What a salvaging walk could not read of a file: its keys are from `first` to `last`, at most;
+ * NULL data: no bound is known. */
+#define KEYSPACE_UNKNOWN UINT32_MAX /* of a log */
+struct table_loss {
+    const char *file;
+    uint64_t offset, size; /* bytes of the file; size 0: all of it */
+    uint32_t keyspace;
+    struct lsmkv_slice first, last; /* user keys */
+};
+
 /* What writing and reading tables needs of the store; borrowed, outlives every table. */
 struct table_context {
     struct lsmkv_env *env;
@@ -39,6 +49,10 @@ struct table_context {
     struct table_counters *counters;
     size_t block_size;
     unsigned filter_bits_per_key;
+    bool salvage; /* tables that are damaged open, too: see table_open_salvaging */
+    /* Told by TABLE_SALVAGING walks, besides what is reported; NULL: nobody asks. */
+    void (*lost)(void *context, const struct table_loss *loss);
+    void *lost_context;
 };
 
 /* "000012.sst": the name of table number 12.  `name` has TABLE_NAME_SIZE bytes. */
@@ -93,6 +107,22 @@ struct table;
  * damage, reported with file and offset; -ENOENT: no such file (reported as missing). */
 int LSMKV_CHECKED table_open(const struct table_context *context, uint64_t number,
                              uint64_t size, struct table **table);
+
+/* Which keyspace a table is of, from elsewhere than the table. */
+struct table_identity {
+    bool known;
+    uint32_t keyspace;
+    enum lsmkv_order order;
+};
+/* As table_open, of a table that is damaged: without a filter; without a footer or properties,
+ * if `identity` is known; without an index, as far as one data block follows another from the
+ * file's beginning on.  What cannot be read then is one block that is bad, so whoever reads on
+ * meets an error there.  Whatever is wrong is reported.  A result other than 0: nothing of it can
+ * be read. */
+int LSMKV_CHECKED table_open_salvaging(const struct table_context *context,
+                                       uint64_t number, uint64_t size,
+                                       const struct table_identity *identity,
+                                       struct table **table);
 /* The same by file name, whatever it is; the table's number is what its footer says. */
 int LSMKV_CHECKED table_open_file(const struct table_context *context, const char *name,
                                   struct table **table);

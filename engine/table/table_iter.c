@@ -113,6 +113,27 @@ passes_over(const struct table_iter *t, int status)
     return t->walk == TABLE_SALVAGING && status != -ENOMEM;
 }
 
+/* Block `i` is passed over: its keys are those from its separator to the next one. */
+static void
+tell_lost(const struct table_iter *t, size_t i)
+{
+    const struct table_context *context = t->table->context;
+    struct table_loss loss = {
+        .file = t->table->name,
+        .offset = index_entry(t, i)->offset,
+        .size = (uint64_t)index_entry(t, i)->size + BLOCK_TRAILER_SIZE,
+        .keyspace = t->table->properties.keyspace,
+    };
+
+    if (context->lost == NULL)
+        return;
+    if (i > 0)
+        loss.first = index_entry_separator(index_entry(t, i));
+    if (i + 1 < block_count(t))
+        loss.last = index_entry_separator(index_entry(t, i + 1));
+    context->lost(context->lost_context, &loss);
+}
+
 /* As enter_block; salvaging, the first block from `i` on that can be read. */
 static bool
 enter_block_from(struct table_iter *t, size_t i)
@@ -120,6 +141,7 @@ enter_block_from(struct table_iter *t, size_t i)
     while (!enter_block(t, i)) {
         if (!passes_over(t, t->base.status))
             return false;
+        tell_lost(t, i);
         if (++i == block_count(t)) {
             stop(t, 0);
             return false;
@@ -135,8 +157,10 @@ show(struct table_iter *t)
     if (!t->cursor.valid && t->cursor.status != 0) {
         int status = table_block_failed(t->table, t->i, t->cursor.status);
 
-        if (passes_over(t, status))
+        if (passes_over(t, status)) {
+            tell_lost(t, t->i);
             return false;
+        }
         stop(t, status);
         return true;
     }
