@@ -196,6 +196,48 @@ LSMKV_API LSMKV_CHECKED int lsmkv_check(const char *path,
                                         const struct lsmkv_options *options,
                                         const struct lsmkv_check_options *check);
 
+/* ---- repairing ---- */
+
+/* What could not be read of a damaged store. */
+struct lsmkv_loss {
+    const char *file;      /* its name in the store's directory */
+    uint64_t offset, size; /* bytes of it; size 0: the whole file */
+    const char *keyspace;  /* NULL: not known */
+    /* Whatever is lost there had keys from `first` to `last`; NULL data: not known.  Of one of
+     * those keys an older version, or one that was deleted, may be back. */
+    struct lsmkv_slice first, last;
+};
+
+struct lsmkv_repair_options {
+    void (*finding)(void *context, const struct lsmkv_finding *finding);
+    void (*lost)(void *context, const struct lsmkv_loss *loss);
+    /* Bytes of records copied, and of all files; NULL: not wanted. */
+    void (*progress)(void *context, uint64_t done, uint64_t total);
+    /* The name that a keyspace gets whose name is now `name`; NULL result, or NULL here: it
+     * stays.  Names are lost with MANIFEST; then that of keyspace 3 is "keyspace-3". */
+    const char *(*rename)(void *context, const char *name);
+    void *context;
+};
+
+/* Makes a good store in directory `target` of all that can be read of the damaged one at `path`:
+ * every block of a table and every frame of a log whose checksum holds.  Of each key the newest
+ * such version is there, and those that snapshots see.  If MANIFEST is gone or bad, snapshots are
+ * gone that only its bad lines knew of, and deleted keys may be back if a file was left over that
+ * held them; both is told.
+ *
+ * `path` is only read, with a shared lock held.  `target` must be missing or empty (-ENOTEMPTY); it
+ * is no store before all of it is on the disk.  If this fails, nothing is left in it but a lock
+ * file; if it is killed, what it wrote: tables, and no MANIFEST.  Takes the memory that opening
+ * takes, and once the space of what is live.  Callbacks are made by the caller's thread; what they
+ * are given holds for the call.  `options` as for lsmkv_open, of both stores (NULL: the defaults).
+ *
+ * 0: nothing was damaged.  -EUCLEAN: `target` is made, and what is missing in it was told.  Any
+ * other: there is no new store (-EBUSY, -ENOENT: no store there, -ENOTSUP: a newer version's,
+ * -ENOSPC, -ENOMEM). */
+LSMKV_API LSMKV_CHECKED int lsmkv_repair(const char *path, const char *target,
+                                         const struct lsmkv_options *options,
+                                         const struct lsmkv_repair_options *repair);
+
 /* ---- keyspaces ---- */
 
 /* The keyspace "default", which every store has, in path order.  Wherever a keyspace is

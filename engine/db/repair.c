@@ -1,0 +1,435 @@
+/*
+ * repair.c - lsmkv_repair: a new, good store of what can be read of a damaged one.
+ *
+ * The damaged store is opened read-only, with `salvage` (salvage.c), and walked once, keyspace by
+ * keyspace, all its sources merged; what the walk passes over is told.  The entries go through the
+ * same rules as those of a merge into the deepest level (retain.c) and become one run of tables.
+ *
+ * P1  The new directory is a store from the moment its MANIFEST is renamed into place, which is
+ *     after all tables were synced.
+ * P2  An entry is taken only if it can be one: it comes after the one before, its payload can be
+ *     read.  Two tables may hold the same one, for tables that were merged may be there beside what
+ *     they were merged into.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "base/record.h"
+#include "db/build.h"
+#include "db/finding.h"
+#include "db/open.h"
+
+#define PROGRESS_STEP (UINT64_C(1) << 20)
+
+struct repairer {
+    const struct lsmkv_repair_options *ask;
+    struct lsmkv *db; /* the damaged store */
+    uint64_t damage;  /* findings of it */
+    uint32_t *told;   /* checksums of the lines told: what is read twice is told once */
+    size_t told_count;
+    uint64_t done, total, shown;
+
+    /* the new one */
+    struct reporter reporter; /* of it nothing is found: what fails is the result */
+    struct env_dir *dir;
+    struct env_lock *lock;
+    struct block_cache *cache;
+    struct table_context tables;
+    struct manifest_edit made;
+    uint64_t next_file;
+};
+
+/* ---- telling ---- */
+
+static bool
+was_told(struct repairer *repairer, const char *line)
+{
+    uint32_t sum = crc32c(0, line, strlen(line));
+    uint32_t *told = repairer->told;
+
+    for (size_t i = 0; i < repairer->told_count; i++)
+        if (told[i] == sum)
+            return true;
+    told = reallocarray(told, repairer->told_count + 1, sizeof(*told));
+    if (told != NULL) {
+        repairer->told = told;
+        told[repairer->told_count++] = sum;
+    }
+    return false;
+}
+
+static void
+take_line(void *context, enum lsmkv_level level, const char *line)
+{
+    struct repairer *repairer = context;
+    bool is_error = level == LSMKV_LOG_ERROR;
+    struct line_finding told;
+
+    if (is_error)
+        line = lsmkv_error_detail(); /* without the errno */
+    if (level > LSMKV_LOG_WARNING || was_told(repairer, line))
+        return;
+    repairer->damage += is_error;
+    finding_from_line(is_error ? LSMKV_DAMAGE : LSMKV_NOTE, line, &told);
+    if (repairer->ask->finding != NULL)
+        repairer->ask->finding(repairer->ask->context, &told.finding);
+}
+
+static void
+ignore_line(void *context, enum lsmkv_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    (void)line;
+}
+
+static const char *
+new_name(const struct repairer *repairer, const char *name)
+{
+    const char *other = NULL;
+
+    if (repairer->ask->rename != NULL)
+        other = repairer->ask->rename(repairer->ask->context, name);
+    return other != NULL ? other : name;
+}
+
+static void
+take_loss(void *context, const struct table_loss *loss)
+{
+    struct repairer *repairer = context;
+    struct lsmkv_loss told = {.file = loss->file,
+                              .offset = loss->offset,
+                              .size = loss->size,
+                              .first = loss->first,
+                              .last = loss->last};
+
+    for (const struct lsmkv_keyspace *ks = repairer->db->keyspaces; ks != NULL;
+         ks = ks->next)
+        if (ks->id == loss->keyspace)
+            told.keyspace = new_name(repairer, ks->name);
+    if (repairer->ask->lost != NULL)
+        repairer->ask->lost(repairer->ask->context, &told);
+}
+
+static void
+advance(struct repairer *repairer, uint64_t bytes)
+{
+    repairer->done += bytes;
+    if (repairer->done > repairer->total)
+        repairer->done = repairer->total;
+    if (repairer->ask->progress == NULL ||
+        repairer->done - repairer->shown < PROGRESS_STEP)
+        return;
+    repairer->shown = repairer->done;
+    repairer->ask->progress(repairer->ask->context, repairer->done, repairer->total);
+}
+
+/* ---- entries that can be taken (P2) ---- */
+
+struct sound_iterator {
+    struct iterator base; /* first */
+    struct repairer *repairer;
+    const struct lsmkv_keyspace *keyspace;
+    struct iterator *inner;
+    struct keybuf last; /* internal key of the entry shown before */
+    bool told;          /* that some are out of order */
+};
+
+static void
+tell_unsound(struct sound_iterator *sound, const char *what)
+{
+    if (!sound->told)
+        (void)report_error(&sound->repairer->db->reporter, -EUCLEAN,
+                           "keyspace \"%s\": %s", sound->keyspace->name, what);
+    sound->told = true;
+}
+
+static bool
+is_sound(struct sound_iterator *sound)
+{
+    const struct iterator *inner = sound->inner;
+    uint64_t sequence = internal_sequence(inner->key);
+    struct lsmkv_slice last = keybuf_slice(&sound->last);
+    struct lsmkv_record record;
+
+    if (sequence > SEQUENCE_LIMIT || inner->key.size - KEY_TRAILER_SIZE > LSMKV_KEY_MAX ||
+        record_decode(internal_kind(inner->key), sequence, inner->payload, &record) !=
+            0) {
+        tell_unsound(sound, "entries that cannot be read are left out");
+        return false;
+    }
+    if (last.size == 0)
+        return true;
+    if (slice_equal(internal_user_key(last), internal_user_key(inner->key)) &&
+        internal_sequence(last) == sequence)
+        return false; /* the same one */
+    if (internal_key_compare(sound->keyspace->order, last, inner->key) < 0)
+        return true;
+    tell_unsound(sound, "entries that are out of order are left out");
+    return false;
+}
+
+static void
+sound_settle(struct sound_iterator *sound)
+{
+    struct iterator *inner = sound->inner;
+    int result = 0;
+
+    while (inner->valid && !is_sound(sound))
+        iterator_next(inner);
+    if (inner->valid)
+        result = keybuf_set(&sound->last, inner->key);
+    sound->base.valid = inner->valid && result == 0;
+    sound->base.status = result != 0 ? result : inner->status;
+    sound->base.key = inner->key;
+    sound->base.payload = inner->payload;
+    if (inner->valid)
+        advance(sound->repairer, inner->key.size + inner->payload.size);
+}
+
+static void
+sound_first(struct iterator *it)
+{
+    struct sound_iterator *sound = (struct sound_iterator *)it;
+
+    iterator_first(sound->inner);
+    sound_settle(sound);
+}
+
+static void
+sound_next(struct iterator *it)
+{
+    struct sound_iterator *sound = (struct sound_iterator *)it;
+
+    iterator_next(sound->inner);
+    sound_settle(sound);
+}
+
+/* What a build asks of an iterator, and nothing else. */
+static const struct iterator_ops sound_ops = {.first = sound_first, .next = sound_next};
+
+/* ---- copying ---- */
+
+static uint64_t
+next_number(void *store)
+{
+    struct repairer *repairer = store;
+
+    return repairer->next_file++;
+}
+
+static int
+write_entries(struct repairer *repairer, const struct lsmkv_keyspace *keyspace,
+              struct iterator *merge, const uint64_t *sequences, size_t count)
+{
+    struct build_context context = {
+        .tables = &repairer->tables,
+        .keyspace = keyspace->id,
+        .order = keyspace->order,
+        .table_size = repairer->db->options.table_size,
+        .snapshots = sequences,
+        .snapshot_count = count,
+        .next_number = next_number,
+        .store = repairer,
+    };
+    struct outside nothing = {.order = keyspace->order};
+    struct sound_iterator sound = {.base.ops = &sound_ops,
+                                   .repairer = repairer,
+                                   .keyspace = keyspace,
+                                   .inner = merge};
+    int result =
+        build_tables(&context, &nothing, &sound.base, LEVEL_COUNT - 1, &repairer->made);
+
+    keybuf_fini(&sound.last);
+    return result;
+}
+
+static int
+copy_keyspace(struct repairer *repairer, struct lsmkv_keyspace *keyspace)
+{
+    struct lsmkv *db = repairer->db;
+    struct edit_keyspace made = {.id = keyspace->id, .order = keyspace->order};
+    struct read_point point;
+    struct iterator *merge;
+    uint64_t *sequences;
+    size_t count;
+    int result = snapshot_sequences(db, &sequences, &count);
+
+    if (result != 0)
+        return result;
+    snprintf(made.name, sizeof(made.name), "%s", new_name(repairer, keyspace->name));
+    result = manifest_edit_keyspace(&repairer->made, &made);
+    if (result == 0) {
+        point = read_point_take(db, keyspace, NULL);
+        result = view_iterate(point.view, keyspace->order, TABLE_SALVAGING, &merge);
+        if (result == 0) {
+            result = write_entries(repairer, keyspace, merge, sequences, count);
+            iterator_free(merge);
+        }
+        view_unref(point.view);
+    }
+    free(sequences);
+    return result;
+}
+
+static int
+copy_snapshots(struct repairer *repairer)
+{
+    int result = 0;
+
+    for (struct named_snapshot *named = repairer->db->named; named != NULL && result == 0;
+         named = named->next)
+        result = manifest_edit_snapshot(&repairer->made, &named->info);
+    return result;
+}
+
+/* P1. */
+static int
+write_manifest(struct repairer *repairer)
+{
+    struct lsmkv *db = repairer->db;
+    struct manifest_edit *made = &repairer->made;
+    struct manifest *manifest;
+    uint64_t number = next_number(repairer);
+    int result;
+
+    made->last_sequence = db->last_sequence;
+    made->next_file = repairer->next_file;
+    if (made->next_keyspace < db->next_keyspace)
+        made->next_keyspace = db->next_keyspace;
+    if (made->next_snapshot < db->next_snapshot)
+        made->next_snapshot = db->next_snapshot;
+    if (made->next_snapshot == 0)
+        made->next_snapshot = 1;
+    result = manifest_roll(repairer->dir, &repairer->reporter, number, made, &manifest);
+    return result == 0 ? manifest_close(manifest) : result;
+}
+
+static int
+copy_all(struct repairer *repairer)
+{
+    int result = 0;
+
+    for (struct lsmkv_keyspace *ks = repairer->db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next)
+        result = copy_keyspace(repairer, ks);
+    if (result == 0)
+        result = copy_snapshots(repairer);
+    return result == 0 ? write_manifest(repairer) : result;
+}
+
+/* ---- the two directories ---- */
+
+static int
+refuse_name(void *context, const char *name)
+{
+    (void)context;
+    return strcmp(name, LOCK_NAME) == 0 ? 0 : -ENOTEMPTY;
+}
+
+static int
+open_target(struct repairer *repairer, const char *target)
+{
+    struct lsmkv *db = repairer->db;
+    struct lsmkv_env *env = db->env;
+    int result = env_dir_open(env, target, true, &repairer->dir);
+
+    if (result == 0)
+        result = env_dir_list(repairer->dir, refuse_name, NULL);
+    if (result == 0)
+        result = env->lock(repairer->dir, LOCK_NAME, false, &repairer->lock);
+    if (result != 0)
+        return error_detail(result, "%s: %s", target, strerror(-result));
+    repairer->next_file = 1;
+    repairer->tables = db->tables;
+    repairer->tables.dir = repairer->dir;
+    repairer->tables.reporter = &repairer->reporter;
+    repairer->tables.salvage = false;
+    repairer->tables.lost = NULL;
+    result = block_cache_new(env, db->options.block_size, &repairer->cache);
+    repairer->tables.cache = repairer->cache;
+    return result;
+}
+
+static void
+close_target(struct repairer *repairer, bool failed)
+{
+    struct build_context context = {.tables = &repairer->tables};
+
+    if (failed && repairer->dir != NULL)
+        build_undo(&context, &repairer->made, 0);
+    if (repairer->cache != NULL)
+        block_cache_free(repairer->cache);
+    if (repairer->lock != NULL)
+        repairer->db->env->unlock(repairer->lock);
+    env_dir_close(repairer->dir);
+    manifest_edit_fini(&repairer->made);
+}
+
+static int
+add_size(void *context, const char *name)
+{
+    struct repairer *repairer = context;
+    struct env_file *file;
+    uint64_t number, size = 0;
+    bool is_log;
+
+    if (!file_name_parse(name, &number, &is_log) ||
+        env_file_open(repairer->db->dir, name, ENV_READ, &file) != 0)
+        return 0;
+    if (env_file_size(file, &size) == 0)
+        repairer->total += size;
+    (void)env_file_close(file); /* only looked at */
+    return 0;
+}
+
+static int
+repair_store(struct repairer *repairer, const char *path, const char *target)
+{
+    int result = open_store(repairer->db, path);
+    bool failed;
+
+    if (result == 0)
+        result = env_dir_list(repairer->db->dir, add_size, repairer);
+    if (result == 0)
+        result = open_target(repairer, target);
+    if (result == 0)
+        result = copy_all(repairer);
+    failed = result != 0;
+    close_target(repairer, failed);
+    if (!failed)
+        advance(repairer, repairer->total);
+    return result;
+}
+
+int
+lsmkv_repair(const char *path, const char *target, const struct lsmkv_options *options,
+             const struct lsmkv_repair_options *repair)
+{
+    struct repairer repairer = {.ask = repair};
+    struct lsmkv_options changed;
+    int result;
+
+    error_clear();
+    lsmkv_options_init(&changed);
+    if (options != NULL)
+        changed = *options;
+    changed.read_only = changed.salvage = true;
+    changed.create = false;
+    changed.log = take_line;
+    changed.log_context = &repairer;
+    repairer.db = db_new(&changed);
+    if (repairer.db == NULL)
+        return -ENOMEM;
+    reporter_init(&repairer.reporter, ignore_line, NULL);
+    repairer.db->tables.lost = take_loss;
+    repairer.db->tables.lost_context = &repairer;
+    result = repair_store(&repairer, path, target);
+    db_free(repairer.db);
+    reporter_fini(&repairer.reporter);
+    free(repairer.told);
+    return result == 0 && repairer.damage > 0 ? -EUCLEAN : result;
+}
