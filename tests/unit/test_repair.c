@@ -541,20 +541,19 @@ START_TEST(test_a_file_in_place_of_another)
 }
 END_TEST
 
-/* A table that was merged and left over by a crash: what was deleted since stays deleted. */
-START_TEST(test_an_obsolete_table_stays_out)
+/* A copy in which all tables were merged into others, and are there again, as a crash before
+ * their deletion leaves them; with `deleting`, every key was deleted before. */
+static struct mem_env *
+copy_with_obsolete_tables(bool deleting)
 {
     struct mem_env *copy = mem_env_kill(rig.memory);
     struct lsmkv_options options = rig.options;
-    struct outcome outcome = {.sought = NULL};
-    struct one_file old[FILES_MAX];
     struct env_dir *dir;
     struct lsmkv *db;
 
-    memcpy(old, files, sizeof(old));
     options.env = mem_env_base(copy);
     ck_assert_int_eq(lsmkv_open("store", &options, &db), 0);
-    for (int i = 0; i < KEYS; i++) {
+    for (int i = 0; i < KEYS && deleting; i++) {
         char key[64];
 
         snprintf(key, sizeof(key), "dir%d/file%d", i % 7, i);
@@ -569,16 +568,115 @@ START_TEST(test_an_obsolete_table_stays_out)
     for (size_t f = 0; f < file_count; f++) {
         struct env_file *file;
 
-        if (!is_table(f) || env_file_open(dir, old[f].name, ENV_CREATE, &file) != 0)
+        if (!is_table(f) || env_file_open(dir, files[f].name, ENV_CREATE, &file) != 0)
             continue;
-        ck_assert_int_eq(env_file_write(file, 0, old[f].data, old[f].size), 0);
+        ck_assert_int_eq(env_file_write(file, 0, files[f].data, files[f].size), 0);
         ck_assert_int_eq(env_file_close(file), 0);
     }
     env_dir_close(dir);
+    return copy;
+}
+
+/* What was deleted stays deleted. */
+START_TEST(test_an_obsolete_table_stays_out)
+{
+    struct mem_env *copy = copy_with_obsolete_tables(true);
+    struct outcome outcome = {.sought = NULL};
+
     ck_assert_int_eq(repair(copy, &outcome), 0);
     check_new_store(copy, &outcome);
     ck_assert_uint_eq(outcome.missing, 0);
     mem_env_free(copy);
+}
+END_TEST
+
+/* A line of MANIFEST that is bad hides what it says, not what the others say: that the tables were
+ * merged. */
+START_TEST(test_an_obsolete_table_stays_out_beside_a_bad_line)
+{
+    struct mem_env *copy = copy_with_obsolete_tables(true);
+    struct outcome outcome = {.sought = "MANIFEST"};
+    struct env_dir *dir = directory(copy, "store");
+    size_t size, at;
+    uint8_t *data = contents(dir, "MANIFEST", &size);
+
+    env_dir_close(dir);
+    for (at = 0; memcmp(data + at, "\"added\"", 7) != 0; at++)
+        ck_assert_uint_lt(at, size - 7);
+    data[at] ^= 1; /* in the line that added the first table */
+    rewrite(copy, "MANIFEST", data, size);
+    free(data);
+    ck_assert_int_eq(repair(copy, &outcome), -EUCLEAN);
+    ck_assert(outcome.names_file);
+    check_new_store(copy, &outcome);
+    ck_assert_uint_eq(outcome.missing, 0);
+    mem_env_free(copy);
+}
+END_TEST
+
+/* Without MANIFEST both the merged tables and what they were merged into are taken: what is in
+ * two of them is in the new store once.  The two keys that were deleted in each keyspace before
+ * the merge are back, which is told in general. */
+START_TEST(test_what_is_there_twice_is_taken_once)
+{
+    struct mem_env *copy = copy_with_obsolete_tables(false);
+    struct outcome outcome = {.sought = "MANIFEST"};
+    struct env_dir *dir = directory(copy, "store");
+
+    ck_assert_int_eq(env_dir_unlink(dir, "MANIFEST"), 0);
+    env_dir_close(dir);
+    ck_assert_int_eq(repair(copy, &outcome), -EUCLEAN);
+    ck_assert(outcome.names_file);
+    outcome.losses[outcome.loss_count++] =
+        (struct loss){.first_size = SIZE_MAX, .last_size = SIZE_MAX};
+    check_new_store(copy, &outcome);
+    ck_assert_uint_le(outcome.missing, 4);
+    mem_env_free(copy);
+}
+END_TEST
+
+/* How long a log was, CLOSED tells. */
+START_TEST(test_neither_manifest_nor_the_end_of_a_log)
+{
+    for (size_t f = 0; f < file_count; f++) {
+        struct mem_env *copy = mem_env_kill(rig.memory);
+        struct outcome outcome = {.sought = files[f].name};
+        struct env_dir *dir = directory(copy, "store");
+
+        ck_assert_int_eq(env_dir_unlink(dir, "MANIFEST"), 0);
+        env_dir_close(dir);
+        if (is_log(f)) {
+            rewrite(copy, files[f].name, files[f].data, files[f].size / 2);
+            ck_assert_int_eq(repair(copy, &outcome), -EUCLEAN);
+            ck_assert(outcome.names_file);
+            check_new_store(copy, &outcome);
+        }
+        mem_env_free(copy);
+    }
+}
+END_TEST
+
+/* Then a table is identified by its properties alone, which are found without its footer. */
+START_TEST(test_neither_manifest_nor_footer)
+{
+    for (size_t f = 0; f < file_count; f++) {
+        struct mem_env *copy = mem_env_kill(rig.memory);
+        struct outcome outcome = {.sought = files[f].name};
+        struct env_dir *dir = directory(copy, "store");
+
+        ck_assert_int_eq(env_dir_unlink(dir, "MANIFEST"), 0);
+        env_dir_close(dir);
+        if (is_table(f)) {
+            files[f].data[files[f].size - 20] ^= 1;
+            rewrite(copy, files[f].name, files[f].data, files[f].size);
+            files[f].data[files[f].size - 20] ^= 1;
+            ck_assert_int_eq(repair(copy, &outcome), -EUCLEAN);
+            ck_assert(outcome.names_file);
+            check_new_store(copy, &outcome);
+            ck_assert_uint_eq(outcome.missing, 0);
+        }
+        mem_env_free(copy);
+    }
 }
 END_TEST
 
@@ -755,6 +853,10 @@ main(void)
     tcase_add_test(tcase, test_a_file_that_is_gone);
     tcase_add_test(tcase, test_a_file_in_place_of_another);
     tcase_add_test(tcase, test_an_obsolete_table_stays_out);
+    tcase_add_test(tcase, test_an_obsolete_table_stays_out_beside_a_bad_line);
+    tcase_add_test(tcase, test_what_is_there_twice_is_taken_once);
+    tcase_add_test(tcase, test_neither_manifest_nor_the_end_of_a_log);
+    tcase_add_test(tcase, test_neither_manifest_nor_footer);
     tcase_add_test(tcase, test_a_lost_last_line_loses_no_table);
     tcase_add_test(tcase, test_only_an_empty_directory_is_taken);
     tcase_add_test(tcase, test_a_full_disk_leaves_nothing);

@@ -287,20 +287,24 @@ START_TEST(test_a_damaged_log_lacks_the_damaged_frame)
 }
 END_TEST
 
-/* Without MANIFEST the tables are found in the directory.  One that was merged holds older
- * versions and a larger largest sequence than one that was flushed before it: each key's newest
- * version is found, by walks and by gets. */
+/* Without MANIFEST the tables are found in the directory.  One that was merged may hold an older
+ * version of a key than a flushed one, and a larger largest sequence: each key's newest version is
+ * found all the same, by walks and by gets. */
 START_TEST(test_a_store_without_manifest_is_read)
 {
     struct env_dir *dir;
     struct lsmkv *db;
     char key[32];
 
-    key_of(key, sizeof(key), 7);
     ck_assert_int_eq(
         lsmkv_compact(rig.db, NULL, lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)), 0);
+    key_of(key, sizeof(key), 7);
     rig_put(&rig, key, "the value of key 7, of some length, again");
     ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    key_of(key, sizeof(key), 9);
+    rig_put(&rig, key, "the value of key 9, of some length, again");
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, lsmkv_str(key), lsmkv_str(key)), 0);
     key_of(key, sizeof(key), 8);
     rig_put(&rig, key, "the value of key 8, of some length, in the log");
     rig_close(&rig);
@@ -316,7 +320,7 @@ START_TEST(test_a_store_without_manifest_is_read)
         key_of(key, sizeof(key), i);
         ck_assert_int_eq(lsmkv_get_held(db, NULL, NULL, lsmkv_str(key), &held), 0);
         size = lsmkv_held_record(held)->value.size;
-        ck_assert_int_eq(size > 40, i == 7 || i == 8);
+        ck_assert_msg((size > 40) == (i >= 7 && i <= 9), "key %u has %zu bytes", i, size);
         lsmkv_held_release(held);
     }
     ck_assert_int_eq(lsmkv_close(db), 0);
