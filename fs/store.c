@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "coding.h"
+#include "salvage.h"
 
 #define DEFAULT_COMMIT_MS 1000u
 #define COUNTER_BLOCK     65536u /* numbers reserved by one synced put */
@@ -582,6 +583,33 @@ open_keyspaces(struct store *store)
     return result ? result : counter_load(store, &store->state->data_ids);
 }
 
+/* The same of a damaged store: what there is of ours, and can be read. */
+static int
+open_keyspaces_salvaging(struct store *store)
+{
+    struct lsmkv_keyspace **keyspaces[SALVAGE_ROLES] = {
+        [SALVAGE_CHUNKS] = &store->chunks,
+        [SALVAGE_INODES] = &store->inodes,
+        [SALVAGE_META] = &store->meta,
+    };
+    uint8_t value[FORMAT_SIZE];
+    struct lsmkv_record record;
+    struct salvage_names names;
+    int result = salvage_find_names(store->db, &names);
+    for (int role = 0; role < SALVAGE_ROLES && result == 0; role++)
+        if (names.names[role][0] != '\0')
+            result = find_keyspace(store, names.names[role], keyspaces[role]);
+    if (result || !store->meta)
+        return result;
+    result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str("format"), value,
+                       sizeof value, &record);
+    if (result == 0 && record.value.size >= 4 && get_le32(value) > STORE_FORMAT)
+        return -EPROTONOSUPPORT;
+    if (result == 0 && record.value.size == FORMAT_SIZE)
+        store->salt = get_le64(value + 4);
+    return result == -ENOMEM ? result : 0;
+}
+
 static void
 explain(int result, const char *path, char *why, size_t why_size)
 {
@@ -613,7 +641,9 @@ store_open(const struct store_options *options, struct store **out, char *why,
     }
     int result = open_engine(options, store);
     if (result == 0)
-        result = open_keyspaces(store);
+        result = options->read_only && options->engine && options->engine->salvage
+                     ? open_keyspaces_salvaging(store)
+                     : open_keyspaces(store);
     if (result == 0) {
         *out = store;
         return 0;

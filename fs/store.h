@@ -19,7 +19,8 @@ struct sweep;
 
 struct store_options {
     const char *path;
-    /* NULL: the defaults.  create and read_only are taken from here, not from there. */
+    /* NULL: the defaults.  create and read_only are taken from here, not from there.  With
+     * `salvage`, what is damaged or missing of our keyspaces is left out. */
     const struct lsmkv_options *engine;
     bool create; /* make the store if the directory is empty or absent */
     bool read_only;
@@ -33,8 +34,8 @@ struct store_options {
 struct store {
     struct lsmkv *db;
     struct lsmkv_keyspace *files; /* "default" */
-    /* NULL only in a read-only store that was never mounted: then no record needs them, and
-     * NULL must not reach lsmkv, which takes it for "default". */
+    /* NULL only in a read-only store that was never mounted: then no record needs them, or that
+     * is salvaged, and NULL must not reach lsmkv, which takes it for "default". */
     struct lsmkv_keyspace *inodes;
     struct lsmkv_keyspace *meta;
     struct lsmkv_keyspace *chunks;

@@ -491,7 +491,7 @@ int
 open_store(struct lsmkv *db, const char *path)
 {
     struct manifest_edit state = {0};
-    struct closed_mark mark = {0}, *closed;
+    struct closed_mark mark, *closed = NULL;
     struct wal_previous last = {0};
     uint64_t number, end, oldest_log = 0;
     int result = open_environment(db, path);
@@ -506,14 +506,11 @@ open_store(struct lsmkv *db, const char *path)
         result = take_state(db, &state);
     oldest_log = state.oldest_log;
     manifest_edit_fini(&state);
-    if (result == 0) {
-        result = check_closed(db, number, end, &mark, &closed);
+    if (result == 0 && db->options.salvage) {
         /* What it says of the log holds, whatever has become of MANIFEST. */
-        if (db->options.salvage && result != -ENOMEM) {
-            result = 0;
-            if (mark.log_number > 0)
-                closed = &mark;
-        }
+        closed = closed_read(db->dir, &db->reporter, &mark) == 0 ? &mark : NULL;
+    } else if (result == 0) {
+        result = check_closed(db, number, end, &mark, &closed);
     }
     if (result == 0)
         result = recover_logs(db, oldest_log, closed, &last);

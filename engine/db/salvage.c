@@ -318,8 +318,18 @@ is_cut(const struct salvage *salvage, uint64_t number, uint64_t end)
     struct closed_mark mark;
     struct wal_previous previous;
 
-    if (closed_read(db->dir, NULL, &mark) == 0)
-        return mark.manifest_number != number || mark.manifest_end != end;
+    if (closed_read(db->dir, NULL, &mark) == 0 && mark.manifest_number == number &&
+        mark.manifest_end == end)
+        return false;
+    if (closed_read(db->dir, NULL, &mark) == 0) {
+        (void)report_error(
+            &db->reporter, -EUCLEAN,
+            "MANIFEST: offset %llu: the store was closed with manifest %llu "
+            "ending at %llu, not %llu",
+            (unsigned long long)end, (unsigned long long)mark.manifest_number,
+            (unsigned long long)mark.manifest_end, (unsigned long long)number);
+        return true;
+    }
     for (size_t i = 0; i < salvage->log_count; i++)
         if (salvage->logs[i] > oldest &&
             wal_first_frame(db->dir, salvage->logs[i], &previous) &&

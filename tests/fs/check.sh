@@ -181,12 +181,30 @@ damaged_store_is_exported() {
     echo "$lost files and directories were lost"
 }
 
+# All of it, although nothing tells any more which keyspace is which.
+exported_without_manifest() {
+    local file
+    "$lsmfs" export -o all.tar "$store"
+    for file in MANIFEST CLOSED LOCK; do
+        rm -rf "$copy"
+        cp -r "$store" "$copy"
+        rm "$copy/$file"
+        "$lsmfs" export -o without.tar "$copy" 2>errors || true
+        cmp all.tar without.tar
+        [ $file != MANIFEST ] || grep -q "MANIFEST: offset 0: the file is missing" errors
+    done
+    rm "$copy/MANIFEST" "$copy/CLOSED"
+    fails_with 4 "deleted keys may be back" "$lsmfs" export -o without.tar "$copy"
+    cmp all.tar without.tar
+}
+
 check "makes a store" fill
 check "a clean store is clean" clean_store
 check "check and export change nothing" changes_nothing
 check "usage" usage
 check "a mounted store is refused" mounted_store
 check "export is what the mount shows" exported
+check "export without MANIFEST or CLOSED is the same" exported_without_manifest
 check "export of a part, and of a snapshot" a_part_is_exported
 check "damage is found with file and offset" damage_is_found
 check "a bar and colour on a terminal only" on_a_terminal
