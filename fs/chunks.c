@@ -9,7 +9,7 @@
  *     attributes of a fragment   offset  size  field
  *                                     0     4  at       bytes into the chunk
  *                                     4     4  total    bytes in this fragment and earlier ones
- *     a chunk has none.
+ *     a chunk has none; "lost" stands there if a repair did not find it.
  *
  * Keys sort as the file does and, within a chunk, as the writes did, so one forward scan reads;
  * the last key of a chunk tells all that a write must know of it, without any value.
@@ -28,6 +28,7 @@
 #include "records.h"
 
 #define FRAGMENT_ATTRIBUTES 8u
+#define LOST                "lost"
 
 struct fragment {
     uint32_t at, total;
@@ -94,6 +95,23 @@ chunks_record_decode(const struct lsmkv_record *record, unsigned number, uint32_
     return result;
 }
 
+bool
+chunks_is_lost(const struct lsmkv_record *record, unsigned fragment)
+{
+    return fragment == 0 && record->value.size == 0 &&
+           record->attributes.size == strlen(LOST) &&
+           memcmp(record->attributes.data, LOST, strlen(LOST)) == 0;
+}
+
+int
+chunks_put_lost(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                uint64_t index)
+{
+    struct chunk_key key = chunk_key(data_id, index, 0);
+    return lsmkv_batch_put(batch, store->chunks, chunk_slice(&key), lsmkv_str(LOST),
+                           lsmkv_bytes(NULL, 0));
+}
+
 int
 chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
              struct chunk_state *state)
@@ -158,7 +176,7 @@ read_record(struct reading *reading, uint64_t index, unsigned number,
     struct fragment fragment;
     fill_zeros(reading, start);
     if (number == 0) {
-        if (record->value.size > CHUNK_SIZE)
+        if (record->value.size > CHUNK_SIZE || record->attributes.size > 0)
             return -EUCLEAN;
         overlay(reading, start, record->value);
         uint64_t end = start + record->value.size;

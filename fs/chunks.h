@@ -41,6 +41,12 @@ struct chunk_state {
 LSMKV_CHECKED int chunks_record_decode(const struct lsmkv_record *record,
                                        unsigned fragment, uint32_t *end, uint32_t *total);
 
+/* Puts in place of a chunk, of which there is nothing, a record that says so: reading it is -EUCLEAN
+ * until all of the chunk is written or cut off. */
+LSMKV_CHECKED int chunks_put_lost(struct store *store, struct lsmkv_batch *batch,
+                                  uint64_t data_id, uint64_t index);
+bool chunks_is_lost(const struct lsmkv_record *record, unsigned fragment);
+
 /* An iterator over the chunks `first` to `last` (which may be UINT64_MAX) of `data_id`. */
 LSMKV_CHECKED int chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot,
                               uint64_t data_id, uint64_t first, uint64_t last,

@@ -261,7 +261,8 @@ check_snapshots(struct names *names)
 static int
 check_tree_of(struct command *command, struct store *store)
 {
-    struct fsck_report report = {take_finding, show_records, command};
+    struct fsck_report report = {
+        .finding = take_finding, .progress = show_records, .context = command};
     struct names names = {.command = command, .store = store, .report = &report};
     uint64_t damage, before = command->damage;
     int result = fsck_run(store, NULL, &report, &damage);
@@ -289,7 +290,9 @@ check_filesystem(struct command *command)
     options.read_only = true;
     int result = store_open(&options, &store, why, sizeof why);
     if (result == -EUCLEAN) {
-        take_finding(command, &(struct fsck_finding){LSMKV_DAMAGE, "store", why});
+        take_finding(command, &(struct fsck_finding){.severity = LSMKV_DAMAGE,
+                                                     .where = "store",
+                                                     .text = why});
         return 0;
     }
     if (result)

@@ -92,15 +92,22 @@ facts_free(struct fact_array *facts)
 /* ---- telling ---- */
 
 static void tell(struct fsck *check, enum lsmkv_severity severity, const char *where,
-                 const char *format, va_list arguments)
-    __attribute__((format(printf, 4, 0)));
+                 struct lsmkv_slice key, const char *format, va_list arguments)
+    __attribute__((format(printf, 5, 0)));
 
 static void
 tell(struct fsck *check, enum lsmkv_severity severity, const char *where,
-     const char *format, va_list arguments)
+     struct lsmkv_slice key, const char *format, va_list arguments)
 {
     char text[512];
-    struct fsck_finding finding = {severity, where, text};
+    struct fsck_finding finding = {.severity = severity,
+                                   .where = where,
+                                   .text = text,
+                                   .problem = check->next.problem,
+                                   .number = check->next.number,
+                                   .value = check->next.value,
+                                   .key = key};
+    check->next.problem = FSCK_UNMENDABLE;
     vsnprintf(text, sizeof text, format, arguments);
     check->damage += severity == LSMKV_DAMAGE;
     check->report->finding(check->report->context, &finding);
@@ -130,7 +137,7 @@ fsck_tell_key(struct fsck *check, enum lsmkv_severity severity, struct lsmkv_sli
     va_list arguments;
     print_key(key, where, sizeof where);
     va_start(arguments, format);
-    tell(check, severity, where, format, arguments);
+    tell(check, severity, where, key, format, arguments);
     va_end(arguments);
 }
 
@@ -142,8 +149,17 @@ fsck_tell_number(struct fsck *check, const char *what, uint64_t number,
     va_list arguments;
     snprintf(where, sizeof where, "%s %llu", what, (unsigned long long)number);
     va_start(arguments, format);
-    tell(check, LSMKV_DAMAGE, where, format, arguments);
+    tell(check, LSMKV_DAMAGE, where, lsmkv_bytes(NULL, 0), format, arguments);
     va_end(arguments);
+}
+
+void
+fsck_mendable(struct fsck *check, enum fsck_problem problem, uint64_t number,
+              uint64_t value)
+{
+    check->next.problem = problem;
+    check->next.number = number;
+    check->next.value = value;
 }
 
 void

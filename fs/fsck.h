@@ -15,10 +15,36 @@
 #include "lsmkv.h"
 #include "store.h"
 
+/* What is wrong in a way that mend.c knows how to set right.  `number` is an inode's or a data id,
+ * `value` what is to be in place of what is there. */
+enum fsck_problem {
+    FSCK_UNMENDABLE,
+    FSCK_SUBDIRS,       /* of the directory `key`: the count of subdirectories */
+    FSCK_NAMELESS,      /* an inode that no name leads to */
+    FSCK_LINKS,         /* an inode: the count of its names */
+    FSCK_TWO_INODES,    /* two records have the inode number */
+    FSCK_NOTE_UNUSED,   /* an inode number is noted as in use */
+    FSCK_NOTE_MISSING,  /* ... and is not */
+    FSCK_XATTR_UNOWNED, /* an inode that is not there has an extended attribute */
+    FSCK_TWO_OWNERS,    /* two records have the data id */
+    FSCK_UNOWNED,       /* nobody has the data id, which has chunks */
+    FSCK_PAST_END,      /* of a data id: there are contents up to here */
+    FSCK_CHUNKS, /* of a data id: so many chunks there are, more than its file says */
+};
+
 struct fsck_finding {
     enum lsmkv_severity severity;
     const char *where; /* "a/b" (printable), "inode 12", "data 7"; holds for the call */
     const char *text;
+    enum fsck_problem problem;
+    uint64_t number, value;
+    struct lsmkv_slice key; /* of `default`, if it is of one; holds for the call */
+};
+
+/* A file that has fewer chunks than it says: the others are holes, or lost. */
+struct fsck_lack {
+    uint64_t id, ino, size;
+    uint64_t chunks, found;
 };
 
 struct fsck_report {
@@ -26,6 +52,7 @@ struct fsck_report {
     /* Records read so far; NULL: not wanted. */
     void (*progress)(void *context, uint64_t records);
     void *context;
+    void (*lack)(void *context, const struct fsck_lack *lack); /* NULL: not wanted */
 };
 
 /* Checks the state that `snapshot` sees (NULL: the newest) of a store that nobody changes.

@@ -26,8 +26,10 @@ enter_id(struct chunk_walk *walk, uint64_t id)
     walk->id = id;
     walk->index = UINT64_MAX;
     walk->owner = facts_find(&check->contents, id);
-    if (!walk->owner)
+    if (!walk->owner) {
+        fsck_mendable(check, FSCK_UNOWNED, id, 0);
         fsck_tell_number(check, "data", id, "it has chunks, but no file or orphan");
+    }
 }
 
 static void
@@ -64,12 +66,15 @@ check_reach(struct chunk_walk *walk, uint32_t end)
     const struct fact_contents *owner = walk->owner;
     if (!owner || owner->ino == 0 || walk->index >= owner->first_dead)
         return;
-    if (walk->index * CHUNK_SIZE + end > owner->size)
+    if (walk->index * CHUNK_SIZE + end > owner->size) {
+        fsck_mendable(walk->check, FSCK_PAST_END, walk->id,
+                      walk->index * CHUNK_SIZE + end);
         fsck_tell_number(walk->check, "data", walk->id,
                          "chunk %llu reaches past the end of its file, inode %llu of "
                          "%llu bytes",
                          (unsigned long long)walk->index, (unsigned long long)owner->ino,
                          (unsigned long long)owner->size);
+    }
 }
 
 static void
@@ -87,6 +92,14 @@ check_chunk(struct chunk_walk *walk, struct lsmkv_slice key,
         enter_id(walk, id);
     if (walk->index != index)
         enter_chunk(walk, index);
+    if (chunks_is_lost(record, fragment)) {
+        fsck_tell_number(
+            walk->check, "data", id,
+            "chunk %llu is lost: bytes %llu to %llu of its file cannot be read",
+            (unsigned long long)index, (unsigned long long)(index * CHUNK_SIZE),
+            (unsigned long long)((index + 1) * CHUNK_SIZE));
+        return;
+    }
     if (chunks_record_decode(record, fragment, &end, &total)) {
         fsck_tell_number(walk->check, "data", id, "chunk %llu, fragment %u is malformed",
                          (unsigned long long)index, fragment);
@@ -101,8 +114,15 @@ static void
 check_counts(struct fsck *check)
 {
     const struct fact_contents *contents = check->contents.items;
-    for (size_t i = 0; i < check->contents.count; i++)
-        if (contents[i].ino > 0 && contents[i].found > contents[i].chunks)
+    for (size_t i = 0; i < check->contents.count; i++) {
+        if (contents[i].ino > 0 && contents[i].found < contents[i].chunks &&
+            check->report->lack)
+            check->report->lack(check->report->context,
+                                &(struct fsck_lack){contents[i].id, contents[i].ino,
+                                                    contents[i].size, contents[i].chunks,
+                                                    contents[i].found});
+        if (contents[i].ino > 0 && contents[i].found > contents[i].chunks) {
+            fsck_mendable(check, FSCK_CHUNKS, contents[i].id, contents[i].found);
             fsck_tell_number(
                 check, "data", contents[i].id,
                 "its file, inode %llu, says that it has %llu chunks at most, "
@@ -110,6 +130,8 @@ check_counts(struct fsck *check)
                 (unsigned long long)contents[i].ino,
                 (unsigned long long)contents[i].chunks,
                 (unsigned long long)contents[i].found);
+        }
+    }
 }
 
 int

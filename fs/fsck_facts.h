@@ -55,6 +55,10 @@ struct fsck {
     const struct lsmkv_snapshot *snapshot;
     const struct fsck_report *report;
     uint64_t damage;
+    struct {
+        enum fsck_problem problem;
+        uint64_t number, value;
+    } next; /* how the finding that is told next can be mended */
     uint64_t records;
     uint64_t inode_bound, data_bound; /* from here on none was given out */
     struct fact_array inodes, references, contents, trims;
@@ -77,6 +81,9 @@ void fsck_tell_key(struct fsck *check, enum lsmkv_severity severity,
     __attribute__((format(printf, 4, 5)));
 void fsck_tell_number(struct fsck *check, const char *what, uint64_t number,
                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The finding that is told next can be mended. */
+void fsck_mendable(struct fsck *check, enum fsck_problem problem, uint64_t number,
+                   uint64_t value);
 /* One more record was read. */
 void fsck_count(struct fsck *check);
 

@@ -45,12 +45,15 @@ check_inode(struct fsck *check, uint64_t ino, const struct lsmkv_record *record)
     if (attr.ino != ino)
         fsck_tell_number(check, "inode", ino, "its record is that of inode %llu",
                          (unsigned long long)attr.ino);
-    if (names == 0)
+    if (names == 0) {
+        fsck_mendable(check, FSCK_NAMELESS, ino, 0);
         fsck_tell_number(check, "inode", ino, "it has no name");
-    else if (names != attr.nlink)
+    } else if (names != attr.nlink) {
+        fsck_mendable(check, FSCK_LINKS, ino, names);
         fsck_tell_number(check, "inode", ino,
                          "it says that it has %u names, but has %llu", attr.nlink,
                          (unsigned long long)names);
+    }
     return fsck_note_file(check, &attr, record, NULL);
 }
 
@@ -61,8 +64,10 @@ inodes_known(struct fsck *check)
     facts_sort(&check->inodes);
     for (size_t i = 1; i < check->inodes.count; i++) {
         uint64_t ino = facts_number(&check->inodes, i);
-        if (ino == facts_number(&check->inodes, i - 1))
-            fsck_tell_number(check, "inode", ino, "two files or directories have it");
+        if (ino != facts_number(&check->inodes, i - 1))
+            continue;
+        fsck_mendable(check, FSCK_TWO_INODES, ino, 0);
+        fsck_tell_number(check, "inode", ino, "two files or directories have it");
     }
 }
 
@@ -70,21 +75,26 @@ static void
 check_note(struct fsck *check, uint64_t ino)
 {
     struct fact_inode *inode = facts_find(&check->inodes, ino);
-    if (inode && inode->implied)
+    if (inode && inode->implied) {
         inode->noted = true;
-    else
-        fsck_tell_number(check, "inode", ino,
-                         "it is noted as in use, but no directory has it");
+        return;
+    }
+    fsck_mendable(check, FSCK_NOTE_UNUSED, ino, 0);
+    fsck_tell_number(check, "inode", ino,
+                     "it is noted as in use, but no directory has it");
 }
 
 static void
 tell_missing_notes(struct fsck *check)
 {
     const struct fact_inode *inodes = check->inodes.items;
-    for (size_t i = 0; i < check->inodes.count; i++)
-        if (inodes[i].implied && !inodes[i].noted)
-            fsck_tell_number(check, "inode", inodes[i].ino,
-                             "a directory has it, but it is not noted as in use");
+    for (size_t i = 0; i < check->inodes.count; i++) {
+        if (!inodes[i].implied || inodes[i].noted)
+            continue;
+        fsck_mendable(check, FSCK_NOTE_MISSING, inodes[i].ino, 0);
+        fsck_tell_number(check, "inode", inodes[i].ino,
+                         "a directory has it, but it is not noted as in use");
+    }
 }
 
 static int
@@ -115,10 +125,11 @@ check_xattr(struct fsck *check, struct lsmkv_slice key)
     if (size == 0 || size > 255)
         fsck_tell_number(check, "inode", ino,
                          "an extended attribute whose name has %zu bytes", size);
-    if (!inode)
+    if (!inode) {
+        fsck_mendable(check, FSCK_XATTR_UNOWNED, ino, 0);
         fsck_tell_number(check, "inode", ino,
                          "an extended attribute of it, but no file has it");
-    else if (!inode->xattrs)
+    } else if (!inode->xattrs)
         fsck_tell_number(check, "inode", ino,
                          "an extended attribute that its record does not know of");
 }
@@ -158,8 +169,10 @@ contents_known(struct fsck *check)
     facts_sort(&check->contents);
     for (size_t i = 1; i < check->contents.count; i++) {
         uint64_t id = facts_number(&check->contents, i);
-        if (id == facts_number(&check->contents, i - 1))
-            fsck_tell_number(check, "data", id, "two files or orphans have it");
+        if (id != facts_number(&check->contents, i - 1))
+            continue;
+        fsck_mendable(check, FSCK_TWO_OWNERS, id, 0);
+        fsck_tell_number(check, "data", id, "two files or orphans have it");
     }
     for (size_t i = 0; i < check->trims.count; i++) {
         struct fact_contents *owner = facts_find(&check->contents, trims[i].id);

@@ -272,6 +272,7 @@ tell_miscounts(struct tree *tree)
 {
     for (size_t i = 0; i < tree->miscount_count; i++) {
         const struct miscount *miscount = &tree->miscounts[i];
+        fsck_mendable(tree->check, FSCK_SUBDIRS, 0, miscount->counted);
         fsck_tell_key(tree->check, tree->foreign ? LSMKV_NOTE : LSMKV_DAMAGE,
                       lsmkv_bytes(miscount->key, miscount->size),
                       "it says that it has %u subdirectories, but has %u", miscount->said,
