@@ -21,6 +21,7 @@ enum fsck_problem {
     FSCK_UNMENDABLE,
     FSCK_SUBDIRS,       /* of the directory `key`: the count of subdirectories */
     FSCK_NAMELESS,      /* an inode that no name leads to */
+    FSCK_NO_INODE,      /* the name `key` leads to an inode that is not there */
     FSCK_LINKS,         /* an inode: the count of its names */
     FSCK_TWO_INODES,    /* two records have the inode number */
     FSCK_NOTE_UNUSED,   /* an inode number is noted as in use */
@@ -41,8 +42,8 @@ struct fsck_finding {
     struct lsmkv_slice key; /* of `default`, if it is of one; holds for the call */
 };
 
-/* A file that has fewer chunks than it says: the others are holes, or lost. */
-struct fsck_lack {
+/* A file in chunks; if it has fewer than it says, the others are holes, or lost. */
+struct fsck_contents {
     uint64_t id, ino, size;
     uint64_t chunks, found;
 };
@@ -52,7 +53,8 @@ struct fsck_report {
     /* Records read so far; NULL: not wanted. */
     void (*progress)(void *context, uint64_t records);
     void *context;
-    void (*lack)(void *context, const struct fsck_lack *lack); /* NULL: not wanted */
+    /* Each file in chunks; NULL: not wanted. */
+    void (*contents)(void *context, const struct fsck_contents *contents);
 };
 
 /* Checks the state that `snapshot` sees (NULL: the newest) of a store that nobody changes.
@@ -60,5 +62,8 @@ struct fsck_report {
  * its end. */
 LSMKV_CHECKED int fsck_run(struct store *store, const struct lsmkv_snapshot *snapshot,
                            const struct fsck_report *report, uint64_t *damage);
+
+/* A key as one printable word; what has no room is cut. */
+void fsck_print_key(struct lsmkv_slice key, char *out, size_t size);
 
 #endif

@@ -47,7 +47,11 @@ static void
 check_fragment(struct chunk_walk *walk, unsigned fragment, uint32_t size, uint32_t total)
 {
     unsigned expected = walk->next_fragment > 0 ? walk->next_fragment : 1;
+    const struct fact_contents *owner = walk->owner;
     walk->total += size;
+    /* A sweep that was interrupted leaves what it likes of what nobody has. */
+    if (owner && (owner->ino == 0 || walk->index >= owner->first_dead))
+        return;
     if (fragment != expected)
         fsck_tell_number(walk->check, "data", walk->id,
                          "chunk %llu: fragment %u comes where %u is expected",
@@ -115,12 +119,10 @@ check_counts(struct fsck *check)
 {
     const struct fact_contents *contents = check->contents.items;
     for (size_t i = 0; i < check->contents.count; i++) {
-        if (contents[i].ino > 0 && contents[i].found < contents[i].chunks &&
-            check->report->lack)
-            check->report->lack(check->report->context,
-                                &(struct fsck_lack){contents[i].id, contents[i].ino,
-                                                    contents[i].size, contents[i].chunks,
-                                                    contents[i].found});
+        struct fsck_contents file = {contents[i].id, contents[i].ino, contents[i].size,
+                                     contents[i].chunks, contents[i].found};
+        if (file.ino > 0 && check->report->contents)
+            check->report->contents(check->report->context, &file);
         if (contents[i].ino > 0 && contents[i].found > contents[i].chunks) {
             fsck_mendable(check, FSCK_CHUNKS, contents[i].id, contents[i].found);
             fsck_tell_number(

@@ -9,14 +9,10 @@
 #include "coding.h"
 #include "fsck.h"
 #include "implied.h"
-#include "store_fixture.h"
+#include "records_fixture.h"
 
 #define FOUND_MAX 32
-#define LARGE     (300u << 10) /* three chunks */
 
-static const struct lsmkv_slice nothing;
-
-static struct store_fixture fixture;
 static struct {
     unsigned count;
     uint64_t damage;
@@ -78,130 +74,6 @@ expect_note(const char *line)
     run_check(NULL);
     ck_assert_msg(was_found(line), "not found: %s", line);
     ck_assert_uint_eq(found.damage, 0);
-}
-
-/* ---- records ---- */
-
-static void
-put_bytes(struct lsmkv_keyspace *keyspace, struct lsmkv_slice key,
-          struct lsmkv_slice attributes, struct lsmkv_slice value)
-{
-    ck_assert_int_eq(
-        lsmkv_put(fixture.store->db, keyspace, key, attributes, value, LSMKV_UNSYNCED),
-        0);
-}
-
-static void
-put_attr(struct lsmkv_keyspace *keyspace, struct lsmkv_slice key, const struct attr *attr,
-         const char *value)
-{
-    uint8_t bytes[ATTR_BUFFER];
-    size_t size = attr_encode(attr, bytes);
-
-    put_bytes(keyspace, key, lsmkv_bytes(bytes, size), lsmkv_str(value));
-}
-
-static struct attr
-new_attr(uint32_t mode)
-{
-    struct attr attr;
-    uint64_t ino;
-
-    ck_assert_int_eq(store_new_ino(fixture.store, &ino), 0);
-    attr_init(&attr, mode, 0, 0, ino, store_now());
-    return attr;
-}
-
-static struct attr
-put_file(const char *key, const char *value)
-{
-    struct attr attr = new_attr(S_IFREG | 0644);
-
-    put_attr(fixture.store->files, lsmkv_str(key), &attr, value);
-    return attr;
-}
-
-static struct attr
-put_directory(const char *key, uint32_t subdirs)
-{
-    struct attr attr = new_attr(S_IFDIR | 0755);
-
-    attr.subdirs = subdirs;
-    put_attr(fixture.store->files, lsmkv_str(key), &attr, "");
-    return attr;
-}
-
-static struct attr
-put_reference(const char *key, uint64_t ino)
-{
-    struct attr attr = {.mode = S_IFREG, .ino = ino, .data.kind = ATTR_REFERENCE};
-
-    put_attr(fixture.store->files, lsmkv_str(key), &attr, "");
-    return attr;
-}
-
-/* What `names` names share. */
-static struct attr
-put_inode(uint32_t names)
-{
-    struct attr attr = new_attr(S_IFREG | 0644);
-    struct record_key key = record_inode(attr.ino);
-
-    attr.nlink = names;
-    put_attr(fixture.store->inodes, record_slice(&key), &attr, "shared");
-    return attr;
-}
-
-static void
-put_mark(struct record_key key)
-{
-    put_bytes(fixture.store->inodes, record_slice(&key), nothing, nothing);
-}
-
-static void
-put_chunk(uint64_t id, uint64_t index, size_t size)
-{
-    static const uint8_t zeros[CHUNK_SIZE];
-    struct chunk_key key = chunk_key(id, index, 0);
-
-    put_bytes(fixture.store->chunks, chunk_slice(&key), nothing,
-              lsmkv_bytes(zeros, size));
-}
-
-static void
-put_fragment(uint64_t id, uint64_t index, unsigned number, uint32_t at, uint32_t total,
-             size_t size)
-{
-    static const uint8_t zeros[CHUNK_SIZE];
-    struct chunk_key key = chunk_key(id, index, number);
-    uint8_t attributes[8];
-
-    put_le32(put_le32(attributes, at), total);
-    put_bytes(fixture.store->chunks, chunk_slice(&key),
-              lsmkv_bytes(attributes, sizeof attributes), lsmkv_bytes(zeros, size));
-}
-
-static uint64_t
-new_data_id(void)
-{
-    uint64_t id;
-
-    ck_assert_int_eq(store_new_data_id(fixture.store, &id), 0);
-    return id;
-}
-
-/* A file in chunks of LARGE bytes, whole. */
-static struct attr
-put_large(const char *key)
-{
-    struct attr attr = new_attr(S_IFREG | 0644);
-
-    attr.data = (struct attr_data){ATTR_CHUNKS, LARGE, new_data_id(), 3};
-    put_attr(fixture.store->files, lsmkv_str(key), &attr, "");
-    put_chunk(attr.data.id, 0, CHUNK_SIZE);
-    put_chunk(attr.data.id, 1, CHUNK_SIZE);
-    put_chunk(attr.data.id, 2, LARGE - 2 * CHUNK_SIZE);
-    return attr;
 }
 
 static void
@@ -618,6 +490,39 @@ START_TEST(test_fragments_with_gaps_and_wrong_sums)
 }
 END_TEST
 
+/* The sweep deletes so many keys a batch, and may end within a chunk: what was left of it was
+ * taken for damage. */
+START_TEST(test_fragments_of_what_is_to_be_swept)
+{
+    uint64_t id = new_data_id();
+    struct attr attr = put_large("a");
+
+    put_fragment(id, 0, 14, 0, 140, 10);
+    put_mark(record_orphan(id));
+    put_fragment(attr.data.id, 3, 14, 0, 140, 10);
+    put_mark(record_trim(attr.data.id, 3));
+    expect_clean();
+}
+END_TEST
+
+START_TEST(test_a_chunk_that_is_lost)
+{
+    struct attr attr = put_large("a");
+    struct chunk_key key = chunk_key(attr.data.id, 1, 0);
+    uint8_t bytes[16];
+    size_t got;
+
+    put_bytes(fixture.store->chunks, chunk_slice(&key), lsmkv_str("lost"), nothing);
+    expect_damage("chunk 1 is lost: bytes 131072 to 262144 of its file");
+    ck_assert_int_eq(
+        data_read(fixture.store, NULL, &attr.data, nothing, 0, bytes, sizeof bytes, &got),
+        0);
+    ck_assert_int_eq(data_read(fixture.store, NULL, &attr.data, nothing, CHUNK_SIZE + 7,
+                               bytes, sizeof bytes, &got),
+                     -EUCLEAN);
+}
+END_TEST
+
 START_TEST(test_malformed_chunks)
 {
     struct attr attr = put_large("a");
@@ -724,6 +629,8 @@ main(void)
     tcase_add_test(tests, test_a_trim_of_what_a_file_has);
     tcase_add_test(tests, test_more_chunks_than_a_file_says);
     tcase_add_test(tests, test_fragments_with_gaps_and_wrong_sums);
+    tcase_add_test(tests, test_fragments_of_what_is_to_be_swept);
+    tcase_add_test(tests, test_a_chunk_that_is_lost);
     tcase_add_test(tests, test_malformed_chunks);
     tcase_add_test(tests, test_extended_attributes_of_nobody);
     tcase_add_test(tests, test_an_extended_attribute_without_a_name);
