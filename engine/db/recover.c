@@ -228,8 +228,11 @@ salvage_gap(void *context, uint64_t from, uint64_t to)
     struct replay *replay = context;
     const struct table_context *tables = &replay->db->tables;
     char name[WAL_NAME_SIZE];
-    struct table_loss loss = {
-        .file = name, .offset = from, .size = to - from, .keyspace = KEYSPACE_UNKNOWN};
+    struct table_loss loss = {.file = name,
+                              .offset = from,
+                              .size = to - from,
+                              .keyspace = KEYSPACE_UNKNOWN,
+                              .sequence = SEQUENCE_MAX};
 
     (void)report_error(&replay->db->reporter, -EBADMSG,
                        "%06llu.log: offset %llu: %llu bytes that hold no good frame",
@@ -272,7 +275,8 @@ tell_unless_there(const struct lsmkv *db, const uint64_t *logs, size_t count,
                   uint64_t number)
 {
     char name[WAL_NAME_SIZE];
-    struct table_loss loss = {.file = name, .keyspace = KEYSPACE_UNKNOWN};
+    struct table_loss loss = {
+        .file = name, .keyspace = KEYSPACE_UNKNOWN, .sequence = SEQUENCE_MAX};
 
     for (size_t i = 0; i < count; i++)
         if (logs[i] == number)

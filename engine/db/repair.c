@@ -104,7 +104,9 @@ take_loss(void *context, const struct table_loss *loss)
                               .offset = loss->offset,
                               .size = loss->size,
                               .first = loss->first,
-                              .last = loss->last};
+                              .last = loss->last,
+                              .last_too = loss->last_too,
+                              .sequence = loss->sequence};
 
     for (const struct lsmkv_keyspace *ks = repairer->db->keyspaces; ks != NULL;
          ks = ks->next)

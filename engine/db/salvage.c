@@ -148,7 +148,8 @@ static void
 tell_lost(const struct lsmkv *db, uint64_t number)
 {
     char name[TABLE_NAME_SIZE];
-    struct table_loss loss = {.file = name, .keyspace = KEYSPACE_UNKNOWN};
+    struct table_loss loss = {
+        .file = name, .keyspace = KEYSPACE_UNKNOWN, .sequence = SEQUENCE_MAX};
 
     table_name(name, number);
     if (db->tables.lost != NULL)

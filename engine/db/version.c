@@ -112,6 +112,8 @@ table_file_tell_lost(const struct table_file *file)
         .keyspace = file->identity.keyspace,
         .first = smallest_user_key(file),
         .last = largest_user_key(file),
+        .last_too = true,
+        .sequence = file->meta.largest_sequence,
     };
 
     if (context->lost == NULL)

@@ -203,9 +203,12 @@ struct lsmkv_loss {
     const char *file;      /* its name in the store's directory */
     uint64_t offset, size; /* bytes of it; size 0: the whole file */
     const char *keyspace;  /* NULL: not known */
-    /* Whatever is lost there had keys from `first` to `last`; NULL data: not known.  Of one of
-     * those keys an older version, or one that was deleted, may be back. */
+    /* Whatever is lost there had keys from `first` to before `last`, or to `last`; NULL data: not
+     * known.  Of one of those keys an older version, or one that was deleted, may be back, unless
+     * it is newer than `sequence`. */
     struct lsmkv_slice first, last;
+    bool last_too;
+    uint64_t sequence; /* of what is lost, at most */
 };
 
 struct lsmkv_repair_options {

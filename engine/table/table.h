@@ -29,14 +29,15 @@ struct table_counters {
     atomic_uint_fast64_t filter_checks, filter_negatives, filter_false_positives;
 };
 
-/* What a salvaging walk could not read of a file: its keys are from `first` to `last`, at most;
- * NULL data: no bound is known. */
+/* What a salvaging walk could not read of a file, as struct lsmkv_loss has it. */
 #define KEYSPACE_UNKNOWN UINT32_MAX /* of a log */
 struct table_loss {
     const char *file;
     uint64_t offset, size; /* bytes of the file; size 0: all of it */
     uint32_t keyspace;
     struct lsmkv_slice first, last; /* user keys */
+    bool last_too;
+    uint64_t sequence;
 };
 
 /* What writing and reading tables needs of the store; borrowed, outlives every table. */

@@ -123,6 +123,7 @@ tell_lost(const struct table_iter *t, size_t i)
         .offset = index_entry(t, i)->offset,
         .size = (uint64_t)index_entry(t, i)->size + BLOCK_TRAILER_SIZE,
         .keyspace = t->table->properties.keyspace,
+        .sequence = index_entry(t, i)->largest_sequence,
     };
 
     if (context->lost == NULL)
@@ -131,6 +132,9 @@ tell_lost(const struct table_iter *t, size_t i)
         loss.first = index_entry_separator(index_entry(t, i));
     if (i + 1 < block_count(t))
         loss.last = index_entry_separator(index_entry(t, i + 1));
+    /* Between two versions of one key the block has newer ones of it (X3 of index.h). */
+    loss.last_too =
+        i + 1 < block_count(t) && index_entry(t, i + 1)->trailer != SEPARATOR_TRAILER;
     context->lost(context->lost_context, &loss);
 }
 
