@@ -9,20 +9,14 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cli_report.h"
 #include "fsck.h"
 #include "store.h"
-
-/* As fsck(8) has them. */
-enum { EXIT_CLEAN = 0, EXIT_DAMAGED = 4, EXIT_UNABLE = 8, EXIT_MISUSED = 16 };
-
-#define BAR_WIDTH 30u
 
 static const char help[] =
     "Usage: lsmfs check [OPTION]... STORE\n"
@@ -40,47 +34,25 @@ static const char help[] =
 struct command {
     const char *path;
     const char *snapshot; /* that is looked at; NULL: the newest state */
-    bool json, quiet, snapshots;
-    bool bar, colour; /* on a terminal */
-    bool bar_shown;
-    unsigned percent;
+    bool snapshots;
     uint64_t damage, notes;
+    struct cli_report report;
 };
 
 /* ---- progress ---- */
 
 static void
-clear_bar(struct command *command)
-{
-    if (command->bar_shown)
-        fputs("\r\033[K", stderr);
-    command->bar_shown = false;
-}
-
-static void
 show_bytes(void *context, uint64_t done, uint64_t total)
 {
     struct command *command = context;
-    unsigned percent = total > 0 ? (unsigned)((double)done * 100 / (double)total) : 100;
-    unsigned filled = percent * BAR_WIDTH / 100;
-    if (!command->bar || (command->bar_shown && percent == command->percent))
-        return;
-    command->percent = percent;
-    command->bar_shown = true;
-    fprintf(stderr, "\r\033[K[%.*s%*s] %3u %%", (int)filled,
-            "##############################", (int)(BAR_WIDTH - filled), "", percent);
-    fflush(stderr);
+    report_bytes(&command->report, done, total);
 }
 
 static void
 show_records(void *context, uint64_t records)
 {
     struct command *command = context;
-    if (!command->bar)
-        return;
-    command->bar_shown = true;
-    fprintf(stderr, "\r\033[K%llu records", (unsigned long long)records);
-    fflush(stderr);
+    report_records(&command->report, records);
 }
 
 /* ---- findings ---- */
@@ -94,87 +66,41 @@ count(struct command *command, enum lsmkv_severity severity)
         command->notes++;
 }
 
-/* Names and damaged bytes may be no UTF-8, which JSON must be. */
-static json_t *
-json_text(const char *text)
+/* Whether it is told. */
+static bool
+take_severity(struct command *command, enum lsmkv_severity severity)
 {
-    json_t *string = json_string(text);
-    char *ascii = string ? NULL : strdup(text);
-    if (!ascii)
-        return string;
-    for (char *at = ascii; *at; at++)
-        *at = (unsigned char)*at < 0x80 ? *at : '?';
-    string = json_string(ascii);
-    free(ascii);
-    return string;
-}
-
-static void
-print_json(json_t *object)
-{
-    if (!object)
-        return; /* no memory for it: the exit status tells */
-    json_dumpf(object, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(object);
-}
-
-static const char *
-severity_name(enum lsmkv_severity severity)
-{
-    return severity == LSMKV_DAMAGE ? "damage" : "note";
-}
-
-static void
-print_line(struct command *command, enum lsmkv_severity severity, const char *where,
-           const char *text)
-{
-    bool red = command->colour && severity == LSMKV_DAMAGE;
-    clear_bar(command);
-    printf("%s%s: %s%s%s%s%s\n", red ? "\033[31m" : "", severity_name(severity),
-           command->snapshot ? command->snapshot : "", command->snapshot ? ": " : "",
-           where, text, red ? "\033[0m" : "");
-    fflush(stdout);
+    count(command, severity);
+    return severity == LSMKV_DAMAGE || !command->report.quiet;
 }
 
 static void
 take_file_finding(void *context, const struct lsmkv_finding *finding)
 {
     struct command *command = context;
-    char where[128] = "";
-    count(command, finding->severity);
-    if (command->quiet && finding->severity != LSMKV_DAMAGE)
-        return;
-    if (command->json) {
-        print_json(json_pack("{ss ss sI so}", "severity",
-                             severity_name(finding->severity), "file", finding->file,
-                             "offset", (json_int_t)finding->offset, "text",
-                             json_text(finding->text)));
-        return;
-    }
-    if (finding->file[0] != '\0')
-        snprintf(where, sizeof where, "%s: offset %llu: ", finding->file,
-                 (unsigned long long)finding->offset);
-    print_line(command, finding->severity, where, finding->text);
+    if (take_severity(command, finding->severity))
+        report_file(&command->report, finding);
 }
 
 static void
 take_finding(void *context, const struct fsck_finding *finding)
 {
     struct command *command = context;
-    char where[1100];
-    count(command, finding->severity);
-    if (command->quiet && finding->severity != LSMKV_DAMAGE)
+    const char *snapshot = command->snapshot;
+    const char *word = report_severity(finding->severity);
+    char where[1500];
+    if (!take_severity(command, finding->severity))
         return;
-    if (command->json) {
-        print_json(json_pack("{ss so* ss ss}", "severity",
-                             severity_name(finding->severity), "snapshot",
-                             command->snapshot ? json_text(command->snapshot) : NULL,
-                             "where", finding->where, "text", finding->text));
+    if (command->report.json) {
+        report_json(json_pack("{ss so* ss ss}", "severity", word, "snapshot",
+                              snapshot ? report_text(snapshot) : NULL, "where",
+                              finding->where, "text", finding->text));
         return;
     }
-    snprintf(where, sizeof where, "%s: ", finding->where);
-    print_line(command, finding->severity, where, finding->text);
+    snprintf(where, sizeof where, "%s%s%s: ", snapshot ? snapshot : "",
+             snapshot ? ": " : "", finding->where);
+    report_line(&command->report, word, finding->severity == LSMKV_DAMAGE, where,
+                finding->text);
 }
 
 /* What the engine says while the filesystem's records are read: it has found no damage before, so
@@ -190,14 +116,9 @@ take_log(void *context, enum lsmkv_level level, const char *line)
 /* ---- the two checks ---- */
 
 static int
-unable(struct command *command, int result, const char *why)
+unable(struct command *command, const char *why)
 {
-    clear_bar(command);
-    fprintf(stderr, "lsmfs check: %s\n", why);
-    if (result == -EBUSY)
-        fprintf(stderr, "lsmfs check: only a store that is not mounted can be checked: "
-                        "lsmfs umount, then check\n");
-    return EXIT_UNABLE;
+    return report_unable(&command->report, why);
 }
 
 /* 0 or an exit status. */
@@ -205,17 +126,14 @@ static int
 check_files(struct command *command)
 {
     struct lsmkv_check_options check = {take_file_finding, show_bytes, command};
-    char why[1024];
     int result = lsmkv_check(command->path, NULL, &check);
-    const char *detail = lsmkv_error_detail();
     if (result == 0 || result == -EUCLEAN)
         return 0;
-    if (strncmp(detail, command->path, strlen(command->path)) == 0)
-        snprintf(why, sizeof why, "%s", detail);
-    else
-        snprintf(why, sizeof why, "%s: %s%s%s", command->path, lsmkv_strerror(result),
-                 *detail ? ": " : "", detail);
-    return unable(command, result, why);
+    int status = report_unable_at(&command->report, command->path, result);
+    if (result == -EBUSY)
+        fprintf(stderr, "lsmfs check: only a store that is not mounted can be checked: "
+                        "lsmfs umount, then check\n");
+    return status;
 }
 
 struct names {
@@ -270,7 +188,7 @@ check_tree_of(struct command *command, struct store *store)
         result = check_snapshots(&names);
     if (result == 0 || command->damage > before)
         return 0;
-    return unable(command, result, lsmkv_strerror(result));
+    return unable(command, lsmkv_strerror(result));
 }
 
 /* The same for the records of the filesystem. */
@@ -296,11 +214,11 @@ check_filesystem(struct command *command)
         return 0;
     }
     if (result)
-        return unable(command, result, why);
+        return unable(command, why);
     int status = check_tree_of(command, store);
     result = store_close(store);
     if (status == 0 && result)
-        status = unable(command, result, lsmkv_strerror(result));
+        status = unable(command, lsmkv_strerror(result));
     return status;
 }
 
@@ -321,21 +239,21 @@ parse(struct command *command, int argc, char **argv)
     for (int letter; (letter = getopt_long(argc, argv, "hq", names, NULL)) != -1;) {
         if (letter == 'h') {
             fputs(help, stdout);
-            return fflush(stdout) ? EXIT_UNABLE : EXIT_CLEAN;
+            return fflush(stdout) ? REPORT_UNABLE : REPORT_CLEAN;
         }
         if (letter == '?') {
             fprintf(stderr, "lsmfs check: unknown option '%s'\n", argv[optind - 1]);
             fputs("Try 'lsmfs check --help'.\n", stderr);
-            return EXIT_MISUSED;
+            return REPORT_MISUSED;
         }
-        command->json |= letter == 'j';
-        command->quiet |= letter == 'q';
+        command->report.json |= letter == 'j';
+        command->report.quiet |= letter == 'q';
         command->snapshots |= letter == 's';
     }
     if (argc - optind != 1) {
         fprintf(stderr, "lsmfs check: %s\nTry 'lsmfs check --help'.\n",
                 argc == optind ? "missing operand" : "too many operands");
-        return EXIT_MISUSED;
+        return REPORT_MISUSED;
     }
     command->path = argv[optind];
     return -1;
@@ -344,37 +262,36 @@ parse(struct command *command, int argc, char **argv)
 static void
 print_summary(struct command *command)
 {
-    if (command->json)
-        print_json(json_pack(
+    if (command->report.json)
+        report_json(json_pack(
             "{ss sI sI}", "result", command->damage ? "damaged" : "clean", "damage",
             (json_int_t)command->damage, "notes", (json_int_t)command->notes));
-    else if (!command->quiet && command->damage)
+    else if (!command->report.quiet && command->damage)
         printf("%s: damaged, %llu findings\n", command->path,
                (unsigned long long)command->damage);
-    else if (!command->quiet)
+    else if (!command->report.quiet)
         printf("%s: clean\n", command->path);
 }
 
 int
 cli_check(int argc, char **argv)
 {
-    struct command command = {0};
+    struct command command = {.report.name = "check"};
     int status = parse(&command, argc, argv);
     if (status >= 0)
         return status;
-    command.bar = isatty(STDERR_FILENO) && !command.json && !command.quiet;
-    command.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    report_begin(&command.report);
     status = check_files(&command);
     if (status == 0 && command.damage == 0)
         status = check_filesystem(&command);
-    else if (status == 0 && !command.quiet && !command.json)
-        print_line(&command, LSMKV_NOTE, "",
-                   "the files' own records are looked at only where the store is whole");
-    clear_bar(&command);
+    else if (status == 0 && !command.report.quiet && !command.report.json)
+        report_line(&command.report, "note", false, "",
+                    "the files' own records are looked at only where the store is whole");
+    report_clear_bar(&command.report);
     if (status)
         return status;
     print_summary(&command);
     if (fflush(stdout) || ferror(stdout))
-        return unable(&command, -EIO, "standard output cannot be written");
-    return command.damage ? EXIT_DAMAGED : EXIT_CLEAN;
+        return unable(&command, "standard output cannot be written");
+    return command.damage ? REPORT_DAMAGED : REPORT_CLEAN;
 }

@@ -1,0 +1,136 @@
+/* cli_report.c - see cli_report.h. */
+#include "cli_report.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 30u
+
+void
+report_begin(struct cli_report *report)
+{
+    report->bar = isatty(STDERR_FILENO) && !report->json && !report->quiet;
+    report->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
+
+/* ---- progress ---- */
+
+void
+report_clear_bar(struct cli_report *report)
+{
+    if (report->bar_shown)
+        fputs("\r\033[K", stderr);
+    report->bar_shown = false;
+}
+
+void
+report_bytes(void *context, uint64_t done, uint64_t total)
+{
+    struct cli_report *report = context;
+    unsigned percent = total > 0 ? (unsigned)((double)done * 100 / (double)total) : 100;
+    unsigned filled = percent * BAR_WIDTH / 100;
+    if (!report->bar || (report->bar_shown && percent == report->percent))
+        return;
+    report->percent = percent;
+    report->bar_shown = true;
+    fprintf(stderr, "\r\033[K[%.*s%*s] %3u %%", (int)filled,
+            "##############################", (int)(BAR_WIDTH - filled), "", percent);
+    fflush(stderr);
+}
+
+void
+report_records(void *context, uint64_t records)
+{
+    struct cli_report *report = context;
+    if (!report->bar)
+        return;
+    report->bar_shown = true;
+    fprintf(stderr, "\r\033[K%llu records", (unsigned long long)records);
+    fflush(stderr);
+}
+
+/* ---- findings ---- */
+
+json_t *
+report_text(const char *text)
+{
+    json_t *string = json_string(text);
+    char *ascii = string ? NULL : strdup(text);
+    if (!ascii)
+        return string;
+    for (char *at = ascii; *at; at++)
+        *at = (unsigned char)*at < 0x80 ? *at : '?';
+    string = json_string(ascii);
+    free(ascii);
+    return string;
+}
+
+void
+report_json(json_t *object)
+{
+    if (!object)
+        return; /* the exit status tells */
+    json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(object);
+}
+
+const char *
+report_severity(enum lsmkv_severity severity)
+{
+    return severity == LSMKV_DAMAGE ? "damage" : "note";
+}
+
+void
+report_line(struct cli_report *report, const char *word, bool bad, const char *where,
+            const char *text)
+{
+    bool red = report->colour && bad;
+    report_clear_bar(report);
+    printf("%s%s: %s%s%s\n", red ? "\033[31m" : "", word, where, text,
+           red ? "\033[0m" : "");
+    fflush(stdout);
+}
+
+void
+report_file(struct cli_report *report, const struct lsmkv_finding *finding)
+{
+    const char *word = report_severity(finding->severity);
+    char where[128] = "";
+    if (report->json) {
+        report_json(json_pack("{ss ss sI so}", "severity", word, "file", finding->file,
+                              "offset", (json_int_t)finding->offset, "text",
+                              report_text(finding->text)));
+        return;
+    }
+    if (finding->file[0] != '\0')
+        snprintf(where, sizeof where, "%s: offset %llu: ", finding->file,
+                 (unsigned long long)finding->offset);
+    report_line(report, word, finding->severity == LSMKV_DAMAGE, where, finding->text);
+}
+
+/* ---- what could not be done ---- */
+
+int
+report_unable(struct cli_report *report, const char *why)
+{
+    report_clear_bar(report);
+    fprintf(stderr, "lsmfs %s: %s\n", report->name, why);
+    return REPORT_UNABLE;
+}
+
+int
+report_unable_at(struct cli_report *report, const char *path, int result)
+{
+    const char *detail = lsmkv_error_detail();
+    char why[1024];
+    if (strncmp(detail, path, strlen(path)) == 0)
+        snprintf(why, sizeof why, "%s", detail);
+    else
+        snprintf(why, sizeof why, "%s: %s%s%s", path, lsmkv_strerror(result),
+                 *detail ? ": " : "", detail);
+    return report_unable(report, why);
+}
