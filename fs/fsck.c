@@ -113,9 +113,8 @@ tell(struct fsck *check, enum lsmkv_severity severity, const char *where,
     check->report->finding(check->report->context, &finding);
 }
 
-/* A key as one printable word; what has no room is cut. */
-static void
-print_key(struct lsmkv_slice key, char *out, size_t size)
+void
+fsck_print_key(struct lsmkv_slice key, char *out, size_t size)
 {
     const unsigned char *bytes = key.data;
     size_t used = 0;
@@ -135,7 +134,7 @@ fsck_tell_key(struct fsck *check, enum lsmkv_severity severity, struct lsmkv_sli
 {
     char where[WHERE_SIZE];
     va_list arguments;
-    print_key(key, where, sizeof where);
+    fsck_print_key(key, where, sizeof where);
     va_start(arguments, format);
     tell(check, severity, where, key, format, arguments);
     va_end(arguments);

@@ -152,10 +152,12 @@ check_reference(struct tree *tree, struct lsmkv_slice key, const struct attr *at
                                 record_slice(&inode), false, NULL, 0, NULL);
     if (presence < 0)
         return presence;
-    if (presence != LSMKV_EXACT)
+    if (presence != LSMKV_EXACT) {
+        fsck_mendable(check, FSCK_NO_INODE, attr->ino, attr->mode & S_IFMT);
         fsck_tell_key(check, LSMKV_DAMAGE, key,
                       "a name of inode %llu, which is not there",
                       (unsigned long long)attr->ino);
+    }
     return facts_add(&check->references, &reference);
 }
 

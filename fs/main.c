@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "cli_check.h"
 #include "cli_export.h"
+#include "cli_repair.h"
 #include "cli_store.h"
 #include "mount.h"
 #include "options.h"
@@ -22,6 +23,7 @@ static const char help[] =
     "       lsmfs status|sync STORE|MOUNTPOINT\n"
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
     "       lsmfs check STORE\n"
+    "       lsmfs repair STORE [NEW-STORE]\n"
     "       lsmfs export STORE [PATH]...\n"
     "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
     "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
@@ -46,8 +48,8 @@ static const char help[] =
     "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
-    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE (of check and\n"
-    "export: see their --help).  See lsmfs(1).\n";
+    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE (of check,\n"
+    "repair and export: see their --help).  See lsmfs(1).\n";
 
 static const struct {
     const char *name;
@@ -58,7 +60,7 @@ static const struct {
     {"sync", cli_sync, false},     {"put", cli_put, true},
     {"get", cli_get, true},        {"rm", cli_rm, true},
     {"ls", cli_ls, true},          {"check", cli_check, false},
-    {"export", cli_export, false},
+    {"export", cli_export, false}, {"repair", cli_repair, false},
 };
 
 static int

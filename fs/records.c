@@ -108,6 +108,12 @@ record_decode_sweep(struct lsmkv_slice key, uint64_t *data_id, uint64_t *first_d
     return orphan || *first_dead > 0;
 }
 
+uint64_t
+record_number_of(struct lsmkv_slice key)
+{
+    return key.size < 9 ? 0 : get_be64((const uint8_t *)key.data + 1);
+}
+
 struct lsmkv_slice
 record_xattr_name(struct lsmkv_slice key)
 {

@@ -47,6 +47,9 @@ struct record_key record_tag_end(enum record_tag tag);
 /* An orphan's or trim's key; `*first_dead` is 0 for an orphan.  False: neither, or malformed. */
 bool record_decode_sweep(struct lsmkv_slice key, uint64_t *data_id, uint64_t *first_dead);
 
+/* The number in a key of `inodes`; 0: malformed. */
+uint64_t record_number_of(struct lsmkv_slice key);
+
 /* The name in an extended attribute's key, which points into it. */
 struct lsmkv_slice record_xattr_name(struct lsmkv_slice key);
 

@@ -525,11 +525,21 @@ make_keyspace(struct store *store, const char *name, struct lsmkv_keyspace **key
     return lsmkv_keyspace_create(store->db, name, LSMKV_ORDER_BYTES, keyspace);
 }
 
+static int
+put_format(struct lsmkv *db, struct lsmkv_keyspace *meta, uint64_t *salt)
+{
+    uint8_t value[FORMAT_SIZE];
+    if (getrandom(salt, sizeof *salt, 0) != sizeof *salt)
+        return -EIO;
+    put_le64(put_le32(value, STORE_FORMAT), *salt);
+    return lsmkv_put(db, meta, lsmkv_str("format"), lsmkv_bytes(NULL, 0),
+                     lsmkv_bytes(value, sizeof value), 0);
+}
+
 /* The first mount: keyspaces, then format (M1). */
 static int
 make_format(struct store *store)
 {
-    uint8_t value[FORMAT_SIZE];
     int result = expect_empty(store, store->chunks);
     result = result ? result : expect_empty(store, store->inodes);
     result = result ? result : expect_empty(store, store->meta);
@@ -540,11 +550,55 @@ make_format(struct store *store)
     result = result ? result : make_keyspace(store, "meta", &store->meta);
     if (result)
         return result;
-    if (getrandom(&store->salt, sizeof store->salt, 0) != sizeof store->salt)
-        return -EIO;
-    put_le64(put_le32(value, STORE_FORMAT), store->salt);
-    return lsmkv_put(store->db, store->meta, lsmkv_str("format"), lsmkv_bytes(NULL, 0),
+    return put_format(store->db, store->meta, &store->salt);
+}
+
+/* A counter's record that is missing, or says less than `least`, is put. */
+static int
+raise_counter(struct lsmkv *db, struct lsmkv_keyspace *meta, const char *name,
+              uint64_t first, uint64_t least, bool *made)
+{
+    uint8_t value[8];
+    struct lsmkv_record record;
+    int result = lsmkv_get(db, meta, NULL, lsmkv_str(name), value, sizeof value, &record);
+    if (result == 0 && record.value.size == sizeof value &&
+        get_le64(record.value.data) >= least)
+        return 0;
+    if (result && result != -ENOENT && result != -ERANGE)
+        return result;
+    if (result == -ENOENT && least <= first)
+        return 0; /* none was ever given out */
+    *made = true;
+    put_le64(value, least + COUNTER_BLOCK);
+    return lsmkv_put(db, meta, lsmkv_str(name), lsmkv_bytes(NULL, 0),
                      lsmkv_bytes(value, sizeof value), 0);
+}
+
+int
+store_make_meta(struct lsmkv *db, uint64_t inodes, uint64_t data_ids, bool *made)
+{
+    static const char *const names[] = {"chunks", "inodes", "meta"};
+    struct lsmkv_keyspace *keyspace = NULL; /* meta, at last */
+    uint64_t salt;
+    *made = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        int result = lsmkv_keyspace_open(db, names[i], &keyspace);
+        if (result == -ENOENT) {
+            *made = true;
+            result = lsmkv_keyspace_create(db, names[i], LSMKV_ORDER_BYTES, &keyspace);
+        }
+        if (result)
+            return result;
+    }
+    int result =
+        lsmkv_lookup(db, keyspace, NULL, lsmkv_str("format"), false, NULL, 0, NULL);
+    if (result == LSMKV_ABSENT) {
+        *made = true;
+        result = put_format(db, keyspace, &salt);
+    }
+    if (result >= 0)
+        result = raise_counter(db, keyspace, "inode", ATTR_INO_FIRST, inodes, made);
+    return result ? result : raise_counter(db, keyspace, "data", 1, data_ids, made);
 }
 
 static int

@@ -56,6 +56,12 @@ void store_options_init(struct store_options *options);
 LSMKV_CHECKED int store_open(const struct store_options *options, struct store **store,
                              char *why, size_t why_size);
 
+/* Makes what store_open needs of a store that has been mounted and has lost some of it: keyspaces,
+ * the format, counters that give out no number below `inodes` and `data_ids`.  `*made`: any of it.
+ * A format that is there stays. */
+LSMKV_CHECKED int store_make_meta(struct lsmkv *db, uint64_t inodes, uint64_t data_ids,
+                                  bool *made);
+
 /* Starts the commit thread.  `before` (may be NULL) is called on it ahead of each sync, to put
  * what was deferred, with the writes of store_write; its failure is logged and tried again the
  * next time. */

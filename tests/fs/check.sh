@@ -1,7 +1,7 @@
 #!/bin/bash
 #
-# check.sh - lsmfs check and lsmfs export on stores that real programs made: clean ones, killed
-# ones, damaged ones.
+# check.sh - lsmfs check, lsmfs export and lsmfs repair on stores that real programs made: clean
+# ones, killed ones, damaged ones.
 
 # shellcheck source=tests/fs/mounted.bash
 . "$(dirname "$0")/mounted.bash"
@@ -198,6 +198,195 @@ exported_without_manifest() {
     cmp all.tar without.tar
 }
 
+# ---- repair ----
+
+new=$WORK/new
+
+# repairs STATUS [OPTION]...: of the copy to $new; the copy stays as it is, byte for byte.
+repairs() {
+    local wanted=$1 status=0
+    shift
+    rm -rf "$new"
+    (cd "$copy" && sha256sum ./*) >before
+    "$lsmfs" repair "$@" "$copy" "$new" >told 2>&1 || status=$?
+    cat told
+    same "$wanted" $status
+    diff before <(cd "$copy" && sha256sum ./*)
+    [ ! -e "$new.unfinished" ]
+}
+
+mount_new() {
+    "$lsmfs" "$new" "$mnt" -o suid,dev
+}
+
+repaired_without_damage() {
+    rm -rf "$copy"
+    cp -r "$store" "$copy"
+    "$lsmfs" export -o all.tar "$store"
+    "$lsmfs" export -o snapshot.tar --snapshot=before "$store"
+    repairs 0
+    same "$new: whole; 0 findings of damage, 0 of loss, 0 mended, 0 left" "$(cat told)"
+    same "" "$("$lsmfs" check --quiet --snapshots "$new")"
+    "$lsmfs" export -o new.tar "$new"
+    cmp all.tar new.tar
+    "$lsmfs" export -o new.tar --snapshot=before "$new"
+    cmp snapshot.tar new.tar
+    repairs 0 --json
+    same "{\"result\":\"whole\",\"store\":\"$new\",\"damage\":0,\"lost\":0,\"mended\":0,\"left\":0}" "$(cat told)"
+    "$lsmfs" repair "$copy/"
+    [ -d "$copy.repaired" ]
+    rm -rf "$copy.repaired"
+}
+
+# Whatever it was that is gone of these, all records are there.
+repaired_without_manifest() {
+    local files
+    for files in MANIFEST "MANIFEST CLOSED" "MANIFEST LOCK CLOSED"; do
+        rm -rf "$copy"
+        cp -r "$store" "$copy"
+        (cd "$copy" && eval rm "$files")
+        repairs 1
+        same "" "$("$lsmfs" check --quiet --snapshots "$new")"
+        "$lsmfs" export -o new.tar "$new"
+        cmp all.tar new.tar
+    done
+    mount_new
+    echo more >"$mnt/more"
+    umount_store
+    same "$new: clean" "$("$lsmfs" check "$new")"
+}
+
+# A store of which a byte is wrong in each file in turn: what is in the new one is right or an error,
+# what is missing was told, and all of it can be removed.
+repaired_with_damage() {
+    local file at size status lost=0
+    for file in $(cd "$store" && ls ./*.sst ./*.log); do
+        size=$(stat -c %s "$store/$file")
+        for at in $((size / 5)) $((size / 2)) $((size - 30)); do
+            rm -rf "$copy" "$new"
+            cp -r "$store" "$copy"
+            printf '\377\376' | dd of="$copy/$file" bs=1 seek=$at conv=notrunc status=none
+            ! cmp -s "$store/$file" "$copy/$file" || continue
+            status=0
+            "$lsmfs" repair "$copy" "$new" >told 2>&1 || status=$?
+            grep -q "^damage: ${file#./}: offset [0-9]*: " told
+            "$lsmfs" check "$new" >found || grep -q "^left: " told
+            mount_new
+            diff -r --no-dereference /usr/include/linux "$mnt/linux" >differences 2>&1 || true
+            # Files are missing or cannot be read, none is another.
+            not grep -vE "^Only in /usr/include/linux|Input/output error$" differences
+            if [ -s differences ]; then
+                same 4 $status
+                grep -q "^lost: ${file#./}: " told
+                lost=$((lost + 1))
+            fi
+            rm -r "${mnt:?}"/*
+            umount_store
+            same "$new: clean" "$("$lsmfs" check "$new")"
+        done
+    done
+    echo "something was lost $lost times"
+    [ $lost -gt 0 ]
+}
+
+# Not zeros: the contents of a large file of which a piece is lost.
+lost_contents_are_an_error() {
+    local table at
+    rm -rf "$store" "$copy"
+    mount_store
+    head -c 9000000 /dev/urandom >"$mnt/large"
+    cp "$mnt/large" large
+    umount_store
+    mount_store
+    head -c 40000000 /dev/urandom >"$mnt/filler"
+    rm "$mnt/filler"
+    umount_store
+    at=$(cd "$store" && grep -obUaF "$(dd if=../large bs=1 skip=1000000 count=8 status=none)" ./*.sst | head -n 1)
+    table=${at%%:*}
+    at=${at#*:}
+    cp -r "$store" "$copy"
+    printf '\377\376' | dd of="$copy/$table" bs=1 seek="${at%%:*}" conv=notrunc status=none
+    repairs 4
+    grep -q "^lost: large: 1 of its 69 chunks cannot be read" told
+    fails_with 4 "chunk 7 is lost: bytes 917504 to 1048576" "$lsmfs" check "$new"
+    mount_new
+    fails_with 1 "Input/output error" cp "$mnt/large" copied
+    cmp -n 917504 large "$mnt/large"
+    cmp -i 1048576 large "$mnt/large"
+    # What is written there is there again.
+    dd if=large of="$mnt/large" bs=131072 skip=7 seek=7 count=1 conv=notrunc status=none
+    cmp large "$mnt/large"
+    umount_store
+    same "$new: clean" "$("$lsmfs" check "$new")"
+}
+
+# Killed in the middle: the store is as it was, there is no new one, and the next repair replaces
+# what is left of it.
+repair_is_killed() {
+    local pid killed=0 delay
+    for delay in 0.02 0.05 0.1 0.15 0.25; do
+        rm -rf "$new"
+        (cd "$copy" && sha256sum ./*) >before
+        "$lsmfs" repair "$copy" "$new" >told 2>&1 &
+        pid=$!
+        sleep $delay
+        kill -KILL $pid 2>/dev/null || true
+        wait $pid 2>/dev/null || true
+        diff before <(cd "$copy" && sha256sum ./*)
+        if [ -e "$new.unfinished/store" ]; then
+            killed=$((killed + 1))
+            grep -q "interrupted" "$new.unfinished/UNFINISHED"
+            [ ! -e "$new" ]
+        fi
+        repairs 4
+    done
+    [ $killed -gt 0 ]
+    mkdir "$new.unfinished"
+    touch "$new.unfinished/mine"
+    rm -rf "$new"
+    fails_with 8 "is not what a repair leaves" "$lsmfs" repair "$copy" "$new"
+    [ -e "$new.unfinished/mine" ]
+    rm -r "$new.unfinished"
+}
+
+# No space for the new store: nothing is left of it.
+repair_of_a_full_disk() {
+    local small=$WORK/small
+    mkdir "$small"
+    mount -t tmpfs -o size=2m none "$small"
+    status=0
+    "$lsmfs" repair "$copy" "$small/new" >told 2>&1 || status=$?
+    ls -A "$small" >left
+    umount "$small"
+    rmdir "$small"
+    cat told
+    same 8 $status
+    grep -q "No space left on device" told
+    same "" "$(cat left)"
+}
+
+repair_usage() {
+    fails_with 16 "missing operand" "$lsmfs" repair
+    fails_with 16 "too many operands" "$lsmfs" repair a b c
+    fails_with 16 "unknown option '?--none" "$lsmfs" repair --none "$store"
+    fails_with 8 "nowhere: No such file" "$lsmfs" repair nowhere new.store
+    fails_with 8 "is there already" "$lsmfs" repair "$store" "$copy"
+    mount_store
+    fails_with 8 "in use by process .*, mounted at $mnt" "$lsmfs" repair "$store" new.store
+    umount_store
+    [ ! -e new.store ] && [ ! -e new.store.unfinished ]
+    "$lsmfs" repair --help | grep -q "^Exit status"
+}
+
+# A user's store that root repairs is the user's.
+repaired_by_root() {
+    rm -rf "$copy"
+    cp -r "$store" "$copy"
+    chown -R nobody "$copy"
+    repairs 0
+    same "" "$(find "$new" ! -user nobody)"
+}
+
 check "makes a store" fill
 check "a clean store is clean" clean_store
 check "check and export change nothing" changes_nothing
@@ -206,9 +395,17 @@ check "a mounted store is refused" mounted_store
 check "export is what the mount shows" exported
 check "export without MANIFEST or CLOSED is the same" exported_without_manifest
 check "export of a part, and of a snapshot" a_part_is_exported
+check "repair of a store without damage is the same" repaired_without_damage
+check "repair without MANIFEST loses nothing" repaired_without_manifest
+check "repair: usage" repair_usage
+check "what root repairs is its owner's" repaired_by_root
 check "damage is found with file and offset" damage_is_found
 check "a bar and colour on a terminal only" on_a_terminal
 check "a killed store is clean" killed_store
 check "what a damaged store still has is exported" damaged_store_is_exported
+check "repair of a damaged store tells what is missing" repaired_with_damage
+check "lost contents are an error, not zeros" lost_contents_are_an_error
+check "a killed repair leaves the store as it was" repair_is_killed
+check "repair to a full disk leaves nothing" repair_of_a_full_disk
 ! grep -q " $mnt " /proc/mounts || umount_store
 finish
