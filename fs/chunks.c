@@ -44,6 +44,10 @@ chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
     struct chunk_key upper = chunk_key(data_id, last < UINT64_MAX ? last + 1 : last, 0);
     struct lsmkv_iter_options options = {snapshot, chunk_slice(&lower),
                                          chunk_slice(&upper)};
+    /* Without the fragment's number the bound is as short as what the engine knows of the block
+     * that begins there, which then is not read. */
+    if (last < UINT32_MAX)
+        options.upper.size--;
     return lsmkv_iter_new(store->db, store->chunks, &options, iter);
 }
 

@@ -130,8 +130,8 @@ open_sources(struct order_walk *walk, const struct view *view)
             walk->count++;
     }
     if (result == 0)
-        result =
-            version_iterators(view->version, TABLE_PASSING, walk->sources, &walk->count);
+        result = version_iterators(view->version, TABLE_PASSING, lsmkv_bytes(NULL, 0),
+                                   walk->sources, &walk->count);
     return result;
 }
 

@@ -262,9 +262,11 @@ struct read_point {
 };
 struct read_point read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                                   const struct lsmkv_snapshot *snapshot);
-/* An internal iterator over everything in a view; borrows the view. */
+/* An internal iterator over everything in a view; borrows the view.  `upper` as in
+ * table_iterate_to. */
 int LSMKV_CHECKED view_iterate(const struct view *view, enum lsmkv_order order,
-                               enum table_walk walk, struct iterator **it);
+                               enum table_walk walk, struct lsmkv_slice upper,
+                               struct iterator **it);
 
 /* ---- writing (write.c, room.c) ---- */
 

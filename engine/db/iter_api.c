@@ -8,8 +8,25 @@
 struct lsmkv_iter {
     struct lsmkv *db;
     struct view *view;
+    struct keybuf upper; /* what the sources borrow */
     struct cursor cursor;
 };
+
+/* NULL data if there is no upper bound. */
+static int
+copy_upper(struct lsmkv_iter *iter, struct lsmkv_slice upper, struct lsmkv_slice *copy)
+{
+    int result = 0;
+
+    *copy = lsmkv_bytes(NULL, 0);
+    if (upper.data == NULL)
+        return 0;
+    result = keybuf_reserve(&iter->upper, upper.size + 1); /* its data is not NULL */
+    if (result == 0)
+        result = keybuf_set(&iter->upper, upper);
+    *copy = keybuf_slice(&iter->upper);
+    return result;
+}
 
 static int
 iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
@@ -19,6 +36,7 @@ iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     static const struct lsmkv_iter_options everything;
     struct lsmkv_iter *iter = calloc(1, sizeof(*iter));
     struct read_point point;
+    struct lsmkv_slice upper;
     struct iterator *it;
     int result;
 
@@ -30,13 +48,16 @@ iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     point = read_point_take(db, keyspace, options->snapshot);
     iter->db = db;
     iter->view = point.view;
-    result = view_iterate(point.view, point.keyspace->order, walk, &it);
+    result = copy_upper(iter, options->upper, &upper);
+    if (result == 0)
+        result = view_iterate(point.view, point.keyspace->order, walk, upper, &it);
     if (result == 0)
         result = cursor_init(
             &iter->cursor, it, point.keyspace->order, point.sequence, options->lower,
             options->upper, walk == TABLE_SALVAGING ? NULL : point.keyspace->dead_ranges);
     if (result != 0) {
         view_unref(iter->view);
+        keybuf_fini(&iter->upper);
         free(iter);
         return result;
     }
@@ -71,6 +92,7 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
     atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips,
                               iter->cursor.dead_skips, memory_order_relaxed);
     cursor_fini(&iter->cursor);
+    keybuf_fini(&iter->upper);
     view_unref(iter->view);
     files_delete_obsolete(iter->db); /* what only this walk kept */
     free(iter);

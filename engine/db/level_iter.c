@@ -18,6 +18,7 @@ struct level_iterator {
     size_t count;
     enum lsmkv_order order;
     enum table_walk walk;
+    struct lsmkv_slice upper; /* user key; NULL data: none */
     size_t index;
     struct iterator *inner;
 };
@@ -43,7 +44,7 @@ level_enter(struct level_iterator *level, size_t index)
     level->index = index;
     result = table_file_table(level->files[index], &table);
     if (result == 0)
-        result = table_iterate(table, level->walk, &level->inner);
+        result = table_iterate_to(table, level->walk, level->upper, &level->inner);
     if (result < 0)
         level_end(level, result);
     return result == 0;
@@ -69,10 +70,21 @@ level_take(struct level_iterator *level)
     return true;
 }
 
+/* Whether a table holds nothing before the upper bound. */
+static bool
+level_is_past_upper(const struct level_iterator *level, size_t index)
+{
+    const struct table_meta *meta = &level->files[index]->meta;
+
+    return level->upper.data != NULL &&
+           key_compare(level->order, internal_user_key(keybuf_slice(&meta->smallest)),
+                       level->upper) >= 0;
+}
+
 static void
 level_forward_from(struct level_iterator *level, size_t index)
 {
-    for (; index < level->count; index++) {
+    for (; index < level->count && !level_is_past_upper(level, index); index++) {
         if (!level_enter(level, index)) {
             if (!level_passes_over(level))
                 return;
@@ -259,7 +271,7 @@ static const struct iterator_ops level_ops = {
 
 int
 level_iterate(struct table_file *const *files, size_t count, enum lsmkv_order order,
-              enum table_walk walk, struct iterator **it)
+              enum table_walk walk, struct lsmkv_slice upper, struct iterator **it)
 {
     struct level_iterator *level = calloc(1, sizeof(*level));
 
@@ -270,6 +282,7 @@ level_iterate(struct table_file *const *files, size_t count, enum lsmkv_order or
     level->count = count;
     level->order = order;
     level->walk = walk;
+    level->upper = upper;
     *it = &level->base;
     return 0;
 }

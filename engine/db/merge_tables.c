@@ -29,7 +29,7 @@ open_inputs(const struct compaction *compaction, int which, struct iterator **ch
         return 0;
     if (which == 1 || compaction->level > 0) {
         result = level_iterate(files, file_count, compaction->order, TABLE_PASSING,
-                               &children[*count]);
+                               lsmkv_bytes(NULL, 0), &children[*count]);
         *count += result == 0;
         return result;
     }

@@ -68,7 +68,8 @@ open_run(struct move_stream *stream, const struct read_point *point,
     if (result == 0)
         result = keybuf_append(&end, lsmkv_bytes("", 1));
     if (result == 0)
-        result = view_iterate(point->view, stream->order, TABLE_KEEPING, &it);
+        result = view_iterate(point->view, stream->order, TABLE_KEEPING,
+                              lsmkv_bytes(NULL, 0), &it);
     if (result == 0)
         result = cursor_init(&run->cursor, it, stream->order, point->sequence, move->from,
                              keybuf_slice(&end), point->keyspace->dead_ranges);

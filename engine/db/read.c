@@ -336,17 +336,18 @@ below_by_scan(const struct query *query, struct below *below,
     if (below->ancestor.size > 0)
         result = target_init(&end, below->ancestor, "", 1, SEQUENCE_MAX);
     if (result == 0)
-        result = view_iterate(query->view, LSMKV_ORDER_PATH, TABLE_KEEPING, &it);
+        result =
+            view_iterate(query->view, LSMKV_ORDER_PATH, TABLE_KEEPING, end.user, &it);
     if (result == 0)
         result = cursor_init(&cursor, it, keyspace->order, query->sequence,
                              below->from->user, end.user, keyspace->dead_ranges);
+    if (result == 0) {
+        cursor_first(&cursor);
+        below->live = cursor_valid(&cursor);
+        result = cursor_status(&cursor);
+        cursor_fini(&cursor);
+    }
     target_fini(&end);
-    if (result != 0)
-        return result;
-    cursor_first(&cursor);
-    below->live = cursor_valid(&cursor);
-    result = cursor_status(&cursor);
-    cursor_fini(&cursor);
     return result;
 }
 

@@ -266,7 +266,8 @@ copy_keyspace(struct repairer *repairer, struct lsmkv_keyspace *keyspace)
     result = manifest_edit_keyspace(&repairer->made, &made);
     if (result == 0) {
         point = read_point_take(db, keyspace, NULL);
-        result = view_iterate(point.view, keyspace->order, TABLE_SALVAGING, &merge);
+        result = view_iterate(point.view, keyspace->order, TABLE_SALVAGING,
+                              lsmkv_bytes(NULL, 0), &merge);
         if (result == 0) {
             result = write_entries(repairer, keyspace, merge, sequences, count);
             iterator_free(merge);

@@ -314,23 +314,24 @@ level_find(const struct level *level, enum lsmkv_order order, struct lsmkv_slice
 }
 
 static int
-file_iterate(struct table_file *file, enum table_walk walk, struct iterator **it)
+file_iterate(struct table_file *file, enum table_walk walk, struct lsmkv_slice upper,
+             struct iterator **it)
 {
     struct table *table;
     int result = table_file_table(file, &table);
 
-    return result < 0 ? result : table_iterate(table, walk, it);
+    return result < 0 ? result : table_iterate_to(table, walk, upper, it);
 }
 
 int
 version_iterators(const struct version *version, enum table_walk walk,
-                  struct iterator **children, size_t *count)
+                  struct lsmkv_slice upper, struct iterator **children, size_t *count)
 {
     const struct level *level = &version->levels[0];
     int result = 0;
 
     for (size_t i = 0; result == 0 && i < level->count; i++) {
-        result = file_iterate(level->files[i], walk, &children[*count]);
+        result = file_iterate(level->files[i], walk, upper, &children[*count]);
         *count += result == 0;
         if (walk == TABLE_SALVAGING && result != 0 && result != -ENOMEM) {
             table_file_tell_lost(level->files[i]); /* why was reported */
@@ -341,7 +342,7 @@ version_iterators(const struct version *version, enum table_walk walk,
         level = &version->levels[i];
         if (level->count == 0)
             continue;
-        result = level_iterate(level->files, level->count, version->order, walk,
+        result = level_iterate(level->files, level->count, version->order, walk, upper,
                                &children[*count]);
         *count += result == 0;
     }

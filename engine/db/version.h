@@ -89,14 +89,15 @@ bool table_file_overlaps(const struct table_file *file, enum lsmkv_order order,
 
 /* Iterators over all of a version: appends one for each L0 table (newest first) and one a
  * deeper non-empty level.  The version must stay referenced meanwhile.  On failure those
- * already appended stay and are the caller's to free.  Salvaging, a table that cannot be opened is
- * left out. */
+ * already appended stay and are the caller's to free.  `upper` as in table_iterate_to.  Salvaging,
+ * a table that cannot be opened is left out. */
 #define VERSION_ITERATORS_MAX(version) ((version)->levels[0].count + LEVEL_COUNT - 1)
 int LSMKV_CHECKED version_iterators(const struct version *version, enum table_walk walk,
-                                    struct iterator **children, size_t *count);
+                                    struct lsmkv_slice upper, struct iterator **children,
+                                    size_t *count);
 /* An iterator over the tables of one level > 0 (or any disjoint, ordered set of files). */
 int LSMKV_CHECKED level_iterate(struct table_file *const *files, size_t count,
                                 enum lsmkv_order order, enum table_walk walk,
-                                struct iterator **it);
+                                struct lsmkv_slice upper, struct iterator **it);
 
 #endif

@@ -265,7 +265,7 @@ read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
 
 int
 view_iterate(const struct view *view, enum lsmkv_order order, enum table_walk walk,
-             struct iterator **it)
+             struct lsmkv_slice upper, struct iterator **it)
 {
     size_t room = view->count + VERSION_ITERATORS_MAX(view->version), count = 0;
     struct iterator **children = calloc(room, sizeof(struct iterator *));
@@ -281,7 +281,7 @@ view_iterate(const struct view *view, enum lsmkv_order order, enum table_walk wa
             count++;
     }
     if (result == 0)
-        result = version_iterators(view->version, walk, children, &count);
+        result = version_iterators(view->version, walk, upper, children, &count);
     if (result == 0) {
         result = merge_new(order, children, count, it);
         count = 0; /* the merge owns them, or freed them */

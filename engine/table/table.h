@@ -163,6 +163,11 @@ enum table_walk {
 /* Borrows the table. */
 int LSMKV_CHECKED table_iterate(struct table *table, enum table_walk walk,
                                 struct iterator **it);
+/* The same for who does not go on to `upper`, a user key that is borrowed (NULL data: none): no
+ * block is read, forwards, that holds nothing before it, so none of those is missed if it is
+ * bad. */
+int LSMKV_CHECKED table_iterate_to(struct table *table, enum table_walk walk,
+                                   struct lsmkv_slice upper, struct iterator **it);
 
 /* What the properties block says. */
 struct table_properties {

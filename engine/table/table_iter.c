@@ -17,6 +17,7 @@ struct table_iter {
     struct iterator base; /* first */
     struct table *table;
     enum table_walk walk;
+    struct lsmkv_slice upper; /* user key; NULL data: none */
 
     size_t i;                  /* which block is pinned */
     const struct block *block; /* NULL: none */
@@ -138,6 +139,15 @@ tell_lost(const struct table_iter *t, size_t i)
     context->lost(context->lost_context, &loss);
 }
 
+/* Whether block `i`, not the first, holds nothing before the upper bound (X1 of index.h). */
+static bool
+is_past_upper(const struct table_iter *t, size_t i)
+{
+    return t->upper.data != NULL &&
+           key_compare(order_of(t), index_entry_separator(index_entry(t, i)), t->upper) >=
+               0;
+}
+
 /* As enter_block; salvaging, the first block from `i` on that can be read. */
 static bool
 enter_block_from(struct table_iter *t, size_t i)
@@ -146,7 +156,7 @@ enter_block_from(struct table_iter *t, size_t i)
         if (!passes_over(t, t->base.status))
             return false;
         tell_lost(t, i);
-        if (++i == block_count(t)) {
+        if (++i == block_count(t) || is_past_upper(t, i)) {
             stop(t, 0);
             return false;
         }
@@ -182,7 +192,7 @@ static void
 settle_forward(struct table_iter *t)
 {
     while (!show(t)) {
-        if (t->i + 1 >= block_count(t)) {
+        if (t->i + 1 >= block_count(t) || is_past_upper(t, t->i + 1)) {
             stop(t, 0);
             return;
         }
@@ -325,7 +335,7 @@ skip_blocks(const struct table_iter *t, const struct skip *skip, size_t i)
 static void
 skip_to_block(struct table_iter *t, size_t i)
 {
-    if (i >= block_count(t)) {
+    if (i >= block_count(t) || is_past_upper(t, i)) {
         stop(t, 0);
     } else if (enter_block_from(t, i)) {
         block_iter_first(&t->cursor);
@@ -379,6 +389,13 @@ static const struct iterator_ops table_iter_ops = {
 int
 table_iterate(struct table *table, enum table_walk walk, struct iterator **it)
 {
+    return table_iterate_to(table, walk, lsmkv_bytes(NULL, 0), it);
+}
+
+int
+table_iterate_to(struct table *table, enum table_walk walk, struct lsmkv_slice upper,
+                 struct iterator **it)
+{
     struct table_iter *made = calloc(1, sizeof(*made));
 
     if (made == NULL)
@@ -386,6 +403,7 @@ table_iterate(struct table *table, enum table_walk walk, struct iterator **it)
     made->base.ops = &table_iter_ops;
     made->table = table;
     made->walk = walk;
+    made->upper = upper;
     *it = &made->base;
     return 0;
 }

@@ -51,7 +51,7 @@ static const enum lsmkv_order orders[2] = {LSMKV_ORDER_PATH, LSMKV_ORDER_BYTES};
 static inline void
 put(int k, struct lsmkv_keyspace *keyspace, int i, int round)
 {
-    char key[64], value[64], attributes[16];
+    char key[64], value[96], attributes[16];
     struct lsmkv_slice slices[3];
 
     snprintf(key, sizeof(key), "dir%d/file%d", i % 7, i);
@@ -232,7 +232,7 @@ is_told(const struct outcome *outcome, int k, struct lsmkv_slice key)
 static inline void
 check_value(struct lsmkv_slice key, const struct lsmkv_record *record)
 {
-    char name[64], expected[64];
+    char name[64], expected[96];
     int directory_number, i, round, length;
 
     ck_assert_uint_lt(key.size, sizeof(name));

@@ -218,7 +218,8 @@ iterate_version(void)
     struct iterator *it;
     size_t count = 0;
 
-    ck_assert_int_eq(version_iterators(world.version, TABLE_KEEPING, children, &count),
+    ck_assert_int_eq(version_iterators(world.version, TABLE_KEEPING, lsmkv_bytes(NULL, 0),
+                                       children, &count),
                      0);
     ck_assert_int_eq(merge_new(world.order, children, count, &it), 0);
     free(children);

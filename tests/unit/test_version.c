@@ -357,7 +357,8 @@ START_TEST(test_a_level_iterates_as_a_sorted_array)
     size_t at;
 
     level_world_init(&world, order, &random);
-    ck_assert_int_eq(level_iterate(world.files, world.count, order, TABLE_KEEPING, &it),
+    ck_assert_int_eq(level_iterate(world.files, world.count, order, TABLE_KEEPING,
+                                   lsmkv_bytes(NULL, 0), &it),
                      0);
     iterator_first(it);
     for (at = 0; at < model->count; at++, iterator_next(it))
@@ -401,7 +402,8 @@ START_TEST(test_skip_older_stops_where_a_walk_would)
     struct iterator *it;
 
     level_world_init(&world, order, &random);
-    ck_assert_int_eq(level_iterate(world.files, world.count, order, TABLE_KEEPING, &it),
+    ck_assert_int_eq(level_iterate(world.files, world.count, order, TABLE_KEEPING,
+                                   lsmkv_bytes(NULL, 0), &it),
                      0);
     for (int round = 0; round < 2000; round++) {
         size_t at = random_below(&random, model->count);
@@ -443,9 +445,9 @@ START_TEST(test_skip_older_does_not_open_tables_that_hold_nothing_newer)
     table_model_sort(&world.model);
     for (size_t i = 0; i < 6; i++)
         level_add(&world, 10 * i, 10 * i + 10);
-    ck_assert_int_eq(
-        level_iterate(world.files, world.count, LSMKV_ORDER_BYTES, TABLE_KEEPING, &it),
-        0);
+    ck_assert_int_eq(level_iterate(world.files, world.count, LSMKV_ORDER_BYTES,
+                                   TABLE_KEEPING, lsmkv_bytes(NULL, 0), &it),
+                     0);
     iterator_first(it);
     iterator_skip_older(it, 100, (struct lsmkv_slice){NULL, 0});
     assert_at(it, &world.model, 55);
@@ -472,9 +474,9 @@ START_TEST(test_a_table_that_cannot_be_opened_is_an_error_not_an_end)
     level_world_init(&world, LSMKV_ORDER_BYTES, &random);
     table_name(name, 3);
     ck_assert_int_eq(env_dir_unlink(world.fixture.dir, name), 0);
-    ck_assert_int_eq(
-        level_iterate(world.files, world.count, LSMKV_ORDER_BYTES, TABLE_KEEPING, &it),
-        0);
+    ck_assert_int_eq(level_iterate(world.files, world.count, LSMKV_ORDER_BYTES,
+                                   TABLE_KEEPING, lsmkv_bytes(NULL, 0), &it),
+                     0);
     for (iterator_first(it); it->valid;)
         iterator_next(it);
     ck_assert_int_eq(it->status, -EUCLEAN);
@@ -503,7 +505,9 @@ START_TEST(test_the_iterators_of_a_version_give_all_of_it)
         table_file_ref(world.files[i]);
         version = with(version, i % 3 == 0 ? 0 : i % 3 == 1 ? 2 : 6, world.files[i]);
     }
-    ck_assert_int_eq(version_iterators(version, TABLE_KEEPING, children, &count), 0);
+    ck_assert_int_eq(
+        version_iterators(version, TABLE_KEEPING, lsmkv_bytes(NULL, 0), children, &count),
+        0);
     ck_assert_uint_eq(count, version->levels[0].count + 2);
     ck_assert_uint_le(count, VERSION_ITERATORS_MAX(version));
     ck_assert_int_eq(merge_new(LSMKV_ORDER_BYTES, children, count, &it), 0);
