@@ -35,20 +35,40 @@ hold_file(const struct table *table, struct env_file **file)
     return 0;
 }
 
+ssize_t
+table_read_some(const struct table *table, uint64_t offset, void *buffer, size_t size)
+{
+    struct env_file *file;
+    ssize_t got = hold_file(table, &file);
+
+    if (got != 0)
+        return got == -ENOENT ? -EUCLEAN : got; /* it was there before: damage */
+    got = env_file_read(file, offset, buffer, size);
+    open_file_release(table->file);
+    return got >= 0 ? got : table_damaged(table, (int)got, offset, "reading failed");
+}
+
+int
+table_ask_size(const struct table *table, uint64_t *size)
+{
+    struct env_file *file;
+    int result = hold_file(table, &file);
+
+    if (result != 0)
+        return result;
+    result = env_file_size(file, size);
+    open_file_release(table->file);
+    return result == 0 ? 0 : table_damaged(table, result, 0, "its size cannot be asked");
+}
+
 /* All of it or an error. */
 static int
 read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t size)
 {
-    struct env_file *file;
-    int result = hold_file(table, &file);
-    ssize_t got;
+    ssize_t got = table_read_some(table, offset, buffer, size);
 
-    if (result != 0)
-        return result == -ENOENT ? -EUCLEAN : result; /* it was there before: damage */
-    got = env_file_read(file, offset, buffer, size);
-    open_file_release(table->file);
     if (got < 0)
-        return table_damaged(table, (int)got, offset, "reading failed");
+        return (int)got;
     if ((size_t)got < size)
         return table_damaged(table, -EUCLEAN, offset,
                              "the file ends where a block should be");
@@ -143,15 +163,10 @@ table_pin_block(struct table *table, size_t i, bool keep, const struct block **b
 static int
 check_size(struct table *table, uint64_t expected)
 {
-    struct env_file *file;
-    int result = hold_file(table, &file);
+    int result = table_ask_size(table, &table->size);
 
     if (result != 0)
         return result;
-    result = env_file_size(file, &table->size);
-    open_file_release(table->file);
-    if (result != 0)
-        return table_damaged(table, result, 0, "its size cannot be asked");
     if (expected != 0 && table->size != expected)
         return report_error(table->context->reporter, -EUCLEAN,
                             "%s: offset %" PRIu64

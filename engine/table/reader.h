@@ -26,6 +26,11 @@ struct table {
     size_t filter_allocated;
 };
 
+/* As env_file_read and env_file_size; report. */
+ssize_t table_read_some(const struct table *table, uint64_t offset, void *buffer,
+                        size_t size);
+int LSMKV_CHECKED table_ask_size(const struct table *table, uint64_t *size);
+
 /* Reads a block and its trailer, handle.size + BLOCK_TRAILER_SIZE bytes, from the file
  * and checks it; reports. */
 int LSMKV_CHECKED table_read_block(const struct table *table, struct block_handle handle,

@@ -60,8 +60,8 @@ read_more(struct finder *finder)
         finder->bytes = bytes;
         finder->capacity = finder->filled + more;
     }
-    got = env_file_read(finder->table->file, finder->offset + finder->filled,
-                        finder->bytes + finder->filled, more);
+    got = table_read_some(finder->table, finder->offset + finder->filled,
+                          finder->bytes + finder->filled, more);
     if (got < 0)
         return 0; /* a read error ends what can be found, as a bad block does */
     finder->filled += (size_t)got;
@@ -255,10 +255,10 @@ rebuild_index(struct table *table, uint64_t limit, bool limit_known)
 static int
 find_size(struct table *table, uint64_t expected)
 {
-    int result = env_file_size(table->file, &table->size);
+    int result = table_ask_size(table, &table->size);
 
     if (result != 0)
-        return table_damaged(table, result, 0, "its size cannot be asked");
+        return result;
     if (expected == 0 || table->size == expected)
         return 0;
     result = report_error(table->context->reporter, -EUCLEAN,
@@ -284,7 +284,7 @@ find_properties(struct table *table)
     if (table->size < PROPERTIES_END)
         return false;
     handle.offset = table->size - PROPERTIES_END;
-    if (env_file_read(table->file, handle.offset, bytes, sizeof(bytes)) !=
+    if (table_read_some(table, handle.offset, bytes, sizeof(bytes)) !=
             (ssize_t)sizeof(bytes) ||
         block_check(bytes, handle.size, footer->number, handle.offset, &problem) != 0 ||
         table_properties_decode(lsmkv_bytes(bytes, handle.size), properties, &problem) !=
@@ -388,11 +388,8 @@ table_open_salvaging(const struct table_context *context, uint64_t number, uint6
     table_name(name, number);
     made->context = context;
     made->name = strdup(name);
-    if (made->name != NULL) {
-        result = env_file_open(context->dir, name, ENV_READ, &made->file);
-        if (result != 0)
-            (void)report_error(context->reporter, result, "%s: cannot be opened", name);
-    }
+    if (made->name != NULL)
+        result = open_file_new(context->files, context->dir, name, &made->file);
     if (result == 0)
         result = find_size(made, size);
     if (result == 0)
