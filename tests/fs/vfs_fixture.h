@@ -75,16 +75,29 @@ fs_reopen(struct vfs_fixture *fs)
     fs_open(fs);
 }
 
-/* The process dies: what was written is there, what was in its memory is not. */
 static inline void
-fs_kill(struct vfs_fixture *fs)
+fs_go_on_in(struct vfs_fixture *fs, struct mem_env *image)
 {
-    struct mem_env *image = mem_env_kill(fs->env);
-
     fs_close(fs);
     mem_env_free(fs->env);
     fs->env = image;
     fs_open(fs);
+}
+
+/* The process dies: what was written is there, what was in its memory is not. */
+static inline void
+fs_kill(struct vfs_fixture *fs)
+{
+    fs_go_on_in(fs, mem_env_kill(fs->env));
+}
+
+/* The power goes: what was not synced is lost. */
+static inline void
+fs_cut_power(struct vfs_fixture *fs)
+{
+    struct mem_crash policy = {MEM_DATA_NONE, MEM_NAMES_DROPPED};
+
+    fs_go_on_in(fs, mem_env_crash(fs->env, policy, 0));
 }
 
 /* ---- by path ---- */
