@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define GROWTH (32l << 20) /* bytes that are not worth the while */
+#define WASTE \
+    (32l << 20) /* bytes of holes, program and stacks that are not worth the while */
 
 void
 memory_begin(void)
@@ -42,10 +43,8 @@ resident(void)
 void
 memory_give_back(void)
 {
-    static long left; /* after the last time */
+    struct mallinfo2 info = mallinfo2();
 
-    if (resident() < left + GROWTH)
-        return;
-    malloc_trim(0);
-    left = resident();
+    if (resident() >= (long)(info.uordblks + info.hblkhd) + WASTE)
+        malloc_trim(0);
 }

@@ -8,8 +8,7 @@
 /* Before other threads start. */
 void memory_begin(void);
 
-/* Gives back what is free if the process has grown since the last time.  Called now and then,
- * always from the same thread; a few milliseconds at most. */
+/* Gives back what is free, if it is much.  Called now and then; a few milliseconds at most. */
 void memory_give_back(void);
 
 #endif

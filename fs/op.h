@@ -56,6 +56,7 @@ struct vfs {
     struct op *pool; /* guarded by pool_mutex */
 
     _Atomic unsigned waiting; /* threads in vfs_wait_for_space */
+    _Atomic bool ending;      /* they need not wait any longer */
 
     _Atomic size_t remains_bytes; /* of contents that unlinked nodes hold in memory */
 

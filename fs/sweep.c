@@ -56,6 +56,7 @@ struct sweep {
     struct marks held;
     bool orphans; /* there may be some that the walk has passed or not reached */
     bool busy;    /* the thread is at a batch, or between two */
+    bool failing; /* its last batch was */
     bool stopping;
 
     _Atomic size_t trim_count; /* of trims.count, to be read without the mutex */
@@ -371,7 +372,7 @@ sweep_is_busy(struct store *store)
 {
     struct sweep *sweep = store->sweep;
     pthread_mutex_lock(&sweep->mutex);
-    bool busy = sweep->running && (sweep->busy || is_due(sweep));
+    bool busy = sweep->running && !sweep->failing && (sweep->busy || is_due(sweep));
     pthread_mutex_unlock(&sweep->mutex);
     return busy;
 }
@@ -504,6 +505,7 @@ await_work(struct sweep *sweep, bool more, bool failed)
     retry.tv_sec += RETRY_SECONDS;
     pthread_mutex_lock(&sweep->mutex);
     sweep->busy = more && !failed;
+    sweep->failing = failed;
     while (!sweep->stopping && failed)
         failed = pthread_cond_timedwait(&sweep->wake, &sweep->mutex, &retry) != ETIMEDOUT;
     while (!sweep->stopping && !more && !is_due(sweep))

@@ -329,6 +329,7 @@ vfs_start_notices(struct vfs *vfs, const struct vfs_notify *notify)
 void
 vfs_stop_notices(struct vfs *vfs)
 {
+    vfs->ending = true;
     notices_stop(vfs->notices);
 }
 

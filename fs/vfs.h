@@ -79,7 +79,8 @@ LSMKV_CHECKED int vfs_open(const struct vfs_options *options, struct vfs **vfs, 
                            size_t why_size);
 
 /* Begins to notify; before, and after vfs_stop_notices, changes are not told to anybody.
- * vfs_stop_notices returns when no call is under way: it precedes the end of the session. */
+ * vfs_stop_notices returns when no call is under way: it precedes the end of the session, so
+ * nothing waits for space any longer. */
 LSMKV_CHECKED int vfs_start_notices(struct vfs *vfs, const struct vfs_notify *notify);
 void vfs_stop_notices(struct vfs *vfs);
 

@@ -296,11 +296,13 @@ vfs_is_full(const struct vfs *vfs)
 
 /* What the sweep has yet to delete comes first. */
 static bool
-await_space(struct store *store)
+await_space(struct vfs *vfs)
 {
+    struct store *store = vfs->store;
     const struct timespec slice = {0, SPACE_SLICE_MS * 1000000l};
 
-    for (unsigned waited = 0; waited < SPACE_WAIT_MS; waited += SPACE_SLICE_MS) {
+    for (unsigned waited = 0; waited < SPACE_WAIT_MS && !vfs->ending;
+         waited += SPACE_SLICE_MS) {
         bool sweeps = sweep_is_busy(store);
         int result = lsmkv_wait_for_space(store->db, SPACE_SLICE_MS);
 
@@ -318,7 +320,7 @@ vfs_wait_for_space(struct vfs *vfs)
     bool came = false;
 
     if (vfs->waiting++ < SPACE_WAITERS)
-        came = await_space(vfs->store);
+        came = await_space(vfs);
     vfs->waiting--;
     return came;
 }

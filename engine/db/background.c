@@ -56,9 +56,9 @@ await_merge(struct lsmkv *db, bool *reclaims)
         if (atomic_load(&db->closing) || *reclaims || (may && compaction_due(db)))
             break;
         if (may && reclaim_rests(db)) {
-            db->reclaim.rest--;
             mutex_unlock(&db->mutex);
             db->env->sleep(db->env, RETRY_NS);
+            reclaim_rested(db, 1);
             mutex_lock(&db->mutex);
         } else {
             condition_wait(&db->work, &db->mutex);
@@ -75,10 +75,12 @@ compaction_thread(void *argument)
     bool reclaims;
 
     while (await_merge(db, &reclaims)) {
-        if (reclaims)
+        if (reclaims) {
             reclaim_step(db);
-        else if (compact_once(db) != 0)
+        } else if (compact_once(db) != 0) {
             wait_before_retry(db);
+            reclaim_rested(db, RETRY_ROUNDS);
+        }
     }
 }
 

@@ -191,6 +191,9 @@ compact_once(struct lsmkv *db)
         mutex_unlock(&db->mutex);
         compaction_free(compaction);
         files_delete_obsolete(db);
+    } else if (result == 0) {
+        compaction_turn_end(db); /* nothing was tried, so no failure is over */
+        return 0;
     }
     turn_end(db, result);
     return result;
@@ -211,7 +214,7 @@ compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
                                    &compaction);
     mutex_unlock(&db->mutex);
     if (compaction == NULL) {
-        turn_end(db, result);
+        compaction_turn_end(db);
         return result;
     }
     result = compaction_do(db, keyspace, compaction);

@@ -31,6 +31,9 @@ struct compaction_limits {
     uint64_t table_size;
     unsigned passed_over; /* bit i: not level i now, its merge has just failed */
     bool narrow;          /* choices are not grown: space is short */
+    /* Of compaction_pick_tombstones: snapshots of these sequences are gone. */
+    bool in_place;
+    uint64_t released_from, released_to;
 };
 
 /* Of level 0 the oldest tables are taken, up to so many times the trigger: a merge fits the
@@ -88,12 +91,11 @@ int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *versi
                                         struct compaction **chosen);
 /* What takes tombstones of `level` downwards: of level 0, if it has any, its oldest tables, of
  * others the next table that has some behind `*after`, which is moved on.  *chosen = NULL if
- * there is none.  The deepest level is left out unless `in_place`: its tombstones are those that
- * snapshots keep. */
+ * there is none.  What the deepest level has too much of snapshots keep: it is rewritten only
+ * in_place, and then also tables that may hold versions kept for those that are gone. */
 int LSMKV_CHECKED compaction_pick_tombstones(uint32_t keyspace, struct version *version,
                                              const struct compaction_limits *limits,
-                                             int level, bool in_place,
-                                             struct keybuf *after,
+                                             int level, struct keybuf *after,
                                              struct compaction **chosen);
 void compaction_free(struct compaction *compaction);
 

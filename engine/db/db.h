@@ -140,12 +140,15 @@ struct reclaim {
     atomic_bool is_short; /* a write found space short; rounds go on */
     /* guarded by db->mutex */
     bool noted;    /* something was deleted or let go since the last round began */
-    bool released; /* by snapshots that were dropped */
+    bool released; /* by snapshots that were dropped: of these sequences */
+    uint64_t released_from, released_to;
     bool running;
+    bool wants_turn;  /* a round waits for the writer's */
     unsigned rest;    /* sleeps before the next round */
     unsigned in_vain; /* rounds in a row that freed less than they wrote */
     /* The compaction thread's own, during a round: the next merge, and what was before. */
     bool in_place, failed;
+    uint64_t from, to; /* what was released when it began */
     uint32_t keyspace;
     int level;
     struct keybuf after;
@@ -290,6 +293,8 @@ int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* Looks at free space again once a MiB of log; in the writer's turn. */
 void space_look(struct lsmkv *db);
+/* The disk itself said that it is full: somebody else may have filled it. */
+void space_note_full(struct lsmkv *db);
 /* `batch` was written: while space is short, its deletes are worth a merge. */
 void space_note_written(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* The most level-0 tables of any keyspace. */
@@ -380,13 +385,16 @@ int LSMKV_CHECKED compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *k
 
 /* A write found space short. */
 void reclaim_note_short(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* While it is: something was deleted; or a snapshot dropped, so that older tombstones may go. */
+/* While it is: something was deleted. */
 void reclaim_note(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-void reclaim_note_released(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* No snapshot sees that sequence any more: what was kept for it may go. */
+void reclaim_note_released(struct lsmkv *db, uint64_t sequence) LSMKV_REQUIRES(db->mutex);
 /* Is there something to be freed, now or after a rest?  Is it now?  Is it later? */
 bool reclaim_is_pending(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 bool reclaim_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 bool reclaim_rests(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* The compaction thread slept so many times, whatever for. */
+void reclaim_rested(struct lsmkv *db, unsigned sleeps) LSMKV_EXCLUDES(db->mutex);
 /* Begins a round, or does its next merge; in the compaction thread. */
 void reclaim_step(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 void reclaim_fini(struct lsmkv *db);

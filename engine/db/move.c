@@ -266,5 +266,7 @@ lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     writer_end(db, &turn);
     if (result == 0 && atomic_load(&db->reclaim.is_short))
         reclaim_note(db);
+    if (result == -ENOSPC)
+        space_note_full(db);
     return result;
 }

@@ -451,17 +451,29 @@ compaction_pick_range(uint32_t keyspace, struct version *version, int level,
     return 0;
 }
 
-/* The next table with tombstones, or NULL; of level 0 any. */
+/* Whether the table may hold a version for a snapshot that is gone, and a newer one. */
+static bool
+holds_released(const struct table_file *file, const struct compaction_limits *limits)
+{
+    return file->meta.smallest_sequence <= limits->released_to &&
+           file->meta.largest_sequence > limits->released_from;
+}
+
+/* The next table with something to be dropped, or NULL; of level 0 any. */
 static const struct table_file *
-next_with_tombstones(const struct version *version, int number,
-                     const struct keybuf *after)
+next_droppable(const struct version *version, const struct compaction_limits *limits,
+               int number, const struct keybuf *after)
 {
     const struct level *level = &version->levels[number];
+    bool deepest =
+        number > 0 && level->count > 0 && range_output_level(version, number) == number;
 
+    if (deepest && !limits->in_place)
+        return NULL;
     for (size_t i = 0; i < level->count; i++) {
         const struct table_file *file = level->files[i];
 
-        if (file->meta.tombstones > 0 &&
+        if ((file->meta.tombstones > 0 || (deepest && holds_released(file, limits))) &&
             (number == 0 || after->data == NULL ||
              key_compare(version->order, last_key(file), keybuf_slice(after)) > 0))
             return file;
@@ -472,10 +484,9 @@ next_with_tombstones(const struct version *version, int number,
 int
 compaction_pick_tombstones(uint32_t keyspace, struct version *version,
                            const struct compaction_limits *limits, int level,
-                           bool in_place, struct keybuf *after,
-                           struct compaction **chosen)
+                           struct keybuf *after, struct compaction **chosen)
 {
-    const struct table_file *file = next_with_tombstones(version, level, after);
+    const struct table_file *file = next_droppable(version, limits, level, after);
     uint64_t targets[LEVEL_COUNT];
     struct compaction *compaction;
     struct range range = {{NULL, 0}, {NULL, 0}};
@@ -486,8 +497,6 @@ compaction_pick_tombstones(uint32_t keyspace, struct version *version,
         return 0;
     output = level == 0 ? compaction_targets(version, limits, targets)
                         : range_output_level(version, level);
-    if (output == level && !in_place)
-        return 0;
     result = compaction_new(keyspace, version, level, output, &compaction);
     if (result < 0)
         return result;

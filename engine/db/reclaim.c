@@ -25,6 +25,7 @@
     2u /* rounds in a row; one may have come too early for a file being removed */
 /* Of a rest, in sleeps of the compaction thread: at least, and for so many bytes written. */
 #define REST_ROUNDS 20u
+#define REST_WANTED 5u
 #define REST_BYTES  (UINT64_C(64) << 20)
 
 static uint64_t
@@ -55,12 +56,16 @@ reclaim_note_short(struct lsmkv *db)
 }
 
 void
-reclaim_note_released(struct lsmkv *db)
+reclaim_note_released(struct lsmkv *db, uint64_t sequence)
 {
-    mutex_lock(&db->mutex);
-    db->reclaim.released = true;
-    mutex_unlock(&db->mutex);
-    reclaim_note(db);
+    struct reclaim *reclaim = &db->reclaim;
+
+    if (!reclaim->released || sequence < reclaim->released_from)
+        reclaim->released_from = sequence;
+    if (!reclaim->released || sequence > reclaim->released_to)
+        reclaim->released_to = sequence;
+    reclaim->released = reclaim->noted = true;
+    condition_broadcast(&db->work);
 }
 
 bool
@@ -83,6 +88,14 @@ reclaim_rests(struct lsmkv *db)
     return reclaim_is_pending(db) && !db->reclaim.running && db->reclaim.rest > 0;
 }
 
+void
+reclaim_rested(struct lsmkv *db, unsigned sleeps)
+{
+    mutex_lock(&db->mutex);
+    db->reclaim.rest -= sleeps < db->reclaim.rest ? sleeps : db->reclaim.rest;
+    mutex_unlock(&db->mutex);
+}
+
 /* ---- a round ---- */
 
 static void
@@ -96,15 +109,25 @@ begin_round(struct lsmkv *db)
     reclaim->running = true;
     reclaim->noted = reclaim->failed = false;
     reclaim->in_place = reclaim->released;
+    reclaim->from = reclaim->released_from;
+    reclaim->to = reclaim->released_to;
     reclaim->released = false;
     reclaim->keyspace = 0;
     reclaim->level = 0;
-    crowded = l0_count(db) >= db->options.l0_slowdown_trigger;
+    /* Tables that merges do not take away again would stop deletes. */
+    crowded = l0_count(db) >= db->options.l0_slowdown_trigger || db->frozen >= FROZEN_MAX;
+    if (crowded) /* then what is in memory is for another round */
+        reclaim->noted = true;
+    /* A writer that stopped for want of a merge has the turn. */
+    reclaim->wants_turn = true;
+    condition_broadcast(&db->progress);
     mutex_unlock(&db->mutex);
     reclaim->free_before = free_space(db);
     reclaim->written_before = atomic_load(&db->counters.compaction_bytes_written);
-    /* Tables that merges do not take away again would stop deletes. */
     result = crowded ? 0 : lsmkv_flush(db);
+    mutex_lock(&db->mutex);
+    reclaim->wants_turn = false;
+    mutex_unlock(&db->mutex);
     if (result != 0 && result != -ECANCELED)
         report_warning(&db->reporter, "what was deleted last cannot be flushed: %s",
                        strerror(-result));
@@ -168,11 +191,14 @@ choose_next(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
         uint32_t id = (*keyspace)->id;
         int result;
 
+        limits.in_place = reclaim->in_place;
+        limits.released_from = reclaim->from;
+        limits.released_to = reclaim->to;
+
         if (id != reclaim->keyspace)
             go_on(reclaim, id, 0);
         result = compaction_pick_tombstones(id, (*keyspace)->view->version, &limits,
-                                            reclaim->level, reclaim->in_place,
-                                            &reclaim->after, compaction);
+                                            reclaim->level, &reclaim->after, compaction);
         if (result != 0 || *compaction != NULL)
             return result;
         if (reclaim->level + 1 < LEVEL_COUNT)
@@ -241,7 +267,8 @@ lsmkv_wait_for_space(struct lsmkv *db, unsigned ms)
             return 0;
         mutex_lock(&db->mutex);
         pending = reclaim_is_pending(db) && db->poison == 0;
-        db->reclaim.rest = 0; /* somebody wants it now */
+        if (db->reclaim.rest > REST_WANTED) /* by somebody, soon */
+            db->reclaim.rest = REST_WANTED;
         mutex_unlock(&db->mutex);
         if (!pending || waited >= ms * UINT64_C(1000000))
             return pending ? -ETIMEDOUT : -ENOSPC;

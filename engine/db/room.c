@@ -84,16 +84,22 @@ l0_count(struct lsmkv *db)
     return most;
 }
 
+/* The error, if it lasts. */
+static int
+told(int error, unsigned failures, bool lasts)
+{
+    return failures >= FAILURES_TOLD && lasts && error != 0 ? error : -EAGAIN;
+}
+
 /* Why a writer must wait: 0, or the error of whom it waits for, or -EAGAIN if that is still
  * at work. */
 static int
 must_wait(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {
     if (db->frozen >= FROZEN_MAX)
-        return db->flush_failures >= FAILURES_TOLD && !db->compacting ? db->flush_error
-                                                                      : -EAGAIN;
-    if (l0_count(db) >= db->options.l0_stop_trigger)
-        return db->compaction_failures >= FAILURES_TOLD ? db->compaction_error : -EAGAIN;
+        return told(db->flush_error, db->flush_failures, !db->compacting);
+    if (l0_count(db) >= db->options.l0_stop_trigger && !db->reclaim.wants_turn)
+        return told(db->compaction_error, db->compaction_failures, true);
     return 0;
 }
 
@@ -167,6 +173,13 @@ space_look(struct lsmkv *db)
     atomic_store(&db->space_low, space_is_low(db));
     if (atomic_load(&db->space_low))
         reclaim_note_short(db);
+}
+
+void
+space_note_full(struct lsmkv *db)
+{
+    atomic_store(&db->space_low, true);
+    reclaim_note_short(db);
 }
 
 /* Whether something was let go that a merge can free. */

@@ -37,7 +37,13 @@ snapshot_pin(struct lsmkv *db, uint64_t sequence, struct lsmkv_snapshot **out)
 void
 snapshot_unpin(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
 {
-    (void)db; /* only its mutex matters */
+    bool prev_too = snapshot->prev != &db->snapshots &&
+                    snapshot->prev->sequence == snapshot->sequence;
+    bool next_too = snapshot->next != &db->snapshots &&
+                    snapshot->next->sequence == snapshot->sequence;
+
+    if (!prev_too && !next_too && snapshot->sequence < db->last_sequence)
+        reclaim_note_released(db, snapshot->sequence);
     snapshot->prev->next = snapshot->next;
     snapshot->next->prev = snapshot->prev;
     free(snapshot);
@@ -272,8 +278,6 @@ lsmkv_snapshot_drop(struct lsmkv *db, const char *name)
     if (result == 0)
         result = install(db, &edit, NULL, 0);
     writer_end(db, &turn);
-    if (result == 0)
-        reclaim_note_released(db);
     manifest_edit_fini(&edit);
     return result;
 }
@@ -363,8 +367,6 @@ lsmkv_snapshot_release(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
     mutex_lock(&db->mutex);
     snapshot_unpin(db, snapshot);
     mutex_unlock(&db->mutex);
-    if (atomic_load(&db->reclaim.is_short))
-        reclaim_note_released(db);
 }
 
 uint64_t

@@ -312,6 +312,8 @@ lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     if (result == 0) {
         space_look(db);
         count_writes(db, group.count, group.entries);
+    } else if (result == -ENOSPC) {
+        space_note_full(db);
     }
     synced = result == 0 ? 0 : sync_alone(db, &group, result);
     mutex_lock(&db->mutex);

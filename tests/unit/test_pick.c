@@ -420,12 +420,15 @@ START_TEST(test_tombstones_are_taken_downwards)
     static const struct {
         int level;
         bool in_place;
+        uint64_t released;
         const char *picks[3];
     } cases[] = {
-        {0, false, {"0>5: 1 2 | 3 4 5 6"}},
-        {5, false, {"5>6: 4 | 7 8", "5>6: 6 | 8", "none"}},
-        {6, false, {"none"}},
-        {6, true, {"6>6: 8 |", "none"}},
+        {0, false, 0, {"0>5: 1 2 | 3 4 5 6"}},
+        {5, false, 0, {"5>6: 4 | 7 8", "5>6: 6 | 8", "none"}},
+        {6, false, 0, {"none"}},
+        {6, true, 0, {"6>6: 8 |", "none"}},
+        {6, true, 5, {"6>6: 7 |", "6>6: 8 |", "none"}},
+        {6, true, 9, {"6>6: 8 |", "none"}},
     };
     struct version *version = draw(tables, COUNT(tables));
 
@@ -436,8 +439,11 @@ START_TEST(test_tombstones_are_taken_downwards)
             struct compaction *compaction;
             char text[256];
 
-            ck_assert_int_eq(compaction_pick_tombstones(5, version, &limits,
-                                                        cases[i].level, cases[i].in_place,
+            struct compaction_limits with = limits;
+
+            with.in_place = cases[i].in_place;
+            with.released_from = with.released_to = cases[i].released;
+            ck_assert_int_eq(compaction_pick_tombstones(5, version, &with, cases[i].level,
                                                         &after, &compaction),
                              0);
             print(compaction, text, sizeof(text));

@@ -212,6 +212,95 @@ START_TEST(test_a_merge_that_fails_does_not_end_the_round)
 }
 END_TEST
 
+/* R1: each look into a snapshot, which is a second pin of what it sees, and lets go of it again,
+ * had all that it keeps rewritten. */
+START_TEST(test_looking_into_a_snapshot_begins_no_round)
+{
+    struct lsmkv_snapshot_info info;
+    struct lsmkv_snapshot *look;
+    struct lsmkv_stats before;
+    unsigned count = fill(24 << 20);
+
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "held", &info), 0);
+    delete_each(count / 4, 2, 1);
+    ck_assert(settles());
+    before = rig_stats(&rig);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(lsmkv_snapshot_open(rig.db, "held", &look, NULL), 0);
+        lsmkv_snapshot_release(rig.db, look);
+        ck_assert(settles());
+    }
+    ck_assert_uint_eq(rig_stats(&rig).compaction_bytes_written,
+                      before.compaction_bytes_written);
+}
+END_TEST
+
+/* No tombstone says what of it a snapshot kept, and kept it stayed. */
+START_TEST(test_what_was_overwritten_under_a_snapshot_comes_free_with_it)
+{
+    const uint64_t disk = 24 << 20;
+    struct lsmkv_snapshot_info info;
+    unsigned count = 0, more;
+
+    mem_env_set_capacity(rig.memory, disk);
+    rig_open(&rig);
+    while (free_now() > disk / 8 * 5)
+        ck_assert_int_eq(put(count++), 0);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "held", &info), 0);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(put(i), 0);
+    for (more = count; put(more) == 0;)
+        more++;
+    (void)settles();
+    ck_assert_int_eq(put(more), -ENOSPC);
+    ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "held"), 0);
+    ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
+    ck_assert(settles());
+    ck_assert_uint_gt(free_now(), disk / 4);
+    expect_rest(more, more, more);
+}
+END_TEST
+
+/* The round waited for the writer's turn, and who had it for a merge. */
+START_TEST(test_a_writer_that_stops_at_level_0_is_no_deadlock)
+{
+    unsigned count;
+
+    rig.options.write_buffer_size = 16 << 10;
+    rig.options.space_reserve = 4 << 20;
+    rig.options.l0_stop_trigger = 4;
+    count = fill(24 << 20);
+    for (unsigned round = 0; round < 10; round++)
+        for (unsigned i = 0; i < count; i++) {
+            int result = delete (i);
+
+            ck_assert(result == 0 || result == -ENOSPC);
+        }
+    ck_assert(settles());
+}
+END_TEST
+
+/* Each try that found no merge that had not just failed counted as a success, so that the failure
+ * was told to nobody, and the writer waited for ever. */
+START_TEST(test_a_writer_that_waits_for_merges_is_told_that_they_fail)
+{
+    unsigned count = 0;
+    int result;
+
+    rig.options.l0_slowdown_trigger = 6;
+    rig.options.l0_stop_trigger = 8;
+    rig_open(&rig);
+    fault_env_set(rig.faults, (struct fault){.call = ENV_CALL_FILE_READ,
+                                             .nth = 1,
+                                             .onwards = true,
+                                             .error = EIO});
+    while ((result = put(count % 30)) == 0 && count < 20000)
+        count++;
+    ck_assert_int_eq(result, -EIO);
+    fault_env_heal(rig.faults);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -225,6 +314,10 @@ main(void)
     tcase_add_test(tcase, test_what_a_snapshot_holds_comes_free_with_it);
     tcase_add_test(tcase, test_a_store_that_is_opened_full_can_be_emptied);
     tcase_add_test(tcase, test_a_merge_that_fails_does_not_end_the_round);
+    tcase_add_test(tcase, test_looking_into_a_snapshot_begins_no_round);
+    tcase_add_test(tcase, test_what_was_overwritten_under_a_snapshot_comes_free_with_it);
+    tcase_add_test(tcase, test_a_writer_that_stops_at_level_0_is_no_deadlock);
+    tcase_add_test(tcase, test_a_writer_that_waits_for_merges_is_told_that_they_fail);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);
