@@ -339,18 +339,26 @@ begin_connection(struct control *control, int fd)
         connection_main(connection);
 }
 
+static bool
+is_stopping(struct control *control)
+{
+    pthread_mutex_lock(&control->mutex);
+    bool stopping = control->stopping;
+    pthread_mutex_unlock(&control->mutex);
+    return stopping;
+}
+
+/* Without a descriptor to give, accept says so even of a socket that has been shut down. */
 static void *
 accept_main(void *argument)
 {
     const struct timespec pause = {0, ACCEPT_PAUSE_NS};
     struct control *control = argument;
 
-    for (;;) {
+    while (!is_stopping(control)) {
         int fd = accept4(control->socket, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
             begin_connection(control, fd);
-        else if (errno == EINVAL || errno == EBADF)
-            break; /* control_stop's shutdown */
         else if (errno != EINTR && errno != ECONNABORTED)
             nanosleep(&pause, NULL); /* descriptors or memory, which come back */
     }

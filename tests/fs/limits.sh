@@ -140,20 +140,25 @@ has_more_tables() {
     same 131 "$(limited -n 128 "$lsmfs" get "$store" moved/file0000131)"
 }
 
-# Who keeps connections open is not in the way of the file system, nor later of others.
-has_many_clients() {
-    fresh
-    limited -n 128 "$lsmfs" "$store" "$mnt"
+# connects COUNT: a process, %1, that keeps so many connections open and says nothing.
+connects() {
+    rm -f clients
     perl -MIO::Socket::UNIX -e '$| = 1;
-        my @all = map {
-            IO::Socket::UNIX->new(Peer => "$ARGV[0]/CONTROL") || () } 1 .. 300;
+        my @all = map { IO::Socket::UNIX->new(Peer => "$ARGV[0]/CONTROL") || () } 1 .. $ARGV[1];
         print scalar(@all), " connections\n";
-        sleep 30' "$store" >clients &
+        sleep 30' "$store" "$1" >clients &
     for _ in {1..500}; do
         [ ! -s clients ] || break
         sleep 0.01
     done
     grep -E '^[0-9]{2,} connections' clients
+}
+
+# Who keeps connections open is not in the way of the file system, nor later of others.
+has_many_clients() {
+    fresh
+    limited -n 128 "$lsmfs" "$store" "$mnt"
+    connects 300
     echo text >"$mnt/file"
     same text "$(cat "$mnt/file")"
     kill %1
@@ -183,6 +188,27 @@ begins_with_few() {
     done
     echo "mounted with $began descriptors"
     [ -n "$began" ]
+}
+
+# Without one descriptor left it waited for ever for its own thread that takes connections.
+ends_without_any() {
+    local pid highest
+    fresh
+    mount_store
+    mkdir "$mnt/files"
+    pid=$(pid_of_daemon)
+    highest=$(ls "/proc/$pid/fd" | sort -n | tail -n 1)
+    prlimit --pid "$pid" --nofile=$((highest + 2)):$((highest + 2))
+    connects 12
+    sleep 0.3
+    [ "$(ls "/proc/$pid/fd" | wc -l)" -ge $((highest + 2)) ]
+    load 10
+    umount "$mnt"
+    await_end "$pid"
+    kill %1
+    wait %1 || true
+    sound
+    is_unharmed
 }
 
 # ---- memory ----
@@ -295,6 +321,7 @@ has_small_files() {
 check "more tables than descriptors" has_more_tables
 check "more clients than descriptors" has_many_clients
 check "few descriptors to begin with" begins_with_few
+check "no descriptor left" ends_without_any
 check "few addresses" has_few_addresses
 check "unmounted without memory" unmounts_without_memory
 check "memory comes back" gets_memory_back
