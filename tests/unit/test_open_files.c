@@ -296,6 +296,7 @@ main(void)
     int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_no_more_are_open_than_the_limit);
     tcase_add_test(tcase, test_what_is_held_stays_open_beyond_the_limit);
     tcase_add_test(tcase, test_what_is_used_again_and_again_stays_open);
