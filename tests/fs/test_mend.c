@@ -409,12 +409,17 @@ END_TEST
 START_TEST(test_holes_of_a_file_that_has_all_its_chunks)
 {
     struct attr attr = put_large("a");
-    struct mend_loss all = {.sequence = UINT64_MAX};
+    struct chunk_key first = chunk_key(attr.data.id, 1, 0);
+    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
+    struct mend_loss all = {.sequence = UINT64_MAX}, loss;
 
     delete_chunk(attr.data.id, 1, 0);
     attr.data.chunks = 2;
     put_attr(fixture.store->files, lsmkv_str("a"), &attr, "");
     mend(&all, 1);
+    ck_assert_uint_eq(told.mended + told.lost + told.left, 0);
+    loss = loss_of(&first, &last);
+    mend(&loss, 1);
     ck_assert_uint_eq(told.mended + told.lost + told.left, 0);
     ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), 0);
 }
