@@ -1,6 +1,6 @@
 /*
- * cli_check.c - `lsmfs check`: first what the engine promises of its files (lsmkv_check), then,
- * if none of that is broken, the filesystem's own invariants (fsck.h).
+ * cli_check.c - `lsmfs check`: first what the engine promises of its files (lsmkv_check), then the
+ * filesystem's own invariants (fsck.h); of a damaged store, as far as it can be read.
  *
  * Findings go to standard output, one a line; progress and what the command itself could not do
  * to standard error.
@@ -35,6 +35,8 @@ struct command {
     const char *path;
     const char *snapshot; /* that is looked at; NULL: the newest state */
     bool snapshots;
+    bool
+        salvaging; /* the files are damaged: their records are read as far as they can be */
     uint64_t damage, notes;
     struct cli_report report;
 };
@@ -103,13 +105,14 @@ take_finding(void *context, const struct fsck_finding *finding)
                 finding->text);
 }
 
-/* What the engine says while the filesystem's records are read: it has found no damage before, so
+/* What the engine says while the filesystem's records are read: if it has found no damage before,
  * an error is new; the rest was said. */
 static void
 take_log(void *context, enum lsmkv_level level, const char *line)
 {
+    const struct command *command = context;
     struct lsmkv_finding finding = {LSMKV_DAMAGE, "", 0, line};
-    if (level == LSMKV_LOG_ERROR)
+    if (level == LSMKV_LOG_ERROR && !command->salvaging)
         take_file_finding(context, &finding);
 }
 
@@ -176,11 +179,24 @@ check_snapshots(struct names *names)
     return result;
 }
 
+/* Of a damaged store this is no failure of the check. */
+static int
+note_unread(struct command *command, const char *why)
+{
+    struct fsck_finding finding = {.severity = LSMKV_NOTE,
+                                   .where = "the records of files cannot be read",
+                                   .text = why};
+    take_finding(command, &finding);
+    return 0;
+}
+
 static int
 check_tree_of(struct command *command, struct store *store)
 {
-    struct fsck_report report = {
-        .finding = take_finding, .progress = show_records, .context = command};
+    struct fsck_report report = {.finding = take_finding,
+                                 .progress = show_records,
+                                 .context = command,
+                                 .salvaging = command->salvaging};
     struct names names = {.command = command, .store = store, .report = &report};
     uint64_t damage, before = command->damage;
     int result = fsck_run(store, NULL, &report, &damage);
@@ -188,7 +204,8 @@ check_tree_of(struct command *command, struct store *store)
         result = check_snapshots(&names);
     if (result == 0 || command->damage > before)
         return 0;
-    return unable(command, lsmkv_strerror(result));
+    return command->salvaging ? note_unread(command, lsmkv_strerror(result))
+                              : unable(command, lsmkv_strerror(result));
 }
 
 /* The same for the records of the filesystem. */
@@ -202,11 +219,14 @@ check_filesystem(struct command *command)
     lsmkv_options_init(&engine);
     engine.log = take_log;
     engine.log_context = command;
+    engine.salvage = command->salvaging;
     store_options_init(&options);
     options.path = command->path;
     options.engine = &engine;
     options.read_only = true;
     int result = store_open(&options, &store, why, sizeof why);
+    if (result && command->salvaging)
+        return note_unread(command, why);
     if (result == -EUCLEAN) {
         take_finding(command, &(struct fsck_finding){.severity = LSMKV_DAMAGE,
                                                      .where = "store",
@@ -282,11 +302,9 @@ cli_check(int argc, char **argv)
         return status;
     report_begin(&command.report);
     status = check_files(&command);
-    if (status == 0 && command.damage == 0)
+    command.salvaging = command.damage > 0;
+    if (status == 0)
         status = check_filesystem(&command);
-    else if (status == 0 && !command.report.quiet && !command.report.json)
-        report_line(&command.report, "note", false, "",
-                    "the files' own records are looked at only where the store is whole");
     report_clear_bar(&command.report);
     if (status)
         return status;

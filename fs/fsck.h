@@ -53,6 +53,7 @@ struct fsck_report {
     /* Records read so far; NULL: not wanted. */
     void (*progress)(void *context, uint64_t records);
     void *context;
+    bool salvaging; /* what cannot be read is passed over; the engine has told of it */
     /* Each file in chunks; NULL: not wanted. */
     void (*contents)(void *context, const struct fsck_contents *contents);
 };

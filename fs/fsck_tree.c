@@ -150,9 +150,13 @@ check_reference(struct tree *tree, struct lsmkv_slice key, const struct attr *at
     if (store->inodes)
         presence = lsmkv_lookup(store->db, store->inodes, check->snapshot,
                                 record_slice(&inode), false, NULL, 0, NULL);
-    if (presence < 0)
+    if (presence < 0 && (presence == -ENOMEM || !check->report->salvaging))
         return presence;
-    if (presence != LSMKV_EXACT) {
+    if (presence < 0) {
+        fsck_tell_key(check, LSMKV_DAMAGE, key,
+                      "a name of inode %llu, which cannot be read",
+                      (unsigned long long)attr->ino);
+    } else if (presence != LSMKV_EXACT) {
         fsck_mendable(check, FSCK_NO_INODE, attr->ino, attr->mode & S_IFMT);
         fsck_tell_key(check, LSMKV_DAMAGE, key,
                       "a name of inode %llu, which is not there",

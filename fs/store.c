@@ -637,6 +637,21 @@ open_keyspaces(struct store *store)
     return result ? result : counter_load(store, &store->state->data_ids);
 }
 
+/* A counter of a damaged store; if it cannot be read, any number may have been given out. */
+static void
+counter_salvage(struct store *store, struct counter *counter)
+{
+    uint8_t value[8];
+    struct lsmkv_record record;
+    uint64_t bound = NUMBER_LIMIT;
+    int result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str(counter->name), value,
+                           sizeof value, &record);
+    if (result == 0 && record.value.size == sizeof value)
+        bound = get_le64(record.value.data);
+    atomic_store(&counter->next, bound);
+    atomic_store(&counter->bound, bound);
+}
+
 /* The same of a damaged store: what there is of ours, and can be read. */
 static int
 open_keyspaces_salvaging(struct store *store)
@@ -661,6 +676,8 @@ open_keyspaces_salvaging(struct store *store)
         return -EPROTONOSUPPORT;
     if (result == 0 && record.value.size == FORMAT_SIZE)
         store->salt = get_le64(value + 4);
+    counter_salvage(store, &store->state->inodes);
+    counter_salvage(store, &store->state->data_ids);
     return result == -ENOMEM ? result : 0;
 }
 

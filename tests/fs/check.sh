@@ -202,6 +202,24 @@ exported_without_manifest() {
     cmp all.tar without.tar
 }
 
+# What is damaged in the store's files does not keep the files' own records from being looked at.
+files_of_a_damaged_store() {
+    local table at
+    table=$(cd "$store" && grep -l "linux" ./*.sst | head -n 1)
+    : >found
+    for at in 5000 20000 100000; do
+        rm -rf "$copy"
+        cp -r "$store" "$copy"
+        printf '\377\376' | dd of="$copy/$table" bs=1 seek=$at conv=notrunc status=none
+        "$lsmfs" check "$copy" >>found && return 1
+        same 1 "$(grep -c "^damage: ${table#./}: " found)"
+        grep -v "^damage: ${table#./}: " found >rest
+        mv rest found
+    done
+    # Contents whose files were in the damaged blocks.
+    grep -q "^damage: data [0-9]*: it has chunks, but no file or orphan" found
+}
+
 # ---- repair ----
 
 new=$WORK/new
@@ -407,6 +425,7 @@ check "damage is found with file and offset" damage_is_found
 check "a bar and colour on a terminal only" on_a_terminal
 check "a killed store is clean" killed_store
 check "what a damaged store still has is exported" damaged_store_is_exported
+check "the files of a damaged store are looked at" files_of_a_damaged_store
 check "repair of a damaged store tells what is missing" repaired_with_damage
 check "lost contents are an error, not zeros" lost_contents_are_an_error
 check "a killed repair leaves the store as it was" repair_is_killed
