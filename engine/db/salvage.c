@@ -302,6 +302,8 @@ find_keyspaces(struct salvage *salvage)
     while (first < salvage->log_count &&
            salvage->logs[first] < salvage->state->oldest_log)
         first++;
+    if (first == salvage->log_count)
+        return 0;
     return salvage_each_log(salvage->db, salvage->logs + first,
                             salvage->log_count - first, NULL, NULL, begin_nothing,
                             end_nothing, &ops);
