@@ -99,9 +99,10 @@ check_chunk(struct chunk_walk *walk, struct lsmkv_slice key,
     if (chunks_is_lost(record, fragment)) {
         fsck_tell_number(
             walk->check, "data", id,
-            "chunk %llu is lost: bytes %llu to %llu of its file cannot be read",
+            "chunk %llu is lost: bytes %llu to %llu of its file, inode %llu, cannot be read",
             (unsigned long long)index, (unsigned long long)(index * CHUNK_SIZE),
-            (unsigned long long)((index + 1) * CHUNK_SIZE));
+            (unsigned long long)((index + 1) * CHUNK_SIZE),
+            (unsigned long long)(walk->owner ? walk->owner->ino : 0));
         return;
     }
     if (chunks_record_decode(record, fragment, &end, &total)) {

@@ -123,7 +123,8 @@ advance(struct repairer *repairer, uint64_t bytes)
     if (repairer->done > repairer->total)
         repairer->done = repairer->total;
     if (repairer->ask->progress == NULL ||
-        repairer->done - repairer->shown < PROGRESS_STEP)
+        (repairer->done < repairer->total &&
+         repairer->done - repairer->shown < PROGRESS_STEP))
         return;
     repairer->shown = repairer->done;
     repairer->ask->progress(repairer->ask->context, repairer->done, repairer->total);

@@ -93,6 +93,10 @@ on_a_terminal() {
     damage_copy 700
     script -qc "'$lsmfs' check '$copy'" screen >/dev/null
     grep -q $'\e\[31mdamage' screen
+    script -qc "'$lsmfs' repair '$copy' '$WORK/shown'" screen >/dev/null
+    grep -q $'\e\[K\[#* *\] 100 %' screen
+    grep -q $'\e\[K[0-9]* records\|\e\[31mdamage' screen
+    rm -r "$WORK/shown"
     NO_COLOR=1 script -qc "'$lsmfs' check '$copy'" screen >/dev/null
     not grep -q $'\e\[31m' screen
 }
@@ -187,7 +191,7 @@ damaged_store_is_exported() {
 
 # All of it, although nothing tells any more which keyspace is which.
 exported_without_manifest() {
-    local file
+    local file at
     "$lsmfs" export -o all.tar "$store"
     for file in MANIFEST CLOSED LOCK; do
         rm -rf "$copy"
@@ -196,6 +200,14 @@ exported_without_manifest() {
         "$lsmfs" export -o without.tar "$copy" 2>errors || true
         cmp all.tar without.tar
         [ $file != MANIFEST ] || grep -q "MANIFEST: offset 0: the file is missing" errors
+    done
+    # A bad line, in the middle or at the end.
+    for at in 600 $(($(stat -c %s "$store/MANIFEST") - 20)); do
+        rm -rf "$copy"
+        cp -r "$store" "$copy"
+        printf '\377\376' | dd of="$copy/MANIFEST" bs=1 seek="$at" conv=notrunc status=none
+        fails_with 4 "MANIFEST: offset [0-9]*: " "$lsmfs" export -o without.tar "$copy"
+        cmp all.tar without.tar
     done
     rm "$copy/MANIFEST" "$copy/CLOSED"
     fails_with 4 "deleted keys may be back" "$lsmfs" export -o without.tar "$copy"
