@@ -508,7 +508,9 @@ open_store(struct lsmkv *db, const char *path)
     manifest_edit_fini(&state);
     if (result == 0 && db->options.salvage) {
         /* What it says of the log holds, whatever has become of MANIFEST. */
-        closed = closed_read(db->dir, &db->reporter, &mark) == 0 ? &mark : NULL;
+        result = closed_read(db->dir, &db->reporter, &mark);
+        closed = result == 0 ? &mark : NULL;
+        result = result == -ENOMEM ? result : 0;
     } else if (result == 0) {
         result = check_closed(db, number, end, &mark, &closed);
     }

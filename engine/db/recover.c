@@ -255,7 +255,9 @@ salvage_each_log(struct lsmkv *db, const uint64_t *logs, size_t count,
     for (size_t i = 0; i < count && result == 0; i++) {
         uint64_t limit, durable = i + 1 < count ? WAL_DURABLE_UNKNOWN : 0;
 
-        limit = wal_named_end(db->dir, logs[i], logs + i + 1, count - i - 1);
+        result = wal_named_end(db->dir, logs[i], logs + i + 1, count - i - 1, &limit);
+        if (result < 0)
+            return result;
         if (limit != UINT64_MAX)
             durable = limit;
         else if (closed != NULL && closed->log_number == logs[i])
@@ -288,21 +290,24 @@ tell_unless_there(const struct lsmkv *db, const uint64_t *logs, size_t count,
 
 /* Logs that are needed and not there, as others tell; why they are needed was reported.  Without
  * MANIFEST, one that a newer one names has been flushed, as a rule. */
-static void
+static int
 tell_missing_logs(const struct lsmkv *db, uint64_t oldest_log, const uint64_t *logs,
                   size_t count, const struct closed_mark *closed)
 {
     struct wal_previous previous;
+    int result = 0;
 
     if (closed != NULL && closed->log_number != oldest_log)
         tell_unless_there(db, logs, count, closed->log_number);
     if (db->is_rebuilt || oldest_log == 0)
-        return;
+        return 0;
     tell_unless_there(db, logs, count, oldest_log);
-    for (size_t i = 0; i < count; i++) {
-        if (wal_first_frame(db->dir, logs[i], &previous) && previous.number > oldest_log)
+    for (size_t i = 0; i < count && result >= 0; i++) {
+        result = wal_first_frame(db->dir, logs[i], &previous);
+        if (result > 0 && previous.number > oldest_log)
             tell_unless_there(db, logs, count, previous.number);
     }
+    return result < 0 ? result : 0;
 }
 
 /* Everything that the logs still have, each a generation of its own. */
@@ -311,8 +316,10 @@ salvage_logs(struct replay *replay, uint64_t oldest_log, const uint64_t *logs,
              size_t count, const struct closed_mark *closed)
 {
     struct wal_salvage ops = {salvage_frame, salvage_gap, replay};
+    int result = tell_missing_logs(replay->db, oldest_log, logs, count, closed);
 
-    tell_missing_logs(replay->db, oldest_log, logs, count, closed);
+    if (result < 0)
+        return result;
     generation_unref(replay->generation);
     replay->generation = NULL;
     forget_generations(replay->db);

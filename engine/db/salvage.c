@@ -312,34 +312,40 @@ find_keyspaces(struct salvage *salvage)
 /* ---- all of it ---- */
 
 /* Whether lines of a MANIFEST that looks whole are lost: the mark of the last clean close has seen
- * more of it, or a log is not there that no line says was replaced. */
-static bool
+ * more of it, or a log is not there that no line says was replaced.  1, 0 or -ENOMEM. */
+static int
 is_cut(const struct salvage *salvage, uint64_t number, uint64_t end)
 {
     struct lsmkv *db = salvage->db;
     uint64_t oldest = salvage->state->oldest_log;
     struct closed_mark mark;
     struct wal_previous previous;
+    int result = closed_read(db->dir, NULL, &mark);
 
-    if (closed_read(db->dir, NULL, &mark) == 0 && mark.manifest_number == number &&
-        mark.manifest_end == end)
-        return false;
-    if (closed_read(db->dir, NULL, &mark) == 0) {
+    if (result == -ENOMEM)
+        return result;
+    if (result == 0 && mark.manifest_number == number && mark.manifest_end == end)
+        return 0;
+    if (result == 0) {
         (void)report_error(
             &db->reporter, -EUCLEAN,
             "MANIFEST: offset %llu: the store was closed with manifest %llu "
             "ending at %llu, not %llu",
             (unsigned long long)end, (unsigned long long)mark.manifest_number,
             (unsigned long long)mark.manifest_end, (unsigned long long)number);
-        return true;
+        return 1;
     }
-    for (size_t i = 0; i < salvage->log_count; i++)
-        if (salvage->logs[i] > oldest &&
-            wal_first_frame(db->dir, salvage->logs[i], &previous) &&
-            previous.number > oldest &&
+    for (size_t i = 0; i < salvage->log_count; i++) {
+        if (salvage->logs[i] <= oldest)
+            continue;
+        result = wal_first_frame(db->dir, salvage->logs[i], &previous);
+        if (result < 0)
+            return result;
+        if (result > 0 && previous.number > oldest &&
             !has_number(salvage->logs, salvage->log_count, previous.number))
-            return true;
-    return false;
+            return 1;
+    }
+    return 0;
 }
 
 static int
@@ -357,7 +363,9 @@ read_manifest(struct salvage *salvage, const char *path, uint64_t *number, uint6
         return 0;
     }
     result = manifest_load(db->dir, &db->reporter, salvage->state, number, end);
-    salvage->is_whole = result == 0 && !is_cut(salvage, *number, *end);
+    if (result == 0)
+        result = is_cut(salvage, *number, *end);
+    salvage->is_whole = result == 0;
     if (salvage->is_whole || result == -ENOMEM || result == -ENOTSUP)
         return result;
     manifest_edit_fini(salvage->state);

@@ -214,29 +214,36 @@ wal_salvage(struct env_dir *dir, uint64_t number, uint64_t limit, uint64_t durab
     return result;
 }
 
-bool
+int
 wal_first_frame(struct env_dir *dir, uint64_t number, struct wal_previous *previous)
 {
     struct wal_reader *reader;
     struct wal_frame frame;
-    bool good;
+    int result = wal_reader_open(dir, number, NULL, &reader);
 
-    if (wal_reader_open(dir, number, NULL, &reader) != 0)
-        return false;
-    good = wal_read(reader, &frame) == 1;
-    if (good)
-        *previous = wal_reader_previous(reader);
-    wal_reader_close(reader);
-    return good;
+    if (result == 0) {
+        result = wal_read(reader, &frame);
+        if (result == 1)
+            *previous = wal_reader_previous(reader);
+        wal_reader_close(reader);
+    }
+    return result < 0 && result != -ENOMEM ? 0 : result;
 }
 
-uint64_t
-wal_named_end(struct env_dir *dir, uint64_t number, const uint64_t *newer, size_t count)
+int
+wal_named_end(struct env_dir *dir, uint64_t number, const uint64_t *newer, size_t count,
+              uint64_t *end)
 {
     struct wal_previous previous;
 
-    for (size_t i = 0; i < count; i++)
-        if (wal_first_frame(dir, newer[i], &previous) && previous.number == number)
-            return previous.end;
-    return UINT64_MAX;
+    *end = UINT64_MAX;
+    for (size_t i = 0; i < count && *end == UINT64_MAX; i++) {
+        int result = wal_first_frame(dir, newer[i], &previous);
+
+        if (result < 0)
+            return result;
+        if (result > 0 && previous.number == number)
+            *end = previous.end;
+    }
+    return 0;
 }

@@ -136,12 +136,13 @@ int LSMKV_CHECKED wal_salvage(struct env_dir *dir, uint64_t number, uint64_t lim
                               uint64_t durable, struct reporter *reporter,
                               const struct wal_salvage *ops);
 
-/* What the first frame of log `number` names; false: it cannot be read. */
-bool wal_first_frame(struct env_dir *dir, uint64_t number, struct wal_previous *previous);
+/* 1 and what the first frame of log `number` names; 0: it cannot be read; -ENOMEM. */
+int LSMKV_CHECKED wal_first_frame(struct env_dir *dir, uint64_t number,
+                                  struct wal_previous *previous);
 /* Where log `number` ends, says the first frame of one of the `count` logs `newer`; UINT64_MAX:
- * none that can be read says it. */
-uint64_t wal_named_end(struct env_dir *dir, uint64_t number, const uint64_t *newer,
-                       size_t count);
+ * none that can be read says it.  -ENOMEM. */
+int LSMKV_CHECKED wal_named_end(struct env_dir *dir, uint64_t number,
+                                const uint64_t *newer, size_t count, uint64_t *end);
 
 /* ---- recovery of all logs ---- */
 

@@ -354,8 +354,13 @@ load_parts(struct table *table, uint64_t number, const struct table_identity *id
     if (!has_footer)
         memset(&table->footer, 0, sizeof(table->footer));
     table->footer.number = number;
-    has_properties =
-        has_footer ? table_load_properties(table) == 0 : find_properties(table);
+    if (has_footer)
+        result = table_load_properties(table);
+    else
+        result = find_properties(table) ? 0 : -EUCLEAN;
+    if (result == -ENOMEM)
+        return result; /* it says nothing about the table */
+    has_properties = result == 0;
     result = identify(table, has_properties, identity);
     if (result != 0)
         return result;
