@@ -358,13 +358,25 @@ open_target(struct repairer *repairer, const char *target)
     return result;
 }
 
+/* The manifest, which may be there if its directory could not be synced, goes first: what it names
+ * stays if it does (P1). */
+static void
+undo(struct repairer *repairer)
+{
+    struct build_context context = {.tables = &repairer->tables};
+    int tmp = env_dir_unlink(repairer->dir, MANIFEST_TMP_NAME);
+    int result = env_dir_unlink(repairer->dir, "MANIFEST");
+
+    (void)tmp; /* nobody takes it for anything */
+    if (result == 0 || result == -ENOENT)
+        build_undo(&context, &repairer->made, 0);
+}
+
 static void
 close_target(struct repairer *repairer, bool failed)
 {
-    struct build_context context = {.tables = &repairer->tables};
-
-    if (failed && repairer->dir != NULL)
-        build_undo(&context, &repairer->made, 0);
+    if (failed && repairer->lock != NULL)
+        undo(repairer);
     if (repairer->cache != NULL)
         block_cache_free(repairer->cache);
     if (repairer->lock != NULL)

@@ -44,6 +44,83 @@ START_TEST(test_a_full_disk_leaves_nothing)
 }
 END_TEST
 
+/* Repairs a copy of which the nth env call fails. */
+static int
+repair_failing(struct mem_env *copy, struct fault fault, struct outcome *outcome)
+{
+    struct fault_env *faults = fault_env_new(mem_env_base(copy));
+    struct lsmkv_repair_options ask = {.finding = note_finding,
+                                       .lost = note_loss,
+                                       .rename = name_again,
+                                       .context = outcome};
+    struct lsmkv_options options = rig.options;
+    int result;
+
+    ck_assert_ptr_nonnull(faults);
+    fault_env_on_lost_sync(faults, mem_env_lose_unsynced);
+    fault_env_set(faults, fault);
+    options.env = fault_env_base(faults);
+    result = lsmkv_repair("store", "new", &options, &ask);
+    if (fault_env_failures(faults) == 0)
+        result = 1; /* there are no so many calls */
+    fault_env_free(faults);
+    return result;
+}
+
+/* Whatever call fails: a new store that is sound, and what could not be read was told; or an error,
+ * and no store. */
+static bool
+fail_at(uint64_t nth, bool onwards)
+{
+    struct fault fault = {
+        .call = ENV_CALL_ANY, .nth = nth, .onwards = onwards, .error = EIO};
+    struct mem_env *copy = mem_env_kill(rig.memory);
+    struct outcome outcome = {.sought = NULL};
+    struct lsmkv_options options = rig.options;
+    int result = repair_failing(copy, fault, &outcome);
+    struct env_dir *dir;
+    struct lsmkv *db;
+
+    for (size_t i = 0; i < file_count; i++)
+        check_unchanged(copy, &files[i]);
+    options.env = mem_env_base(copy);
+    options.create = false;
+    options.read_only = true;
+    if (result == 0 || result == -EUCLEAN) {
+        check_new_store(copy, &outcome);
+    } else if (result < 0 && lsmkv_open("new", &options, &db) == 0) {
+        ck_assert(onwards); /* it could not be removed again */
+        ck_assert_int_eq(lsmkv_close(db), 0);
+        check_new_store(copy, &outcome);
+    } else if (result < 0 && !onwards &&
+               env_dir_open(mem_env_base(copy), "new", false, &dir) == 0) {
+        ck_assert_int_eq(env_dir_list(dir, refuse_any, NULL), 0);
+        env_dir_close(dir);
+    }
+    mem_env_free(copy);
+    return result != 1;
+}
+
+START_TEST(test_every_call_fails_once)
+{
+    uint64_t nth = 1;
+
+    while (fail_at(nth, false))
+        nth++;
+    ck_assert_uint_gt(nth, 100);
+}
+END_TEST
+
+START_TEST(test_every_call_fails_from_then_on)
+{
+    uint64_t nth = 1;
+
+    while (fail_at(nth, true))
+        nth += 3;
+    ck_assert_uint_gt(nth, 100);
+}
+END_TEST
+
 struct death {
     struct mem_env *env;
     uint64_t at;
@@ -120,6 +197,8 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, test_a_full_disk_leaves_nothing);
+    tcase_add_test(tcase, test_every_call_fails_once);
+    tcase_add_test(tcase, test_every_call_fails_from_then_on);
     tcase_add_test(tcase, test_power_goes_under_way);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
