@@ -223,8 +223,9 @@ struct lsmkv_repair_options {
 };
 
 /* Makes a good store in directory `target` of all that can be read of the damaged one at `path`:
- * every block of a table and every frame of a log whose checksum holds.  Of each key the newest
- * such version is there, and those that snapshots see.  If MANIFEST is gone or bad, snapshots are
+ * every frame of a log whose checksum holds, and every such block of a table; but if its index is
+ * bad, those before its first bad block only.  Of each key the newest such version is there, and
+ * those that snapshots see.  If MANIFEST is gone or bad, snapshots are
  * gone that only its bad lines knew of, and deleted keys may be back if a file was left over that
  * held them; both is told.
  *
