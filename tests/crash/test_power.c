@@ -276,10 +276,8 @@ load(bool *to, const atomic_bool *from)
         to[i] = atomic_load(&from[i]);
 }
 
-/* What must be there is read before an image is taken, what may be there after: with real
- * threads the workload may go on meanwhile.  Hence all images of a call share the first, and
- * the second is read when the call is made: an operation is asked for before it makes calls,
- * and this call holds up every other. */
+/* With real threads the workload goes on meanwhile, but its next call waits for this one: what
+ * it asked for by now is all that can be in an image, and what is durable can only grow. */
 static void
 at_call(void *context, uint64_t ordinal, enum env_call call)
 {

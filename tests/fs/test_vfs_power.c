@@ -21,7 +21,7 @@
 #include <sys/personality.h>
 #include <unistd.h>
 
-#include "fsck.h"
+#include "check_fixture.h"
 #include "records.h"
 #include "turns/cuts.h"
 #include "turns/turns.h"
@@ -79,76 +79,10 @@ quiet(void *context, enum lsmkv_level level, const char *line)
 /* ---- what an image holds ---- */
 
 static void
-print_finding(void *context, const struct lsmkv_finding *finding)
-{
-    (void)context;
-    if (finding->severity == LSMKV_DAMAGE)
-        printf("%s: offset %llu: %s\n", finding->file,
-               (unsigned long long)finding->offset, finding->text);
-}
-
-static void
-print_record(void *context, const struct fsck_finding *finding)
-{
-    (void)context;
-    if (finding->severity == LSMKV_DAMAGE)
-        printf("%s: %s\n", finding->where, finding->text);
-}
-
-static int
-check_snapshot(void *context, const struct lsmkv_snapshot_info *info)
-{
-    struct fs_names *names = context;
-
-    names->used += (size_t)snprintf(names->text + names->used,
-                                    sizeof(names->text) - names->used, "%s ", info->name);
-    return 0;
-}
-
-static void
-check_records(struct store *store)
-{
-    struct fsck_report report = {.finding = print_record};
-    struct fs_names *names = mem_need(sizeof(*names));
-    char *name, *rest = names->text;
-    uint64_t damage;
-
-    ck_assert_int_eq(fsck_run(store, NULL, &report, &damage), 0);
-    ck_assert_int_eq(lsmkv_snapshot_list(store->db, check_snapshot, names), 0);
-    while (damage == 0 && (name = strtok_r(rest, " ", &rest))) {
-        struct lsmkv_snapshot *snapshot;
-
-        ck_assert_int_eq(lsmkv_snapshot_open(store->db, name, &snapshot, NULL), 0);
-        ck_assert_int_eq(fsck_run(store, snapshot, &report, &damage), 0);
-        lsmkv_snapshot_release(store->db, snapshot);
-    }
-    free(names);
-    if (damage != 0)
-        say_seed("a check finds records damaged");
-}
-
-/* As `lsmfs check` does: the engine's files, then the records, of a store that is not mounted. */
-static void
 check_store(struct vfs_fixture *of)
 {
-    struct lsmkv_check_options check = {.finding = print_finding};
-    struct store_options options = of->options.store;
-    struct store *store;
-    char why[512] = "";
-    int result;
-
-    of->engine.env = mem_env_base(of->env);
-    result = lsmkv_check(options.path, &of->engine, &check);
-    if (result == -ENOENT)
-        return; /* it was not made yet */
-    if (result != 0)
-        say_seed("a check finds files damaged");
-    options.read_only = true;
-    result = store_open(&options, &store, why, sizeof(why));
-    ck_assert_msg(result == 0, "store_open: %d %s", result, why);
-    if (store->inodes != NULL)
-        check_records(store);
-    ck_assert_int_eq(store_close(store), 0);
+    if (fs_check(of) != 0)
+        say_seed("a check finds damage");
 }
 
 static size_t
