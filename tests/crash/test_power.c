@@ -566,7 +566,7 @@ run_round(struct sweep *sweep, uint64_t seed, size_t operations)
         mem_env_set_hook(sweep->env, at_call, sweep);
     }
     for (size_t i = 0; i < operations; i++) {
-        bool durable;
+        bool durable = false;
         int result = run_beside(sweep, i);
 
         atomic_store(&sweep->issued, i + 1);

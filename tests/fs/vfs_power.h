@@ -348,7 +348,11 @@ tree_wait(struct tree *tree)
     struct timespec time = {(time_t)(wait / 1000000000), (long)(wait % 1000000000)};
 
     nanosleep(&time, NULL);
+#if defined(__SANITIZE_THREAD__)
+    return false; /* threads run as the machine lets them: the timer's may be late */
+#else
     return true;
+#endif
 }
 
 /* A directory of many entries goes to another place at once. */

@@ -120,14 +120,15 @@ check_death(struct cuts *cuts, struct mem_env *env, const void *bounds)
     mem_env_free(survivor);
 }
 
+/* One image of each policy, or of one that is drawn. */
 static void
-take(struct cuts *cuts, struct mem_env *env, uint64_t seed, unsigned sparse,
-     const void *bounds)
+take(struct cuts *cuts, struct mem_env *env, uint64_t seed, bool all, const void *bounds)
 {
     struct random random = random_of(seed);
-    uint64_t begin = sparse == 0 ? 0 : random_below(&random, CUTS_POLICIES);
+    uint64_t begin = all ? 0 : random_below(&random, CUTS_POLICIES);
+    uint64_t end = all ? CUTS_POLICIES : begin + 1;
 
-    for (uint64_t i = begin; i < CUTS_POLICIES; i += sparse == 0 ? 1 : sparse) {
+    for (uint64_t i = begin; i < end; i++) {
         struct mem_env *image;
 
         if (cuts_are_enough(cuts))
@@ -143,7 +144,7 @@ cuts_take(struct cuts *cuts, struct mem_env *env, uint64_t ordinal, const void *
 {
     struct random random = random_of(cuts->seed * 37 + ordinal);
 
-    take(cuts, env, cuts->seed * 31 + ordinal, cuts->sparse, bounds);
+    take(cuts, env, cuts->seed * 31 + ordinal, true, bounds);
     if (random_below(&random, DEATHS) == 0 && !cuts_are_enough(cuts))
         check_death(cuts, env, bounds);
 }
@@ -164,7 +165,7 @@ at_recovery(void *context, uint64_t ordinal, enum env_call call)
         return;
     cuts->depth++;
     take(cuts, recovery->env, recovery->seed + recovery->number,
-         recovery->at == 0 || recovery->dying ? 0 : CUTS_POLICIES, cuts->bounds);
+         recovery->at == 0 || recovery->dying, cuts->bounds);
     cuts->depth--;
 }
 

@@ -46,9 +46,8 @@ struct cuts {
     void *(*look)(void *context, struct mem_env *image);
     /* Set: exits when what was seen in an image may not be so now. */
     void (*judge)(void *context, const void *look, const void *bounds);
-    uint64_t limit;  /* set: different images after which none is taken any more */
-    unsigned sparse; /* set: of so many policies at a call one is taken; 0: all are */
-    uint64_t seed;   /* of the round */
+    uint64_t limit; /* set: different images after which none is taken any more */
+    uint64_t seed;  /* of the round */
     uint64_t images, again[CUTS_DEPTH + 1]; /* taken; at that depth of recoveries */
     uint64_t deaths;                        /* of the process, its recovery cut */
     uint64_t digest; /* of all images in any order: the same for the same seed */
