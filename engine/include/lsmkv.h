@@ -92,7 +92,7 @@ struct lsmkv_options {
     struct lsmkv_env *env; /* NULL: the operating system's */
     bool create;           /* make the store if the directory holds none */
     bool exclusive;        /* with create: -EEXIST if there is one */
-    bool read_only;        /* change no file at all; a shared lock */
+    bool read_only; /* change no file at all; a shared lock, if there is a lock file */
     bool
         salvage; /* with read_only: open a damaged store, MANIFEST gone or bad included; what
                      cannot be read is missing, or an error where it is read */
