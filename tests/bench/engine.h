@@ -1,0 +1,95 @@
+/*
+ * engine.h - a key-value engine as the benchmark sees it: an adapter's table of functions.
+ *
+ * A record is a key and a payload.  The payload's first ATTRIBUTES bytes are what a listing
+ * shows; lsmkv keeps them as attributes, the others in front of the value, as a program on them
+ * would have to.  Whatever a read hands out goes through tally_add, so that no engine is paid
+ * for bytes that it never touched, and so that the sums of two engines can be compared.
+ *
+ * Adapters end the program (die) when a call fails: a benchmark of failed calls is none.
+ * A store's functions may be called by several threads; a session belongs to one.
+ */
+#ifndef BENCH_ENGINE_H
+#define BENCH_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { ATTRIBUTES = 32 };
+
+struct bytes {
+    const void *data;
+    size_t size;
+};
+
+/* What reads have seen. */
+struct tally {
+    uint64_t entries;
+    uint64_t bytes;
+    uint64_t sum; /* of 64-bit words; a multiple of 8 bytes may be added in parts */
+};
+
+static inline void
+tally_add(struct tally *tally, const void *data, size_t size)
+{
+    const unsigned char *at = data;
+    uint64_t word, sum = 0;
+    size_t left = size;
+
+    for (; left >= sizeof(word); at += sizeof(word), left -= sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        sum += word;
+    }
+    for (word = 0; left > 0; left--)
+        word = word << 8 | at[left - 1];
+    tally->sum += sum + word;
+    tally->bytes += size;
+}
+
+struct engine_options {
+    const char *path; /* a directory that is there */
+    bool
+        synced; /* each write is durable when it returns; else only write(2) has returned */
+    size_t write_buffer; /* bytes */
+    size_t cache;        /* bytes */
+    unsigned filter_bits;
+};
+
+/* What of each entry a scan reads. */
+enum scan_what { SCAN_ATTRIBUTES, SCAN_VALUES };
+
+struct engine {
+    const char *name;
+    const char *durability; /* of what both kinds of writes are made, for the report */
+    bool puts_only;         /* no more than open, put and close */
+    const char *(*build)(void);
+
+    void *(*open)(const struct engine_options *options);
+    void (*close)(void *store);
+    /* Both NULL: the store is each thread's session. */
+    void *(*session_open)(void *store);
+    void (*session_close)(void *session);
+
+    void (*put)(void *session, struct bytes key, struct bytes payload);
+    void (*remove)(void *session, struct bytes key);
+    /* False: absent. */
+    bool (*get)(void *session, struct bytes key, struct tally *tally);
+    /* At most `limit` entries at and after `from`: keys and what was asked for. */
+    void (*scan)(void *session, struct bytes from, uint64_t limit, enum scan_what what,
+                 struct tally *tally);
+    /* Writes out what is in memory, and returns when that is done or has begun. */
+    void (*settle)(void *store);
+};
+
+/* Ends with a NULL. */
+extern const struct engine *const engines[];
+
+/* Prints "lsm-bench: ..." and ends the process with status 1. */
+__attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
+
+/* As malloc, or ends the process. */
+void *need(size_t size);
+
+#endif

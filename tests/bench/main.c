@@ -1,0 +1,306 @@
+/*
+ * main.c - lsm-bench: the same work for each engine, alternating, repeated, reported.
+ *
+ * Order: a repetition runs each series on each engine before the next one begins, and begins with
+ * another engine, so that what else the machine does meets them alike.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "run.h"
+
+static void
+usage(FILE *out)
+{
+    fputs(
+        "usage: lsm-bench [OPTION]... [SERIES]...\n"
+        "\n"
+        "Measures the engine: each series makes a store in a process of its own, works on\n"
+        "it and removes it.  Without SERIES all of them run.  Prints a row a measurement, in\n"
+        "thousands of operations a second where nothing else is said.\n"
+        "\n"
+        "  --dir=DIR        where stores are made, on the disk to be measured; .\n"
+        "  --engines=A,B    these of the engines that --list names; all\n"
+        "  --repeat=N       medians of N, 1 to 25; 3\n"
+        "  --scale=X        X times the usual number of keys; 1\n"
+        "  --seconds=X      how long synced puts and mixed work last; 5\n"
+        "  --quick          sees that it works: --repeat=1 --scale=0.01 --seconds=0.5\n"
+        "  --json=FILE      writes all values to FILE\n"
+        "  --list           names the engines and the series\n"
+        "  --help, --version\n"
+        "\n"
+        "Exit status: 0 all series ran; 1 one failed; 2 bad usage.\n",
+        out);
+}
+
+enum option_id {
+    OPTION_DIR = 256,
+    OPTION_ENGINES,
+    OPTION_REPEAT,
+    OPTION_SCALE,
+    OPTION_SECONDS,
+    OPTION_QUICK,
+    OPTION_JSON,
+    OPTION_LIST,
+    OPTION_HELP,
+    OPTION_VERSION,
+};
+
+static const struct option options[] = {
+    {"dir", required_argument, NULL, OPTION_DIR},
+    {"engines", required_argument, NULL, OPTION_ENGINES},
+    {"repeat", required_argument, NULL, OPTION_REPEAT},
+    {"scale", required_argument, NULL, OPTION_SCALE},
+    {"seconds", required_argument, NULL, OPTION_SECONDS},
+    {"quick", no_argument, NULL, OPTION_QUICK},
+    {"json", required_argument, NULL, OPTION_JSON},
+    {"list", no_argument, NULL, OPTION_LIST},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+struct plan {
+    struct run_settings settings;
+    const char *engines; /* names between commas; NULL: all */
+    const char *json;
+    char **series; /* names, up to NULL; none: all */
+};
+
+void
+die(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("lsm-bench: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputs("\n", stderr);
+    exit(1);
+}
+
+void *
+need(size_t size)
+{
+    void *memory = malloc(size);
+
+    if (memory == NULL)
+        die("no memory");
+    return memory;
+}
+
+/* ---- options ---- */
+
+static void
+list(void)
+{
+    for (size_t i = 0; engines[i] != NULL; i++)
+        printf("engine %-12s %s; %s\n", engines[i]->name, engines[i]->build(),
+               engines[i]->durability);
+    for (const struct series *series = all_series; series->name != NULL; series++)
+        printf("series %-12s %s\n", series->name, series->about);
+}
+
+/* False: it is none, or lies outside; that was told. */
+static bool
+parse_number(const char *text, double least, double most, double *number)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(value >= least && value <= most)) {
+        fprintf(stderr, "lsm-bench: %s: a number from %g to %g is wanted\n", text, least,
+                most);
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* False: bad usage, and the reason was told. */
+static bool
+take_option(struct plan *plan, struct report *report, int option)
+{
+    double number;
+
+    switch (option) {
+    case OPTION_DIR:
+        plan->settings.directory = optarg;
+        return true;
+    case OPTION_ENGINES:
+        plan->engines = optarg;
+        return true;
+    case OPTION_REPEAT:
+        if (!parse_number(optarg, 1, REPEATS_MAX, &number))
+            return false;
+        report->repeats = (unsigned)number;
+        return true;
+    case OPTION_SCALE:
+        return parse_number(optarg, 0.001, 100, &plan->settings.scale);
+    case OPTION_SECONDS:
+        return parse_number(optarg, 0.1, 3600, &plan->settings.seconds);
+    case OPTION_QUICK:
+        report->repeats = 1;
+        plan->settings.scale = 0.01;
+        plan->settings.seconds = 0.5;
+        return true;
+    case OPTION_JSON:
+        plan->json = optarg;
+        return true;
+    default:
+        return false; /* getopt has told */
+    }
+}
+
+/* Ends the program where nothing is left to do. */
+static void
+parse_arguments(struct plan *plan, struct report *report, int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == OPTION_HELP) {
+            usage(stdout);
+            exit(0);
+        }
+        if (option == OPTION_VERSION) {
+            printf("lsm-bench %s\n", engines[0]->build());
+            exit(0);
+        }
+        if (option == OPTION_LIST) {
+            list();
+            exit(0);
+        }
+        if (!take_option(plan, report, option))
+            exit(2);
+    }
+    plan->series = argv + optind;
+}
+
+/* ---- what is to run ---- */
+
+/* Is `name` one of the `count` names in `text`, which commas part? */
+static bool
+names_it(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (; text != NULL; text = strchr(text, ',')) {
+        text += *text == ',';
+        if (strncmp(text, name, length) == 0 &&
+            (text[length] == ',' || text[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static void
+choose_engines(struct report *report, const char *names)
+{
+    size_t known = 0, wanted = 1;
+
+    for (size_t i = 0; engines[i] != NULL; i++) {
+        if (names == NULL || names_it(names, engines[i]->name)) {
+            report->engines[report->engine_count++] = engines[i];
+            known++;
+        }
+    }
+    for (const char *at = names; at != NULL && *at != '\0'; at++)
+        wanted += *at == ',';
+    if (names != NULL && known != wanted) {
+        fprintf(stderr, "lsm-bench: --engines=%s: --list names those there are\n", names);
+        exit(2);
+    }
+}
+
+static bool
+is_chosen(const struct plan *plan, const struct series *series)
+{
+    if (*plan->series == NULL)
+        return true;
+    for (char **name = plan->series; *name != NULL; name++)
+        if (strcmp(*name, series->name) == 0)
+            return true;
+    return false;
+}
+
+static void
+check_series(const struct plan *plan)
+{
+    for (char **name = plan->series; *name != NULL; name++) {
+        const struct series *series = all_series;
+
+        while (series->name != NULL && strcmp(series->name, *name) != 0)
+            series++;
+        if (series->name == NULL) {
+            fprintf(stderr, "lsm-bench: %s: no such series; --list names them\n", *name);
+            exit(2);
+        }
+    }
+}
+
+/* ---- running it ---- */
+
+static bool
+run_series_on_all(const struct plan *plan, struct report *report,
+                  const struct series *series, unsigned repeat)
+{
+    bool good = true;
+
+    for (unsigned i = 0; i < report->engine_count; i++) {
+        unsigned engine = (i + repeat) % report->engine_count;
+
+        if (report->engines[engine]->puts_only && !series->puts_only)
+            continue;
+        fprintf(stderr, "%u/%u %s %s\n", repeat + 1, report->repeats, series->name,
+                report->engines[engine]->name);
+        good = run_series(&plan->settings, series, report, engine) && good;
+    }
+    return good;
+}
+
+static bool
+run_all(const struct plan *plan, struct report *report)
+{
+    bool good = true;
+
+    for (unsigned repeat = 0; repeat < report->repeats; repeat++)
+        for (const struct series *series = all_series; series->name != NULL; series++)
+            if (is_chosen(plan, series))
+                good = run_series_on_all(plan, report, series, repeat) && good;
+    return good;
+}
+
+static void
+write_json(const struct report *report, const char *path)
+{
+    FILE *file = fopen(path, "w");
+
+    if (file == NULL)
+        die("%s: %s", path, strerror(errno));
+    report_json(report, file);
+    if (ferror(file) || fclose(file) != 0)
+        die("%s cannot be written", path);
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct report report = {.repeats = 3};
+    struct plan plan = {.settings = {.directory = ".", .scale = 1, .seconds = 5}};
+    bool good;
+
+    parse_arguments(&plan, &report, argc, argv);
+    choose_engines(&report, plan.engines);
+    check_series(&plan);
+    report.scale = plan.settings.scale;
+    run_catch_signals();
+    good = run_all(&plan, &report);
+    report_print(&report, stdout);
+    if (plan.json != NULL)
+        write_json(&report, plan.json);
+    return good && fflush(stdout) == 0 ? 0 : 1;
+}

@@ -1,0 +1,21 @@
+/* run.h - runs one series of one engine in a process of its own. */
+#ifndef BENCH_RUN_H
+#define BENCH_RUN_H
+
+#include "report.h"
+
+struct run_settings {
+    const char *directory; /* stores are made in it, and removed */
+    double scale;          /* of the number of keys */
+    double seconds;        /* that parts without a number of operations last */
+};
+
+/* Adds the samples to the report.  False: the process failed and has said why, or this one was
+ * asked to end. */
+bool run_series(const struct run_settings *settings, const struct series *series,
+                struct report *report, unsigned engine);
+
+/* From now on SIGINT and SIGTERM end the series that is running, and clear its store away. */
+void run_catch_signals(void);
+
+#endif
