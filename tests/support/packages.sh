@@ -12,6 +12,9 @@ test_packages='check clang libclang-rt-14-dev clang-format shellcheck git rsync 
 # What only the parts of --long take.
 # shellcheck disable=SC2034
 long_packages='bonnie++ dbench postmark'
+# What tests/run --bench measures beside lsmkv, and what draws the result.
+# shellcheck disable=SC2034
+bench_packages='librocksdb-dev libleveldb-dev liblmdb-dev libwiredtiger-dev python3'
 # Node from elsewhere brings an npm of its own, beside which Debian's cannot be installed.
 command -v npm >/dev/null || long_packages="$long_packages npm"
 
