@@ -150,9 +150,16 @@ a_part_is_exported() {
     same "" "$("$lsmfs" export --snapshot=empty "$store" | tar -t | grep -vx ./)"
 }
 
+# The table that has the files' names.
+table_of_linux() {
+    "$BIN/lsm-dump" --keys "$store" |
+        sed -n 's,^table number=\([0-9]*\) .*keyspace="default".*largest="linux/.*,\1,p' |
+        tail -n 1 | sed 's/^/00000/; s/.*\(......\)$/\1.sst/'
+}
+
 # In the tables now.  What is left out is told; what is there is right.
 damaged_store_is_exported() {
-    local at lost=0 status file
+    local at lost=0 status file table where
     rm -rf "$store"
     mount_store
     cp -r /usr/include/linux "$mnt/linux"
@@ -162,10 +169,13 @@ damaged_store_is_exported() {
     head -c 40000000 /dev/urandom >"$mnt/filler"
     rm "$mnt/filler"
     umount_store
-    local table
-    table=$(cd "$store" && grep -l "linux" ./*.sst | head -n 1)
-    [ -n "$table" ]
-    for at in 5000 20000 100000; do
+    for where in default:5000 default:20000 default:100000 contents:5000; do
+        at=${where#*:}
+        case $where in
+        default:*) table=$(table_of_linux) ;;
+        *) table=$(cd "$store" && grep -l __A_OUT_GNU_H__ ./*.sst | head -n 1) ;;
+        esac
+        [ -n "$table" ]
         rm -rf "$copy" out
         mkdir out
         cp -r "$store" "$copy"
@@ -217,7 +227,7 @@ exported_without_manifest() {
 # What is damaged in the store's files does not keep the files' own records from being looked at.
 files_of_a_damaged_store() {
     local table at
-    table=$(cd "$store" && grep -l "linux" ./*.sst | head -n 1)
+    table=$(table_of_linux)
     : >found
     for at in 5000 20000 100000; do
         rm -rf "$copy"
