@@ -20,7 +20,7 @@
 #include "db/db.h"
 
 /* Plenty: so many times the reserve. */
-#define PLENTY 4u
+#define PLENTY 2u
 #define IN_VAIN \
     2u /* rounds in a row; one may have come too early for a file being removed */
 /* Of a rest, in sleeps of the compaction thread: at least, and for so many bytes written. */
