@@ -23,10 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIR_MODE         0700
-#define THREAD_NAME_MAX  16 /* with the NUL: the kernel's limit */
-#define BUFFER_ALIGNMENT 64 /* a cache line */
-#define NANOSECONDS      1000000000
+#define DIR_MODE        0700
+#define THREAD_NAME_MAX 16 /* with the NUL: the kernel's limit */
+#define NANOSECONDS     1000000000
 
 /* ---- directories ---- */
 
@@ -304,13 +303,14 @@ posix_thread_join(struct env_thread *thread)
 
 /* ---- memory ---- */
 
+/* Not posix_memalign, with which glibc before 2.38 does not use freed buffers again: it looks for
+ * a free block with room for the alignment, and what was freed has none.  Whoever needs lines of
+ * the processor's cache (filters do) makes room and aligns itself. */
 static void *
 posix_allocate(struct lsmkv_env *env, size_t size)
 {
-    void *buffer;
-
     (void)env;
-    return posix_memalign(&buffer, BUFFER_ALIGNMENT, size) == 0 ? buffer : NULL;
+    return malloc(size);
 }
 
 static void
