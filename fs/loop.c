@@ -30,10 +30,11 @@
 #include "log.h"
 #include "newer.h"
 
-#define THREADS    8u
-#define SMALL      (16u << 10) /* bytes that are copied without handing the lead over */
-#define WAKE       SIGUSR1
-#define WAKE_EVERY 10000000 /* nanoseconds between tries to wake the reader */
+#define THREADS      8u
+#define SMALL        (16u << 10) /* bytes that are copied without handing the lead over */
+#define WAKE         SIGUSR1
+#define WAKE_EVERY   10000000 /* nanoseconds between tries to wake the reader */
+#define FAILED_PAUSE 10000000 /* nanoseconds before another try to read */
 
 struct loop {
     struct fuse_session *session;
@@ -122,20 +123,28 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer)
 /* ---- the threads ---- */
 
 /* Reads the next request; false: there will be none.  -EINTR comes from WAKE, -ENOENT from a
- * request that was interrupted before it was read. */
+ * request that was interrupted before it was read.  After any other error but the end of the
+ * connection reading goes on: the kernel has answered what it could not hand over, and without a
+ * reader all that wait for an answer would wait for ever. */
 static bool
 receive(struct loop *loop, struct fuse_buf *buffer)
 {
+    const struct timespec pause = {.tv_nsec = FAILED_PAUSE};
+    int failed = 0;
+
     while (!fuse_session_exited(loop->session)) {
         int size = fuse_session_receive_buf(loop->session, buffer);
         if (size > 0)
             return true;
-        if (size == -EINTR || size == -EAGAIN || size == -ENOENT)
-            continue;
-        if (size < 0 && size != -ENODEV)
-            log_say(LSMKV_LOG_ERROR, "the connection to the kernel failed: %s",
-                    strerror(-size));
-        fuse_session_exit(loop->session);
+        if (size == 0 || size == -ENODEV) {
+            fuse_session_exit(loop->session);
+        } else if (size != -EINTR && size != -EAGAIN && size != -ENOENT) {
+            if (size != failed)
+                log_say(LSMKV_LOG_ERROR, "cannot read a request of the kernel: %s",
+                        strerror(-size));
+            failed = size;
+            nanosleep(&pause, NULL);
+        }
     }
     return false;
 }
