@@ -206,12 +206,14 @@ compact_level(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level,
               struct lsmkv_slice from, struct lsmkv_slice to)
 {
     struct compaction *compaction = NULL;
+    struct compaction_limits limits;
     int result;
 
     mutex_lock(&db->mutex);
     compaction_turn_take(db);
-    result = compaction_pick_range(keyspace->id, keyspace->view->version, level, from, to,
-                                   &compaction);
+    limits = compaction_limits_of(db, keyspace);
+    result = compaction_pick_range(keyspace->id, keyspace->view->version, &limits, level,
+                                   from, to, &compaction);
     mutex_unlock(&db->mutex);
     if (compaction == NULL) {
         compaction_turn_end(db);

@@ -31,7 +31,10 @@ struct compaction_limits {
     uint64_t table_size;
     unsigned passed_over; /* bit i: not level i now, its merge has just failed */
     bool narrow;          /* choices are not grown: space is short */
-    /* Of compaction_pick_tombstones: snapshots of these sequences are gone. */
+    /* Of compaction_pick_tombstones.  Only choices of which the tombstones are at least one in so
+     * many of the entries that are rewritten for them; 0: all. */
+    unsigned worth;
+    /* Snapshots of these sequences are gone. */
     bool in_place;
     uint64_t released_from, released_to;
 };
@@ -86,8 +89,8 @@ int LSMKV_CHECKED compaction_pick(uint32_t keyspace, struct version *version,
  * from level 0 to the deepest drops what can be dropped; no choice that reaches the deepest is
  * trivial. */
 int LSMKV_CHECKED compaction_pick_range(uint32_t keyspace, struct version *version,
-                                        int level, struct lsmkv_slice from,
-                                        struct lsmkv_slice to,
+                                        const struct compaction_limits *limits, int level,
+                                        struct lsmkv_slice from, struct lsmkv_slice to,
                                         struct compaction **chosen);
 /* What takes tombstones of `level` downwards: of level 0, if it has any, its oldest tables, of
  * others the next table that has some behind `*after`, which is moved on.  *chosen = NULL if

@@ -137,14 +137,18 @@ struct writer {
 
 /* Rounds that free what was deleted (reclaim.c). */
 struct reclaim {
-    atomic_bool is_short; /* a write found space short; rounds go on */
+    atomic_bool is_short;         /* a write found space short; rounds go on */
+    atomic_uint_fast64_t deletes; /* since the last round began */
     /* guarded by db->mutex */
     bool noted;    /* something was deleted or let go since the last round began */
     bool released; /* by snapshots that were dropped: of these sequences */
     uint64_t released_from, released_to;
     bool running;
-    bool wants_turn;  /* a round waits for the writer's */
-    unsigned rest;    /* sleeps before the next round */
+    bool quiet;      /* it runs without shortage (R4) */
+    bool wants_turn; /* a round waits for the writer's */
+    unsigned rest;   /* sleeps before the next round */
+    uint64_t
+        seen; /* bytes written to the log when it was last looked whether all is quiet */
     unsigned in_vain; /* rounds in a row that freed less than they wrote */
     /* The compaction thread's own, during a round: the next merge, and what was before. */
     bool in_place, failed;
@@ -295,8 +299,6 @@ int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch)
 void space_look(struct lsmkv *db);
 /* The disk itself said that it is full: somebody else may have filled it. */
 void space_note_full(struct lsmkv *db);
-/* `batch` was written: while space is short, its deletes are worth a merge. */
-void space_note_written(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* The most level-0 tables of any keyspace. */
 size_t l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 /* Poisons the store: no write succeeds until it is opened again.  Returns `error`. */
@@ -383,13 +385,17 @@ int LSMKV_CHECKED compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *k
 
 /* ---- space from what was deleted (reclaim.c) ---- */
 
+/* At the opening of a store, before its threads start. */
+void reclaim_begin(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* A write found space short. */
 void reclaim_note_short(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* While it is: something was deleted. */
-void reclaim_note(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* So many keys were deleted; RECLAIM_MANY: it may be that many. */
+#define RECLAIM_MANY 512u
+void reclaim_note_deletes(struct lsmkv *db, uint64_t count) LSMKV_EXCLUDES(db->mutex);
 /* No snapshot sees that sequence any more: what was kept for it may go. */
 void reclaim_note_released(struct lsmkv *db, uint64_t sequence) LSMKV_REQUIRES(db->mutex);
-/* Is there something to be freed, now or after a rest?  Is it now?  Is it later? */
+/* Is there something to be freed, now or after a rest?  Is it now?  Is it later?  Pending is, too,
+ * what waits for quiet. */
 bool reclaim_is_pending(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 bool reclaim_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 bool reclaim_rests(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);

@@ -248,6 +248,7 @@ lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                  unsigned flags)
 {
     struct writer turn;
+    uint64_t before, moved;
     int result;
 
     error_clear();
@@ -261,11 +262,13 @@ lsmkv_move_trees(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     if (batch != NULL)
         batch_set_time(batch, db->env->now(db->env));
     writer_begin(db, &turn);
+    before = db->next_sequence;
     result = move_in_turn(db, keyspace, moves, count, batch, flags);
     space_look(db);
+    moved = (db->next_sequence - before) / 2; /* each left a tombstone where it was */
     writer_end(db, &turn);
-    if (result == 0 && atomic_load(&db->reclaim.is_short))
-        reclaim_note(db);
+    if (result == 0)
+        reclaim_note_deletes(db, moved);
     if (result == -ENOSPC)
         space_note_full(db);
     return result;

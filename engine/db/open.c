@@ -475,8 +475,7 @@ begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, uint64_t oldest_l
 
     if (result == 0)
         result = manifest_open(db->dir, &db->reporter, number, end, &db->manifest);
-    db->reclaim.released =
-        true; /* snapshots that were dropped before, for all it knows */
+    reclaim_begin(db);
     space_look(db);
     if (result == 0)
         result = begin_log(db, last);

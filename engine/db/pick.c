@@ -426,7 +426,8 @@ take_range(struct compaction *compaction, const struct range *range)
 }
 
 int
-compaction_pick_range(uint32_t keyspace, struct version *version, int level,
+compaction_pick_range(uint32_t keyspace, struct version *version,
+                      const struct compaction_limits *limits, int level,
                       struct lsmkv_slice from, struct lsmkv_slice to,
                       struct compaction **chosen)
 {
@@ -446,7 +447,8 @@ compaction_pick_range(uint32_t keyspace, struct version *version, int level,
         compaction_free(compaction);
         return result;
     }
-    compaction->trivial = has_below(compaction, &all) && is_trivial(compaction);
+    compaction->trivial = has_below(compaction, &all) && is_trivial(compaction) &&
+                          !laps_too_much(compaction, limits->table_size);
     *chosen = compaction;
     return 0;
 }
@@ -473,7 +475,8 @@ next_droppable(const struct version *version, const struct compaction_limits *li
     for (size_t i = 0; i < level->count; i++) {
         const struct table_file *file = level->files[i];
 
-        if ((file->meta.tombstones > 0 || (deepest && holds_released(file, limits))) &&
+        if ((file->meta.tombstones > 0 ||
+             (deepest && limits->worth == 0 && holds_released(file, limits))) &&
             (number == 0 || after->data == NULL ||
              key_compare(version->order, last_key(file), keybuf_slice(after)) > 0))
             return file;
@@ -481,20 +484,32 @@ next_droppable(const struct version *version, const struct compaction_limits *li
     return NULL;
 }
 
-int
-compaction_pick_tombstones(uint32_t keyspace, struct version *version,
-                           const struct compaction_limits *limits, int level,
-                           struct keybuf *after, struct compaction **chosen)
+/* Whether enough is dropped for what is rewritten: the tables below, or those in place. */
+static bool
+is_worth(const struct compaction *compaction, unsigned worth)
 {
-    const struct table_file *file = next_droppable(version, limits, level, after);
+    const int rewritten = compaction->output_level == compaction->level ? 0 : 1;
+    uint64_t tombstones = 0, entries = 0;
+
+    for (size_t i = 0; i < compaction->input_counts[0]; i++)
+        tombstones += compaction->inputs[0][i]->meta.tombstones;
+    for (size_t i = 0; i < compaction->input_counts[rewritten]; i++)
+        entries += compaction->inputs[rewritten][i]->meta.entries;
+    return worth == 0 || tombstones >= entries / worth;
+}
+
+/* The choice for `file`, whatever it is worth; of other levels than 0 `*after` is moved on. */
+static int
+take_droppable(uint32_t keyspace, struct version *version,
+               const struct compaction_limits *limits, int level,
+               const struct table_file *file, struct keybuf *after,
+               struct compaction **chosen)
+{
     uint64_t targets[LEVEL_COUNT];
     struct compaction *compaction;
     struct range range = {{NULL, 0}, {NULL, 0}};
     int output, result;
 
-    *chosen = NULL;
-    if (file == NULL)
-        return 0;
     output = level == 0 ? compaction_targets(version, limits, targets)
                         : range_output_level(version, level);
     result = compaction_new(keyspace, version, level, output, &compaction);
@@ -514,6 +529,28 @@ compaction_pick_tombstones(uint32_t keyspace, struct version *version,
     compaction->trivial = output != level && is_trivial(compaction) &&
                           !laps_too_much(compaction, limits->table_size);
     *chosen = compaction;
+    return 0;
+}
+
+int
+compaction_pick_tombstones(uint32_t keyspace, struct version *version,
+                           const struct compaction_limits *limits, int level,
+                           struct keybuf *after, struct compaction **chosen)
+{
+    const struct table_file *file;
+
+    *chosen = NULL;
+    while ((file = next_droppable(version, limits, level, after)) != NULL) {
+        int result =
+            take_droppable(keyspace, version, limits, level, file, after, chosen);
+
+        if (result < 0 || is_worth(*chosen, limits->worth))
+            return result;
+        compaction_free(*chosen);
+        *chosen = NULL;
+        if (level == 0) /* what is chosen there is always the same */
+            break;
+    }
     return 0;
 }
 

@@ -7,12 +7,19 @@
  * merge is due: the memtables are flushed, then every table with tombstones is merged downwards,
  * level by level.  It goes on until there is plenty and rounds free less than they write.
  *
+ * Where there is space enough a round waits for quiet, and then makes only the merges that drop
+ * much for what they rewrite: what was removed should be gone when somebody looks, and not be
+ * walked over by every scan, but a store is not written anew for a few keys.
+ *
  * R1  A round begins only if something was deleted or let go since the last one began.  A full
  *     disk on which nothing is deleted costs nothing.
  * R2  After a round that freed next to nothing (snapshots may hold it all, or merges not fit) it
  *     rests, longer the more was written.
  * R3  A merge that fails is left out of its round, and the others go on.  If they made room
  *     there is another round, for what did not fit may do so now.
+ * R4  Without shortage a round begins when many keys were deleted since the last one, or before
+ *     the store was opened, and then nothing was written for a while.  It leaves alone what its
+ *     tombstones are too few for, and it is not repeated.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,6 +34,10 @@
 #define REST_ROUNDS 20u
 #define REST_WANTED 5u
 #define REST_BYTES  (UINT64_C(64) << 20)
+/* R4: a while; and tombstones are too few that are less than one in so many of the entries
+ * that are rewritten for them. */
+#define QUIET_ROUNDS 200u
+#define QUIET_WORTH  8u
 
 static uint64_t
 free_space(struct lsmkv *db)
@@ -39,11 +50,30 @@ free_space(struct lsmkv *db)
 
 /* ---- what begins a round ---- */
 
-void
-reclaim_note(struct lsmkv *db)
+static uint64_t
+all_tombstones(struct lsmkv *db)
+{
+    uint64_t count = 0;
+
+    mutex_lock(&db->mutex);
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        for (int i = 0; i < LEVEL_COUNT; i++) {
+            const struct level *level = &ks->view->version->levels[i];
+
+            for (size_t j = 0; j < level->count; j++)
+                count += level->files[j]->meta.tombstones;
+        }
+    mutex_unlock(&db->mutex);
+    return count;
+}
+
+static void
+note(struct lsmkv *db, unsigned rest)
 {
     mutex_lock(&db->mutex);
     db->reclaim.noted = true;
+    if (rest > db->reclaim.rest)
+        db->reclaim.rest = rest;
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);
 }
@@ -51,8 +81,26 @@ reclaim_note(struct lsmkv *db)
 void
 reclaim_note_short(struct lsmkv *db)
 {
-    if (!atomic_exchange(&db->reclaim.is_short, true))
-        reclaim_note(db);
+    if (!atomic_exchange(&db->reclaim.is_short, true)) {
+        mutex_lock(&db->mutex);
+        db->reclaim.rest = 0; /* it was for quiet */
+        mutex_unlock(&db->mutex);
+        note(db, 0);
+    }
+}
+
+void
+reclaim_note_deletes(struct lsmkv *db, uint64_t count)
+{
+    uint64_t before;
+
+    if (count == 0)
+        return;
+    before = atomic_fetch_add(&db->reclaim.deletes, count);
+    if (atomic_load(&db->reclaim.is_short))
+        note(db, 0);
+    else if (before < RECLAIM_MANY && before + count >= RECLAIM_MANY)
+        note(db, QUIET_ROUNDS);
 }
 
 void
@@ -68,11 +116,22 @@ reclaim_note_released(struct lsmkv *db, uint64_t sequence)
     condition_broadcast(&db->work);
 }
 
+/* Which snapshots were dropped before is not known; all of them, then. */
+void
+reclaim_begin(struct lsmkv *db)
+{
+    db->reclaim.released = true;
+    reclaim_note_deletes(db, all_tombstones(db));
+}
+
 bool
 reclaim_is_pending(struct lsmkv *db)
 {
-    return db->reclaim.running ||
-           (atomic_load(&db->reclaim.is_short) && db->reclaim.noted);
+    const struct reclaim *reclaim = &db->reclaim;
+
+    return reclaim->running ||
+           (reclaim->noted && (atomic_load(&reclaim->is_short) ||
+                               atomic_load(&reclaim->deletes) >= RECLAIM_MANY));
 }
 
 bool
@@ -91,8 +150,14 @@ reclaim_rests(struct lsmkv *db)
 void
 reclaim_rested(struct lsmkv *db, unsigned sleeps)
 {
+    struct reclaim *reclaim = &db->reclaim;
+    uint64_t written = atomic_load(&db->counters.log_bytes_written);
+
     mutex_lock(&db->mutex);
-    db->reclaim.rest -= sleeps < db->reclaim.rest ? sleeps : db->reclaim.rest;
+    reclaim->rest -= sleeps < reclaim->rest ? sleeps : reclaim->rest;
+    if (reclaim_rests(db) && !atomic_load(&reclaim->is_short) && written != reclaim->seen)
+        reclaim->rest = QUIET_ROUNDS;
+    reclaim->seen = written;
     mutex_unlock(&db->mutex);
 }
 
@@ -107,11 +172,13 @@ begin_round(struct lsmkv *db)
 
     mutex_lock(&db->mutex);
     reclaim->running = true;
+    reclaim->quiet = !atomic_load(&reclaim->is_short);
+    atomic_store(&reclaim->deletes, 0);
     reclaim->noted = reclaim->failed = false;
     reclaim->in_place = reclaim->released;
     reclaim->from = reclaim->released_from;
     reclaim->to = reclaim->released_to;
-    reclaim->released = false;
+    reclaim->released = reclaim->released && reclaim->quiet;
     reclaim->keyspace = 0;
     reclaim->level = 0;
     /* Tables that merges do not take away again would stop deletes. */
@@ -145,6 +212,12 @@ end_round(struct lsmkv *db)
 
     mutex_lock(&db->mutex);
     reclaim->running = false;
+    if (reclaim->quiet) {
+        reclaim->rest = 0;
+        condition_broadcast(&db->progress);
+        mutex_unlock(&db->mutex);
+        return;
+    }
     if (reclaim->failed && freed > little) /* it may fit now */
         reclaim->noted = true;
     reclaim->rest = freed > little
@@ -191,6 +264,7 @@ choose_next(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
         uint32_t id = (*keyspace)->id;
         int result;
 
+        limits.worth = reclaim->quiet ? QUIET_WORTH : 0;
         limits.in_place = reclaim->in_place;
         limits.released_from = reclaim->from;
         limits.released_to = reclaim->to;

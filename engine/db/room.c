@@ -182,28 +182,6 @@ space_note_full(struct lsmkv *db)
     reclaim_note_short(db);
 }
 
-/* Whether something was let go that a merge can free. */
-static bool
-has_deletes(const struct lsmkv_batch *batch)
-{
-    struct batch_reader reader;
-    struct batch_entry entry;
-
-    if (batch->count == 0 || batch_read(&reader, batch_slice(batch), 0) != 0)
-        return false;
-    while (batch_next(&reader, &entry) == 1)
-        if (!kind_is_put(entry.kind))
-            return true;
-    return false;
-}
-
-void
-space_note_written(struct lsmkv *db, const struct lsmkv_batch *batch)
-{
-    if (atomic_load(&db->reclaim.is_short) && has_deletes(batch))
-        reclaim_note(db);
-}
-
 /* Whether the batch grows the store: more than small puts beside a delete. */
 static bool
 adds_data(const struct lsmkv_batch *batch)
@@ -211,7 +189,6 @@ adds_data(const struct lsmkv_batch *batch)
     struct batch_reader reader;
     struct batch_entry entry;
     size_t bytes = 0;
-    bool deletes = false;
 
     if (batch->count == 0 || batch_read(&reader, batch_slice(batch), 0) != 0)
         return false;
@@ -219,10 +196,8 @@ adds_data(const struct lsmkv_batch *batch)
         if (kind_is_put(entry.kind))
             bytes +=
                 entry.key.size + entry.record.attributes.size + entry.record.value.size;
-        else
-            deletes = true;
     }
-    return deletes ? bytes > SMALL_PUTS_BYTES : bytes > 0;
+    return batch->tombstones > 0 ? bytes > SMALL_PUTS_BYTES : bytes > 0;
 }
 
 int

@@ -279,6 +279,8 @@ lsmkv_snapshot_drop(struct lsmkv *db, const char *name)
         result = install(db, &edit, NULL, 0);
     writer_end(db, &turn);
     manifest_edit_fini(&edit);
+    if (result == 0)
+        reclaim_note_deletes(db, RECLAIM_MANY);
     return result;
 }
 

@@ -393,7 +393,7 @@ lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
     batch_set_time(batch, db->env->now(db->env));
     result = queue_write(db, batch, (flags & LSMKV_UNSYNCED) == 0);
     if (result == 0)
-        space_note_written(db, batch);
+        reclaim_note_deletes(db, batch->tombstones);
     return result;
 }
 

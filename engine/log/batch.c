@@ -41,7 +41,7 @@ batch_fini(struct lsmkv_batch *batch)
 void
 batch_clear(struct lsmkv_batch *batch)
 {
-    batch->count = 0;
+    batch->count = batch->tombstones = 0;
     batch->size = 0;
     if (batch->data != NULL) {
         memset(batch->data, 0, BATCH_HEADER_SIZE);
@@ -148,6 +148,7 @@ batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
     }
     assert((size_t)(out - batch->data) == batch->size + size);
     batch_grown(batch, size, 1);
+    batch->tombstones += !kind_is_put(kind);
     return 0;
 }
 
@@ -169,6 +170,7 @@ batch_append(struct lsmkv_batch *batch, const struct lsmkv_batch *other)
     /* After the reserve: `other` may be `batch` itself. */
     memcpy(batch->data + batch->size, other->data + BATCH_HEADER_SIZE, size);
     batch_grown(batch, size, count);
+    batch->tombstones += other->tombstones;
     return 0;
 }
 

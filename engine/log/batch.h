@@ -30,6 +30,7 @@ struct lsmkv_batch {
     size_t size;
     size_t capacity;
     uint32_t count;
+    uint32_t tombstones; /* of them */
 };
 
 void batch_init(struct lsmkv_batch *batch);

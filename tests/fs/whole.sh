@@ -29,6 +29,22 @@ shows_its_space() {
     mountpoint -q "$mnt"
 }
 
+# A store of which all was removed gets small by itself, though the disk has space.
+gives_back_what_was_removed() {
+    local i
+    mkdir "$mnt/removed"
+    head -c 40M /dev/urandom | split -a 3 -b 64K - "$mnt/removed/file"
+    "$lsmfs" sync "$mnt"
+    [ "$(du -s -B1 "$store" | cut -f 1)" -gt $((40 << 20)) ]
+    rm -r "$mnt/removed"
+    for i in {1..60}; do
+        [ "$(du -s -B1 "$store" | cut -f 1)" -gt $((10 << 20)) ] || return 0
+        sleep 1
+    done
+    ls -l "$store"
+    return 1
+}
+
 # All that du counts: names once, by apparent size and by inodes; and blocks of files that fill
 # theirs.
 uses() {
@@ -433,6 +449,7 @@ stands_in_a_dropped_snapshot() {
 
 mount_store "${options[@]}" || exit 1
 check "df, findmnt, stat -f" shows_its_space
+check "what was removed leaves the store" gives_back_what_was_removed
 check "du as on ext4" alike uses
 check "find -newer as on ext4" alike finds_newer
 check "programs, scripts, libraries; ETXTBSY as on ext4" alike runs_programs

@@ -134,10 +134,11 @@ assert_range(const struct drawn_table *tables, size_t count, int level, const ch
     struct compaction *compaction;
     char text[256];
 
-    ck_assert_int_eq(
-        compaction_pick_range(5, version, level, from == NULL ? none : lsmkv_str(from),
-                              to == NULL ? none : lsmkv_str(to), &compaction),
-        0);
+    ck_assert_int_eq(compaction_pick_range(5, version, &limits, level,
+                                           from == NULL ? none : lsmkv_str(from),
+                                           to == NULL ? none : lsmkv_str(to),
+                                           &compaction),
+                     0);
     print(compaction, text, sizeof(text));
     ck_assert_str_eq(text, expected);
     compaction_free(compaction);
@@ -408,7 +409,8 @@ END_TEST
 
 /* ---- tombstones ---- */
 
-/* One level after the other; level 6, where what is left is kept by snapshots, only if asked. */
+/* One level after the other, where there are enough for what they lie over; level 6, where what is
+ * left is kept by snapshots, only if asked. */
 START_TEST(test_tombstones_are_taken_downwards)
 {
     static const struct drawn_table tables[] = {
@@ -421,14 +423,20 @@ START_TEST(test_tombstones_are_taken_downwards)
         int level;
         bool in_place;
         uint64_t released;
+        unsigned worth;
         const char *picks[3];
     } cases[] = {
-        {0, false, 0, {"0>5: 1 2 | 3 4 5 6"}},
-        {5, false, 0, {"5>6: 4 | 7 8", "5>6: 6 | 8", "none"}},
-        {6, false, 0, {"none"}},
-        {6, true, 0, {"6>6: 8 |", "none"}},
-        {6, true, 5, {"6>6: 7 |", "6>6: 8 |", "none"}},
-        {6, true, 9, {"6>6: 8 |", "none"}},
+        {0, false, 0, 0, {"0>5: 1 2 | 3 4 5 6"}},
+        {0, false, 0, 200, {"0>5: 1 2 | 3 4 5 6"}},
+        {0, false, 0, 100, {"none"}},
+        {5, false, 0, 0, {"5>6: 4 | 7 8", "5>6: 6 | 8", "none"}},
+        {5, false, 0, 50, {"5>6: 6 | 8", "none"}},
+        {6, false, 0, 0, {"none"}},
+        {6, true, 0, 0, {"6>6: 8 |", "none"}},
+        {6, true, 5, 0, {"6>6: 7 |", "6>6: 8 |", "none"}},
+        {6, true, 5, 25, {"6>6: 8 |", "none"}},
+        {6, true, 5, 20, {"none"}},
+        {6, true, 9, 0, {"6>6: 8 |", "none"}},
     };
     struct version *version = draw(tables, COUNT(tables));
 
@@ -441,6 +449,7 @@ START_TEST(test_tombstones_are_taken_downwards)
 
             struct compaction_limits with = limits;
 
+            with.worth = cases[i].worth;
             with.in_place = cases[i].in_place;
             with.released_from = with.released_to = cases[i].released;
             ck_assert_int_eq(compaction_pick_tombstones(5, version, &with, cases[i].level,
@@ -457,6 +466,20 @@ START_TEST(test_tombstones_are_taken_downwards)
 END_TEST
 
 /* ---- a range, asked for ---- */
+
+/* A move by lsmkv_compact left a table over the whole level below it. */
+START_TEST(test_a_range_over_too_much_is_cut_instead_of_moved)
+{
+    static const struct drawn_table tables[] = {
+        {4, "a", "z", 10, 19, 200, 5},
+        {6, "b", "c", 1, 9, 50, 0},
+        {6, "d", "e", 1, 9, 51, 0},
+    };
+
+    assert_range(tables, 3, 4, NULL, NULL, "4>5: 1 |");
+    assert_range(tables, 2, 4, NULL, NULL, "4>5: 1 | move");
+}
+END_TEST
 
 START_TEST(test_a_range_takes_what_meets_it)
 {
@@ -569,6 +592,7 @@ main(void)
     tcase_add_test(cases, test_a_table_over_a_gap_moves_down);
     tcase_add_test(cases, test_a_table_over_too_much_is_cut_instead_of_moved);
     tcase_add_test(cases, test_tombstones_are_taken_downwards);
+    tcase_add_test(cases, test_a_range_over_too_much_is_cut_instead_of_moved);
     tcase_add_test(cases, test_a_range_takes_what_meets_it);
     tcase_add_test(cases, test_a_range_of_level_0_is_closed);
     tcase_add_test(cases, test_a_range_reaches_the_deepest_level_by_rewriting);

@@ -1,5 +1,6 @@
 /*
- * test_reclaim.c - a store that filled its disk: what is deleted comes free, without any write.
+ * test_reclaim.c - what is deleted comes free without any write: at once where the disk is full,
+ * and in time where it is not.
  */
 #include <check.h>
 #include <errno.h>
@@ -315,6 +316,100 @@ START_TEST(test_a_writer_that_waits_for_merges_is_told_that_they_fail)
 }
 END_TEST
 
+/* ---- on a disk with space enough (R4) ---- */
+
+static void
+sleep_at_once(void)
+{
+    mem_env_set_time(rig.memory, INT64_C(1000000000));
+}
+
+static void
+put_settled(unsigned count)
+{
+    rig_open(&rig);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(put(i), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+}
+
+/* Whether it comes to that by itself. */
+static bool
+tables_shrink_to(uint64_t bytes)
+{
+    for (unsigned waited = 0; waited < 3000; waited++) {
+        if (rig_stats(&rig).table_bytes <= bytes)
+            return true;
+        env_posix()->sleep(env_posix(), 10000000);
+    }
+    return false;
+}
+
+/* A store that was emptied and then left alone kept its size for ever. */
+START_TEST(test_what_is_deleted_goes_when_all_is_quiet)
+{
+    const unsigned count = 2000;
+
+    sleep_at_once();
+    put_settled(count);
+    delete_each(count, 1, 0);
+    ck_assert(tables_shrink_to(0));
+    expect_rest(count, 1, 0);
+}
+END_TEST
+
+START_TEST(test_what_was_deleted_before_opening_goes_too)
+{
+    const unsigned count = 2000;
+
+    put_settled(count);
+    delete_each(count, 2, 0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_close(&rig);
+    sleep_at_once();
+    rig_open(&rig);
+    ck_assert(tables_shrink_to(count * (uint64_t)VALUE / 5 * 3));
+    expect_rest(count, 2, 0);
+}
+END_TEST
+
+START_TEST(test_few_deletes_do_not_have_a_store_rewritten)
+{
+    const unsigned count = 30000, step = 50;
+    uint64_t before;
+
+    sleep_at_once();
+    rig_open(&rig);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str(key_of(i)), none,
+                                   lsmkv_bytes(value, 100), LSMKV_UNSYNCED),
+                         0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    before = rig_stats(&rig).compaction_bytes_written;
+    delete_each(count, step, 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_uint_le(rig_stats(&rig).compaction_bytes_written,
+                      before + rig_stats(&rig).table_bytes / 4);
+    expect_rest(count, step, 0);
+}
+END_TEST
+
+/* Deleted under a snapshot, all had gone down as far as there is to go. */
+START_TEST(test_a_dropped_snapshot_gives_back_what_was_deleted)
+{
+    const unsigned count = 2000;
+    struct lsmkv_snapshot_info info;
+
+    put_settled(count);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "held", &info), 0);
+    delete_each(count, 1, 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_uint_ge(rig_stats(&rig).table_bytes, count * (uint64_t)VALUE);
+    ck_assert_int_eq(lsmkv_snapshot_drop(rig.db, "held"), 0);
+    ck_assert(tables_shrink_to(0));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -332,6 +427,14 @@ main(void)
     tcase_add_test(tcase, test_what_was_overwritten_under_a_snapshot_comes_free_with_it);
     tcase_add_test(tcase, test_a_writer_that_stops_at_level_0_is_no_deadlock);
     tcase_add_test(tcase, test_a_writer_that_waits_for_merges_is_told_that_they_fail);
+    suite_add_tcase(suite, tcase);
+
+    tcase = tcase_create("quiet");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_what_is_deleted_goes_when_all_is_quiet);
+    tcase_add_test(tcase, test_what_was_deleted_before_opening_goes_too);
+    tcase_add_test(tcase, test_few_deletes_do_not_have_a_store_rewritten);
+    tcase_add_test(tcase, test_a_dropped_snapshot_gives_back_what_was_deleted);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);
