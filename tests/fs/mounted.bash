@@ -105,13 +105,15 @@ daemon_pid() {
     status pid
 }
 
-# Waits until a process has ended; whether somebody has asked for its status does not matter.
+# Waits until a process has ended, its last thread, too, with which its locks go; whether somebody
+# has asked for its status does not matter.
 await_end() {
-    local state
+    local state threads
     for _ in {1..500}; do
         state=$(sed -n 's/^State:.\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
-        case $state in
-        '' | Z) return 0 ;;
+        threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
+        case $state$threads in
+        0 | Z[01]) return 0 ;;
         esac
         sleep 0.02
     done
