@@ -21,7 +21,7 @@ varint_size(uint64_t value)
 }
 
 /* The rest is given up too, so that every later read finds nothing left. */
-static void
+void
 reader_fail(struct reader *reader)
 {
     reader->failed = true;
@@ -90,7 +90,7 @@ read_varint(struct reader *reader)
 }
 
 uint32_t
-read_varint32(struct reader *reader)
+read_long_varint32(struct reader *reader)
 {
     uint64_t value = read_varint(reader);
 
@@ -99,17 +99,4 @@ read_varint32(struct reader *reader)
         return 0;
     }
     return (uint32_t)value;
-}
-
-struct lsmkv_slice
-read_bytes(struct reader *reader, uint64_t size)
-{
-    const uint8_t *data;
-
-    if (reader->failed || size > reader_left(reader)) {
-        reader_fail(reader);
-        return lsmkv_bytes(NULL, 0);
-    }
-    data = take(reader, (size_t)size);
-    return lsmkv_bytes(data, (size_t)size);
 }

@@ -77,12 +77,36 @@ reader_left(const struct reader *reader)
     return (size_t)(reader->end - reader->next);
 }
 
+/* What a read does that finds too little, or what cannot be. */
+void reader_fail(struct reader *reader);
+
 uint8_t read_u8(struct reader *reader);
 uint32_t read_u32(struct reader *reader);
 uint64_t read_u64(struct reader *reader);
 /* Fails on an overlong or overflowing varint. */
 uint64_t read_varint(struct reader *reader);
-uint32_t read_varint32(struct reader *reader);
-struct lsmkv_slice read_bytes(struct reader *reader, uint64_t size);
+/* read_varint32 for those of more than one byte. */
+uint32_t read_long_varint32(struct reader *reader);
+
+static inline uint32_t
+read_varint32(struct reader *reader)
+{
+    if (reader->next < reader->end && *reader->next < 0x80)
+        return *reader->next++;
+    return read_long_varint32(reader);
+}
+
+static inline struct lsmkv_slice
+read_bytes(struct reader *reader, uint64_t size)
+{
+    const uint8_t *data = reader->next;
+
+    if (reader->failed || size > reader_left(reader)) {
+        reader_fail(reader);
+        return lsmkv_bytes(NULL, 0);
+    }
+    reader->next += size;
+    return lsmkv_bytes(data, (size_t)size);
+}
 
 #endif

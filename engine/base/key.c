@@ -8,12 +8,9 @@
  */
 #include "base/key.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/coding.h"
 
 bool
 kind_is_known(uint8_t kind)
@@ -81,6 +78,19 @@ compare_sizes(size_t a, size_t b)
     return (a > b) - (a < b);
 }
 
+/* How two bytes rank that are not the same. */
+static inline int
+compare_at(enum lsmkv_order order, uint8_t x, uint8_t y)
+{
+    if (order == LSMKV_ORDER_PATH) {
+        if (x == '/')
+            return -1;
+        if (y == '/')
+            return 1;
+    }
+    return (int)x - (int)y;
+}
+
 static int
 compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
 {
@@ -91,11 +101,7 @@ compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
 
     if (i == size)
         return compare_sizes(a.size, b.size);
-    if (x[i] == '/')
-        return -1;
-    if (y[i] == '/')
-        return 1;
-    return (int)x[i] - (int)y[i];
+    return compare_at(LSMKV_ORDER_PATH, x[i], y[i]);
 }
 
 static int
@@ -113,23 +119,36 @@ key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
     return order == LSMKV_ORDER_PATH ? compare_path(a, b) : compare_bytes(a, b);
 }
 
+/* As common_size of two user keys, behind which their trailers stand: so that eight bytes can
+ * be read wherever one of the key is left. */
+static inline size_t
+internal_common_size(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    for (size_t i = 0; i < size; i += KEY_TRAILER_SIZE) {
+        uint64_t difference = get_u64(a + i) ^ get_u64(b + i);
+
+        if (difference != 0)
+            return smaller(size, i + lowest_byte(difference));
+    }
+    return size;
+}
+
 int
 internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
 {
-    int result = key_compare(order, internal_user_key(a), internal_user_key(b));
-    uint64_t trailer_a, trailer_b;
+    const uint8_t *x = a.data;
+    const uint8_t *y = b.data;
+    size_t size_x = internal_user_key(a).size, size_y = internal_user_key(b).size;
+    size_t i = internal_common_size(x, y, smaller(size_x, size_y));
+    uint64_t trailer_x, trailer_y;
 
-    if (result != 0)
-        return result;
-    trailer_a = internal_trailer(a);
-    trailer_b = internal_trailer(b);
-    return (trailer_a < trailer_b) - (trailer_a > trailer_b);
-}
-
-bool
-slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    if (i < size_x && i < size_y)
+        return compare_at(order, x[i], y[i]);
+    if (size_x != size_y)
+        return compare_sizes(size_x, size_y);
+    trailer_x = internal_trailer(a);
+    trailer_y = internal_trailer(b);
+    return (trailer_x < trailer_y) - (trailer_x > trailer_y);
 }
 
 bool
@@ -154,22 +173,6 @@ key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
     return common_size(left.data, right.data, smaller(left.size, right.size)) + 1;
 }
 
-struct lsmkv_slice
-internal_user_key(struct lsmkv_slice internal)
-{
-    assert(internal.size >= KEY_TRAILER_SIZE);
-    return lsmkv_bytes(internal.data, internal.size - KEY_TRAILER_SIZE);
-}
-
-uint64_t
-internal_trailer(struct lsmkv_slice internal)
-{
-    const uint8_t *data = internal.data;
-
-    assert(internal.size >= KEY_TRAILER_SIZE);
-    return get_u64(data + internal.size - KEY_TRAILER_SIZE);
-}
-
 void
 keybuf_fini(struct keybuf *buf)
 {
@@ -178,13 +181,11 @@ keybuf_fini(struct keybuf *buf)
 }
 
 int
-keybuf_reserve(struct keybuf *buf, size_t size)
+keybuf_grow(struct keybuf *buf, size_t size)
 {
     size_t capacity = buf->capacity < 32 ? 64 : buf->capacity * 2;
     uint8_t *data;
 
-    if (size <= buf->capacity)
-        return 0;
     if (capacity < size)
         capacity = size;
     data = realloc(buf->data, capacity);
@@ -192,19 +193,6 @@ keybuf_reserve(struct keybuf *buf, size_t size)
         return -ENOMEM;
     buf->data = data;
     buf->capacity = capacity;
-    return 0;
-}
-
-int
-keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
-{
-    int result = keybuf_reserve(buf, bytes.size);
-
-    if (result != 0)
-        return result;
-    if (bytes.size > 0)
-        memmove(buf->data, bytes.data, bytes.size);
-    buf->size = bytes.size;
     return 0;
 }
 

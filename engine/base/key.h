@@ -14,10 +14,12 @@
 #ifndef BASE_KEY_H
 #define BASE_KEY_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/coding.h"
 #include "lsmkv.h"
 
 #define KEY_TRAILER_SIZE 8u
@@ -47,7 +49,18 @@ int key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice
 int internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a,
                          struct lsmkv_slice b);
 
-bool slice_equal(struct lsmkv_slice a, struct lsmkv_slice b);
+/* Of two keys that are neighbours in an order the last bytes are the likeliest to differ. */
+static inline bool
+slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    const uint8_t *x = a.data;
+    const uint8_t *y = b.data;
+
+    if (a.size != b.size)
+        return false;
+    return a.size == 0 || (x[a.size - 1] == y[a.size - 1] && memcmp(x, y, a.size) == 0);
+}
+
 /* Whether `key` is in [K "/", K "\0"), for K = `ancestor`; path order. */
 bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor);
 
@@ -63,8 +76,21 @@ trailer_pack(uint64_t sequence, uint8_t kind)
 }
 
 /* Fields of an internal key of at least KEY_TRAILER_SIZE bytes. */
-struct lsmkv_slice internal_user_key(struct lsmkv_slice internal);
-uint64_t internal_trailer(struct lsmkv_slice internal);
+static inline struct lsmkv_slice
+internal_user_key(struct lsmkv_slice internal)
+{
+    assert(internal.size >= KEY_TRAILER_SIZE);
+    return lsmkv_bytes(internal.data, internal.size - KEY_TRAILER_SIZE);
+}
+
+static inline uint64_t
+internal_trailer(struct lsmkv_slice internal)
+{
+    const uint8_t *data = internal.data;
+
+    assert(internal.size >= KEY_TRAILER_SIZE);
+    return get_u64(data + internal.size - KEY_TRAILER_SIZE);
+}
 
 static inline uint64_t
 internal_sequence(struct lsmkv_slice internal)
@@ -86,9 +112,29 @@ struct keybuf {
 };
 
 void keybuf_fini(struct keybuf *buf);
+/* keybuf_reserve for more than there is room for. */
+int LSMKV_CHECKED keybuf_grow(struct keybuf *buf, size_t size);
+
 /* Room for `size` bytes; the contents stay. */
-int LSMKV_CHECKED keybuf_reserve(struct keybuf *buf, size_t size);
-int LSMKV_CHECKED keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes);
+static inline int LSMKV_CHECKED
+keybuf_reserve(struct keybuf *buf, size_t size)
+{
+    return size <= buf->capacity ? 0 : keybuf_grow(buf, size);
+}
+
+static inline int LSMKV_CHECKED
+keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
+{
+    int result = keybuf_reserve(buf, bytes.size);
+
+    if (result != 0)
+        return result;
+    if (bytes.size > 0)
+        memmove(buf->data, bytes.data, bytes.size);
+    buf->size = bytes.size;
+    return 0;
+}
+
 int LSMKV_CHECKED keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes);
 /* User key and trailer.  For a seek to the newest version at or below a sequence pass kind
  * 0xff. */

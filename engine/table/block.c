@@ -3,12 +3,14 @@
 #include "table/block.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/coding.h"
 
 #define RESTART_INTERVAL 16u
 #define ENTRY_HEAD_MAX   (3u * VARINT32_MAX)
 #define INTERNAL_KEY_MAX (LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
+#define COPIED_AT_ONCE   16u /* bytes of a key that cost no call */
 
 static size_t
 min_size(size_t a, size_t b)
@@ -159,65 +161,87 @@ struct entry {
     size_t end;
 };
 
-/* Three lengths; nearly always each is one byte, and that is worth telling apart. */
-static void
-read_lengths(struct reader *reader, uint32_t lengths[3])
-{
-    const uint8_t *next = reader->next;
-
-    if (reader_left(reader) >= 3 && (next[0] | next[1] | next[2]) < 0x80) {
-        for (size_t i = 0; i < 3; i++)
-            lengths[i] = next[i];
-        reader->next += 3;
-        return;
-    }
-    for (size_t i = 0; i < 3; i++)
-        lengths[i] = read_varint32(reader);
-}
-
 static int
-parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
+parse_long_entry(const struct block_iter *it, size_t offset, struct entry *entry)
 {
-    struct reader reader;
-    uint32_t lengths[3]; /* shared, rest, payload */
+    struct reader reader =
+        reader_of(lsmkv_bytes(it->data + offset, it->entries_end - offset));
+    uint32_t shared, rest, payload;
 
-    if (offset >= it->entries_end)
-        return -EUCLEAN;
-    reader = reader_of(lsmkv_bytes(it->data + offset, it->entries_end - offset));
-    read_lengths(&reader, lengths);
-    entry->shared = lengths[0];
-    entry->rest = read_bytes(&reader, lengths[1]);
-    entry->payload = read_bytes(&reader, lengths[2]);
+    shared = read_varint32(&reader);
+    rest = read_varint32(&reader);
+    payload = read_varint32(&reader);
+    entry->shared = shared;
+    entry->rest = read_bytes(&reader, rest);
+    entry->payload = read_bytes(&reader, payload);
     entry->end = (size_t)(reader.next - it->data);
-    if (reader.failed || lengths[0] > INTERNAL_KEY_MAX ||
-        lengths[1] > INTERNAL_KEY_MAX - lengths[0] ||
-        lengths[0] + lengths[1] < KEY_TRAILER_SIZE)
+    if (reader.failed || shared > INTERNAL_KEY_MAX || rest > INTERNAL_KEY_MAX - shared ||
+        shared + rest < KEY_TRAILER_SIZE)
         return -EUCLEAN;
     return 0;
 }
 
-/* The key of an entry that shares bytes with the current one, which stays whole until
- * now. */
-static int
+/* Nearly always each of the three lengths is one byte, and that is worth telling apart. */
+static inline int
+parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
+{
+    const uint8_t *at = it->data + offset;
+    size_t left, shared, rest, payload;
+
+    if (offset >= it->entries_end)
+        return -EUCLEAN;
+    left = it->entries_end - offset;
+    if (left < 3 || (at[0] | at[1] | at[2]) >= 0x80)
+        return parse_long_entry(it, offset, entry);
+    shared = at[0];
+    rest = at[1];
+    payload = at[2];
+    if (rest + payload > left - 3 || shared + rest < KEY_TRAILER_SIZE)
+        return -EUCLEAN;
+    entry->shared = shared;
+    entry->rest = lsmkv_bytes(at + 3, rest);
+    entry->payload = lsmkv_bytes(at + 3 + rest, payload);
+    entry->end = offset + 3 + rest + payload;
+    return 0;
+}
+
+/* Copies `size` bytes; up to COPIED_AT_ONCE more may be written, and `readable` may be read. */
+static inline void
+copy_few(uint8_t *to, const uint8_t *from, size_t size, size_t readable)
+{
+    if (size <= COPIED_AT_ONCE && readable >= COPIED_AT_ONCE)
+        memcpy(to, from, COPIED_AT_ONCE);
+    else
+        memcpy(to, from, size);
+}
+
+/* The key of an entry that shares bytes with the current one, which stays whole until now:
+ * in the block, or in the buffer, where what is shared stands already. */
+static inline int
 join_key(struct block_iter *it, const struct entry *entry)
 {
-    int result = 0;
+    const bool in_buffer = it->key.data == it->buffer.data;
+    const size_t size = entry->shared + entry->rest.size;
+    const uint8_t *rest = entry->rest.data;
+    int result;
 
     if (entry->shared > it->key.size)
         return -EUCLEAN;
-    if (it->key.data == it->buffer.data)
-        it->buffer.size = entry->shared;
-    else
-        result = keybuf_set(&it->buffer, lsmkv_bytes(it->key.data, entry->shared));
-    if (result == 0)
-        result = keybuf_append(&it->buffer, entry->rest);
+    result = keybuf_reserve(&it->buffer, size + COPIED_AT_ONCE);
+    if (result != 0)
+        return result;
+    if (!in_buffer)
+        memcpy(it->buffer.data, it->key.data, entry->shared);
+    copy_few(it->buffer.data + entry->shared, rest, entry->rest.size,
+             it->entries_end - (size_t)(rest - it->data));
+    it->buffer.size = size;
     it->key = keybuf_slice(&it->buffer);
-    return result;
+    return 0;
 }
 
 /* Makes the entry at `offset` the current one.  It must be a restart point or follow the
  * current one. */
-static void
+static inline void
 read_entry(struct block_iter *it, size_t offset)
 {
     struct entry entry;
