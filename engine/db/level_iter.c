@@ -65,8 +65,7 @@ level_take(struct level_iterator *level)
         return false;
     level->base.valid = level->inner->valid;
     level->base.status = level->inner->status;
-    level->base.key = level->inner->key;
-    level->base.payload = level->inner->payload;
+    iterator_show(&level->base, level->inner);
     return true;
 }
 

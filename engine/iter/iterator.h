@@ -90,6 +90,24 @@ iterator_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice b
     it->ops->skip_older(it, sequence, bound);
 }
 
+/* Hands on a slice that another iterator has just set.  Word by word, as it was written: a read
+ * that is wider than the writes before it has to wait until they have reached the cache, at
+ * every step and in every layer. */
+static inline void
+slice_hand_on(struct lsmkv_slice *to, const struct lsmkv_slice *from)
+{
+    to->data = from->data;
+    to->size = from->size;
+}
+
+/* Shows the entry that another one stands on. */
+static inline void
+iterator_show(struct iterator *it, const struct iterator *from)
+{
+    slice_hand_on(&it->key, &from->key);
+    slice_hand_on(&it->payload, &from->payload);
+}
+
 /* NULL is allowed. */
 static inline void
 iterator_free(struct iterator *it)

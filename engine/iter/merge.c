@@ -9,6 +9,9 @@
  * M1  Forwards, every child but the top stands at its first entry after the current one (or
  *     at a later one, if skip_older took it there); backwards, at its last before it.
  * M2  The heap holds exactly the valid children; it is empty after an error.
+ * M3  `second` is the place of what comes out after the top: 1 or 2, or 0 if the top is alone.
+ *     So a step in which the top stays the top, as when one child holds a whole stretch of
+ *     keys, costs one comparison, or none, and does not touch the heap.
  */
 #include "iter/merge.h"
 
@@ -25,6 +28,7 @@ struct merge {
     struct iterator **children;
     size_t size;            /* of the heap */
     struct iterator **heap; /* borrowed from children */
+    size_t second;          /* M3 */
 };
 
 static struct merge *
@@ -73,21 +77,33 @@ end(struct merge *merge, int status)
     merge->base.status = status;
 }
 
-/* Makes the heap's top the current entry. */
+static void
+find_second(struct merge *merge)
+{
+    if (merge->size < 3)
+        merge->second = merge->size < 2 ? 0 : 1;
+    else
+        merge->second = precedes(merge, merge->heap[2], merge->heap[1]) ? 2 : 1;
+}
+
+static inline void
+show(struct merge *merge, const struct iterator *top)
+{
+    iterator_show(&merge->base, top);
+    merge->base.status = 0;
+    merge->base.valid = true;
+}
+
+/* The heap has been built or has changed: makes its top the current entry. */
 static void
 show_top(struct merge *merge)
 {
-    const struct iterator *top;
-
     if (merge->size == 0) {
         end(merge, 0);
         return;
     }
-    top = merge->heap[0];
-    merge->base.key = top->key;
-    merge->base.payload = top->payload;
-    merge->base.status = 0;
-    merge->base.valid = true;
+    find_second(merge);
+    show(merge, merge->heap[0]);
 }
 
 /* Builds the heap from wherever the children stand. */
@@ -112,21 +128,40 @@ gather(struct merge *merge)
     show_top(merge);
 }
 
-/* The top child has moved. */
+/* The top child has moved, and is not the top any more. */
 static void
-settle_top(struct merge *merge)
+replace_top(struct merge *merge)
 {
     struct iterator *top = merge->heap[0];
+    const size_t second = merge->second;
 
     if (top->status != 0) {
         end(merge, top->status);
         return;
     }
-    if (!top->valid)
+    if (top->valid) {
+        merge->heap[0] = merge->heap[second];
+        merge->heap[second] = top;
+        sift_down(merge, second);
+    } else {
         merge->heap[0] = merge->heap[--merge->size];
-    if (merge->size > 1)
-        sift_down(merge, 0);
+        if (merge->size > 1)
+            sift_down(merge, 0);
+    }
     show_top(merge);
+}
+
+/* The top child has moved. */
+static inline void
+settle_top(struct merge *merge)
+{
+    const struct iterator *top = merge->heap[0];
+
+    if (top->valid &&
+        (merge->second == 0 || precedes(merge, top, merge->heap[merge->second])))
+        show(merge, top);
+    else
+        replace_top(merge);
 }
 
 /* Puts every child but the top beyond the current entry, in the other direction (M1).  The

@@ -180,8 +180,8 @@ show(struct table_iter *t)
     }
     if (!t->cursor.valid)
         return false;
-    t->base.key = t->cursor.key;
-    t->base.payload = t->cursor.payload;
+    slice_hand_on(&t->base.key, &t->cursor.key);
+    slice_hand_on(&t->base.payload, &t->cursor.payload);
     t->base.status = 0;
     t->base.valid = true;
     return true;
@@ -272,7 +272,12 @@ table_iter_next(struct iterator *it)
     struct table_iter *t = table_iter_of(it);
 
     block_iter_next(&t->cursor);
-    settle_forward(t);
+    if (!t->cursor.valid) {
+        settle_forward(t);
+        return;
+    }
+    slice_hand_on(&it->key, &t->cursor.key);
+    slice_hand_on(&it->payload, &t->cursor.payload);
 }
 
 static void
