@@ -304,6 +304,17 @@ block_cache_get(struct block_cache *cache, uint64_t table, uint64_t offset)
     return block == NULL ? NULL : &block->block;
 }
 
+void
+block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offset)
+{
+    uint64_t place = place_of(table, offset);
+    struct shard *shard = shard_of(cache, place);
+
+    mutex_lock(&shard->mutex);
+    __builtin_prefetch(*bucket_of(shard, place));
+    mutex_unlock(&shard->mutex);
+}
+
 const struct block *
 block_cache_insert(struct block_cache *cache, uint64_t table, uint64_t offset,
                    uint8_t *data, size_t size, size_t allocated)

@@ -29,6 +29,8 @@ void block_cache_free(struct block_cache *cache);
  * never used twice. */
 const struct block *block_cache_get(struct block_cache *cache, uint64_t table,
                                     uint64_t offset);
+/* A block will be asked for soon: the processor may fetch what finding it needs. */
+void block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offset);
 /* Takes ownership of `data` (from env->allocate, `allocated` bytes, of which the first
  * `size` are the block), puts it in the cache and pins it.  If another thread was first,
  * that block is pinned and `data` released.  A block too large for the cache is pinned

@@ -140,21 +140,34 @@ read_and_pin(struct table *table, struct block_handle handle, bool keep,
     return *block == NULL ? -ENOMEM : 0;
 }
 
+const struct block *
+table_find_block(struct table *table, size_t i)
+{
+    const struct block *found = block_cache_get(
+        table->context->cache, table->footer.number, table->index.entries[i].offset);
+
+    if (found != NULL)
+        atomic_fetch_add_explicit(&table->context->counters->cache_hits, 1,
+                                  memory_order_relaxed);
+    return found;
+}
+
+void
+table_expect_block(const struct table *table, size_t i)
+{
+    block_cache_expect(table->context->cache, table->footer.number,
+                       table->index.entries[i].offset);
+}
+
 int
 table_pin_block(struct table *table, size_t i, bool keep, const struct block **block)
 {
-    struct table_counters *counters = table->context->counters;
-    struct block_handle handle = table_data_handle(table, i);
-    const struct block *found =
-        block_cache_get(table->context->cache, table->footer.number, handle.offset);
-
-    if (found != NULL) {
-        atomic_fetch_add_explicit(&counters->cache_hits, 1, memory_order_relaxed);
-        *block = found;
+    *block = table_find_block(table, i);
+    if (*block != NULL)
         return 0;
-    }
-    atomic_fetch_add_explicit(&counters->cache_misses, 1, memory_order_relaxed);
-    return read_and_pin(table, handle, keep, block);
+    atomic_fetch_add_explicit(&table->context->counters->cache_misses, 1,
+                              memory_order_relaxed);
+    return read_and_pin(table, table_data_handle(table, i), keep, block);
 }
 
 /* ---- opening ---- */

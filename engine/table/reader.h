@@ -41,6 +41,10 @@ struct block_handle table_data_handle(const struct table *table, size_t i);
 /* Pins it; from the cache, or read and, with `keep`, put there. */
 int LSMKV_CHECKED table_pin_block(struct table *table, size_t i, bool keep,
                                   const struct block **block);
+/* Pins it if it is in the cache; NULL if not. */
+const struct block *table_find_block(struct table *table, size_t i);
+/* It will be asked for soon. */
+void table_expect_block(const struct table *table, size_t i);
 /* What a cursor says of data block `i`: reports damage, passes the status on. */
 int table_block_failed(const struct table *table, size_t i, int status);
 

@@ -2,7 +2,10 @@
  * table_iter.c - the cursor over a table: the index chooses a data block, a block cursor
  * walks it.
  *
- * T1  At most one block is pinned: that of the current entry.
+ * T1  At most two blocks are pinned: that of the current entry, and the one behind it if the
+ *     cache has it and the walk has come through some blocks in a row already.  Blocks lie
+ *     anywhere in memory: to find one and to see its first byte costs as much waiting for
+ *     memory as it costs to decode all its entries, unless that is asked for a block ahead.
  * T2  skip_older reads no block whose largest sequence is not newer, but for the one in
  *     which the bound lies.
  */
@@ -11,7 +14,9 @@
 
 #include "table/reader.h"
 
-#define READ_AHEAD (512u << 10)
+#define READ_AHEAD  (512u << 10)
+#define STRIDES_MIN 2u  /* blocks in a row before the next is taken for needed */
+#define LINE_SIZE   64u /* of the processor's cache */
 
 struct table_iter {
     struct iterator base; /* first */
@@ -22,6 +27,9 @@ struct table_iter {
     size_t i;                  /* which block is pinned */
     const struct block *block; /* NULL: none */
     struct block_iter cursor;
+    const struct block
+        *ahead;           /* block i + 1, pinned; NULL: not looked for or not cached */
+    unsigned strides;     /* blocks entered from the one before, in a row */
     uint64_t asked_ahead; /* of the file, up to here */
 };
 
@@ -50,8 +58,17 @@ block_count(const struct table_iter *t)
 }
 
 static void
+drop_ahead(struct table_iter *t)
+{
+    if (t->ahead != NULL)
+        block_unpin(t->ahead);
+    t->ahead = NULL;
+}
+
+static void
 drop_block(struct table_iter *t)
 {
+    drop_ahead(t);
     if (t->block != NULL)
         block_unpin(t->block);
     t->block = NULL;
@@ -80,6 +97,36 @@ read_ahead(struct table_iter *t, size_t i)
     t->asked_ahead = offset + READ_AHEAD / 2; /* the next half comes in time */
 }
 
+/* Has what the next step needs come nearer: of the block behind the current one its ends, of
+ * the one after that what finds it in the cache. */
+static void
+look_ahead(struct table_iter *t)
+{
+    if (t->i + 1 == block_count(t))
+        return;
+    t->ahead = table_find_block(t->table, t->i + 1);
+    if (t->ahead != NULL) {
+        __builtin_prefetch(t->ahead->data);
+        __builtin_prefetch(t->ahead->data + LINE_SIZE);
+        __builtin_prefetch(t->ahead->data + t->ahead->size - 1);
+    }
+    if (t->i + 2 < block_count(t))
+        table_expect_block(t->table, t->i + 2);
+}
+
+/* Pins block `i`, or takes over the pin from look_ahead. */
+static int
+take_block(struct table_iter *t, size_t i, const struct block **block)
+{
+    if (t->ahead != NULL && i == t->i + 1) {
+        *block = t->ahead;
+        t->ahead = NULL;
+        return 0;
+    }
+    read_ahead(t, i);
+    return table_pin_block(t->table, i, t->walk == TABLE_KEEPING, block);
+}
+
 /* Points the cursor at block `i`.  False: stopped, with the status. */
 static bool
 enter_block(struct table_iter *t, size_t i)
@@ -89,15 +136,17 @@ enter_block(struct table_iter *t, size_t i)
 
     if (t->block != NULL && t->i == i)
         return true;
-    read_ahead(t, i);
-    result = table_pin_block(t->table, i, t->walk == TABLE_KEEPING, &block);
+    result = take_block(t, i, &block);
     if (result != 0) {
         stop(t, result);
         return false;
     }
+    t->strides = t->block != NULL && i == t->i + 1 ? t->strides + 1 : 0;
     drop_block(t);
     t->block = block;
     t->i = i;
+    if (t->strides >= STRIDES_MIN && t->walk == TABLE_KEEPING)
+        look_ahead(t);
     result =
         block_iter_set(&t->cursor, order_of(t), lsmkv_bytes(block->data, block->size));
     if (result != 0) {
