@@ -580,6 +580,8 @@ close_cleanly(struct lsmkv *db)
 
     if (result == 0)
         result = check_writable(db); /* poisoned in the background */
+    if (result == 0)
+        result = wal_finish(db->wal);
     if (result != 0)
         return result;
     mark.manifest_number = manifest_number(db->manifest);

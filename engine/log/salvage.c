@@ -25,8 +25,9 @@
 struct search {
     struct wal_file file;
     const struct wal_salvage *ops;
-    uint64_t limit;        /* of frames' ends */
-    bool tell_last;        /* what no good frame follows is a gap, too */
+    uint64_t limit;   /* of frames' ends */
+    uint64_t durable; /* all before it was, as far as is known */
+    bool tell_last;   /* what no good frame follows is a gap, too, unless it is zeros */
     uint64_t min_sequence; /* of the next frame */
     uint64_t effort;       /* bytes that may still be checksummed in vain */
     uint8_t *bytes;        /* of the file, from `start` on */
@@ -115,6 +116,22 @@ take_frame(struct search *search, const struct wal_frame *frame)
     return search->ops->frame(search->ops->context, frame);
 }
 
+/* Whether zeros can be read from here to the limit: then they may be those written ahead. */
+static bool
+is_zero_from(struct search *search, uint64_t offset)
+{
+    const uint8_t *bytes;
+
+    for (size_t now; offset < search->limit; offset += now) {
+        now = search->limit - offset < UNREAD_STEP ? (size_t)(search->limit - offset)
+                                                   : UNREAD_STEP;
+        if (get_bytes(search, offset, now, &bytes) < 0 || bytes[0] != 0 ||
+            memcmp(bytes, bytes + 1, now - 1) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* Searches [offset, limit), where the first frame is bad. */
 static int
 search_rest(struct search *search, uint64_t offset)
@@ -138,7 +155,8 @@ search_rest(struct search *search, uint64_t offset)
         if (result < 0)
             return result;
     }
-    if (gap < search->limit && search->tell_last)
+    if (gap < search->limit && search->tell_last &&
+        (gap < search->durable || !is_zero_from(search, gap)))
         search->ops->gap(search->ops->context, gap, search->limit);
     return 0;
 }
@@ -197,6 +215,7 @@ wal_salvage(struct env_dir *dir, uint64_t number, uint64_t limit, uint64_t durab
     wal_reader_close(reader);
     if (durable == WAL_DURABLE_UNKNOWN)
         durable = limit == UINT64_MAX ? 0 : limit;
+    search.durable = durable;
     if (result < 0 || !bad) {
         if (result == 0 && size < durable)
             ops->gap(ops->context, size, durable);

@@ -66,6 +66,9 @@ uint64_t wal_synced(const struct wal_writer *writer);
 /* Counters: bytes of frames written, and syncs asked for. */
 uint64_t wal_bytes_written(const struct wal_writer *writer);
 uint64_t wal_syncs(const struct wal_writer *writer);
+/* Before a clean close: cuts off the zeros behind the log's end, if there are some, and makes
+ * that durable, so that the file ends with its last frame.  Nothing may be appended then. */
+int LSMKV_CHECKED wal_finish(struct wal_writer *writer);
 /* Closes the file without syncing it. */
 int wal_close(struct wal_writer *writer);
 

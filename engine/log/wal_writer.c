@@ -1,8 +1,8 @@
 /*
  * wal_writer.c - appending to the log.
  *
- *      0          synced          end
- *      |  durable   |  written(2)  |  nothing yet
+ *      0          synced          end             zeroed
+ *      |  durable   |  written(2)  |  zeros, or nothing |
  *
  * W1  A write is acknowledged durable only after a sync that began when its whole frame was
  *     written: wal_sync reads `end` before it syncs and raises `synced` to that, no further.
@@ -15,6 +15,11 @@
  * W5  Nothing is appended to a log once a newer one may exist whose first frame names its
  *     end: recovery ignores what lies beyond.  So a new log that could not be made is gone
  *     durably, or the older one is broken.
+ * W6  A log that is synced often is zeroed ahead of its end: then a sync writes pages that the
+ *     file has, and neither its size nor where they are.  Behind the end lie zeros and nothing
+ *     else, so a zero header is the end (tail.c), and zeros that could not be written cost speed
+ *     alone.  Zeros that were only allocated would not do: the first write into each of them is
+ *     a change of the file's map, to be synced with it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -30,6 +35,13 @@
 
 /* Writing back begins every so many bytes, so that no sync waits for a second's worth. */
 #define WRITEBACK_SIZE (4u << 20)
+/* W6: a fourth of the log, within these, so that a small log stays small. */
+#define ZEROS_LEAST (UINT64_C(16) << 10)
+#define ZEROS_MOST  (UINT64_C(256) << 10)
+#define ZEROS_PART  4096u
+/* Often: so many syncs there were, and no more bytes are written between two of them. */
+#define OFTEN_SYNCS 4u
+#define OFTEN_BYTES (UINT64_C(64) << 10)
 
 struct wal_writer {
     /* Constant. */
@@ -40,6 +52,8 @@ struct wal_writer {
 
     /* Of the appending thread. */
     uint64_t hinted; /* writeback was asked for up to here */
+    uint64_t zeroed; /* how far the file may reach, if that is beyond `end` */
+    bool no_zeros;   /* writing them failed once */
     uint8_t *headers;
     struct iovec *parts;
     size_t capacity; /* frames that both have room for */
@@ -97,10 +111,56 @@ writer_undo(struct wal_writer *writer)
                      "%s: undoing a write at offset %llu failed: %s", writer->name,
                      (unsigned long long)end, strerror(-result));
     } else {
+        writer->zeroed = end;
         result = writer_sync_locked(writer);
     }
     mutex_unlock(&writer->syncing);
     return result;
+}
+
+static struct iovec *
+part_of(struct iovec *part, const void *data, size_t size)
+{
+    union {
+        const void *in;
+        void *out; /* struct iovec has no const */
+    } base = {data};
+
+    if (size == 0)
+        return part;
+    part->iov_base = base.out;
+    part->iov_len = size;
+    return part + 1;
+}
+
+/* W6: writes zeros behind `end`, if the last write went beyond those there were, and syncs come
+ * so often that they are worth it. */
+static void
+writer_zero_ahead(struct wal_writer *writer, uint64_t end)
+{
+    static const uint8_t zeros[ZEROS_PART];
+    struct iovec parts[ZEROS_MOST / ZEROS_PART];
+    uint64_t step = end / 4 / ZEROS_PART * ZEROS_PART;
+    int count = 0, result;
+
+    if (end <= writer->zeroed || writer->no_zeros ||
+        atomic_load(&writer->syncs) < OFTEN_SYNCS ||
+        end - atomic_load(&writer->synced) > OFTEN_BYTES)
+        return;
+    if (step < ZEROS_LEAST)
+        step = ZEROS_LEAST;
+    else if (step > ZEROS_MOST)
+        step = ZEROS_MOST;
+    for (uint64_t left = step; left > 0; left -= ZEROS_PART)
+        (void)part_of(&parts[count++], zeros, sizeof(zeros));
+    writer->zeroed = end + step;
+    result = env_file_writev(writer->file, end, parts, count);
+    if (result == 0)
+        return;
+    /* Whatever part was written is zeros; the disk may be full. */
+    writer->no_zeros = true;
+    report_info(writer->reporter, "%s: offset %llu: no zeros ahead: %s", writer->name,
+                (unsigned long long)end, strerror(-result));
 }
 
 /* Writes `count` parts, `size` bytes in all, at the end, or nothing. */
@@ -135,6 +195,7 @@ writer_write(struct wal_writer *writer, const struct iovec *parts, size_t count,
         env_file_writeback(writer->file, writer->hinted, offset - writer->hinted);
         writer->hinted = offset;
     }
+    writer_zero_ahead(writer, offset);
     return 0;
 }
 
@@ -156,21 +217,6 @@ writer_reserve(struct wal_writer *writer, size_t count)
     writer->parts = parts;
     writer->capacity = count;
     return 0;
-}
-
-static struct iovec *
-part_of(struct iovec *part, const void *data, size_t size)
-{
-    union {
-        const void *in;
-        void *out; /* struct iovec has no const */
-    } base = {data};
-
-    if (size == 0)
-        return part;
-    part->iov_base = base.out;
-    part->iov_len = size;
-    return part + 1;
 }
 
 /* Encodes one frame's header and points parts at the frame.  Returns the end of the parts. */
@@ -398,6 +444,37 @@ uint64_t
 wal_syncs(const struct wal_writer *writer)
 {
     return atomic_load(&writer->syncs);
+}
+
+static int writer_cut_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing);
+
+static int
+writer_cut_locked(struct wal_writer *writer)
+{
+    uint64_t end = atomic_load(&writer->end);
+    int result = atomic_load(&writer->error);
+
+    if (result < 0)
+        return result;
+    result = env_file_truncate(writer->file, end);
+    if (result < 0)
+        return report_error(writer->reporter, result,
+                            "%s: zeros at offset %llu cannot be cut off: %s",
+                            writer->name, (unsigned long long)end, strerror(-result));
+    return writer_sync_locked(writer);
+}
+
+int
+wal_finish(struct wal_writer *writer)
+{
+    int result;
+
+    if (writer->zeroed <= atomic_load(&writer->end))
+        return 0;
+    mutex_lock(&writer->syncing);
+    result = writer_cut_locked(writer);
+    mutex_unlock(&writer->syncing);
+    return result;
 }
 
 int

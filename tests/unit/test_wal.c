@@ -509,8 +509,153 @@ START_TEST(test_syncs_run_beside_appends_and_failed_writes)
     ck_assert_uint_eq(sequence, 2000);
     reading = log_read(&fixture, NUMBER);
     ck_assert_uint_eq(reading.last, sequence);
-    ck_assert_int_eq(reading.stop, WAL_CLEAN_END);
+    ck_assert(reading.stop == WAL_CLEAN_END || reading.stop == WAL_ZERO_TAIL);
     ck_assert_int_eq(wal_close(syncer.writer), 0);
+}
+END_TEST
+
+/* ---- zeros ahead ---- */
+
+static uint64_t
+size_of_log(void)
+{
+    struct env_file *file;
+    uint64_t size;
+
+    ck_assert_int_eq(env_file_open(fixture.dir, "000007.log", ENV_READ, &file), 0);
+    ck_assert_int_eq(env_file_size(file, &size), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    return size;
+}
+
+/* Appends and syncs so many small batches. */
+static void
+append_synced(struct wal_writer *writer, uint64_t *sequence, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        log_append_ok(writer, (*sequence)++, 100);
+        ck_assert_int_eq(wal_sync(writer), 0);
+    }
+}
+
+/* W6: a sync of what lies in the zeros has no size to write. */
+START_TEST(test_a_log_that_is_synced_often_seldom_grows)
+{
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    unsigned grown = 0, i;
+    uint64_t sequence = 1, size;
+    struct log_reading reading;
+
+    append_synced(writer, &sequence, 4);
+    for (i = 0; i < 4000; i++) {
+        size = size_of_log();
+        append_synced(writer, &sequence, 1);
+        ck_assert_uint_ge(size_of_log(), wal_end(writer));
+        ck_assert_uint_le(size_of_log(), wal_end(writer) * 5 / 4 + (16u << 10));
+        grown += size_of_log() != size;
+    }
+    ck_assert_uint_lt(grown, 40);
+    ck_assert_uint_gt(grown, 4);
+    reading = log_read(&fixture, NUMBER);
+    ck_assert_uint_eq(reading.last, sequence - 1);
+    ck_assert_int_eq(reading.stop, WAL_ZERO_TAIL);
+    ck_assert_uint_eq(reading.offset, wal_end(writer));
+    ck_assert_int_eq(wal_close(writer), 0);
+}
+END_TEST
+
+START_TEST(test_a_log_that_is_seldom_synced_is_not_zeroed_ahead)
+{
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    uint64_t sequence = 1, i;
+
+    append_synced(writer, &sequence, 3);
+    for (i = 0; i < 8; i++) {
+        ck_assert_uint_eq(size_of_log(), wal_end(writer));
+        log_append_ok(writer, sequence++, 100000);
+        ck_assert_uint_eq(size_of_log(), wal_end(writer));
+        ck_assert_int_eq(wal_sync(writer), 0);
+    }
+    ck_assert_int_eq(wal_close(writer), 0);
+}
+END_TEST
+
+/* Zeros need room that frames may need: without it they are not missed, nor tried again. */
+START_TEST(test_zeros_that_cannot_be_written_are_done_without)
+{
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    uint64_t sequence = 1, writes;
+
+    append_synced(writer, &sequence, 3);
+    mem_env_set_capacity(fixture.mem, mem_env_used(fixture.mem) + MEM_PAGE);
+    append_synced(writer, &sequence, 12);
+    mem_env_set_capacity(fixture.mem, UINT64_MAX);
+    ck_assert_uint_eq(fixture.errors + fixture.warnings, 0);
+    writes = calls(ENV_CALL_FILE_WRITE);
+    append_synced(writer, &sequence, 200);
+    ck_assert_uint_eq(calls(ENV_CALL_FILE_WRITE), writes + 200);
+    ck_assert_uint_eq(log_read(&fixture, NUMBER).last, sequence - 1);
+    ck_assert_int_eq(log_read(&fixture, NUMBER).stop, WAL_CLEAN_END);
+    ck_assert_int_eq(wal_close(writer), 0);
+}
+END_TEST
+
+/* Half of a failed write lies where zeros were; those behind it go as well. */
+START_TEST(test_a_failed_write_into_the_zeros_is_undone)
+{
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    const struct mem_crash all = {MEM_DATA_ALL, MEM_NAMES_KEPT};
+    uint64_t sequence = 1, end;
+
+    append_synced(writer, &sequence, 10);
+    end = wal_end(writer);
+    ck_assert_uint_gt(size_of_log(), end + 10000);
+    fail_call(ENV_CALL_FILE_WRITE, 1, EIO);
+    ck_assert_int_eq(log_append(writer, sequence, 5000), -EIO);
+    ck_assert_uint_eq(size_of_log(), end);
+    log_append_ok(writer, sequence++, 10);
+    ck_assert_uint_gt(size_of_log(), wal_end(writer));
+    ck_assert_int_eq(wal_close(writer), 0);
+    log_fixture_crash(&fixture, all, 0);
+    ck_assert_uint_eq(log_read(&fixture, NUMBER).last, sequence - 1);
+    ck_assert_int_eq(log_read(&fixture, NUMBER).stop, WAL_ZERO_TAIL);
+}
+END_TEST
+
+/* CLOSED tells the length of the log; no power cut after it may change the file. */
+START_TEST(test_a_finished_log_ends_durably_with_its_last_frame)
+{
+    const struct mem_crash none_of_it = {MEM_DATA_NONE, MEM_NAMES_DROPPED};
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    uint64_t sequence = 1, end;
+
+    append_synced(writer, &sequence, 10);
+    end = wal_end(writer);
+    ck_assert_uint_gt(size_of_log(), end);
+    ck_assert_int_eq(wal_finish(writer), 0);
+    ck_assert_int_eq(wal_close(writer), 0);
+    log_fixture_crash(&fixture, none_of_it, 0);
+    ck_assert_uint_eq(size_of_log(), end);
+    ck_assert_uint_eq(log_read(&fixture, NUMBER).last, sequence - 1);
+    ck_assert_int_eq(log_read(&fixture, NUMBER).stop, WAL_CLEAN_END);
+}
+END_TEST
+
+START_TEST(test_a_log_that_cannot_be_finished_is_not_synced_again)
+{
+    const enum env_call failing[] = {ENV_CALL_FILE_TRUNCATE, ENV_CALL_FILE_SYNC};
+    struct wal_writer *writer = log_create(&fixture, NUMBER, none);
+    uint64_t sequence = 1, syncs;
+
+    append_synced(writer, &sequence, 10);
+    fail_call(failing[_i], 1, EIO);
+    ck_assert_int_eq(wal_finish(writer), -EIO);
+    ck_assert_uint_eq(fixture.errors, 1);
+    ck_assert(wal_is_broken(writer) == (_i == 1));
+    syncs = calls(ENV_CALL_FILE_SYNC);
+    ck_assert_int_eq(wal_finish(writer), _i == 1 ? -EIO : 0);
+    ck_assert_uint_eq(calls(ENV_CALL_FILE_SYNC), syncs + (_i == 0));
+    ck_assert_int_eq(wal_close(writer), 0);
 }
 END_TEST
 
@@ -613,6 +758,13 @@ main(void)
         tests, test_a_failed_rotation_never_hides_later_frames_of_the_older_log, 0, 12);
     tcase_add_test(tests, test_a_sync_covers_only_what_was_written_when_it_began);
     tcase_add_test(tests, test_syncs_run_beside_appends_and_failed_writes);
+    tcase_add_test(tests, test_a_log_that_is_synced_often_seldom_grows);
+    tcase_add_test(tests, test_a_log_that_is_seldom_synced_is_not_zeroed_ahead);
+    tcase_add_test(tests, test_zeros_that_cannot_be_written_are_done_without);
+    tcase_add_test(tests, test_a_failed_write_into_the_zeros_is_undone);
+    tcase_add_test(tests, test_a_finished_log_ends_durably_with_its_last_frame);
+    tcase_add_loop_test(tests, test_a_log_that_cannot_be_finished_is_not_synced_again, 0,
+                        2);
     tcase_add_test(tests, test_a_read_error_is_not_an_end_and_reading_goes_on_after_it);
     tcase_add_loop_test(tests, test_a_read_error_while_judging_a_tail_is_an_error, 0, 5);
     tcase_add_test(tests, test_a_missing_log_is_absent_and_an_empty_file_has_no_frame);

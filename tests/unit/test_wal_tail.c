@@ -57,6 +57,8 @@ write_log(const size_t *sizes, unsigned count, unsigned synced)
     starts[count] = wal_end(writer);
     ck_assert_int_eq(wal_close(writer), 0);
     bytes = log_bytes(&fixture, NUMBER, &size);
+    ck_assert_uint_ge(size, starts[count]);
+    size = starts[count]; /* without zeros that were written ahead */
 }
 
 static void
@@ -480,6 +482,68 @@ START_TEST(test_searching_hostile_bytes_is_bounded)
 }
 END_TEST
 
+struct salvaged {
+    unsigned frames, gaps;
+    uint64_t gap_end; /* of the last one */
+};
+
+static int
+count_salvaged(void *context, const struct wal_frame *frame)
+{
+    struct salvaged *salvaged = context;
+
+    (void)frame;
+    salvaged->frames++;
+    return 0;
+}
+
+static void
+count_gap(void *context, uint64_t from, uint64_t to)
+{
+    struct salvaged *salvaged = context;
+
+    (void)from;
+    salvaged->gaps++;
+    salvaged->gap_end = to;
+}
+
+static struct salvaged
+salvage(uint64_t durable)
+{
+    struct salvaged salvaged = {0};
+    const struct wal_salvage ops = {count_salvaged, count_gap, &salvaged};
+
+    log_replace(&fixture, NUMBER, bytes, size);
+    ck_assert_int_eq(
+        wal_salvage(fixture.dir, NUMBER, UINT64_MAX, durable, &fixture.reporter, &ops),
+        0);
+    return salvaged;
+}
+
+/* Zeros that were written ahead are no loss, unless it is known that the log went on. */
+START_TEST(test_salvaging_takes_zeros_behind_the_last_frame_for_its_end)
+{
+    struct salvaged salvaged;
+
+    write_small(8, 0xff);
+    extend(20000);
+    bytes[starts[3] + 30] ^= 1;
+    salvaged = salvage(0);
+    ck_assert_uint_eq(salvaged.frames, 7);
+    ck_assert_uint_eq(salvaged.gaps, 1);
+    ck_assert_uint_eq(salvaged.gap_end, starts[4]);
+    salvaged = salvage(starts[8]);
+    ck_assert_uint_eq(salvaged.gaps, 1);
+    salvaged = salvage(starts[8] + 8);
+    ck_assert_uint_eq(salvaged.gaps, 2);
+    bytes[size - 1] = 1;
+    salvaged = salvage(0);
+    ck_assert_uint_eq(salvaged.frames, 7);
+    ck_assert_uint_eq(salvaged.gaps, 2);
+    ck_assert_uint_eq(salvaged.gap_end, size);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -507,6 +571,7 @@ main(void)
     tcase_add_test(tests, test_a_length_beyond_the_file_or_the_limit_is_a_bad_frame);
     tcase_add_test(tests, test_a_frame_inside_a_value_proves_nothing);
     tcase_add_test(tests, test_searching_hostile_bytes_is_bounded);
+    tcase_add_test(tests, test_salvaging_takes_zeros_behind_the_last_frame_for_its_end);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
