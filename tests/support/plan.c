@@ -11,13 +11,26 @@
 /* ---- states ---- */
 
 static uint64_t
+hash_word(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+/* Word by word: a sweep reads each of its stores whole. */
+static uint64_t
 hash_bytes(uint64_t hash, const void *data, size_t size)
 {
     const unsigned char *bytes = data;
+    uint64_t word;
 
-    hash = (hash ^ size) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    hash = hash_word(hash, size);
+    for (; size >= sizeof(word); bytes += sizeof(word), size -= sizeof(word)) {
+        memcpy(&word, bytes, sizeof(word));
+        hash = hash_word(hash, word);
+    }
+    for (; size > 0; bytes++, size--)
+        hash = hash_word(hash, *bytes);
     return hash;
 }
 
