@@ -1,5 +1,6 @@
 /*
- * mutex.h - mutexes that clang's thread-safety analysis understands.
+ * mutex.h - mutexes that clang's thread-safety analysis understands, conditions, and semaphores
+ * for one thread that waits for one word from another.
  *
  * A mutex that cannot be locked is a bug of ours: the wrappers assert.
  */
@@ -7,7 +8,9 @@
 #define BASE_MUTEX_H
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #if defined(__clang__)
 #define LSMKV_TSA(x) __attribute__((x))
@@ -101,6 +104,40 @@ static inline void
 condition_broadcast(struct condition *condition)
 {
     pthread_cond_broadcast(&condition->os);
+}
+
+struct semaphore {
+    sem_t os;
+};
+
+static inline void
+semaphore_init(struct semaphore *semaphore)
+{
+    int result = sem_init(&semaphore->os, 0, 0);
+
+    assert(result == 0);
+    (void)result;
+}
+
+/* Whoever has come back from semaphore_wait may free it, although the one who posted may not
+ * have come back from that yet. */
+static inline void
+semaphore_fini(struct semaphore *semaphore)
+{
+    sem_destroy(&semaphore->os);
+}
+
+static inline void
+semaphore_wait(struct semaphore *semaphore)
+{
+    while (sem_wait(&semaphore->os) != 0)
+        assert(errno == EINTR);
+}
+
+static inline void
+semaphore_post(struct semaphore *semaphore)
+{
+    sem_post(&semaphore->os);
 }
 
 #endif

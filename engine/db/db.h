@@ -128,11 +128,12 @@ struct obsolete_files {
 /* A place in the queue of writers, on the stack of the thread that waits (write.c). */
 struct writer {
     struct writer *next;
-    struct condition turn;
     struct lsmkv_batch *batch; /* NULL: wants the turn itself */
     bool sync;
+    /* Set before `told` is posted: it is done, with this result; else it has the turn. */
     bool done;
     int result;
+    struct semaphore told;
 };
 
 /* Rounds that free what was deleted (reclaim.c). */

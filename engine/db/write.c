@@ -3,7 +3,8 @@
  *
  * Writers queue.  The one at the head has the turn: it takes a group of the batches behind it,
  * appends their frames to the log with one write, syncs once if any of them asked for it,
- * inserts the entries, publishes the last sequence and wakes the others.  Meanwhile the next
+ * inserts the entries, publishes the last sequence, gives the turn to the next in the queue and
+ * wakes the others: one word for each, which it waits for without a lock.  Meanwhile the next
  * group forms behind it.
  *
  * R1  A synced write returns 0 only after wal_sync covered its frame.
@@ -27,49 +28,62 @@
 
 /* ---- the turn ---- */
 
+/* Returns with the turn, or done by the one who had it. */
 static void
-enqueue_and_wait(struct lsmkv *db, struct writer *writer) LSMKV_REQUIRES(db->mutex)
+enqueue_and_wait(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mutex)
 {
-    writer->next = NULL;
-    writer->done = false;
-    if (db->writers == NULL)
+    bool at_once;
+
+    mutex_lock(&db->mutex);
+    at_once = db->writers == NULL;
+    if (at_once)
         db->writers = writer;
     else
         db->last_writer->next = writer;
     db->last_writer = writer;
-    while (!writer->done && db->writers != writer)
-        condition_wait(&writer->turn, &db->mutex);
+    mutex_unlock(&db->mutex);
+    if (!at_once)
+        semaphore_wait(&writer->told);
 }
 
-/* Takes the head off the queue and gives the turn to the next. */
-static void
-pass_turn(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+/* Takes `count` writers off the queue's head; who is at the head then gets the turn, to be told
+ * without the lock that it will want: NULL, nobody waits. */
+static struct writer *
+dequeue(struct lsmkv *db, size_t count) LSMKV_REQUIRES(db->mutex)
 {
-    db->writers = db->writers->next;
+    for (; count > 0; count--)
+        db->writers = db->writers->next;
     if (db->writers == NULL)
         db->last_writer = NULL;
-    else
-        condition_signal(&db->writers->turn);
+    return db->writers;
+}
+
+static void
+tell(struct writer *writer)
+{
+    if (writer != NULL)
+        semaphore_post(&writer->told); /* and it may be gone */
 }
 
 void
 writer_begin(struct lsmkv *db, struct writer *writer)
 {
     memset(writer, 0, sizeof(*writer));
-    condition_init(&writer->turn);
-    mutex_lock(&db->mutex);
+    semaphore_init(&writer->told);
     enqueue_and_wait(db, writer);
-    mutex_unlock(&db->mutex);
 }
 
 void
 writer_end(struct lsmkv *db, struct writer *writer)
 {
+    struct writer *next;
+
     mutex_lock(&db->mutex);
     assert(db->writers == writer);
-    pass_turn(db);
+    next = dequeue(db, 1);
     mutex_unlock(&db->mutex);
-    condition_fini(&writer->turn);
+    tell(next);
+    semaphore_fini(&writer->told);
 }
 
 int
@@ -291,20 +305,44 @@ sync_alone(struct lsmkv *db, const struct group *group, int result)
     return sync_in_turn(db);
 }
 
+/* Publishes a group that ended with `result`, and tells its writers; first the next one, whose
+ * write and sync can go on meanwhile. */
+static void
+group_end(struct lsmkv *db, struct group *group, int result, int synced)
+{
+    struct writer *next;
+
+    for (size_t i = 0; i < group->count; i++) {
+        struct writer *writer = group->writers[i];
+
+        writer->done = true;
+        writer->result = result == 0                ? group->results[i]
+                         : writer->batch->count > 0 ? result
+                                                    : synced;
+    }
+    mutex_lock(&db->mutex);
+    if (result == 0)
+        db->last_sequence = group->last_sequence; /* D1 */
+    next = dequeue(db, group->count);
+    mutex_unlock(&db->mutex);
+    tell(next);
+    for (size_t i = 1; i < group->count; i++)
+        tell(group->writers[i]);
+}
+
 /* The head's work for itself and its group. */
 static void
-lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+lead(struct lsmkv *db, const struct writer *head)
 {
-    /* A plain sync adds nothing: it must not wait for room that may never come. */
-    bool only_sync = db->writers->batch->count == 0;
     struct group group;
-    int result = db->poison, synced;
+    int result = 0, synced;
 
-    if (!only_sync) {
-        mutex_unlock(&db->mutex);
+    /* A plain sync adds nothing: it must not wait for room that may never come. */
+    if (head->batch->count > 0)
         result = make_room(db);
-        mutex_lock(&db->mutex);
-    }
+    mutex_lock(&db->mutex);
+    if (result == 0)
+        result = db->poison;
     group_form(db, &group);
     mutex_unlock(&db->mutex);
     if (result == 0)
@@ -316,24 +354,7 @@ lead(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
         space_note_full(db);
     }
     synced = result == 0 ? 0 : sync_alone(db, &group, result);
-    mutex_lock(&db->mutex);
-    if (result == 0)
-        db->last_sequence = group.last_sequence; /* D1 */
-    for (size_t i = 0; i < group.count; i++) {
-        struct writer *writer = group.writers[i];
-
-        writer->result = result == 0                ? group.results[i]
-                         : writer->batch->count > 0 ? result
-                                                    : synced;
-        writer->done = true;
-        db->writers = writer->next;
-        if (i > 0)
-            condition_signal(&writer->turn);
-    }
-    if (db->writers == NULL)
-        db->last_writer = NULL;
-    else
-        condition_signal(&db->writers->turn);
+    group_end(db, &group, result, synced);
 }
 
 static int
@@ -341,13 +362,11 @@ queue_write(struct lsmkv *db, struct lsmkv_batch *batch, bool sync)
 {
     struct writer writer = {.batch = batch, .sync = sync};
 
-    condition_init(&writer.turn);
-    mutex_lock(&db->mutex);
+    semaphore_init(&writer.told);
     enqueue_and_wait(db, &writer);
     if (!writer.done)
-        lead(db);
-    mutex_unlock(&db->mutex);
-    condition_fini(&writer.turn);
+        lead(db, &writer);
+    semaphore_fini(&writer.told);
     return writer.result;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,8 @@ int __real_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __real_pthread_create(pthread_t *id, const pthread_attr_t *attributes,
                           void *(*body)(void *argument), void *argument);
 int __real_pthread_join(pthread_t id, void **result);
+int __real_sem_wait(sem_t *semaphore);
+int __real_sem_post(sem_t *semaphore);
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __real_nanosleep(const struct timespec *time, struct timespec *left);
 ssize_t __real_getrandom(void *buffer, size_t size, unsigned flags);
@@ -60,6 +63,8 @@ int __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock);
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attributes,
                           void *(*body)(void *argument), void *argument);
 int __wrap_pthread_join(pthread_t id, void **result);
+int __wrap_sem_wait(sem_t *semaphore);
+int __wrap_sem_post(sem_t *semaphore);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
 ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags);
@@ -333,6 +338,27 @@ __wrap_pthread_rwlock_unlock(pthread_rwlock_t *lock)
 
     if (self != NULL)
         wake(lock);
+    return result;
+}
+
+int
+__wrap_sem_wait(sem_t *semaphore)
+{
+    if (self == NULL)
+        return __real_sem_wait(semaphore);
+    hand_over_sometimes();
+    while (sem_trywait(semaphore) != 0)
+        wait_for(semaphore);
+    return 0;
+}
+
+int
+__wrap_sem_post(sem_t *semaphore)
+{
+    int result = __real_sem_post(semaphore);
+
+    if (self != NULL)
+        wake(semaphore);
     return result;
 }
 

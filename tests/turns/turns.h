@@ -2,10 +2,10 @@
  * turns.h - threads that run one at a time, in an order drawn from a seed, so that what a test
  * with threads did once it does again.
  *
- * A program that links turns.c has its mutexes, conditions, read-write locks, threads and clock
- * wrapped (the linker's --wrap).  Between turns_begin and turns_end the calling thread and all
- * that are started from it take turns: only one runs, until it waits, and now and then it hands
- * over where it takes a lock.  Which one goes on is drawn from the seed.  Time stands still but
+ * A program that links turns.c has its mutexes, conditions, semaphores, read-write locks, threads
+ * and clock wrapped (the linker's --wrap).  Between turns_begin and turns_end the calling thread
+ * and all that are started from it take turns: only one runs, until it waits, and now and then
+ * it hands over where it takes a lock.  Which one goes on is drawn from the seed.  Time stands still but
  * for a step at each look at the clock, and jumps to the next deadline when everybody waits.
  * Random bytes come from the seed, too.  Everywhere else the wrapped functions are the real ones.
  *
