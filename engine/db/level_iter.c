@@ -21,6 +21,7 @@ struct level_iterator {
     struct lsmkv_slice upper; /* user key; NULL data: none */
     size_t index;
     struct iterator *inner;
+    bool approached; /* by a step of a seek: `index` is where it lands */
 };
 
 static void
@@ -134,12 +135,31 @@ level_search(const struct level_iterator *level, struct lsmkv_slice internal,
     return low;
 }
 
+/* Which table has to be opened is left to the seek. */
+static void
+level_approach(struct iterator *it, struct lsmkv_slice internal, unsigned step)
+{
+    struct level_iterator *level = (struct level_iterator *)it;
+
+    if (step == 0) {
+        size_t index = level_search(level, internal, false);
+
+        level->approached = index < level->count &&
+                            table_file_is_open(level->files[index]) &&
+                            level_enter(level, index);
+    }
+    if (level->approached)
+        iterator_approach(level->inner, internal, step);
+}
+
 static void
 level_seek(struct iterator *it, struct lsmkv_slice internal)
 {
     struct level_iterator *level = (struct level_iterator *)it;
-    size_t index = level_search(level, internal, false);
+    size_t index =
+        level->approached ? level->index : level_search(level, internal, false);
 
+    level->approached = false;
     if (index == level->count) {
         level_end(level, 0);
         return;
@@ -266,6 +286,7 @@ static const struct iterator_ops level_ops = {
     .prev = level_prev,
     .skip_older = level_skip_older,
     .free = level_free,
+    .approach = level_approach,
 };
 
 int

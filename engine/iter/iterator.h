@@ -38,7 +38,15 @@ struct iterator_ops {
      * each source of a merge skips on its own. */
     void (*skip_older)(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound);
     void (*free)(struct iterator *it);
+    /* NULL, or: a part of the seek to `internal` that is to follow, the steps 0 up to
+     * APPROACH_STEPS - 1 one after the other.  Each does what can be done without waiting for
+     * memory, and asks for the memory that the next will look at: who has several iterators
+     * takes each step with all of them, and they wait together.  It reads no file, and it is
+     * the seek that tells of errors. */
+    void (*approach)(struct iterator *it, struct lsmkv_slice internal, unsigned step);
 };
+
+#define APPROACH_STEPS 3u
 
 struct iterator {
     const struct iterator_ops *ops;
@@ -47,6 +55,13 @@ struct iterator {
     int status;
     bool valid;
 };
+
+static inline void
+iterator_approach(struct iterator *it, struct lsmkv_slice internal, unsigned step)
+{
+    if (it->ops->approach != NULL)
+        it->ops->approach(it, internal, step);
+}
 
 static inline void
 iterator_seek(struct iterator *it, struct lsmkv_slice internal)

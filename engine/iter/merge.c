@@ -192,6 +192,9 @@ merge_seek(struct iterator *it, struct lsmkv_slice internal)
     size_t i;
 
     merge->backwards = false;
+    for (unsigned step = 0; step < APPROACH_STEPS; step++)
+        for (i = 0; i < merge->count; i++)
+            iterator_approach(merge->children[i], internal, step);
     for (i = 0; i < merge->count; i++)
         iterator_seek(merge->children[i], internal);
     gather(merge);

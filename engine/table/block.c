@@ -290,6 +290,17 @@ bisect_restarts(struct block_iter *it, struct lsmkv_slice internal)
 }
 
 void
+block_expect_search(struct lsmkv_slice contents)
+{
+    struct block_iter it = {0};
+
+    if (block_iter_set(&it, LSMKV_ORDER_BYTES, contents) != 0)
+        return;
+    __builtin_prefetch(it.data);
+    __builtin_prefetch(it.data + restart_offset(&it, it.restarts / 2));
+}
+
+void
 block_iter_seek(struct block_iter *it, struct lsmkv_slice internal)
 {
     bisect_restarts(it, internal);

@@ -72,6 +72,9 @@ int LSMKV_CHECKED block_iter_set(struct block_iter *it, enum lsmkv_order order,
                                  struct lsmkv_slice contents);
 void block_iter_fini(struct block_iter *it);
 
+/* A search in the block will follow: the processor may fetch what it looks at first. */
+void block_expect_search(struct lsmkv_slice contents);
+
 /* As the operations of struct iterator. */
 void block_iter_seek(struct block_iter *it, struct lsmkv_slice internal);
 void block_iter_seek_before(struct block_iter *it, struct lsmkv_slice internal);

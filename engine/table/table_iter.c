@@ -28,7 +28,9 @@ struct table_iter {
     const struct block *block; /* NULL: none */
     struct block_iter cursor;
     const struct block
-        *ahead;           /* block i + 1, pinned; NULL: not looked for or not cached */
+        *near;            /* what will be entered next, pinned; NULL: it is not cached */
+    size_t near_i;        /* which one that is */
+    bool approached;      /* block near_i is where the seek that follows lands */
     unsigned strides;     /* blocks entered from the one before, in a row */
     uint64_t asked_ahead; /* of the file, up to here */
 };
@@ -58,17 +60,17 @@ block_count(const struct table_iter *t)
 }
 
 static void
-drop_ahead(struct table_iter *t)
+drop_near(struct table_iter *t)
 {
-    if (t->ahead != NULL)
-        block_unpin(t->ahead);
-    t->ahead = NULL;
+    if (t->near != NULL)
+        block_unpin(t->near);
+    t->near = NULL;
 }
 
 static void
 drop_block(struct table_iter *t)
 {
-    drop_ahead(t);
+    drop_near(t);
     if (t->block != NULL)
         block_unpin(t->block);
     t->block = NULL;
@@ -97,30 +99,37 @@ read_ahead(struct table_iter *t, size_t i)
     t->asked_ahead = offset + READ_AHEAD / 2; /* the next half comes in time */
 }
 
-/* Has what the next step needs come nearer: of the block behind the current one its ends, of
- * the one after that what finds it in the cache. */
+/* Pins block `i` if it is cached, and has its ends come nearer. */
+static void
+pin_near(struct table_iter *t, size_t i)
+{
+    drop_near(t);
+    t->near = table_find_block(t->table, i);
+    t->near_i = i;
+    if (t->near == NULL)
+        return;
+    __builtin_prefetch(t->near->data);
+    __builtin_prefetch(t->near->data + LINE_SIZE);
+    __builtin_prefetch(t->near->data + t->near->size - 1);
+}
+
+/* For a walk: the next block, and of the one after that what finds it in the cache. */
 static void
 look_ahead(struct table_iter *t)
 {
-    if (t->i + 1 == block_count(t))
-        return;
-    t->ahead = table_find_block(t->table, t->i + 1);
-    if (t->ahead != NULL) {
-        __builtin_prefetch(t->ahead->data);
-        __builtin_prefetch(t->ahead->data + LINE_SIZE);
-        __builtin_prefetch(t->ahead->data + t->ahead->size - 1);
-    }
+    if (t->i + 1 < block_count(t))
+        pin_near(t, t->i + 1);
     if (t->i + 2 < block_count(t))
         table_expect_block(t->table, t->i + 2);
 }
 
-/* Pins block `i`, or takes over the pin from look_ahead. */
+/* Pins block `i`, or takes over the pin from pin_near. */
 static int
 take_block(struct table_iter *t, size_t i, const struct block **block)
 {
-    if (t->ahead != NULL && i == t->i + 1) {
-        *block = t->ahead;
-        t->ahead = NULL;
+    if (t->near != NULL && i == t->near_i) {
+        *block = t->near;
+        t->near = NULL;
         return 0;
     }
     read_ahead(t, i);
@@ -272,11 +281,32 @@ block_of(const struct table_iter *t, struct lsmkv_slice internal)
 }
 
 static void
-table_iter_seek(struct iterator *it, struct lsmkv_slice internal)
+table_iter_approach(struct iterator *it, struct lsmkv_slice internal, unsigned step)
 {
     struct table_iter *t = table_iter_of(it);
 
-    if (!enter_block_from(t, block_of(t, internal)))
+    if (t->walk != TABLE_KEEPING)
+        return;
+    if (step == 0) {
+        drop_near(t);
+        t->near_i = block_of(t, internal);
+        t->approached = true;
+        table_expect_block(t->table, t->near_i);
+    } else if (step == 1) {
+        pin_near(t, t->near_i);
+    } else if (t->near != NULL) {
+        block_expect_search(lsmkv_bytes(t->near->data, t->near->size));
+    }
+}
+
+static void
+table_iter_seek(struct iterator *it, struct lsmkv_slice internal)
+{
+    struct table_iter *t = table_iter_of(it);
+    size_t i = t->approached ? t->near_i : block_of(t, internal);
+
+    t->approached = false;
+    if (!enter_block_from(t, i))
         return;
     block_iter_seek(&t->cursor, internal);
     settle_forward(t);
@@ -438,6 +468,7 @@ static const struct iterator_ops table_iter_ops = {
     .prev = table_iter_prev,
     .skip_older = table_iter_skip_older,
     .free = table_iter_free,
+    .approach = table_iter_approach,
 };
 
 int
