@@ -5,11 +5,15 @@
  * still go to the current block while they fit; the first that does not makes the spare the
  * current one.  What was allocated since the reservation fitted elsewhere, so the rest fits
  * the spare (A2), and each change of blocks loses less than one piece.
+ *
+ * Pieces that fill lines are cut from the end of a block, the others from its front: neither
+ * kind loses space to the other's alignment.
  */
 #include "memtable/arena.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 
 #define BLOCK_MIN ((size_t)4 << 10)
 #define BLOCK_MAX ((size_t)1 << 20)
@@ -49,6 +53,7 @@ block_room(struct arena_block *block)
     struct arena_room room = {(uint8_t *)block + sizeof(*block),
                               block->size - sizeof(*block)};
 
+    room.left -= ((uintptr_t)block + block->size) % ARENA_LINE;
     return room;
 }
 
@@ -79,7 +84,7 @@ take_block(struct arena *arena, size_t size)
 static size_t
 shared_block_size(struct arena *arena, size_t size)
 {
-    size_t need = size + sizeof(struct arena_block);
+    size_t need = size + sizeof(struct arena_block) + ARENA_LINE;
     size_t block_size = arena->block_size;
 
     if (arena->block_size < BLOCK_MAX)
@@ -88,19 +93,26 @@ shared_block_size(struct arena *arena, size_t size)
 }
 
 static size_t
-round_up(size_t size)
+round_up(size_t size, size_t alignment)
 {
-    return (size + ARENA_ALIGNMENT - 1) & ~(size_t)(ARENA_ALIGNMENT - 1);
+    return (size + alignment - 1) & ~(alignment - 1);
 }
 
 static void *
-cut(struct arena_room *room, size_t size)
+cut_front(struct arena_room *room, size_t size)
 {
     void *piece = room->next;
 
     room->next += size;
     room->left -= size;
     return piece;
+}
+
+static void *
+cut_back(struct arena_room *room, size_t size)
+{
+    room->left -= size;
+    return room->next + room->left;
 }
 
 static void
@@ -111,27 +123,42 @@ use_spare(struct arena *arena)
     arena->spare_block = NULL;
 }
 
-void *
-arena_allocate(struct arena *arena, size_t size)
+/* Sees to it that the current block has `size` bytes. */
+static bool
+make_room(struct arena *arena, size_t size)
 {
     struct arena_block *block;
-    struct arena_room room;
 
-    size = round_up(size);
-    if (size > arena->current.left && size <= arena->spare.left)
-        use_spare(arena);
     if (size <= arena->current.left)
-        return cut(&arena->current, size);
-    if (size > OWN_BLOCK) { /* and the current block goes on */
-        block = take_block(arena, size + sizeof(*block));
-        return block == NULL ? NULL : block_room(block).next;
+        return true;
+    if (size <= arena->spare.left) {
+        use_spare(arena);
+        return true;
     }
     block = take_block(arena, shared_block_size(arena, size));
     if (block == NULL)
-        return NULL;
-    room = block_room(block);
-    arena->current = room;
-    return cut(&arena->current, size);
+        return false;
+    arena->current = block_room(block);
+    return true;
+}
+
+void *
+arena_allocate(struct arena *arena, size_t size)
+{
+    size = round_up(size, ARENA_ALIGNMENT);
+    if (size > OWN_BLOCK && size > arena->current.left && size > arena->spare.left) {
+        struct arena_block *block = take_block(arena, size + sizeof(*block));
+
+        return block == NULL ? NULL : block + 1; /* and the current one goes on */
+    }
+    return make_room(arena, size) ? cut_front(&arena->current, size) : NULL;
+}
+
+void *
+arena_allocate_lines(struct arena *arena, size_t size)
+{
+    size = round_up(size, ARENA_LINE);
+    return make_room(arena, size) ? cut_back(&arena->current, size) : NULL;
 }
 
 /* The spare has not been cut, so nobody holds a piece of it. */
@@ -157,7 +184,7 @@ arena_reserve(struct arena *arena, size_t size)
 
     if (size <= arena->current.left || size <= arena->spare.left)
         return 0;
-    block = take_block(arena, shared_block_size(arena, round_up(size)));
+    block = take_block(arena, shared_block_size(arena, round_up(size, ARENA_LINE)));
     if (block == NULL)
         return -ENOMEM;
     release_spare(arena);

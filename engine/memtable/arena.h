@@ -6,7 +6,7 @@
  * few calls; a piece too large to share a block has one of its own.
  *
  * A1  A piece never moves and is never reused before arena_fini.
- * A2  After arena_reserve(n), pieces of n bytes in all (each rounded up to ARENA_ALIGNMENT)
+ * A2  After arena_reserve(n), pieces of n bytes in all (each rounded up to its alignment)
  *     are handed out without fail.
  *
  * One thread at a time allocates and reserves; arena_memory may be asked by any.
@@ -21,10 +21,11 @@
 #include "env/env.h"
 
 #define ARENA_ALIGNMENT 8u
+#define ARENA_LINE      64u /* of the processor's cache */
 
 struct arena_block;
 
-/* What is still free of a block. */
+/* What is still free of a block; its end is aligned to ARENA_LINE. */
 struct arena_room {
     uint8_t *next;
     size_t left;
@@ -46,6 +47,8 @@ void arena_fini(struct arena *arena);
 
 /* Aligned to ARENA_ALIGNMENT, not zeroed; holds until arena_fini.  NULL: no memory. */
 void *arena_allocate(struct arena *arena, size_t size);
+/* The same, aligned to ARENA_LINE. */
+void *arena_allocate_lines(struct arena *arena, size_t size);
 /* -ENOMEM leaves the arena as it was, an earlier reservation included. */
 int ENV_CHECKED arena_reserve(struct arena *arena, size_t size);
 /* Bytes taken from the env, free ones included. */

@@ -62,6 +62,7 @@ memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t sequenc
              uint8_t kind, const struct lsmkv_record *record)
 {
     struct node *node;
+    int result;
 
     assert(key.size <= LSMKV_KEY_MAX && sequence <= SEQUENCE_MAX);
     node = skiplist_new_node(&memtable->list, key, trailer_pack(sequence, kind),
@@ -70,7 +71,9 @@ memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t sequenc
         return -ENOMEM;
     record_encode(node_payload_room(node), kind, record);
     note_sequence(memtable, sequence);
-    skiplist_link(&memtable->list, node);
+    result = skiplist_link(&memtable->list, node);
+    if (result != 0)
+        return result;
     atomic_store_explicit(&memtable->count, memtable_count(memtable) + 1,
                           memory_order_relaxed);
     return 0;
@@ -115,7 +118,7 @@ memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t s
 {
     const struct node *before;
     const struct node *node =
-        skiplist_find(&memtable->list, key, trailer_pack(sequence, 0xff), &before);
+        skiplist_find(&memtable->list, key, trailer_pack(sequence, 0xff), &before).node;
 
     if (node == NULL || !slice_equal(node_user_key(node), key))
         return false;
@@ -124,7 +127,7 @@ memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t s
 }
 
 /* The first entry at or after an internal key. */
-static const struct node *
+static struct place
 find(const struct memtable *memtable, struct lsmkv_slice internal,
      const struct node **before)
 {
@@ -137,7 +140,7 @@ memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
                  struct memtable_hit *hit)
 {
     const struct node *before;
-    const struct node *node = find(memtable, internal, &before);
+    const struct node *node = find(memtable, internal, &before).node;
 
     if (node == NULL)
         return false;
@@ -150,7 +153,7 @@ memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
 struct memtable_iterator {
     struct iterator base;
     const struct memtable *memtable;
-    const struct node *at; /* NULL: not valid */
+    struct place at; /* without a node: not valid */
 };
 
 static struct memtable_iterator *
@@ -160,14 +163,22 @@ iterator_of(struct iterator *it)
 }
 
 static void
-stand_on(struct memtable_iterator *it, const struct node *node)
+stand_on(struct memtable_iterator *it, struct place place)
 {
-    it->at = node;
-    it->base.valid = node != NULL;
-    if (node == NULL)
+    it->at = place;
+    it->base.valid = place.node != NULL;
+    if (place.node == NULL)
         return;
-    it->base.key = node_internal_key(node);
-    it->base.payload = node_payload(node);
+    it->base.key = node_internal_key(place.node);
+    it->base.payload = node_payload(place.node);
+}
+
+static struct place
+place_at(const struct node *node)
+{
+    struct place place = {.node = node};
+
+    return place;
 }
 
 static void
@@ -184,12 +195,12 @@ seek_before(struct iterator *base, struct lsmkv_slice internal)
 {
     struct memtable_iterator *it = iterator_of(base);
     const struct node *before;
-    const struct node *node = find(it->memtable, internal, &before);
+    struct place found = find(it->memtable, internal, &before);
 
-    if (node != NULL && slice_equal(node_internal_key(node), internal))
-        stand_on(it, node);
+    if (found.node != NULL && slice_equal(node_internal_key(found.node), internal))
+        stand_on(it, found);
     else
-        stand_on(it, before);
+        stand_on(it, place_at(before));
 }
 
 static void
@@ -205,7 +216,7 @@ last(struct iterator *base)
 {
     struct memtable_iterator *it = iterator_of(base);
 
-    stand_on(it, skiplist_last(&it->memtable->list));
+    stand_on(it, place_at(skiplist_last(&it->memtable->list)));
 }
 
 static void
@@ -214,7 +225,7 @@ next(struct iterator *base)
     struct memtable_iterator *it = iterator_of(base);
 
     assert(base->valid);
-    stand_on(it, node_next(it->at, 0));
+    stand_on(it, skiplist_next(&it->memtable->list, &it->at));
 }
 
 /* By a search: links backwards could not be kept in step with those forwards. */
@@ -226,7 +237,7 @@ prev(struct iterator *base)
 
     assert(base->valid);
     find(it->memtable, base->key, &before);
-    stand_on(it, before);
+    stand_on(it, place_at(before));
 }
 
 static bool
@@ -234,7 +245,7 @@ reaches(const struct memtable_iterator *it, struct lsmkv_slice bound)
 {
     if (bound.data == NULL)
         return false;
-    return key_compare(it->memtable->list.order, node_user_key(it->at), bound) >= 0;
+    return key_compare(it->memtable->list.order, node_user_key(it->at.node), bound) >= 0;
 }
 
 static void
@@ -250,12 +261,12 @@ skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_slice bound)
     if (atomic_load_explicit(&memtable->largest_sequence, memory_order_relaxed) <=
         sequence) {
         stand_on(it, bound.data == NULL
-                         ? NULL
+                         ? place_at(NULL)
                          : skiplist_find(&memtable->list, bound, UINT64_MAX, &before));
         return;
     }
     while (base->valid && internal_sequence(base->key) <= sequence && !reaches(it, bound))
-        stand_on(it, node_next(it->at, 0));
+        stand_on(it, skiplist_next(&it->memtable->list, &it->at));
 }
 
 static void

@@ -1,31 +1,33 @@
 /*
- * skiplist.c - a skip list whose search seldom looks at keys.
+ * skiplist.c - a skip list whose search seldom waits for memory.
  *
- * What a search costs is the nodes it touches, for each is somewhere else in memory, in no
- * cache; and keys are paths, whose long shared prefixes tell nothing.  So each link carries a
- * hint of the node it leads to, which mostly decides without touching that node:
+ * What a search costs is the places of memory that it has to wait for.  A skip list of one entry
+ * a node goes through 18 of them among 300,000 entries.  So the links of each level stand
+ * together here, in blocks of up to ENTRIES + 1 neighbours, each link with a hint of the key that
+ * it leads to (hint.h); a search fetches a block a level and seldom an entry:
  *
- *     skip  16 bits  how many bytes the next key n surely shares with the node p before it
- *     rank  48 bits  the six bytes of n behind those, as a number that sorts as the keys do
+ *     level 1   head ................... k ........................ =>
+ *                 |                      |
+ *     level 0   head a c d e f g h   =>  k m n o p q r   =>  s t u v
+ *                    (nodes: anywhere)
  *
- * and a search keeps `shared`, how many bytes the key sought has in common with the node it
- * stands on.  Standing on p, for a key K > p:
+ * A level is one list: the last slot of a block leads to the next block (=>, a bridge).  What is
+ * above only says where to begin, so that a block that is missing there costs steps, nothing
+ * more.  Levels are not drawn by lot: a block that is full is cut in two, and the second half's
+ * first entry is added to the level above.  Inserts in order leave full blocks behind.
  *
- *     skip > shared    n agrees with p where p and K part, so n < K: go on
- *     skip <= shared   all three agree on the first `skip` bytes, so n's rank against K's six
- *                      bytes there decides; only a tie has to read n's key
+ * Within a block the order is a list, too, by the numbers of slots: an entry takes any free slot.
+ * The slot FIRST is the entry that the block begins with; it never changes.
  *
- * Both also hold with a skip that is too low, so a hint stays true of n when a key is inserted
- * between p and n: the new node's link takes it over.
- *
- * S1  A node is complete before the release store that links it; its key and payload never
- *     change.  Readers load links with acquire.
- * S2  A link changes in three steps: hint to NONE, then next, then the hint of the new next,
- *     the last two by release.  So a hint other than NONE that was loaded (acquire) between
- *     two loads of the same next is that next's: nodes are only added, so a next that has
- *     changed does not come back.
- * S3  Only the writer stores links and height.  Levels at or above the height are empty, and
- *     the writer's path is at head there.
+ * S1  A node is complete before the release store that links it, and so is a slot before
+ *     the store of its number in `next`; readers load with acquire.
+ * S2  A slot that can be reached from FIRST is not written, but for its `next`.
+ * S3  Cutting a block makes slots unreachable, and then counts `version` up, before any of
+ *     them is written again.  So a reader that finds the version unchanged after it has read a
+ *     block's slots has read no slot that was being written; if not, it begins at FIRST again.
+ *     What it may have read till then are hints and pointers of other entries: wrong, but safe
+ *     to follow, for a slot's number tells what its pointer leads to.
+ * S4  Only the writer stores.  There is one at a time.
  */
 #include "memtable/skiplist.h"
 
@@ -33,52 +35,71 @@
 #include <errno.h>
 #include <string.h>
 
-/* A key sought. */
-struct target {
-    enum lsmkv_order order;
-    uint32_t size;
-    const uint8_t *data; /* user key */
-    uint64_t trailer;
+#include "memtable/hint.h"
+
+#define ENTRIES    20u /* slots for entries; a block is nine lines of the cache */
+#define BRIDGES    2u  /* one in use and one free */
+#define FIRST      (ENTRIES + BRIDGES)
+#define END        UINT8_MAX /* nothing follows */
+#define ALL_FREE   ((1u << FIRST) - 1)
+#define ENTRY_BITS ((1u << ENTRIES) - 1)
+
+struct block {
+    const struct node *first; /* NULL: before all keys */
+    _Atomic uint32_t version;
+    uint32_t free; /* the writer's: a bit for each slot that cannot be reached */
+    uint8_t level;
+    _Atomic uint8_t next[FIRST + 1];
+    _Atomic uint64_t high[FIRST], low[FIRST]; /* hints; see hint.h */
+    /* Of an entry on level 0 its node, above the block of the level below that begins with it;
+     * of a bridge the next block. */
+    void *_Atomic to[FIRST + 1];
 };
 
-/* ---- ranks ---- */
+/* ---- reading blocks ---- */
 
-/* Each byte equal to '/' becomes 0, each below it one more: path order.  (Eight bytes at once;
- * no byte carries into the next.) */
-static uint64_t
-rank_as_path(uint64_t bytes)
+static inline unsigned
+next_slot(const struct block *block, unsigned slot)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t highs = ones << 7;
-    uint64_t from_slash = bytes ^ (ones * '/');
-    uint64_t below = ~((bytes | highs) - ones * '/') & ~bytes & highs;
-    uint64_t other = (((from_slash & ~highs) + ~highs) | from_slash) & highs;
-
-    return (bytes + (below >> 7)) & ((other >> 7) * 0xff);
+    return atomic_load_explicit(&block->next[slot], memory_order_acquire);
 }
 
-static uint64_t
-rank_of(enum lsmkv_order order, uint64_t bytes)
+static inline void *
+slot_to(const struct block *block, unsigned slot)
 {
-    bytes = __builtin_bswap64(bytes);
-    return order == LSMKV_ORDER_PATH ? rank_as_path(bytes) : bytes;
+    return atomic_load_explicit(&block->to[slot], memory_order_acquire);
 }
 
-/* Up to eight bytes of a key from `offset` on; where the key has ended, the lowest rank.  So
- * an end ties with the lowest byte, and a tie says nothing. */
-static uint64_t
-rank_at(enum lsmkv_order order, const uint8_t *key, uint32_t size, uint32_t offset)
+static inline uint32_t
+block_version(const struct block *block)
 {
-    uint32_t left = size - offset;
-    uint64_t bytes = 0;
-
-    if (left >= 8)
-        return rank_of(order, get_u64(key + offset));
-    if (left == 0)
-        return 0;
-    memcpy(&bytes, key + offset, left);
-    return rank_of(order, bytes) & ~(UINT64_MAX >> (8 * left));
+    return atomic_load_explicit(&block->version, memory_order_acquire);
 }
+
+static inline bool
+is_bridge(unsigned slot)
+{
+    return slot >= ENTRIES && slot < FIRST;
+}
+
+/* The entry that a slot other than FIRST stands for. */
+static inline const struct node *
+slot_node(const struct block *block, unsigned slot)
+{
+    void *to = slot_to(block, slot);
+
+    return block->level == 0 && !is_bridge(slot) ? to : ((const struct block *)to)->first;
+}
+
+/* Its lines come from memory all at once. */
+static inline void
+fetch(const struct block *block)
+{
+    for (size_t at = 0; at < sizeof(*block); at += 64)
+        __builtin_prefetch((const char *)block + at);
+}
+
+/* ---- searching ---- */
 
 static uint32_t
 smaller(uint32_t a, uint32_t b)
@@ -86,305 +107,499 @@ smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* How many of the first `size` bytes two keys have in common; `from` are known to be. */
-static uint32_t
-common(const uint8_t *a, const uint8_t *b, uint32_t size, uint32_t from)
-{
-    while (size - from >= 8) {
-        uint64_t difference = get_u64(a + from) ^ get_u64(b + from);
-
-        if (difference != 0)
-            return from + (uint32_t)__builtin_ctzll(difference) / 8;
-        from += 8;
-    }
-    while (from < size && a[from] == b[from])
-        from++;
-    return from;
-}
-
-/* ---- hints ---- */
-
-#define HINT_NONE UINT64_MAX /* no hint is: with a skip of 65,535 the key has ended */
-
-static uint64_t
-hint_pack(uint32_t skip, uint64_t rank)
-{
-    return (uint64_t)skip << 48 | rank >> 16;
-}
-
-/* Of a key, behind the bytes that it shares. */
-static uint64_t
-hint_of(const struct skiplist *list, const struct node *node, uint32_t skip)
-{
-    return hint_pack(skip, rank_at(list->order, node_key(node), node->key_size, skip));
-}
-
-/* ---- searching ---- */
-
-static struct target
-target_of(const struct skiplist *list, struct lsmkv_slice user_key, uint64_t trailer)
-{
-    struct target target = {list->order, (uint32_t)user_key.size, user_key.data, trailer};
-
-    return target;
-}
-
-enum side {
-    SIDE_BEFORE,    /* sorts before the target */
-    SIDE_NOT,       /* at or after it */
-    SIDE_UNDECIDED, /* its key has to tell */
-};
-
-/* What a node's key says, when its first `from` bytes are known to be the target's.  Sets how
- * many they share. */
+/* What a node's key says, when its first `from` bytes are known to be the same as those of
+ * the key sought.  Sets how many they share. */
 static enum side
-side_by_key(const struct node *node, const struct target *target, uint32_t from,
+side_by_key(const struct node *node, const struct sought *sought, uint32_t from,
             uint32_t *shared)
 {
-    const uint8_t *key = node_key(node);
-    uint32_t least = smaller(node->key_size, target->size);
-    uint32_t same = common(key, target->data, least, from);
+    const uint8_t *key = node->bytes;
+    uint32_t least = smaller(node->key_size, sought->size);
+    uint32_t same = key_common(key, sought->data, least, smaller(from, least)); /* S3 */
     bool before;
 
     if (same < least)
-        before = rank_at(target->order, key, node->key_size, same) <
-                 rank_at(target->order, target->data, target->size, same);
-    else if (node->key_size != target->size)
-        before = node->key_size < target->size;
+        before = rank_at(sought->order, key, node->key_size, same) <
+                 rank_at(sought->order, sought->data, sought->size, same);
+    else if (node->key_size != sought->size)
+        before = node->key_size < sought->size;
     else
-        before = node_trailer(node) > target->trailer;
+        before = node_trailer(node) > sought->trailer;
     *shared = same;
     return before ? SIDE_BEFORE : SIDE_NOT;
 }
 
-/* What the hint of a node says, standing on one before it that shares *shared bytes with the
- * target.  If the node sorts before the target, *shared becomes its own, but for the sizes of
- * both keys, which the caller sees to. */
-static inline enum side
-side_by_hint(uint64_t hint, const struct target *target, uint32_t *shared)
-{
-    uint32_t skip = (uint32_t)(hint >> 48);
-    uint64_t mine;
-
-    if (hint == HINT_NONE)
-        return SIDE_UNDECIDED;
-    if (skip > *shared)
-        return SIDE_BEFORE;
-    mine = hint_pack(skip, rank_at(target->order, target->data, target->size, skip));
-    if (hint == mine)
-        return SIDE_UNDECIDED;
-    if (hint > mine)
-        return SIDE_NOT;
-    *shared = skip + (uint32_t)__builtin_clzll(hint ^ mine) / 8 - 2;
-    return SIDE_BEFORE;
-}
-
-/* A link's next and, if it can be had, its hint (S2). */
-static inline struct node *
-link_read(const struct link *link, uint64_t *hint)
-{
-    struct node *next = atomic_load_explicit(&link->next, memory_order_acquire);
-    struct node *now;
-
-    for (;; next = now) {
-        *hint = atomic_load_explicit(&link->hint, memory_order_acquire);
-        now = atomic_load_explicit(&link->next, memory_order_acquire);
-        if (now == next)
-            return next;
-    }
-}
-
-/* Whether `node`, the next one, sorts before the target; then *shared becomes its own.  If
- * not, and its key was read, *hint becomes the best there is for the target's link to it. */
+/* Whether a slot's entry sorts before the key sought; then *shared becomes its own. */
 static inline bool
-is_before(const struct skiplist *list, const struct node *node,
-          const struct target *target, uint64_t *hint, uint32_t *shared)
+is_before(const struct block *block, unsigned slot, const struct sought *sought,
+          uint32_t *shared)
 {
-    uint32_t same = *shared;
-    enum side side = side_by_hint(*hint, target, &same);
+    uint64_t high = atomic_load_explicit(&block->high[slot], memory_order_acquire);
+    enum side side = hint_side(high, &block->low[slot], sought, shared);
+    uint32_t same;
 
-    if (side == SIDE_BEFORE) {
-        *shared = smaller(same, smaller(node->key_size, target->size));
-        return true;
+    if (side == SIDE_UNDECIDED) {
+        side = side_by_key(slot_node(block, slot), sought, (uint32_t)(high >> 48), &same);
+        if (side == SIDE_BEFORE)
+            *shared = same;
     }
-    if (side == SIDE_NOT)
-        return false;
-    side = side_by_key(node, target, *hint == HINT_NONE ? 0 : (uint32_t)(*hint >> 48),
-                       &same);
-    if (side == SIDE_NOT) {
-        *hint = hint_of(list, node, same);
-        return false;
-    }
-    *shared = same;
-    return true;
+    return side == SIDE_BEFORE;
 }
 
-/* The last node before the target, or head; sets its successor, as it was compared: read
- * again, the link could lead to a later insert before the target.  `path` may be NULL. */
-static inline struct node *
-descend(const struct skiplist *list, const struct target *target, struct path *path,
-        const struct node **successor)
+/* Where a search has come to on a level. */
+struct landing {
+    void *to;      /* of the spot's slot */
+    unsigned next; /* the slot behind it, or END */
+    void *to_next; /* NULL at END */
+};
+
+/* From the first slot of the spot's block along its level to the last slot before the sought. */
+static inline void
+walk(const struct sought *sought, struct spot *spot, struct landing *landing)
 {
-    unsigned level = atomic_load_explicit(&list->height, memory_order_relaxed);
-    struct node *at = list->head;
-    struct node *bound = NULL; /* known not to be before the target */
-    uint32_t shared = 0;
+    for (;;) {
+        const struct block *block = spot->block;
+        uint32_t version = block_version(block), shared = spot->shared;
+        unsigned slot = FIRST, next;
 
-    while (level-- > 0) {
-        uint64_t hint;
-        struct node *next = link_read(&at->links[level], &hint);
-
-        while (next != bound && next != NULL &&
-               is_before(list, next, target, &hint, &shared)) {
-            at = next;
-            next = link_read(&at->links[level], &hint);
+        while ((next = next_slot(block, slot)) != END &&
+               is_before(block, next, sought, &shared) && !is_bridge(slot = next))
+            ;
+        landing->to = slot_to(block, slot);
+        landing->next = next;
+        landing->to_next = next == END ? NULL : slot_to(block, next);
+        if (block_version(block) != version) /* S3 */
+            continue;
+        spot->shared = shared;
+        if (!is_bridge(slot)) {
+            spot->slot = slot;
+            spot->version = version;
+            return;
         }
-        bound = next;
-        if (path != NULL) {
-            path->before[level] = at;
-            path->shared[level] = shared;
-            path->hint[level] = hint;
-        }
+        spot->block = landing->to;
+        fetch(spot->block);
     }
-    *successor = bound;
-    return at;
 }
 
-const struct node *
+/* Down to the last node before the sought, or head.  `path` may be NULL. */
+static inline void
+descend(const struct skiplist *list, const struct sought *sought, struct spot *path,
+        struct spot *spot, struct landing *landing)
+{
+    *spot =
+        (struct spot){.block = atomic_load_explicit(&list->top, memory_order_acquire)};
+
+    for (unsigned level = spot->block->level;; level--) {
+        walk(sought, spot, landing);
+        if (path != NULL)
+            path[level] = *spot;
+        if (level == 0)
+            return;
+        spot->block = landing->to;
+        fetch(spot->block);
+    }
+}
+
+static struct place
+place_of(const struct block *block, uint32_t version, unsigned slot, void *to)
+{
+    struct place place = {to, block, slot, version};
+
+    if (is_bridge(slot)) {
+        place.block = to;
+        place.version = block_version(place.block);
+        place.slot = FIRST;
+        place.node = place.block->first;
+    }
+    return place;
+}
+
+struct place
 skiplist_find(const struct skiplist *list, struct lsmkv_slice user_key, uint64_t trailer,
               const struct node **before)
 {
-    struct target target = target_of(list, user_key, trailer);
-    const struct node *successor;
-    const struct node *node = descend(list, &target, NULL, &successor);
+    struct sought sought;
+    struct landing landing;
+    struct spot spot;
 
-    *before = node == list->head ? NULL : node;
-    return successor;
+    sought_init(&sought, list->order, user_key, trailer);
+    descend(list, &sought, NULL, &spot, &landing);
+    *before = landing.to;
+    return place_of(spot.block, spot.version, landing.next, landing.to_next);
+}
+
+/* What a walk reads after the slot that it comes to now. */
+static inline void
+fetch_ahead(const struct block *block, unsigned slot)
+{
+    unsigned ahead = slot == END || is_bridge(slot) ? END : next_slot(block, slot);
+
+    if (ahead != END)
+        __builtin_prefetch(slot_to(block, ahead));
+}
+
+struct place
+skiplist_next(const struct skiplist *list, const struct place *place)
+{
+    struct place at = *place;
+    const struct node *before;
+
+    for (;;) {
+        if (at.block != NULL) {
+            unsigned next = next_slot(at.block, at.slot);
+            void *to = next == END ? NULL : slot_to(at.block, next);
+
+            if (block_version(at.block) == at.version) { /* S3 */
+                fetch_ahead(at.block, next);
+                return place_of(at.block, at.version, next, to);
+            }
+        }
+        at = skiplist_find(list, node_user_key(at.node), node_trailer(at.node), &before);
+    }
+}
+
+static const struct block *
+first_block(const struct skiplist *list)
+{
+    const struct block *block = atomic_load_explicit(&list->top, memory_order_acquire);
+
+    while (block->level > 0)
+        block = slot_to(block, FIRST);
+    return block;
+}
+
+struct place
+skiplist_first(const struct skiplist *list)
+{
+    const struct block *block = first_block(list);
+
+    for (;;) {
+        uint32_t version = block_version(block);
+        unsigned next = next_slot(block, FIRST);
+        void *to = next == END ? NULL : slot_to(block, next);
+
+        if (block_version(block) == version) /* S3 */
+            return place_of(block, version, next, to);
+    }
 }
 
 const struct node *
 skiplist_last(const struct skiplist *list)
 {
-    unsigned level = atomic_load_explicit(&list->height, memory_order_relaxed);
-    const struct node *at = list->head;
+    const struct block *block = atomic_load_explicit(&list->top, memory_order_acquire);
 
-    while (level-- > 0) {
-        const struct node *next;
+    for (;;) {
+        uint32_t version = block_version(block);
+        unsigned slot = FIRST, next;
+        void *to;
 
-        while ((next = node_next(at, level)) != NULL)
-            at = next;
+        while (!is_bridge(slot) && (next = next_slot(block, slot)) != END)
+            slot = next;
+        to = slot_to(block, slot);
+        if (block_version(block) != version) /* S3 */
+            continue;
+        if (block->level == 0 && !is_bridge(slot))
+            return to;
+        block = to;
     }
-    return at == list->head ? NULL : at;
 }
 
 /* ---- adding ---- */
-
-/* One level more with probability 1/2 each; xorshift64*.  With hints, more levels mean fewer
- * nodes touched, not more. */
-static unsigned
-random_height(struct skiplist *list)
-{
-    uint64_t bits = list->random;
-    unsigned height = 1;
-
-    bits ^= bits >> 12;
-    bits ^= bits << 25;
-    bits ^= bits >> 27;
-    list->random = bits;
-    bits = (bits * UINT64_C(0x2545f4914f6cdd1d)) >> 32;
-    for (; height < SKIPLIST_HEIGHT_MAX && (bits & 1) == 0; bits >>= 1)
-        height++;
-    return height;
-}
 
 struct node *
 skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_key, uint64_t trailer,
                   size_t payload_size)
 {
-    unsigned height = random_height(list);
-    struct node *node =
-        arena_allocate(&list->arena, node_head_size(height) + user_key.size +
-                                         KEY_TRAILER_SIZE + payload_size);
-    uint8_t *key;
+    struct node *node = arena_allocate(&list->arena, sizeof(*node) + user_key.size +
+                                                         KEY_TRAILER_SIZE + payload_size);
 
     if (node == NULL)
         return NULL;
     node->key_size = (uint32_t)user_key.size;
     node->payload_size = (uint32_t)payload_size;
-    node->height = height;
-    key = (uint8_t *)node + node_head_size(height);
     if (user_key.size > 0)
-        memcpy(key, user_key.data, user_key.size);
-    put_u64(key + user_key.size, trailer);
+        memcpy(node->bytes, user_key.data, user_key.size);
+    put_u64(node->bytes + user_key.size, trailer);
     return node;
 }
 
-/* Inserts in order: if the target comes right behind the newest node, the path is still its
- * own, but for what it shares with the nodes of it.  Fills in the levels up to `height`. */
-static bool
-path_leads_to(struct skiplist *list, const struct target *target, unsigned height)
+/* NULL: no memory, or none to spare: what is promised comes before blocks above level 0. */
+static struct block *
+new_block(struct skiplist *list, unsigned level, const struct node *first, void *to)
 {
-    struct node *newest = list->newest;
-    const struct node *next = node_next(newest, 0);
-    struct path *path = &list->path;
-    uint32_t shared, unused;
+    struct block *block;
 
-    if (newest == list->head || side_by_key(newest, target, 0, &shared) != SIDE_BEFORE)
-        return false;
-    if (next != NULL && side_by_key(next, target, 0, &unused) == SIDE_BEFORE)
-        return false;
-    for (unsigned level = 0; level < height; level++) {
-        struct node *before = path->before[level];
-
-        path->shared[level] = shared;
-        if (before != newest) /* head has no bytes to share */
-            path->shared[level] = common(node_key(before), target->data,
-                                         smaller(before->key_size, target->size), 0);
-        path->hint[level] =
-            atomic_load_explicit(&before->links[level].hint, memory_order_relaxed);
-    }
-    return true;
+    if (level > 0 && list->promised > 0 && list->blocks <= list->promised)
+        return NULL;
+    block = arena_allocate_lines(&list->arena, sizeof(*block));
+    if (block == NULL)
+        return NULL;
+    if (list->blocks > 0)
+        list->blocks--;
+    block->first = first;
+    block->level = (uint8_t)level;
+    block->free = ALL_FREE;
+    atomic_init(&block->version, 0);
+    atomic_init(&block->next[FIRST], END);
+    atomic_init(&block->to[FIRST], to);
+    return block;
 }
 
-void
-skiplist_link(struct skiplist *list, struct node *node)
+static struct hint
+slot_hint(const struct block *block, unsigned slot)
 {
-    struct target target = target_of(list, node_user_key(node), node_trailer(node));
-    struct path *path = &list->path;
-    const struct node *successor;
+    struct hint hint = {
+        atomic_load_explicit(&block->high[slot], memory_order_relaxed),
+        atomic_load_explicit(&block->low[slot], memory_order_relaxed),
+    };
 
-    if (!path_leads_to(list, &target, node->height))
-        descend(list, &target, path, &successor);
-    for (unsigned level = 0; level < node->height; level++) {
-        struct link *before = &path->before[level]->links[level];
+    return hint;
+}
 
-        atomic_init(&node->links[level].next,
-                    atomic_load_explicit(&before->next, memory_order_relaxed));
-        atomic_init(&node->links[level].hint, path->hint[level]);
+/* Fills a slot that nobody can reach. */
+static void
+set_slot(struct block *block, unsigned slot, struct hint hint, void *to, unsigned next)
+{
+    block->free &= ~(1u << slot);
+    atomic_store_explicit(&block->high[slot], hint.high, memory_order_release);
+    atomic_store_explicit(&block->low[slot], hint.low, memory_order_release);
+    atomic_store_explicit(&block->to[slot], to, memory_order_release);
+    atomic_store_explicit(&block->next[slot], (uint8_t)next, memory_order_release);
+}
+
+static void
+set_next(struct block *block, unsigned slot, unsigned next)
+{
+    atomic_store_explicit(&block->next[slot], (uint8_t)next, memory_order_release);
+}
+
+static unsigned
+free_slot(const struct block *block)
+{
+    return (unsigned)__builtin_ctz(block->free);
+}
+
+static unsigned
+free_bridge(const struct block *block)
+{
+    return (block->free & 1u << ENTRIES) != 0 ? ENTRIES : ENTRIES + 1;
+}
+
+/* Copies what follows `slot` behind the first of a new block; a spot there moves along.  Returns
+ * the slots that were copied, as bits. */
+static uint32_t
+copy_rest(const struct block *block, unsigned slot, struct block *new, struct spot *spot)
+{
+    unsigned from = next_slot(block, slot), last = FIRST;
+    uint32_t copied = 0;
+
+    for (; from != END; from = next_slot(block, from)) {
+        unsigned to = is_bridge(from) ? ENTRIES : free_slot(new);
+
+        set_slot(new, to, slot_hint(block, from), slot_to(block, from), END);
+        set_next(new, last, to);
+        last = to;
+        copied |= 1u << from;
+        if (spot->block == block && spot->slot == from) {
+            spot->block = new;
+            spot->slot = to;
+        }
     }
-    for (unsigned level = 0; level < node->height; level++) {
-        struct link *before = &path->before[level]->links[level];
-        uint64_t hint = hint_of(list, node, path->shared[level]);
+    return copied;
+}
 
-        atomic_store_explicit(&before->hint, HINT_NONE, memory_order_relaxed);
-        atomic_store_explicit(&before->next, node, memory_order_release);
-        atomic_store_explicit(&before->hint, hint, memory_order_release);
-        path->before[level] = node;
+/* Ends a block with `slot`, and a bridge to the block that now follows. */
+static void
+bridge_to(struct block *block, unsigned slot, struct hint hint, struct block *new,
+          uint32_t copied)
+{
+    unsigned bridge = free_bridge(block);
+
+    set_slot(block, bridge, hint, new, END);
+    set_next(block, slot, bridge);
+    atomic_store_explicit(&block->version, block_version(block) + 1,
+                          memory_order_release); /* S3 */
+    block->free |= copied;
+}
+
+static int insert(struct skiplist *list, unsigned level, struct hint hint,
+                  const struct node *node, void *to, bool in_order);
+
+/* The level above learns of a new block. */
+static void
+promote(struct skiplist *list, struct block *block, bool in_order)
+{
+    unsigned level = block->level + 1u;
+    const struct node *node = block->first, *before;
+    struct block *top = atomic_load_explicit(&list->top, memory_order_relaxed);
+    struct spot *spot = &list->path[level];
+    uint32_t shared = 0;
+    struct hint hint;
+
+    if (level == SKIPLIST_LEVELS_MAX)
+        return;
+    if (level > top->level) {
+        top = new_block(list, level, NULL, top);
+        if (top == NULL)
+            return;
+        *spot = (struct spot){.block = top, .slot = FIRST};
+        atomic_store_explicit(&list->top, top, memory_order_release);
     }
-    if (node->height > atomic_load_explicit(&list->height, memory_order_relaxed))
-        atomic_store_explicit(&list->height, node->height, memory_order_relaxed);
-    list->newest = node;
+    before =
+        spot->slot == FIRST ? spot->block->first : slot_node(spot->block, spot->slot);
+    if (before != NULL)
+        shared = key_common(before->bytes, node->bytes,
+                            smaller(before->key_size, node->key_size), 0);
+    hint = hint_of(list->order, node->bytes, node->key_size, shared);
+    /* Without memory the block is found all the same, from the one before it. */
+    (void)insert(list, level, hint, node, block, in_order);
+}
+
+/* Whether a slot is its block's last entry. */
+static bool
+is_last(const struct block *block, unsigned slot)
+{
+    unsigned next = next_slot(block, slot);
+
+    return next == END || is_bridge(next);
+}
+
+/* Leaves a full block as it is; the new entry begins another behind it. */
+static int
+begin_block(struct skiplist *list, struct spot *spot, struct hint hint,
+            const struct node *node, void *to)
+{
+    struct block *block = spot->block;
+    struct block *new = new_block(list, block->level, node, to);
+
+    if (new == NULL)
+        return -ENOMEM;
+    bridge_to(block, spot->slot, hint, new, copy_rest(block, spot->slot, new, spot));
+    spot->block = new;
+    spot->slot = FIRST;
+    promote(list, new, true);
+    return 0;
+}
+
+/* Cuts a full block behind `slot`, not its last; the spot stays where it was in the order. */
+static struct block *
+cut_block(struct skiplist *list, struct spot *spot, unsigned slot)
+{
+    struct block *block = spot->block, *new;
+    unsigned after = next_slot(block, slot);
+    struct hint hint = slot_hint(block, after);
+    uint32_t copied;
+
+    new = new_block(list, block->level, slot_node(block, after), slot_to(block, after));
+    if (new == NULL)
+        return NULL;
+    copied = copy_rest(block, after, new, spot) | 1u << after;
+    if (spot->block == block && spot->slot == after) {
+        spot->block = new;
+        spot->slot = FIRST;
+    }
+    bridge_to(block, slot, hint, new, copied);
+    return new;
+}
+
+static unsigned
+middle_slot(const struct block *block)
+{
+    unsigned slot = FIRST;
+
+    for (unsigned i = 0; i < ENTRIES / 2; i++)
+        slot = next_slot(block, slot);
+    return slot;
+}
+
+/* Adds an entry behind the path's slot on a level.  Inserts in order leave full blocks behind,
+ * others blocks that are half full. */
+static int
+insert(struct skiplist *list, unsigned level, struct hint hint, const struct node *node,
+       void *to, bool in_order)
+{
+    struct spot *spot = &list->path[level];
+    struct block *block = spot->block, *new = NULL;
+    unsigned slot;
+
+    if ((block->free & ENTRY_BITS) == 0) {
+        if (in_order && is_last(block, spot->slot))
+            return begin_block(list, spot, hint, node, to);
+        new = cut_block(list, spot, in_order ? spot->slot : middle_slot(block));
+        if (new == NULL)
+            return -ENOMEM;
+        list->newest = NULL; /* of the path only this level is mended */
+        block = spot->block;
+    }
+    slot = free_slot(block);
+    set_slot(block, slot, hint, to, next_slot(block, spot->slot));
+    set_next(block, spot->slot, slot);
+    spot->slot = slot;
+    if (new != NULL)
+        promote(list, new, false);
+    return 0;
+}
+
+/* Inserts in order: if the key comes right behind the newest node, the path is its own, but
+ * for what it shares. */
+static bool
+path_leads_to(struct skiplist *list, const struct sought *sought)
+{
+    struct spot *spot = &list->path[0];
+    uint32_t unused;
+    unsigned next;
+
+    if (list->newest == NULL ||
+        side_by_key(list->newest, sought, 0, &spot->shared) != SIDE_BEFORE)
+        return false;
+    unused = spot->shared;
+    next = next_slot(spot->block, spot->slot);
+    return next == END || !is_before(spot->block, next, sought, &unused);
 }
 
 int
+skiplist_link(struct skiplist *list, struct node *node)
+{
+    struct sought sought;
+    bool in_order;
+    struct landing landing;
+    struct spot spot;
+    struct hint hint;
+    int result;
+
+    sought_init(&sought, list->order, node_user_key(node), node_trailer(node));
+    if (list->promised > 0)
+        list->promised--;
+    in_order = path_leads_to(list, &sought);
+    if (!in_order)
+        descend(list, &sought, list->path, &spot, &landing);
+    list->newest = node;
+    hint = hint_of(list->order, sought.data, sought.size,
+                   hint_skip(list->order, sought.data, list->path[0].shared));
+    result = insert(list, 0, hint, node, node, in_order);
+    if (result != 0)
+        list->newest = NULL;
+    return result;
+}
+
+/* Each entry may cut a block on level 0, and one of them a block on every level. */
+int
 skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 {
-    size_t most =
-        node_head_size(SKIPLIST_HEIGHT_MAX) + KEY_TRAILER_SIZE + ARENA_ALIGNMENT;
+    const struct block *top = atomic_load_explicit(&list->top, memory_order_relaxed);
+    size_t blocks = count + top->level + 1;
+    size_t most = sizeof(struct node) + KEY_TRAILER_SIZE + ARENA_ALIGNMENT + sizeof(*top);
+    int result;
 
-    if (bytes > SIZE_MAX / 2 || count > SIZE_MAX / 2 / most)
+    if (bytes > SIZE_MAX / 2 || count > SIZE_MAX / 4 / most)
         return -ENOMEM;
-    return arena_reserve(&list->arena, bytes + count * most);
+    result = arena_reserve(&list->arena,
+                           bytes + count * most + (blocks - count) * sizeof(*top));
+    if (result != 0)
+        return result;
+    list->promised = count;
+    list->blocks = blocks;
+    return 0;
 }
 
 /* ---- making ---- */
@@ -392,22 +607,15 @@ skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 int
 skiplist_init(struct skiplist *list, struct lsmkv_env *env, enum lsmkv_order order)
 {
-    unsigned level;
+    struct block *head;
 
-    *list = (struct skiplist){.order = order, .random = UINT64_C(0x9e3779b97f4a7c15)};
+    static_assert(sizeof(*head) % ARENA_LINE == 0, "blocks fill lines");
+    *list = (struct skiplist){.order = order};
     arena_init(&list->arena, env);
-    list->head = arena_allocate(&list->arena, node_head_size(SKIPLIST_HEIGHT_MAX));
-    if (list->head == NULL)
+    head = new_block(list, 0, NULL, NULL);
+    if (head == NULL)
         return -ENOMEM;
-    *list->head = (struct node){.height = SKIPLIST_HEIGHT_MAX};
-    for (level = 0; level < SKIPLIST_HEIGHT_MAX; level++) {
-        atomic_init(&list->head->links[level].next, NULL);
-        atomic_init(&list->head->links[level].hint, HINT_NONE);
-        list->path.before[level] = list->head;
-        list->path.hint[level] = HINT_NONE;
-    }
-    list->newest = list->head;
-    atomic_init(&list->height, 1);
+    atomic_init(&list->top, head);
     return 0;
 }
 

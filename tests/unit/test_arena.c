@@ -35,9 +35,14 @@ START_TEST(test_pieces_are_aligned_and_never_overlap)
 
     for (size_t i = 0; i < COUNT; i++) {
         sizes[i] = (size_t)random_below(&random, i % 100 == 0 ? 400000 : 300) + 1;
-        pieces[i] = arena_allocate(&arena, sizes[i]);
+        if (random_coin(&random)) {
+            pieces[i] = arena_allocate_lines(&arena, sizes[i]);
+            ck_assert_uint_eq((uintptr_t)pieces[i] % ARENA_LINE, 0);
+        } else {
+            pieces[i] = arena_allocate(&arena, sizes[i]);
+            ck_assert_uint_eq((uintptr_t)pieces[i] % ARENA_ALIGNMENT, 0);
+        }
         ck_assert_ptr_nonnull(pieces[i]);
-        ck_assert_uint_eq((uintptr_t)pieces[i] % ARENA_ALIGNMENT, 0);
         memset(pieces[i], (int)(i % 251), sizes[i]);
     }
     for (size_t i = 0; i < COUNT; i++) {
@@ -79,6 +84,12 @@ START_TEST(test_a_large_piece_does_not_waste_the_current_block)
 }
 END_TEST
 
+static size_t
+round_up(size_t size, size_t alignment)
+{
+    return (size + alignment - 1) / alignment * alignment;
+}
+
 /* A2, whatever the pieces and however full the current block. */
 START_TEST(test_what_is_reserved_is_handed_out_without_memory)
 {
@@ -94,11 +105,15 @@ START_TEST(test_what_is_reserved_is_handed_out_without_memory)
         while (left > 0) {
             size_t size = (size_t)random_below(&random, most) + 1;
 
-            if (size > left)
-                size = left;
-            ck_assert_ptr_nonnull(arena_allocate(&arena, size));
-            size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
-            left -= size;
+            if (size <= left / 2 && random_coin(&random)) {
+                size = round_up(size, ARENA_LINE);
+                if (size <= left)
+                    ck_assert_ptr_nonnull(arena_allocate_lines(&arena, size));
+            } else {
+                size = round_up(size < left ? size : left, ARENA_ALIGNMENT);
+                ck_assert_ptr_nonnull(arena_allocate(&arena, size));
+            }
+            left -= size <= left ? size : 0;
         }
         env.failing = false;
     }

@@ -141,6 +141,45 @@ START_TEST(test_inserts_in_order_come_out_sorted)
 }
 END_TEST
 
+/* The blocks that it stands in are cut, and their slots used again. */
+START_TEST(test_an_iterator_goes_on_while_entries_are_added_around_it)
+{
+    struct random random = random_of(random_seed());
+    struct keybuf last = {0};
+    uint64_t sequence, seen = 0;
+    struct iterator *it;
+    uint8_t key[64];
+
+    begin(orders[_i]);
+    add_random(&random, 1000);
+    sequence = array.count;
+    ck_assert_int_eq(memtable_iterate(memtable, &it), 0);
+    for (iterator_first(it); it->valid; iterator_next(it)) {
+        if (seen > 0)
+            ck_assert_int_lt(
+                internal_key_compare(orders[_i], keybuf_slice(&last), it->key), 0);
+        ck_assert_int_eq(keybuf_set(&last, it->key), 0);
+        if (internal_sequence(it->key) > 1000)
+            continue;
+        ck_assert(slice_equal(it->key, array.entries[seen].key));
+        seen++;
+        for (uint64_t i = random_below(&random, 20); i > 0; i--) {
+            struct lsmkv_record record = {.value = lsmkv_bytes("", 0)};
+            struct lsmkv_slice chosen =
+                random_coin(&random) ? random_key(&random, key)
+                                     : internal_user_key(it->key); /* newer: in front */
+
+            ck_assert_int_eq(
+                memtable_add(memtable, chosen, ++sequence, KIND_PUT, &record), 0);
+        }
+    }
+    ck_assert_uint_eq(seen, array.count);
+    iterator_free(it);
+    keybuf_fini(&last);
+    finish();
+}
+END_TEST
+
 START_TEST(test_seeks_find_what_a_sorted_array_finds)
 {
     struct random random = random_of(random_seed());
@@ -334,8 +373,8 @@ END_TEST
  * of key k is known: the greatest s <= R with s % key_count == k. */
 enum { ENTRIES = 60000, READERS = 2 };
 
-static const uint64_t key_counts[] = {211,
-                                      2}; /* few: every insert is where a get looks */
+/* Few: every insert is where a get looks.  As many as entries: blocks are cut everywhere. */
+static const uint64_t key_counts[] = {211, 2, ENTRIES};
 static uint64_t key_count;
 
 static _Atomic uint64_t published;
@@ -413,8 +452,10 @@ read_along(void *argument)
     pthread_barrier_wait(&start);
     do {
         for (int i = 0; i < 2000; i++) {
+            uint64_t back = random_below(&random, 40); /* into blocks that are cut now */
+
             at = atomic_load_explicit(&published, memory_order_acquire);
-            check_get(at, random_below(&random, key_count));
+            check_get(at - (back < at ? back : 0), random_below(&random, key_count));
         }
         if (round++ % 16 == 0)
             check_walk(at, round % 32 == 1);
@@ -459,6 +500,8 @@ main(void)
 
     tcase_add_loop_test(tests, test_entries_come_out_sorted, 0, 2);
     tcase_add_loop_test(tests, test_inserts_in_order_come_out_sorted, 0, 2);
+    tcase_add_loop_test(tests, test_an_iterator_goes_on_while_entries_are_added_around_it,
+                        0, 2);
     tcase_add_loop_test(tests, test_seeks_find_what_a_sorted_array_finds, 0, 2);
     tcase_add_loop_test(tests, test_get_finds_the_newest_version_at_or_below, 0, 2);
     tcase_add_loop_test(tests, test_skip_older_stops_at_newer_entries_and_at_its_bound, 0,
@@ -468,7 +511,7 @@ main(void)
     tcase_add_test(tests, test_without_memory_the_memtable_stays_as_it_was);
     tcase_add_test(tests, test_a_memtable_without_memory_is_not_made);
     tcase_add_loop_test(
-        tests, test_readers_see_every_published_entry_while_the_writer_adds, 0, 2);
+        tests, test_readers_see_every_published_entry_while_the_writer_adds, 0, 3);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
