@@ -75,19 +75,26 @@ read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t s
     return 0;
 }
 
+void
+table_count_read(const struct table *table, struct block_handle handle)
+{
+    struct table_counters *counters = table->context->counters;
+
+    atomic_fetch_add_explicit(&counters->blocks_read, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->block_bytes_read, handle.size,
+                              memory_order_relaxed);
+}
+
 int
 table_read_block(const struct table *table, struct block_handle handle, uint8_t *buffer)
 {
-    struct table_counters *counters = table->context->counters;
     const char *problem;
     int result = read_bytes_at(table, handle.offset, buffer,
                                (size_t)handle.size + BLOCK_TRAILER_SIZE);
 
     if (result != 0)
         return result;
-    atomic_fetch_add_explicit(&counters->blocks_read, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counters->block_bytes_read, handle.size,
-                              memory_order_relaxed);
+    table_count_read(table, handle);
     result =
         block_check(buffer, handle.size, table->footer.number, handle.offset, &problem);
     if (result == 0)

@@ -36,6 +36,9 @@ int LSMKV_CHECKED table_ask_size(const struct table *table, uint64_t *size);
 int LSMKV_CHECKED table_read_block(const struct table *table, struct block_handle handle,
                                    uint8_t *buffer);
 
+/* A block has been read. */
+void table_count_read(const struct table *table, struct block_handle handle);
+
 /* Where the table's data block number `i` stands. */
 struct block_handle table_data_handle(const struct table *table, size_t i);
 /* Pins it; from the cache, or read and, with `keep`, put there. */

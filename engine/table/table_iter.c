@@ -8,15 +8,19 @@
  *     memory as it costs to decode all its entries, unless that is asked for a block ahead.
  * T2  skip_older reads no block whose largest sequence is not newer, but for the one in
  *     which the bound lies.
+ * T3  A walk that is not to fill the cache, and one that has come far already, reads blocks
+ *     that the cache does not have in runs.  They do not go to the cache: what is read once
+ *     must not push out what is read often.
  */
 #include <errno.h>
 #include <stdlib.h>
 
-#include "table/reader.h"
+#include "table/run.h"
 
 #define READ_AHEAD  (512u << 10)
-#define STRIDES_MIN 2u  /* blocks in a row before the next is taken for needed */
-#define LINE_SIZE   64u /* of the processor's cache */
+#define STRIDES_MIN 2u         /* blocks in a row before the next is taken for needed */
+#define LINE_SIZE   64u        /* of the processor's cache */
+#define WALKED_MIN  (1u << 20) /* bytes in a row after which a walk is a long one */
 
 struct table_iter {
     struct iterator base; /* first */
@@ -24,15 +28,20 @@ struct table_iter {
     enum table_walk walk;
     struct lsmkv_slice upper; /* user key; NULL data: none */
 
-    size_t i;                  /* which block is pinned */
-    const struct block *block; /* NULL: none */
+    /* The current block. */
+    bool entered; /* the cursor stands for block `i` */
+    size_t i;
+    const struct block *block; /* pinned; NULL: it stands in the run */
     struct block_iter cursor;
-    const struct block
-        *near;            /* what will be entered next, pinned; NULL: it is not cached */
-    size_t near_i;        /* which one that is */
-    bool approached;      /* block near_i is where the seek that follows lands */
-    unsigned strides;     /* blocks entered from the one before, in a row */
-    uint64_t asked_ahead; /* of the file, up to here */
+    struct block_run run; /* T3 */
+
+    /* The next. */
+    const struct block *near; /* pinned beforehand; NULL: it is not cached */
+    size_t near_i;            /* which one that is */
+    bool approached;          /* it is where the seek that follows lands */
+    unsigned strides;         /* blocks entered from the one before, in a row */
+    uint64_t walked;          /* their bytes */
+    uint64_t asked_ahead;     /* of the file, up to here */
 };
 
 static struct table_iter *
@@ -74,6 +83,7 @@ drop_block(struct table_iter *t)
     if (t->block != NULL)
         block_unpin(t->block);
     t->block = NULL;
+    t->entered = false;
 }
 
 static void
@@ -117,23 +127,51 @@ pin_near(struct table_iter *t, size_t i)
 static void
 look_ahead(struct table_iter *t)
 {
+    if (block_run_has(&t->run, t->i + 1))
+        return;
     if (t->i + 1 < block_count(t))
         pin_near(t, t->i + 1);
     if (t->i + 2 < block_count(t))
         table_expect_block(t->table, t->i + 2);
 }
 
-/* Pins block `i`, or takes over the pin from pin_near. */
-static int
-take_block(struct table_iter *t, size_t i, const struct block **block)
+/* Whether what the cache does not have is read in runs (T3). */
+static bool
+reads_runs(const struct table_iter *t)
 {
+    return t->walk == TABLE_PASSING ||
+           (t->walk == TABLE_KEEPING && t->walked >= WALKED_MIN);
+}
+
+/* Takes the block from where it is nearest: pinned already, the cache or a run.  `block` is
+ * NULL if that is a run. */
+static int
+take_block(struct table_iter *t, size_t i, const struct block **block,
+           struct lsmkv_slice *contents)
+{
+    int result = 0;
+
+    *block = NULL;
     if (t->near != NULL && i == t->near_i) {
         *block = t->near;
         t->near = NULL;
-        return 0;
+    } else if (reads_runs(t) && !block_run_has(&t->run, i)) {
+        if (t->walk == TABLE_KEEPING)
+            *block = table_find_block(t->table, i);
+        if (*block == NULL) {
+            read_ahead(t, i);
+            block_run_read(&t->run, t->table, i);
+        }
     }
-    read_ahead(t, i);
-    return table_pin_block(t->table, i, t->walk == TABLE_KEEPING, block);
+    if (*block == NULL && block_run_get(&t->run, i, contents))
+        return 0;
+    if (*block == NULL) {
+        read_ahead(t, i);
+        result = table_pin_block(t->table, i, t->walk == TABLE_KEEPING, block);
+    }
+    if (result == 0)
+        *contents = lsmkv_bytes((*block)->data, (*block)->size);
+    return result;
 }
 
 /* Points the cursor at block `i`.  False: stopped, with the status. */
@@ -141,23 +179,25 @@ static bool
 enter_block(struct table_iter *t, size_t i)
 {
     const struct block *block;
+    struct lsmkv_slice contents;
     int result;
 
-    if (t->block != NULL && t->i == i)
+    if (t->entered && t->i == i)
         return true;
-    result = take_block(t, i, &block);
+    result = take_block(t, i, &block, &contents);
     if (result != 0) {
         stop(t, result);
         return false;
     }
-    t->strides = t->block != NULL && i == t->i + 1 ? t->strides + 1 : 0;
+    t->strides = t->entered && i == t->i + 1 ? t->strides + 1 : 0;
+    t->walked = t->strides == 0 ? 0 : t->walked + contents.size;
     drop_block(t);
     t->block = block;
     t->i = i;
+    t->entered = true;
     if (t->strides >= STRIDES_MIN && t->walk == TABLE_KEEPING)
         look_ahead(t);
-    result =
-        block_iter_set(&t->cursor, order_of(t), lsmkv_bytes(block->data, block->size));
+    result = block_iter_set(&t->cursor, order_of(t), contents);
     if (result != 0) {
         stop(t, table_block_failed(t->table, i, result));
         return false;
@@ -455,6 +495,7 @@ table_iter_free(struct iterator *it)
     struct table_iter *t = table_iter_of(it);
 
     drop_block(t);
+    block_run_fini(&t->run);
     block_iter_fini(&t->cursor);
     free(t);
 }
