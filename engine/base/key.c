@@ -18,54 +18,6 @@ kind_is_known(uint8_t kind)
     return kind <= KIND_PUT_STAMPED;
 }
 
-/* The index of the lowest byte that is set in `difference`, which is not 0. */
-static inline size_t
-lowest_byte(uint64_t difference)
-{
-    return (size_t)__builtin_ctzll(difference) / 8;
-}
-
-static size_t
-short_common_size(const uint8_t *a, const uint8_t *b, size_t size)
-{
-    size_t i = 0;
-
-    if (size >= 4) {
-        uint32_t difference = get_u32(a) ^ get_u32(b);
-
-        if (difference != 0)
-            return lowest_byte(difference);
-        i = 4;
-    }
-    while (i < size && a[i] == b[i])
-        i++;
-    return i;
-}
-
-/* How many of the first `size` bytes of both agree before the first that does not. */
-static inline size_t
-common_size(const uint8_t *a, const uint8_t *b, size_t size)
-{
-    size_t i;
-
-    if (size < 8)
-        return short_common_size(a, b, size);
-    for (i = 0; i <= size - 8; i += 8) {
-        uint64_t difference = get_u64(a + i) ^ get_u64(b + i);
-
-        if (difference != 0)
-            return i + lowest_byte(difference);
-    }
-    if (i < size) {
-        /* The last eight bytes again reach to the end: what they overlap is known equal. */
-        uint64_t difference = get_u64(a + size - 8) ^ get_u64(b + size - 8);
-
-        if (difference != 0)
-            return size - 8 + lowest_byte(difference);
-    }
-    return size;
-}
-
 static inline size_t
 smaller(size_t a, size_t b)
 {
@@ -97,7 +49,7 @@ compare_path(struct lsmkv_slice a, struct lsmkv_slice b)
     const uint8_t *x = a.data;
     const uint8_t *y = b.data;
     size_t size = smaller(a.size, b.size);
-    size_t i = common_size(x, y, size);
+    size_t i = key_common_size(x, y, size);
 
     if (i == size)
         return compare_sizes(a.size, b.size);
@@ -119,7 +71,7 @@ key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
     return order == LSMKV_ORDER_PATH ? compare_path(a, b) : compare_bytes(a, b);
 }
 
-/* As common_size of two user keys, behind which their trailers stand: so that eight bytes can
+/* As key_common_size of two user keys, behind which their trailers stand: so that eight bytes can
  * be read wherever one of the key is left. */
 static inline size_t
 internal_common_size(const uint8_t *a, const uint8_t *b, size_t size)
@@ -128,7 +80,7 @@ internal_common_size(const uint8_t *a, const uint8_t *b, size_t size)
         uint64_t difference = get_u64(a + i) ^ get_u64(b + i);
 
         if (difference != 0)
-            return smaller(size, i + lowest_byte(difference));
+            return smaller(size, i + key_lowest_byte(difference));
     }
     return size;
 }
@@ -162,6 +114,46 @@ key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
            memcmp(data, ancestor.data, ancestor.size) == 0;
 }
 
+/* ---- ranks ---- */
+
+/* Each byte equal to '/' becomes 0, each below it one more: path order.  (Eight bytes at once;
+ * no byte carries into the next.) */
+static uint64_t
+rank_as_path(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t highs = ones << 7;
+    uint64_t from_slash = bytes ^ (ones * '/');
+    uint64_t below = ~((bytes | highs) - ones * '/') & ~bytes & highs;
+    uint64_t other = (((from_slash & ~highs) + ~highs) | from_slash) & highs;
+
+    return (bytes + (below >> 7)) & ((other >> 7) * 0xff);
+}
+
+static uint64_t
+rank_of(enum lsmkv_order order, uint64_t bytes)
+{
+    bytes = __builtin_bswap64(bytes);
+    return order == LSMKV_ORDER_PATH ? rank_as_path(bytes) : bytes;
+}
+
+uint64_t
+key_rank(enum lsmkv_order order, struct lsmkv_slice key, size_t offset)
+{
+    const uint8_t *data = key.data;
+    size_t left = key.size - offset;
+    uint64_t bytes = 0;
+
+    if (left >= 8)
+        return rank_of(order, get_u64(data + offset));
+    if (left == 0)
+        return 0;
+    memcpy(&bytes, data + offset, left);
+    return rank_of(order, bytes) & ~(UINT64_MAX >> (8 * left));
+}
+
+/* ---- separators ---- */
+
 /* In either order the keys part at the byte behind what they share, where `right` ranks
  * higher or `left` has ended: that byte is needed, and it is enough (K2). */
 size_t
@@ -170,7 +162,7 @@ key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
 {
     assert(key_compare(order, left, right) < 0);
     (void)order;
-    return common_size(left.data, right.data, smaller(left.size, right.size)) + 1;
+    return key_common_size(left.data, right.data, smaller(left.size, right.size)) + 1;
 }
 
 void

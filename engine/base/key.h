@@ -64,6 +64,66 @@ slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
 /* Whether `key` is in [K "/", K "\0"), for K = `ancestor`; path order. */
 bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor);
 
+/* The index of the lowest byte that is set in `difference`, which is not 0. */
+static inline size_t
+key_lowest_byte(uint64_t difference)
+{
+    return (size_t)__builtin_ctzll(difference) / 8;
+}
+
+static inline size_t
+key_short_common_size(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    size_t i = 0;
+
+    if (size >= 4) {
+        uint32_t difference = get_u32(a) ^ get_u32(b);
+
+        if (difference != 0)
+            return key_lowest_byte(difference);
+        i = 4;
+    }
+    while (i < size && a[i] == b[i])
+        i++;
+    return i;
+}
+
+/* How many of the first `size` bytes of both agree before the first that does not. */
+static inline size_t
+key_common_size(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    size_t i;
+
+    if (size < 8)
+        return key_short_common_size(a, b, size);
+    for (i = 0; i <= size - 8; i += 8) {
+        uint64_t difference = get_u64(a + i) ^ get_u64(b + i);
+
+        if (difference != 0)
+            return i + key_lowest_byte(difference);
+    }
+    if (i < size) {
+        /* The last eight bytes again reach to the end: what they overlap is known equal. */
+        uint64_t difference = get_u64(a + size - 8) ^ get_u64(b + size - 8);
+
+        if (difference != 0)
+            return size - 8 + key_lowest_byte(difference);
+    }
+    return size;
+}
+
+/* How the byte ranks at which two keys part. */
+static inline int
+key_byte_rank(enum lsmkv_order order, uint8_t byte)
+{
+    return order == LSMKV_ORDER_PATH && byte == '/' ? -1 : byte;
+}
+
+/* Up to eight bytes of a key from `offset` on (at most its size) as a number.  Of two keys that
+ * agree before `offset`, the one with the smaller number sorts first; equal numbers say
+ * nothing, for where a key has ended is the lowest rank. */
+uint64_t key_rank(enum lsmkv_order order, struct lsmkv_slice key, size_t offset);
+
 /* The length of the shortest prefix of `right` that sorts after `left`; needs left < right.
  * That prefix P satisfies left < P <= right. */
 size_t key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,

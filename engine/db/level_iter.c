@@ -145,7 +145,7 @@ level_approach(struct iterator *it, struct lsmkv_slice internal, unsigned step)
         size_t index = level_search(level, internal, false);
 
         level->approached = index < level->count &&
-                            table_file_is_open(level->files[index]) &&
+                            table_file_if_open(level->files[index]) != NULL &&
                             level_enter(level, index);
     }
     if (level->approached)

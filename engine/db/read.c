@@ -19,17 +19,25 @@
 
 #define KEY_STACK_SIZE 512u
 
-/* What a search found, and what keeps it in memory besides the view. */
+/* What a search found: a version of the key, and what keeps it in memory besides the view.
+ * `block` may be NULL. */
 struct found {
-    struct table_hit hit;
-    struct lsmkv_slice key; /* internal */
+    uint64_t trailer;
     struct lsmkv_slice payload;
+    const struct block *block;
 };
 
 static void
 found_release(struct found *found)
 {
-    table_hit_release(&found->hit);
+    if (found->block != NULL)
+        block_unpin(found->block);
+}
+
+static void
+found_in_memtable(struct found *found, const struct memtable_hit *hit)
+{
+    *found = (struct found){internal_trailer(hit->key), hit->payload, NULL};
 }
 
 /* An internal key for seeking, on the stack unless it is long. */
@@ -47,7 +55,6 @@ target_init(struct target *target, struct lsmkv_slice key, const char *suffix,
 {
     size_t user_size = key.size + suffix_size;
     size_t size = user_size + KEY_TRAILER_SIZE;
-    uint64_t trailer = trailer_pack(sequence, 0xff);
     uint8_t *bytes = target->stack;
 
     target->heap = NULL;
@@ -61,8 +68,7 @@ target_init(struct target *target, struct lsmkv_slice key, const char *suffix,
         memcpy(bytes, key.data, key.size);
     if (suffix_size > 0)
         memcpy(bytes + key.size, suffix, suffix_size);
-    for (unsigned i = 0; i < KEY_TRAILER_SIZE; i++)
-        bytes[user_size + i] = (uint8_t)(trailer >> (8 * i));
+    put_u64(bytes + user_size, trailer_pack(sequence, 0xff));
     target->internal = lsmkv_bytes(bytes, size);
     target->user = lsmkv_bytes(bytes, user_size);
     return 0;
@@ -102,22 +108,30 @@ query_fini(struct query *query)
 
 /* ---- the newest version of a key ---- */
 
+/* In a table that is open the filter is asked first: it tells most tables apart, and costs one
+ * cache line, where the range of keys costs several. */
 static int
 search_table(const struct query *query, struct table_file *file, struct found *found)
 {
-    struct table *table;
-    int result;
+    enum lsmkv_order order = query->view->version->order;
+    struct lsmkv_slice user = query->target.user;
+    struct table *table = table_file_if_open(file);
+    struct table_version version;
+    int result = 0;
 
-    if (!table_file_overlaps(file, query->view->version->order, query->target.user,
-                             query->target.user))
+    if (table != NULL && !table_may_contain(table, query->hash))
         return -ENOENT;
-    result = table_file_table(file, &table);
-    if (result == 0)
-        result = table_get(table, query->target.internal, query->hash, &found->hit);
-    if (result == 0) {
-        found->key = found->hit.key;
-        found->payload = found->hit.payload;
+    if (!table_file_overlaps(file, order, user, user))
+        return -ENOENT;
+    if (table == NULL) {
+        result = table_file_table(file, &table);
+        if (result == 0 && !table_may_contain(table, query->hash))
+            return -ENOENT;
     }
+    if (result == 0)
+        result = table_get(table, query->target.internal, &version);
+    if (result == 0)
+        *found = (struct found){version.trailer, version.payload, version.block};
     return result;
 }
 
@@ -142,14 +156,14 @@ search_version(const struct query *query, struct found *found)
 
 /* Keeps in `newest` whichever of two finds is newer; the other is released. */
 static void
-keep_newer(struct found *newest, struct found *found)
+keep_newer(struct found *newest, bool *any, struct found *found)
 {
-    if (newest->key.size == 0 ||
-        internal_sequence(found->key) > internal_sequence(newest->key)) {
+    if (!*any || found->trailer >> 8 > newest->trailer >> 8) {
         struct found other = *newest;
 
         *newest = *found;
         *found = other;
+        *any = true;
     }
     found_release(found);
 }
@@ -160,28 +174,27 @@ search_everywhere(const struct query *query, struct found *newest)
 {
     const struct view *view = query->view;
     struct memtable_hit hit;
+    struct found found;
+    bool any = false;
     int result = 0;
 
     for (size_t i = 0; i < view->count; i++)
         if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
-            struct found found = {.key = hit.key, .payload = hit.payload};
-
-            keep_newer(newest, &found);
+            found_in_memtable(&found, &hit);
+            keep_newer(newest, &any, &found);
         }
     for (int n = 0; n < LEVEL_COUNT && result == 0; n++) {
         const struct level *level = &view->version->levels[n];
 
         for (size_t i = 0; i < level->count && result == 0; i++) {
-            struct found found = {0};
-
             result = search_table(query, level->files[i], &found);
             if (result == 0)
-                keep_newer(newest, &found);
+                keep_newer(newest, &any, &found);
             if (result == -ENOENT)
                 result = 0;
         }
     }
-    return result == 0 && newest->key.size == 0 ? -ENOENT : result;
+    return result == 0 && !any ? -ENOENT : result;
 }
 
 /* The newest version at or below the sequence, live or tombstone; -ENOENT: none. */
@@ -195,8 +208,7 @@ search(const struct query *query, struct found *found)
         return search_everywhere(query, found);
     for (size_t i = 0; i < view->count; i++)
         if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
-            found->key = hit.key;
-            found->payload = hit.payload;
+            found_in_memtable(found, &hit);
             return 0;
         }
     return search_version(query, found);
@@ -207,17 +219,18 @@ static int
 search_live(const struct query *query, struct found *found, struct lsmkv_record *record)
 {
     int result = search(query, found);
+    uint8_t kind;
 
     if (result != 0)
         return result;
-    if (!kind_is_put(internal_kind(found->key)))
+    kind = (uint8_t)found->trailer;
+    if (!kind_is_put(kind))
         return -ENOENT;
-    result = record_decode(internal_kind(found->key), internal_sequence(found->key),
-                           found->payload, record);
+    result = record_decode(kind, found->trailer >> 8, found->payload, record);
     if (result != 0)
         return report_error(&query->db->reporter, result,
                             "the payload of entry %llu is not valid",
-                            (unsigned long long)internal_sequence(found->key));
+                            (unsigned long long)(found->trailer >> 8));
     return 0;
 }
 
@@ -478,7 +491,7 @@ lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key,
                struct lsmkv_held **out)
 {
-    struct lsmkv_held *held = calloc(1, sizeof(*held));
+    struct lsmkv_held *held = malloc(sizeof(*held));
     struct read_point point;
     struct query query;
     int result;
@@ -490,6 +503,7 @@ lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     point = read_point_take(db, keyspace, snapshot);
     held->db = db;
     held->view = point.view;
+    held->found.block = NULL;
     result = query_init(&query, db, &point, key);
     if (result == 0) {
         result = search_live(&query, &held->found, &held->record);

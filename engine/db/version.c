@@ -70,7 +70,7 @@ open_file(const struct table_file *file, struct table **table)
 int
 table_file_table(struct table_file *file, struct table **table)
 {
-    struct table *open = atomic_load_explicit(&file->table, memory_order_acquire);
+    struct table *open = table_file_if_open(file);
     int result = 0;
 
     if (open == NULL) {

@@ -48,11 +48,11 @@ void table_file_unref(struct table_file *file);
 /* The open table, which lasts as long as the file is referenced.  A missing file is -EUCLEAN:
  * a version names it, so it is damage, and not an absent key. */
 int LSMKV_CHECKED table_file_table(struct table_file *file, struct table **table);
-/* Whether that is so already. */
-static inline bool
-table_file_is_open(struct table_file *file)
+/* The same, or NULL if it has not been opened yet. */
+static inline struct table *
+table_file_if_open(struct table_file *file)
 {
-    return atomic_load_explicit(&file->table, memory_order_acquire) != NULL;
+    return atomic_load_explicit(&file->table, memory_order_acquire);
 }
 /* A salvaging walk leaves the file out, which could not be opened. */
 void table_file_tell_lost(const struct table_file *file);

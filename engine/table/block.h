@@ -83,4 +83,19 @@ void block_iter_last(struct block_iter *it);
 void block_iter_next(struct block_iter *it);
 void block_iter_prev(struct block_iter *it);
 
+/* ---- one key (block_find.c) ---- */
+
+struct block_found {
+    uint64_t trailer; /* of its key; the user key is the one that was sought */
+    struct lsmkv_slice payload;
+    /* Nothing was found: */
+    bool at_end; /* every entry of the block sorts before what was sought */
+    bool below;  /* the next entry is below it (key_is_below) */
+};
+
+/* The first entry at or after `internal`, if it has the same user key; if not, -ENOENT.  As a
+ * cursor would find it, without memory for keys. */
+int LSMKV_CHECKED block_find(enum lsmkv_order order, struct lsmkv_slice contents,
+                             struct lsmkv_slice internal, struct block_found *found);
+
 #endif

@@ -159,11 +159,13 @@ filter_decode(struct lsmkv_slice contents, struct filter *filter)
     return 0;
 }
 
+/* All bits are looked at, as where the first one is missing could not be foreseen. */
 bool
 filter_may_contain(const struct filter *filter, uint64_t hash)
 {
     const uint8_t *line;
     uint32_t state = (uint32_t)hash;
+    unsigned all = 1;
 
     if (filter->lines == NULL)
         return true;
@@ -171,8 +173,7 @@ filter_may_contain(const struct filter *filter, uint64_t hash)
     for (unsigned i = 0; i < filter->probes; i++) {
         unsigned bit = next_bit(&state);
 
-        if ((line[bit / 8] & 1u << bit % 8) == 0)
-            return false;
+        all &= (unsigned)line[bit / 8] >> bit % 8;
     }
-    return true;
+    return all != 0;
 }

@@ -121,6 +121,25 @@ fill(struct block_iter *it, struct table_index *index)
     index->count = (size_t)(entry - index->entries);
 }
 
+static void
+fill_ranks(enum lsmkv_order order, struct table_index *index)
+{
+    const struct index_entry *entries = index->entries;
+    size_t last = index->count - 1;
+
+    if (index->count < 2)
+        return;
+    /* Sorted: what the first and the last share, all do. */
+    index->shared = entries[1].separator_size < entries[last].separator_size
+                        ? entries[1].separator_size
+                        : entries[last].separator_size;
+    index->shared =
+        key_common_size(entries[1].separator, entries[last].separator, index->shared);
+    for (size_t i = 1; i <= last; i++)
+        index->ranks[i] =
+            key_rank(order, index_entry_separator(&entries[i]), index->shared);
+}
+
 int
 table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
                    uint64_t data_limit, struct table_index *index, const char **problem)
@@ -139,7 +158,8 @@ table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
         goto out;
     made.entries = calloc(sizes.count, sizeof(*made.entries));
     made.separators = malloc(sizes.separators + 1); /* one may be empty */
-    if (made.entries == NULL || made.separators == NULL) {
+    made.ranks = calloc(sizes.count, sizeof(*made.ranks));
+    if (made.entries == NULL || made.separators == NULL || made.ranks == NULL) {
         table_index_fini(&made);
         result = -ENOMEM;
         goto out;
@@ -150,6 +170,7 @@ table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
         result = it.status;
         goto out;
     }
+    fill_ranks(order, &made);
     *index = made;
 out:
     block_iter_fini(&it);
@@ -161,6 +182,7 @@ table_index_fini(struct table_index *index)
 {
     free(index->entries);
     free(index->separators);
+    free(index->ranks);
 }
 
 /* ---- searching ---- */
@@ -174,14 +196,44 @@ is_at_or_before(const struct index_entry *entry, enum lsmkv_order order,
     return compared < 0 || (compared == 0 && entry->trailer >= trailer);
 }
 
+/* The first of ranks[from...end) that is not below `rank`, or `end`.  No branch depends on what
+ * is compared: none would be foreseen. */
+static size_t
+rank_find(const uint64_t *ranks, size_t from, size_t end, uint64_t rank)
+{
+    size_t left = end - from;
+
+    if (left == 0)
+        return end;
+    while (left > 1) {
+        size_t half = left / 2;
+
+        from += ranks[from + half - 1] < rank ? half : 0;
+        left -= half;
+    }
+    return from + (ranks[from] < rank);
+}
+
 size_t
 table_index_find(const struct table_index *index, enum lsmkv_order order,
                  struct lsmkv_slice internal)
 {
     struct lsmkv_slice user = internal_user_key(internal);
-    uint64_t trailer = internal_trailer(internal);
-    size_t low = 0, high = index->count;
+    uint64_t trailer = internal_trailer(internal), rank;
+    size_t low, high;
 
+    if (index->count < 2)
+        return 0;
+    if (user.size < index->shared ||
+        memcmp(user.data, index->entries[1].separator, index->shared) != 0)
+        return key_compare(order, user, index_entry_separator(&index->entries[1])) < 0
+                   ? 0
+                   : index->count - 1;
+    rank = key_rank(order, user, index->shared);
+    low = high = rank_find(index->ranks, 1, index->count, rank);
+    if (low < index->count && index->ranks[low] == rank)
+        high = rank == UINT64_MAX ? index->count
+                                  : rank_find(index->ranks, low, index->count, rank + 1);
     while (low < high) { /* the first that is after it */
         size_t middle = low + (high - low) / 2;
 
@@ -190,5 +242,5 @@ table_index_find(const struct table_index *index, enum lsmkv_order order,
         else
             high = middle;
     }
-    return low == 0 ? 0 : low - 1;
+    return low - 1;
 }

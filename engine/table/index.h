@@ -19,6 +19,9 @@
  * X3  Where they meet between two versions of one user key, the separator is the first
  *     internal key of the right block.  So a search by internal key never reads a block
  *     too many, nor passes over versions that the block before still holds.
+ *
+ * In memory a search first goes by ranks, which lie side by side, and looks at separators,
+ * each in a cache line of its own, only among those with an equal one.
  */
 #ifndef TABLE_INDEX_H
 #define TABLE_INDEX_H
@@ -49,6 +52,10 @@ struct table_index {
     size_t count;
     uint64_t data_end;   /* where the last data block's trailer ends */
     uint8_t *separators; /* their bytes, one behind the other */
+    /* For searching: of each separator but the first, which is empty, the rank (key.h) of the
+     * eight bytes behind those that all of them share. */
+    uint64_t *ranks;
+    size_t shared; /* how many */
 };
 
 /* `data_limit`: the bytes of the file before the index; the data blocks and what this

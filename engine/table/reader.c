@@ -466,33 +466,59 @@ count_false_positive(const struct table *table)
                                   memory_order_relaxed);
 }
 
-int
-table_get(struct table *table, struct lsmkv_slice internal, uint64_t hash,
-          struct table_hit *hit)
+/* The first version at or after `internal` in block `i`; its payload is in a block that is
+ * pinned then. */
+static int
+find_in_block(struct table *table, size_t i, struct lsmkv_slice internal,
+              struct block_found *found, const struct block **block)
 {
-    struct lsmkv_slice user = internal_user_key(internal);
-    struct table_hit found = {0};
-    struct lsmkv_slice found_key;
-    int result;
+    const struct block *pinned;
+    int result = table_pin_block(table, i, true, &pinned);
 
-    if (!table_may_contain(table, hash))
-        return -ENOENT;
-    result = table_ceiling(table, internal, &found);
-    if (result == -ENOENT)
-        count_false_positive(table);
     if (result != 0)
         return result;
-    found_key = internal_user_key(found.key);
-    if (slice_equal(found_key, user)) {
-        *hit = found;
-        return 0;
-    }
-    /* The filter was right if the key is an ancestor: what is below it would come
-     * next. */
-    if (table->properties.order != LSMKV_ORDER_PATH || !key_is_below(found_key, user))
-        count_false_positive(table);
-    table_hit_release(&found);
+    result = block_find(table->properties.order, lsmkv_bytes(pinned->data, pinned->size),
+                        internal, found);
+    if (result == 0)
+        *block = pinned;
+    else
+        block_unpin(pinned);
+    return result == -ENOENT ? result : table_block_failed(table, i, result);
+}
+
+/* Behind the last entry of block `i`: versions of one user key may go on in the next (X3). */
+static int
+find_in_next(struct table *table, size_t i, struct lsmkv_slice internal,
+             struct block_found *found, const struct block **block)
+{
+    const struct index_entry *next = &table->index.entries[i];
+
+    if (i == table->index.count)
+        return -ENOENT;
+    if (next->trailer != SEPARATOR_TRAILER)
+        return find_in_block(table, i, internal, found, block);
+    /* X2: what follows begins with that, which sorts after the user key that was sought. */
+    found->below = key_is_below(index_entry_separator(next), internal_user_key(internal));
     return -ENOENT;
+}
+
+int
+table_get(struct table *table, struct lsmkv_slice internal, struct table_version *version)
+{
+    size_t i = table_index_find(&table->index, table->properties.order, internal);
+    struct block_found found = {0};
+    const struct block *block;
+    int result = find_in_block(table, i, internal, &found, &block);
+
+    if (result == -ENOENT && found.at_end)
+        result = find_in_next(table, i + 1, internal, &found, &block);
+    if (result == 0)
+        *version = (struct table_version){found.trailer, found.payload, block};
+    /* The filter was right if the key is an ancestor. */
+    if (result == -ENOENT &&
+        (table->properties.order != LSMKV_ORDER_PATH || !found.below))
+        count_false_positive(table);
+    return result;
 }
 
 /* ---- about the table ---- */

@@ -135,7 +135,7 @@ uint64_t table_hash(struct lsmkv_slice user_key);
 /* False: no entry of the table has this user key nor, in path order, one below it. */
 bool table_may_contain(const struct table *table, uint64_t hash);
 
-/* An entry inside a pinned block. */
+/* An entry inside a pinned block; zero it to begin. */
 struct table_hit {
     struct lsmkv_slice key;     /* internal; may point at `copy` */
     struct lsmkv_slice payload; /* inside the block */
@@ -147,11 +147,18 @@ struct table_hit {
  * be released; zero it before first use. */
 int LSMKV_CHECKED table_ceiling(struct table *table, struct lsmkv_slice internal,
                                 struct table_hit *hit);
-/* The first entry at or after `internal` with the same user key; the filter is asked
- * first, with `hash`.  -ENOENT: none. */
-int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal,
-                            uint64_t hash, struct table_hit *hit);
 void table_hit_release(struct table_hit *hit);
+
+/* A version of the user key that was asked for, inside a pinned block. */
+struct table_version {
+    uint64_t trailer; /* of its internal key */
+    struct lsmkv_slice payload;
+    const struct block *block; /* block_unpin */
+};
+/* The first entry at or after `internal` with the same user key.  -ENOENT: none; who has asked
+ * the filter is spared most of that. */
+int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal,
+                            struct table_version *version);
 
 /* How an iterator reads blocks. */
 enum table_walk {

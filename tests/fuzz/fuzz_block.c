@@ -52,6 +52,15 @@ walk_backwards(struct block_iter *it)
 }
 
 static void
+find(enum lsmkv_order order, struct lsmkv_slice contents, struct lsmkv_slice key)
+{
+    struct block_found found;
+    int result = block_find(order, contents, key, &found);
+
+    fuzz_check(result == 0 || result == -ENOENT || result == -EUCLEAN);
+}
+
+static void
 seek_to(struct block_iter *it, struct lsmkv_slice key)
 {
     block_iter_seek(it, key);
@@ -66,6 +75,7 @@ static void
 check_rebuilt(struct block_iter *old, struct walk *walk)
 {
     struct block_iter it = {0};
+    struct block_found found;
     size_t count = 0;
 
     fuzz_check(block_builder_finish(&walk->builder) == 0);
@@ -74,6 +84,10 @@ check_rebuilt(struct block_iter *old, struct walk *walk)
     for (block_iter_first(old); old->valid; block_iter_next(old), block_iter_next(&it)) {
         fuzz_check(it.valid && fuzz_equal(it.key, old->key));
         fuzz_check(fuzz_equal(it.payload, old->payload));
+        fuzz_check(block_find(old->order, keybuf_slice(&walk->builder.data), old->key,
+                              &found) == 0);
+        fuzz_check(found.trailer == internal_trailer(old->key) &&
+                   fuzz_equal(found.payload, old->payload));
         block_iter_seek(&it, old->key);
         fuzz_check(it.valid && fuzz_equal(it.key, old->key));
         block_iter_seek_before(&it, old->key);
@@ -94,8 +108,10 @@ run_block(enum lsmkv_order order, struct lsmkv_slice contents)
 
     if (block_iter_set(&it, order, contents) == 0) {
         walk_forwards(&it, contents.size, &walk);
-        if (walk.count > 0)
+        if (walk.count > 0) {
+            find(order, contents, keybuf_slice(&walk.last));
             seek_to(&it, keybuf_slice(&walk.last));
+        }
         walk_backwards(&it);
         if (walk.count > 0 && walk.ordered) {
             block_iter_first(&it);

@@ -62,22 +62,22 @@ static void
 move_about(struct table *table, bool whole, uint64_t limit)
 {
     struct iterator *it, *other;
-    struct table_hit hit = {0};
     uint64_t steps = 0;
 
     fuzz_check(table_iterate(table, true, &it) == 0);
     fuzz_check(table_iterate(table, true, &other) == 0);
     for (iterator_first(it); it->valid; iterator_next(it)) {
-        struct lsmkv_slice user = internal_user_key(it->key);
+        struct table_version version;
         struct lsmkv_record record;
         int result;
 
         fuzz_check(++steps <= limit);
-        result = table_get(table, it->key, table_hash(user), &hit);
+        result = table_get(table, it->key, &version);
         fuzz_check(result == 0 || !whole);
         if (result == 0) {
-            fuzz_check(!whole || fuzz_equal(hit.key, it->key));
-            table_hit_release(&hit);
+            fuzz_check(!whole || (version.trailer == internal_trailer(it->key) &&
+                                  fuzz_equal(version.payload, it->payload)));
+            block_unpin(version.block);
         }
         result = record_decode(internal_kind(it->key), internal_sequence(it->key),
                                it->payload, &record);
@@ -89,7 +89,8 @@ move_about(struct table *table, bool whole, uint64_t limit)
         iterator_seek_before(other, it->key);
         fuzz_check(!whole || (other->valid && fuzz_equal(other->key, it->key)));
         if (other->valid)
-            iterator_skip_older(other, internal_sequence(it->key), user);
+            iterator_skip_older(other, internal_sequence(it->key),
+                                internal_user_key(it->key));
         if (other->valid)
             iterator_skip_older(other, SEQUENCE_MAX, lsmkv_bytes(NULL, 0));
         fuzz_check(!other->valid);

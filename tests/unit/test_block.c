@@ -118,6 +118,110 @@ START_TEST(test_a_search_finds_each_key_and_each_gap)
 }
 END_TEST
 
+/* ---- one key ---- */
+
+/* Short keys of few different bytes, so that many begin as others do or have versions; bytes
+ * that a trailer holds are among them. */
+static struct lsmkv_slice
+random_user_key(struct random *random, uint8_t bytes[6])
+{
+    static const uint8_t alphabet[] = {'/', 'a', 'b', 0x00, 0x01, 0xff};
+    size_t size = random_below(random, 7);
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = alphabet[random_below(random, sizeof(alphabet))];
+    return lsmkv_bytes(bytes, size);
+}
+
+static int
+compare_keybufs(const void *left, const void *right, void *order)
+{
+    return internal_key_compare(*(enum lsmkv_order *)order,
+                                keybuf_slice((const struct keybuf *)left),
+                                keybuf_slice((const struct keybuf *)right));
+}
+
+/* Fills the block with random versions of random keys. */
+static void
+build_random(enum lsmkv_order order, struct random *random, struct keybuf *keys,
+             size_t count)
+{
+    static const uint8_t zeros[20000];
+    size_t longest = random_coin(random) ? 20 : random_coin(random) ? 300 : sizeof(zeros);
+
+    for (size_t i = 0; i < count; i++) {
+        uint8_t bytes[6];
+        uint64_t sequence = random_below(random, random_coin(random) ? 4 : 1000);
+
+        ck_assert_int_eq(keybuf_set_internal(&keys[i], random_user_key(random, bytes),
+                                             sequence, (uint8_t)random_below(random, 4)),
+                         0);
+    }
+    qsort_r(keys, count, sizeof(*keys), compare_keybufs, &order);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || compare_keybufs(&keys[i - 1], &keys[i], &order) != 0)
+            ck_assert_int_eq(
+                block_builder_add(&builder, keybuf_slice(&keys[i]),
+                                  lsmkv_bytes(zeros, random_below(random, longest))),
+                0);
+    ck_assert_int_eq(block_builder_finish(&builder), 0);
+    ck_assert_int_eq(block_iter_set(&it, order, keybuf_slice(&builder.data)), 0);
+}
+
+static void
+assert_found_as_by_cursor(enum lsmkv_order order, struct lsmkv_slice internal)
+{
+    struct lsmkv_slice user = internal_user_key(internal);
+    struct block_found found;
+    int result = block_find(order, keybuf_slice(&builder.data), internal, &found);
+
+    block_iter_seek(&it, internal);
+    ck_assert_int_eq(it.status, 0);
+    if (it.valid && slice_equal(internal_user_key(it.key), user)) {
+        ck_assert_int_eq(result, 0);
+        ck_assert_uint_eq(found.trailer, internal_trailer(it.key));
+        ck_assert_ptr_eq(found.payload.data, it.payload.data);
+        ck_assert_uint_eq(found.payload.size, it.payload.size);
+        return;
+    }
+    ck_assert_int_eq(result, -ENOENT);
+    ck_assert_int_eq(found.at_end, !it.valid);
+    ck_assert_int_eq(found.below,
+                     it.valid && key_is_below(internal_user_key(it.key), user));
+}
+
+START_TEST(test_one_key_is_found_as_the_cursor_finds_it)
+{
+    enum { KEYS = 120, BLOCKS = 200 };
+    struct random random = random_of(random_seed());
+    struct keybuf keys[KEYS] = {{0}}, target = {0};
+    enum lsmkv_order order = (enum lsmkv_order)_i;
+
+    for (unsigned round = 0; round < BLOCKS; round++) {
+        size_t count = 1 + random_below(&random, KEYS);
+
+        block_builder_clear(&builder);
+        build_random(order, &random, keys, count);
+        for (unsigned probe = 0; probe < 3 * KEYS; probe++) {
+            struct lsmkv_slice user =
+                internal_user_key(keybuf_slice(&keys[random_below(&random, count)]));
+            uint8_t bytes[6];
+
+            if (probe % 3 == 0)
+                user = random_user_key(&random, bytes);
+            ck_assert_int_eq(keybuf_set_internal(&target, user,
+                                                 random_below(&random, 1010),
+                                                 (uint8_t)random_next(&random)),
+                             0);
+            assert_found_as_by_cursor(order, keybuf_slice(&target));
+        }
+    }
+    for (size_t i = 0; i < KEYS; i++)
+        keybuf_fini(&keys[i]);
+    keybuf_fini(&target);
+}
+END_TEST
+
 START_TEST(test_prefixes_are_stored_once)
 {
     build(ENTRIES);
@@ -276,6 +380,8 @@ block_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, test_a_block_is_walked_both_ways, 1, 50);
     tcase_add_test(tcase, test_a_search_finds_each_key_and_each_gap);
+    tcase_add_loop_test(tcase, test_one_key_is_found_as_the_cursor_finds_it,
+                        LSMKV_ORDER_BYTES, LSMKV_ORDER_PATH + 1);
     tcase_add_test(tcase, test_prefixes_are_stored_once);
     tcase_add_test(tcase, test_a_cleared_builder_builds_the_same_block_again);
     tcase_add_test(tcase, test_damaged_blocks_are_errors_or_blocks_but_never_a_crash);

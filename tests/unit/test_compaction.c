@@ -299,7 +299,7 @@ assert_levels_are_in_order(void)
             ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
             for (iterator_first(it); it->valid; iterator_next(it)) {
                 struct lsmkv_slice key = internal_user_key(it->key);
-                struct table_hit hit = {0};
+                struct table_version version;
                 struct keybuf newest = {0};
 
                 ck_assert_int_eq(keybuf_set_internal(&newest, key, SEQUENCE_MAX, 0xff),
@@ -311,15 +311,12 @@ assert_levels_are_in_order(void)
                     if (at == lower->count)
                         continue;
                     ck_assert_int_eq(table_file_table(lower->files[at], &table), 0);
-                    if (table_get(table, keybuf_slice(&newest), table_hash(key), &hit) <
-                        0)
+                    if (table_get(table, keybuf_slice(&newest), &version) < 0)
                         continue;
-                    ck_assert_uint_lt(internal_sequence(hit.key),
-                                      internal_sequence(it->key));
-                    table_hit_release(&hit);
+                    ck_assert_uint_lt(version.trailer >> 8, internal_sequence(it->key));
+                    block_unpin(version.block);
                 }
                 keybuf_fini(&newest);
-                keybuf_fini(&hit.copy);
             }
             iterator_free(it);
         }

@@ -87,13 +87,13 @@ get_all(struct table *table)
 
     for (size_t i = 0; i < model.count; i++) {
         struct lsmkv_slice key = table_model_key(&model, i);
-        struct table_hit hit = {0};
-        int result = table_get(table, key, table_hash(internal_user_key(key)), &hit);
+        struct table_version version;
+        int result = table_get(table, key, &version);
 
         if (result == 0) {
-            assert_slices(hit.key, key);
-            assert_slices(hit.payload, table_model_payload(&model, i));
-            table_hit_release(&hit);
+            ck_assert_uint_eq(version.trailer, internal_trailer(key));
+            assert_slices(version.payload, table_model_payload(&model, i));
+            block_unpin(version.block);
         } else if (first_error == 0) {
             first_error = result;
         }
@@ -274,14 +274,14 @@ survive(void)
         ck_assert_uint_lt(steps++, 20000);
     for (size_t i = 0; i < model.count; i += 5) {
         struct lsmkv_slice key = table_model_key(&model, i);
-        struct table_hit hit = {0};
+        struct table_version version;
 
         iterator_seek(it, key);
         if (it->valid)
             iterator_skip_older(it, 110, lsmkv_str("dir2"));
         iterator_seek_before(it, key);
-        if (table_get(table, key, table_hash(internal_user_key(key)), &hit) == 0)
-            table_hit_release(&hit);
+        if (table_get(table, key, &version) == 0)
+            block_unpin(version.block);
     }
     (void)!table_verify(table); /* any verdict: the bytes may mean something else now */
     iterator_free(it);
