@@ -1,19 +1,35 @@
 /*
- * cache.c - the block cache: sixteen shards, each a hash table and a clock under a mutex.
+ * cache.c - the block cache: sixteen shards, each an open-addressed table of slots.
  *
- * A clock is a ring of blocks with a hand.  A block that is asked for sets its bit; the
- * hand clears bits as it turns and throws out the first block whose bit is already clear:
- * nearly as good as least recently used, and a hit changes nothing but that bit and a
- * count.
+ * A lookup takes no lock and writes nothing but the word that it pins a block with.  Whatever
+ * changes a table, putting a block in or throwing one out, is under its shard's mutex; those
+ * are misses, and reading the block costs far more.
  *
- * C1  A block's count is its pins, and one more while it is in the ring.  Whoever takes
- *     it to nothing releases it.
- * C2  A block is found, and its first pin of a lookup taken, only under its shard's
- *     mutex; leaving the ring happens under it too.  So no lookup revives a dead block.
- * C3  The bytes of the blocks in a shard's ring never exceed its share.
+ * A slot is a cache line: the key of its block, where its bytes are, and the word `state`: the
+ * pins, a count of how much the block is in use, and whether it is there at all.  Slots are
+ * never freed before the cache is, so that a lookup may look at one while it is given to
+ * another block: it pins first and then sees whether the block is the one it asked for.
+ *
+ * The clock's hand goes round the slots.  It takes one from the count of each block it comes to,
+ * and throws out the first that has none left and is not pinned.  A block comes in with a count
+ * of one, and has the most when it was found: so blocks read once, as by a scan, go before those
+ * that are asked for again.
+ *
+ * C1  Only a slot that is not IN_USE is written to, but for `state` and `displaced`; IN_USE is
+ *     set last, by release, and taken away first, and only when there is no pin.  So what a
+ *     pin protects does not change.
+ * C2  `displaced` of a slot counts the blocks that would stand there or before, had they not
+ *     found it taken.  Where it is 0 a search ends.  A lookup beside a change may miss a block
+ *     that is there; who puts one in looks again, under the mutex.
+ * C3  The bytes of a shard's blocks never exceed its share.  Pinned ones are among them; what
+ *     finds no room beside those is not kept.
+ * C4  The buffer of a block thrown out is kept for the next that is read, so that in the long
+ *     run no memory is asked for: malloc's arenas, one a thread, would each keep what was
+ *     freed in them.
  */
 #include "table/cache.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,26 +37,38 @@
 
 #include "base/mutex.h"
 
-#define SHARDS             16u
-#define BUCKETS_MIN        16u
-#define BLOCK_SIZE_GUESSED 4096u
+#define SHARDS     16u
+#define SLOTS_MIN  16u
+#define SLOT_BYTES 2048u /* a slot for so many bytes of capacity */
+#define SLOT_SIZE  64u
+#define SPARES     2u
+#define SPARE_PART 32u /* of a shard's capacity is the most that a spare may be */
 
-struct cached_block {
+/* Of `state`: */
+#define PIN_ONE   UINT64_C(1)
+#define PINS      UINT64_C(0xffffffff)
+#define COUNT_ONE (UINT64_C(1) << 32)
+#define COUNT_MAX (UINT64_C(7) << 32)
+#define IN_USE    (UINT64_C(1) << 63)
+
+struct slot {
     struct block block; /* first: a pin is a pointer to it */
-
-    /* Constant after construction. */
-    struct lsmkv_env *env;
-    uint64_t table;
-    uint64_t offset;
+    _Atomic uint64_t state;
+    _Atomic uint64_t table, offset;
     uint8_t *buffer;
     size_t allocated;
+    _Atomic uint32_t displaced; /* C2 */
+};
 
-    atomic_size_t references; /* C1 */
+/* A block that is in no table: its slot is never IN_USE. */
+struct detached {
+    struct slot slot; /* first */
+    struct lsmkv_env *env;
+};
 
-    /* Under the shard's mutex, while in the ring. */
-    bool used;
-    struct cached_block *chain;
-    struct cached_block *newer, *older; /* the ring */
+struct spare {
+    uint8_t *buffer;
+    size_t allocated;
 };
 
 struct shard {
@@ -48,13 +76,17 @@ struct shard {
 
     /* Constant after construction. */
     size_t capacity;
-    size_t bucket_mask;
+    size_t mask;
+    struct slot *slots;
+    void *memory; /* that they are in */
 
     /* Under the mutex. */
-    struct cached_block **buckets;
-    struct cached_block *hand;
-    size_t bytes;
+    size_t bytes, count, hand;
+    struct spare spares[SPARES];
+    unsigned next_spare; /* the oldest */
 };
+
+static_assert(sizeof(struct slot) == SLOT_SIZE, "a slot is a cache line");
 
 struct block_cache {
     struct lsmkv_env *env;
@@ -77,242 +109,275 @@ shard_of(struct block_cache *cache, uint64_t place)
     return &cache->shards[place >> 60];
 }
 
+/* The bits below those that choose the shard are the best mixed. */
 static size_t
-cost_of(const struct cached_block *block)
+home_of(const struct shard *shard, uint64_t place)
 {
-    return sizeof(*block) + block->allocated;
+    return (size_t)(place >> 24) & shard->mask;
 }
 
-static struct cached_block *
-cached(const struct block *block)
+/* Half of the slots are in use when blocks have twice SLOT_BYTES. */
+static size_t
+cost_of(size_t allocated)
+{
+    return 2 * sizeof(struct slot) + allocated;
+}
+
+static struct slot *
+slot_of(const struct block *block)
 {
     union {
         const struct block *in;
-        struct cached_block *out; /* every pin was made from one */
+        struct slot *out; /* every pin was made from one */
     } cast = {block};
 
     return cast.out;
 }
 
-/* ---- references ---- */
+/* ---- pins ---- */
 
 void
 block_pin(const struct block *block)
 {
-    atomic_fetch_add_explicit(&cached(block)->references, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&slot_of(block)->state, PIN_ONE, memory_order_relaxed);
 }
 
 void
 block_unpin(const struct block *block)
 {
-    struct cached_block *held = cached(block);
+    struct slot *slot = slot_of(block);
+    struct detached *detached;
 
-    if (atomic_fetch_sub_explicit(&held->references, 1, memory_order_acq_rel) != 1)
-        return;
-    held->env->release(held->env, held->buffer, held->allocated);
-    free(held);
+    if (atomic_fetch_sub_explicit(&slot->state, PIN_ONE, memory_order_acq_rel) != PIN_ONE)
+        return; /* others have it, or the cache */
+    detached = (struct detached *)slot;
+    detached->env->release(detached->env, slot->buffer, slot->allocated);
+    free(detached);
 }
 
 const struct block *
 block_cache_detached(struct block_cache *cache, uint8_t *data, size_t size,
                      size_t allocated)
 {
-    struct cached_block *block = malloc(sizeof(*block));
+    struct detached *detached = malloc(sizeof(*detached));
 
-    if (block == NULL) {
+    if (detached == NULL) {
         cache->env->release(cache->env, data, allocated);
         return NULL;
     }
-    *block = (struct cached_block){
-        .block = {data, size},
+    *detached = (struct detached){
+        .slot = {.block = {data, size}, .buffer = data, .allocated = allocated},
         .env = cache->env,
-        .buffer = data,
-        .allocated = allocated,
     };
-    atomic_init(&block->references, 1);
-    return &block->block;
+    atomic_init(&detached->slot.state, PIN_ONE);
+    return &detached->slot.block;
 }
 
-/* ---- a shard ---- */
+/* ---- buffers ---- */
 
-static struct cached_block **
-bucket_of(struct shard *shard, uint64_t place)
-{
-    return &shard->buckets[place & shard->bucket_mask];
-}
-
-/* Where the pointer to the block stands, or the end of its chain. */
-static struct cached_block **
-find_link(struct shard *shard, uint64_t place, uint64_t table, uint64_t offset)
-    LSMKV_REQUIRES(shard->mutex)
-{
-    struct cached_block **link = bucket_of(shard, place);
-
-    while (*link != NULL && ((*link)->table != table || (*link)->offset != offset))
-        link = &(*link)->chain;
-    return link;
-}
-
-static struct cached_block *
-find_pinned(struct shard *shard, uint64_t place, uint64_t table, uint64_t offset)
-    LSMKV_REQUIRES(shard->mutex)
-{
-    struct cached_block *block = *find_link(shard, place, table, offset);
-
-    if (block != NULL) {
-        block->used = true;
-        block_pin(&block->block);
-    }
-    return block;
-}
-
-static void
-ring_insert(struct shard *shard, struct cached_block *block) LSMKV_REQUIRES(shard->mutex)
-{
-    struct cached_block *hand = shard->hand;
-
-    if (hand == NULL) {
-        block->newer = block->older = block;
-        shard->hand = block;
-    } else { /* just behind the hand: the last that it will come to */
-        block->older = hand->older;
-        block->newer = hand;
-        hand->older->newer = block;
-        hand->older = block;
-    }
-    shard->bytes += cost_of(block);
-}
-
-/* Takes the block under the hand out of the shard; its reference is the caller's. */
-static struct cached_block *
-ring_remove_hand(struct shard *shard) LSMKV_REQUIRES(shard->mutex)
-{
-    struct cached_block *block = shard->hand;
-
-    shard->hand = block->newer == block ? NULL : block->newer;
-    block->newer->older = block->older;
-    block->older->newer = block->newer;
-    shard->bytes -= cost_of(block);
-    *find_link(shard, place_of(block->table, block->offset), block->table,
-               block->offset) = block->chain;
-    return block;
-}
-
-/* Makes room for `cost` bytes, at most the shard's capacity.  The blocks thrown out are
- * chained, to be unpinned without the mutex. */
-static struct cached_block *
-evict_for(struct shard *shard, size_t cost) LSMKV_REQUIRES(shard->mutex)
-{
-    struct cached_block *evicted = NULL;
-
-    while (shard->bytes > shard->capacity - cost) {
-        struct cached_block *block = shard->hand;
-
-        if (block->used) {
-            block->used = false;
-            shard->hand = block->newer;
-            continue;
-        }
-        block = ring_remove_hand(shard);
-        block->chain = evicted;
-        evicted = block;
-    }
-    return evicted;
-}
-
-static void
-unpin_chain(struct cached_block *block)
-{
-    while (block != NULL) {
-        struct cached_block *next = block->chain;
-
-        block_unpin(&block->block);
-        block = next;
-    }
-}
-
-/* ---- the cache ---- */
-
+/* Rounded up so that the buffer of one block often fits another; by a sixteenth at most. */
 static size_t
-bucket_count(size_t shard_capacity)
+rounded(size_t size)
 {
-    size_t count = BUCKETS_MIN;
+    size_t step = 64;
 
-    while (count < shard_capacity / BLOCK_SIZE_GUESSED)
-        count *= 2;
-    return count;
+    while (size / step >= 32)
+        step *= 2;
+    return size > SIZE_MAX - step ? size : (size + step - 1) / step * step;
 }
 
-int
-block_cache_new(struct lsmkv_env *env, size_t capacity, struct block_cache **cache)
+uint8_t *
+block_cache_buffer(struct block_cache *cache, uint64_t table, uint64_t offset,
+                   size_t size, size_t *allocated)
 {
-    struct block_cache *made = calloc(1, sizeof(*made));
-    size_t buckets = bucket_count(capacity / SHARDS);
+    struct shard *shard = shard_of(cache, place_of(table, offset));
+    uint8_t *buffer = NULL;
 
-    if (made == NULL)
-        return -ENOMEM;
-    made->env = env;
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &made->shards[i];
-
-        mutex_init(&shard->mutex);
-        shard->capacity = capacity / SHARDS;
-        shard->bucket_mask = buckets - 1;
-        shard->buckets = calloc(buckets, sizeof(*shard->buckets));
-    }
-    for (size_t i = 0; i < SHARDS; i++) {
-        if (made->shards[i].buckets == NULL) {
-            block_cache_free(made);
-            return -ENOMEM;
-        }
-    }
-    *cache = made;
-    return 0;
-}
-
-static void
-shard_fini(struct shard *shard)
-{
+    *allocated = rounded(size);
     mutex_lock(&shard->mutex);
-    while (shard->hand != NULL)
-        block_unpin(&ring_remove_hand(shard)->block);
+    for (unsigned i = 0; i < SPARES && buffer == NULL; i++) {
+        struct spare *spare = &shard->spares[i];
+
+        if (spare->buffer == NULL || spare->allocated != *allocated)
+            continue;
+        buffer = spare->buffer;
+        spare->buffer = NULL;
+    }
     mutex_unlock(&shard->mutex);
-    mutex_fini(&shard->mutex);
-    free(shard->buckets);
+    return buffer != NULL ? buffer : cache->env->allocate(cache->env, *allocated);
 }
 
-void
-block_cache_free(struct block_cache *cache)
+/* Puts a buffer, unless it is large, where the oldest spare was, which is released. */
+static void
+keep_spare(struct block_cache *cache, struct shard *shard, uint8_t *buffer,
+           size_t allocated) LSMKV_REQUIRES(shard->mutex)
 {
-    if (cache == NULL)
+    struct spare *spare = &shard->spares[shard->next_spare];
+
+    if (allocated > shard->capacity / SPARE_PART) {
+        cache->env->release(cache->env, buffer, allocated);
         return;
-    for (size_t i = 0; i < SHARDS; i++)
-        shard_fini(&cache->shards[i]);
-    free(cache);
+    }
+    shard->next_spare = (shard->next_spare + 1) % SPARES;
+    if (spare->buffer != NULL)
+        cache->env->release(cache->env, spare->buffer, spare->allocated);
+    *spare = (struct spare){buffer, allocated};
+}
+
+/* ---- looking up ---- */
+
+static bool
+is_of(const struct slot *slot, uint64_t table, uint64_t offset)
+{
+    return atomic_load_explicit(&slot->offset, memory_order_relaxed) == offset &&
+           atomic_load_explicit(&slot->table, memory_order_relaxed) == table;
+}
+
+/* One pin more, and the count full; false: it is not IN_USE. */
+static bool
+pin_found(struct slot *slot)
+{
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    uint64_t wanted;
+
+    do {
+        if ((state & IN_USE) == 0)
+            return false;
+        wanted = (state + PIN_ONE) | COUNT_MAX;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &slot->state, &state, wanted, memory_order_acquire, memory_order_relaxed));
+    return true;
+}
+
+static const struct block *
+find_pinned(struct shard *shard, uint64_t place, uint64_t table, uint64_t offset)
+{
+    size_t at = home_of(shard, place);
+
+    for (size_t steps = 0; steps <= shard->mask; steps++) {
+        struct slot *slot = &shard->slots[at];
+
+        if (is_of(slot, table, offset) && pin_found(slot)) {
+            if (is_of(slot, table, offset))
+                return &slot->block;
+            block_unpin(&slot->block); /* it was given to another meanwhile */
+        }
+        if (atomic_load_explicit(&slot->displaced, memory_order_relaxed) == 0)
+            return NULL;
+        at = (at + 1) & shard->mask;
+    }
+    return NULL;
 }
 
 const struct block *
 block_cache_get(struct block_cache *cache, uint64_t table, uint64_t offset)
 {
     uint64_t place = place_of(table, offset);
-    struct shard *shard = shard_of(cache, place);
-    struct cached_block *block;
 
-    mutex_lock(&shard->mutex);
-    block = find_pinned(shard, place, table, offset);
-    mutex_unlock(&shard->mutex);
-    return block == NULL ? NULL : &block->block;
+    return find_pinned(shard_of(cache, place), place, table, offset);
 }
 
 void
 block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offset)
 {
     uint64_t place = place_of(table, offset);
-    struct shard *shard = shard_of(cache, place);
+    const struct shard *shard = shard_of(cache, place);
 
-    mutex_lock(&shard->mutex);
-    __builtin_prefetch(*bucket_of(shard, place));
-    mutex_unlock(&shard->mutex);
+    __builtin_prefetch(&shard->slots[home_of(shard, place)]);
+}
+
+/* ---- throwing out ---- */
+
+/* Adds `change` to `displaced` of the slots from the block's home up to, not including, its
+ * own. */
+static void
+displace(struct shard *shard, uint64_t place, size_t own, uint32_t change)
+    LSMKV_REQUIRES(shard->mutex)
+{
+    for (size_t at = home_of(shard, place); at != own; at = (at + 1) & shard->mask)
+        atomic_fetch_add_explicit(&shard->slots[at].displaced, change,
+                                  memory_order_relaxed);
+}
+
+/* Throws out the block of a slot, if there is one with a count of none and without pins; if
+ * not, takes one from its count. */
+static void
+pass_hand(struct block_cache *cache, struct shard *shard, size_t at)
+    LSMKV_REQUIRES(shard->mutex)
+{
+    struct slot *slot = &shard->slots[at];
+    uint64_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+
+    if ((state & IN_USE) == 0 || (state & PINS) != 0)
+        return;
+    if ((state & COUNT_MAX) != 0) {
+        /* Should it be pinned meanwhile, its count stays. */
+        (void)atomic_compare_exchange_strong_explicit(
+            &slot->state, &state, state - COUNT_ONE, memory_order_relaxed,
+            memory_order_relaxed);
+        return;
+    }
+    if (!atomic_compare_exchange_strong_explicit(
+            &slot->state, &state, 0, memory_order_acquire, memory_order_relaxed))
+        return;
+    displace(shard,
+             place_of(atomic_load_explicit(&slot->table, memory_order_relaxed),
+                      atomic_load_explicit(&slot->offset, memory_order_relaxed)),
+             at, UINT32_MAX);
+    shard->bytes -= cost_of(slot->allocated);
+    shard->count--;
+    keep_spare(cache, shard, slot->buffer, slot->allocated);
+}
+
+static bool
+has_room(const struct shard *shard, size_t cost) LSMKV_REQUIRES(shard->mutex)
+{
+    return shard->bytes <= shard->capacity - cost &&
+           shard->count < shard->mask - shard->mask / 8;
+}
+
+/* Makes room for `cost` bytes, at most the shard's capacity.  False: what is pinned leaves
+ * none. */
+static bool
+make_room(struct block_cache *cache, struct shard *shard, size_t cost)
+    LSMKV_REQUIRES(shard->mutex)
+{
+    size_t steps = (COUNT_MAX / COUNT_ONE + 2) * (shard->mask + 1);
+
+    for (; !has_room(shard, cost); steps--) {
+        if (steps == 0)
+            return false;
+        pass_hand(cache, shard, shard->hand);
+        shard->hand = (shard->hand + 1) & shard->mask;
+    }
+    return true;
+}
+
+/* ---- putting in ---- */
+
+/* There is room.  The block is pinned. */
+static const struct block *
+put_in(struct shard *shard, uint64_t place, uint64_t table, uint64_t offset,
+       uint8_t *data, size_t size, size_t allocated) LSMKV_REQUIRES(shard->mutex)
+{
+    size_t at = home_of(shard, place);
+    struct slot *slot = &shard->slots[at];
+
+    while ((atomic_load_explicit(&slot->state, memory_order_relaxed) & IN_USE) != 0) {
+        at = (at + 1) & shard->mask;
+        slot = &shard->slots[at];
+    }
+    slot->block = (struct block){data, size};
+    slot->buffer = data;
+    slot->allocated = allocated;
+    atomic_store_explicit(&slot->table, table, memory_order_relaxed);
+    atomic_store_explicit(&slot->offset, offset, memory_order_relaxed);
+    atomic_store_explicit(&slot->state, IN_USE | COUNT_ONE | PIN_ONE,
+                          memory_order_release);
+    displace(shard, place, at, 1);
+    shard->bytes += cost_of(allocated);
+    shard->count++;
+    return &slot->block;
 }
 
 const struct block *
@@ -321,33 +386,95 @@ block_cache_insert(struct block_cache *cache, uint64_t table, uint64_t offset,
 {
     uint64_t place = place_of(table, offset);
     struct shard *shard = shard_of(cache, place);
-    const struct block *pin = block_cache_detached(cache, data, size, allocated);
-    struct cached_block *block, *first, *evicted = NULL;
+    const struct block *pin;
+    bool was_there;
 
-    if (pin == NULL)
-        return NULL;
-    block = cached(pin);
-    block->table = table;
-    block->offset = offset;
-    if (cost_of(block) > shard->capacity)
-        return pin;
+    if (allocated > shard->capacity || cost_of(allocated) > shard->capacity)
+        return block_cache_detached(cache, data, size, allocated);
 
     mutex_lock(&shard->mutex);
-    first = find_pinned(shard, place, table, offset);
-    if (first == NULL) {
-        evicted = evict_for(shard, cost_of(block));
-        block_pin(pin); /* the ring's */
-        ring_insert(shard, block);
-        block->chain = *bucket_of(shard, place);
-        *bucket_of(shard, place) = block;
-    }
+    pin = find_pinned(shard, place, table, offset);
+    was_there = pin != NULL;
+    if (!was_there && make_room(cache, shard, cost_of(allocated)))
+        pin = put_in(shard, place, table, offset, data, size, allocated);
     mutex_unlock(&shard->mutex);
 
-    unpin_chain(evicted);
-    if (first == NULL)
-        return pin;
-    block_unpin(pin);
-    return &first->block;
+    if (pin == NULL)
+        return block_cache_detached(cache, data, size, allocated);
+    if (was_there)
+        cache->env->release(cache->env, data, allocated);
+    return pin;
+}
+
+/* ---- the cache ---- */
+
+static int
+shard_init(struct shard *shard, size_t capacity)
+{
+    size_t count = SLOTS_MIN;
+
+    while (count < capacity / SLOT_BYTES)
+        count *= 2;
+    mutex_init(&shard->mutex);
+    shard->capacity = capacity;
+    shard->mask = count - 1;
+    /* Zeroed by calloc, so that pages never used are never there. */
+    shard->memory = calloc(count + 1, SLOT_SIZE);
+    if (shard->memory == NULL)
+        return -ENOMEM;
+    shard->slots =
+        (struct slot *)((uint8_t *)shard->memory + -(uintptr_t)shard->memory % SLOT_SIZE);
+    return 0;
+}
+
+static void
+shard_fini(struct block_cache *cache, struct shard *shard)
+{
+    struct lsmkv_env *env = cache->env;
+
+    mutex_lock(&shard->mutex);
+    for (size_t i = 0; i <= shard->mask && shard->slots != NULL; i++) {
+        struct slot *slot = &shard->slots[i];
+
+        if ((atomic_load_explicit(&slot->state, memory_order_acquire) & IN_USE) != 0)
+            env->release(env, slot->buffer, slot->allocated);
+    }
+    for (unsigned i = 0; i < SPARES; i++)
+        if (shard->spares[i].buffer != NULL)
+            env->release(env, shard->spares[i].buffer, shard->spares[i].allocated);
+    mutex_unlock(&shard->mutex);
+    mutex_fini(&shard->mutex);
+    free(shard->memory);
+}
+
+int
+block_cache_new(struct lsmkv_env *env, size_t capacity, struct block_cache **cache)
+{
+    struct block_cache *made = calloc(1, sizeof(*made));
+    int result = 0;
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->env = env;
+    for (size_t i = 0; i < SHARDS; i++)
+        if (shard_init(&made->shards[i], capacity / SHARDS) != 0)
+            result = -ENOMEM;
+    if (result != 0) {
+        block_cache_free(made);
+        return result;
+    }
+    *cache = made;
+    return 0;
+}
+
+void
+block_cache_free(struct block_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    for (size_t i = 0; i < SHARDS; i++)
+        shard_fini(cache, &cache->shards[i]);
+    free(cache);
 }
 
 size_t

@@ -1,8 +1,8 @@
 /*
  * cache.h - blocks of tables kept in memory, bounded in bytes.
  *
- * A block is immutable and counted: the cache holds one reference, each pin another.  An
- * evicted block lives until its last pin is released.
+ * A block is immutable, and stays in the cache while it is pinned.  Looking one up takes no
+ * lock.
  */
 #ifndef TABLE_CACHE_H
 #define TABLE_CACHE_H
@@ -31,10 +31,14 @@ const struct block *block_cache_get(struct block_cache *cache, uint64_t table,
                                     uint64_t offset);
 /* A block will be asked for soon: the processor may fetch what finding it needs. */
 void block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offset);
+/* Memory for a block that is about to be read and put in: `*allocated` bytes from env->allocate,
+ * at least `size`; released by the caller if it comes to nothing.  NULL: no memory. */
+uint8_t *block_cache_buffer(struct block_cache *cache, uint64_t table, uint64_t offset,
+                            size_t size, size_t *allocated);
 /* Takes ownership of `data` (from env->allocate, `allocated` bytes, of which the first
  * `size` are the block), puts it in the cache and pins it.  If another thread was first,
- * that block is pinned and `data` released.  A block too large for the cache is pinned
- * only.  NULL: no memory, `data` released. */
+ * that block is pinned and `data` released.  A block for which the pinned ones leave no
+ * room is pinned only.  NULL: no memory, `data` released. */
 const struct block *block_cache_insert(struct block_cache *cache, uint64_t table,
                                        uint64_t offset, uint8_t *data, size_t size,
                                        size_t allocated);

@@ -129,9 +129,14 @@ read_and_pin(struct table *table, struct block_handle handle, bool keep,
     struct lsmkv_env *env = table->context->env;
     struct block_cache *cache = table->context->cache;
     size_t allocated = (size_t)handle.size + BLOCK_TRAILER_SIZE;
-    uint8_t *buffer = env->allocate(env, allocated);
+    uint8_t *buffer;
     int result;
 
+    if (keep)
+        buffer = block_cache_buffer(cache, table->footer.number, handle.offset, allocated,
+                                    &allocated);
+    else
+        buffer = env->allocate(env, allocated);
     if (buffer == NULL)
         return -ENOMEM;
     result = table_read_block(table, handle, buffer);

@@ -91,18 +91,93 @@ START_TEST(test_bytes_never_exceed_the_capacity)
 }
 END_TEST
 
-START_TEST(test_a_pinned_block_outlives_its_eviction)
+START_TEST(test_a_pinned_block_stays)
 {
-    const struct block *pinned = insert(7, 7, BLOCK);
+    const struct block *pinned = insert(7, 7, BLOCK), *found;
 
     for (uint64_t i = 0; i < 3000; i++)
         block_unpin(insert(1, i, BLOCK));
+    found = block_cache_get(cache, 7, 7);
+    ck_assert_ptr_eq(found, pinned);
+    ck_assert(is_block_of(pinned, 7, 7));
+    block_unpin(found);
+    block_unpin(pinned);
+    for (uint64_t i = 0; i < 6000; i++)
+        block_unpin(insert(2, i, BLOCK));
     ck_assert_ptr_null(block_cache_get(cache, 7, 7));
-    ck_assert(is_block_of(pinned, 7, 7));
-    block_pin(pinned);
-    block_unpin(pinned);
-    ck_assert(is_block_of(pinned, 7, 7));
-    block_unpin(pinned);
+}
+END_TEST
+
+START_TEST(test_beside_pinned_blocks_others_are_handed_out_and_not_kept)
+{
+    const struct block *pinned[600];
+
+    for (uint64_t i = 0; i < 600; i++) { /* two times what there is room for */
+        pinned[i] = insert(1, i, BLOCK);
+        ck_assert(is_block_of(pinned[i], 1, i));
+        ck_assert_uint_le(block_cache_bytes(cache), CAPACITY);
+    }
+    for (uint64_t i = 0; i < 600; i++) {
+        ck_assert(is_block_of(pinned[i], 1, i));
+        block_unpin(pinned[i]);
+    }
+    block_unpin(insert(2, 1, BLOCK));
+    block_unpin(block_cache_get(cache, 2, 1));
+}
+END_TEST
+
+/* The hot blocks are asked for again after 320 others were read, and 243 have room. */
+START_TEST(test_a_scan_leaves_what_was_asked_for_again)
+{
+    enum { HOT = 40, BETWEEN = 8, SCANNED = 20000 };
+    unsigned missing = 0;
+
+    for (uint64_t i = 0; i < HOT; i++)
+        block_unpin(insert(7, i, BLOCK));
+    for (uint64_t i = 0; i < HOT * 2; i++)
+        block_unpin(block_cache_get(cache, 7, i % HOT));
+    for (uint64_t i = 0; i < SCANNED; i++) {
+        const struct block *hot = NULL;
+
+        block_unpin(insert(1, i, BLOCK));
+        if (i % BETWEEN == 0)
+            hot = block_cache_get(cache, 7, i / BETWEEN % HOT);
+        if (hot != NULL)
+            block_unpin(hot);
+        else if (i % BETWEEN == 0)
+            missing++;
+    }
+    ck_assert_uint_lt(missing, SCANNED / BETWEEN / 10);
+}
+END_TEST
+
+START_TEST(test_buffers_are_used_again)
+{
+    enum { READ = 3000, LARGE = 4 * CAPACITY };
+    struct buffers_seen {
+        uint8_t *at[READ];
+    } *seen = calloc(1, sizeof(*seen));
+    unsigned different = 0;
+
+    ck_assert_ptr_nonnull(seen);
+    block_cache_free(cache);
+    ck_assert_int_eq(block_cache_new(env, LARGE, &cache), 0);
+    for (uint64_t i = 0; i < READ; i++) {
+        size_t allocated;
+        unsigned before = 0;
+
+        seen->at[i] = block_cache_buffer(cache, 1, i, BLOCK + 5, &allocated);
+        ck_assert_ptr_nonnull(seen->at[i]);
+        ck_assert_uint_ge(allocated, BLOCK + 5);
+        ck_assert_uint_le(allocated, BLOCK + 5 + BLOCK / 16);
+        block_unpin(block_cache_insert(cache, 1, i, seen->at[i], BLOCK, allocated));
+        while (seen->at[before] != seen->at[i])
+            before++;
+        different += before == i;
+    }
+    /* No more than fit, and the spare ones. */
+    ck_assert_uint_le(different, LARGE / BLOCK + 32);
+    free(seen);
 }
 END_TEST
 
@@ -233,7 +308,10 @@ cache_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_what_was_put_in_is_found);
     tcase_add_test(tcase, test_bytes_never_exceed_the_capacity);
-    tcase_add_test(tcase, test_a_pinned_block_outlives_its_eviction);
+    tcase_add_test(tcase, test_a_pinned_block_stays);
+    tcase_add_test(tcase, test_beside_pinned_blocks_others_are_handed_out_and_not_kept);
+    tcase_add_test(tcase, test_a_scan_leaves_what_was_asked_for_again);
+    tcase_add_test(tcase, test_buffers_are_used_again);
     tcase_add_test(tcase, test_a_block_in_use_stays_while_unused_ones_go);
     tcase_add_test(tcase, test_the_second_of_two_inserts_gets_the_first_block);
     tcase_add_test(tcase, test_a_block_larger_than_the_cache_is_pinned_only);
