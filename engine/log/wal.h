@@ -76,7 +76,7 @@ int wal_close(struct wal_writer *writer);
 
 enum wal_stop {
     WAL_CLEAN_END,  /* the file ends with its last frame */
-    WAL_ZERO_TAIL,  /* zeros follow (preallocated) */
+    WAL_ZERO_TAIL,  /* zeros follow (written ahead) */
     WAL_STALE_TAIL, /* frames of the file's earlier life follow */
     WAL_TORN,       /* a frame that was never acknowledged durable is bad */
     WAL_DAMAGED, /* a frame that was durable is bad, or a log or its beginning is missing */
