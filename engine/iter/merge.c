@@ -24,11 +24,11 @@ struct merge {
     struct iterator base;
     enum lsmkv_order order;
     bool backwards;
-    size_t count;
-    struct iterator **children;
     size_t size;            /* of the heap */
-    struct iterator **heap; /* borrowed from children */
     size_t second;          /* M3 */
+    size_t count;           /* of the children */
+    struct iterator **heap; /* borrowed from them; it stands behind them */
+    struct iterator *children[];
 };
 
 static struct merge *
@@ -292,8 +292,6 @@ merge_free(struct iterator *it)
 
     for (i = 0; i < merge->count; i++)
         iterator_free(merge->children[i]);
-    free(merge->children);
-    free(merge->heap);
     free(merge);
 }
 
@@ -307,24 +305,6 @@ static const struct iterator_ops merge_ops = {
     .skip_older = merge_skip_older,
     .free = merge_free,
 };
-
-static struct merge *
-allocate(enum lsmkv_order order, size_t count)
-{
-    struct merge *merge = calloc(1, sizeof(*merge));
-
-    if (merge == NULL)
-        return NULL;
-    merge->base.ops = &merge_ops;
-    merge->order = order;
-    merge->children = calloc(count, sizeof(struct iterator *));
-    merge->heap = calloc(count, sizeof(struct iterator *));
-    if (merge->children == NULL || merge->heap == NULL) {
-        merge_free(&merge->base); /* it owns no child yet */
-        return NULL;
-    }
-    return merge;
-}
 
 int
 merge_new(enum lsmkv_order order, struct iterator **children, size_t count,
@@ -341,14 +321,15 @@ merge_new(enum lsmkv_order order, struct iterator **children, size_t count,
         *it = children[0];
         return 0;
     }
-    merge = allocate(order, count);
+    merge = malloc(sizeof(*merge) + 2 * count * sizeof(struct iterator *));
     if (merge == NULL) {
         for (i = 0; i < count; i++)
             iterator_free(children[i]);
         return -ENOMEM;
     }
+    *merge = (struct merge){.base.ops = &merge_ops, .order = order, .count = count};
+    merge->heap = merge->children + count;
     memcpy(merge->children, children, count * sizeof(*children));
-    merge->count = count;
     *it = &merge->base;
     return 0;
 }
