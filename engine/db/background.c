@@ -60,6 +60,11 @@ await_merge(struct lsmkv *db, bool *reclaims)
             db->env->sleep(db->env, RETRY_NS);
             reclaim_rested(db, 1);
             mutex_lock(&db->mutex);
+        } else if (pool_keeps(&db->pool)) {
+            mutex_unlock(&db->mutex);
+            db->env->sleep(db->env, RETRY_NS);
+            pool_rest(&db->pool, RETRY_ROUNDS);
+            mutex_lock(&db->mutex);
         } else {
             condition_wait(&db->work, &db->mutex);
         }

@@ -170,6 +170,7 @@ struct lsmkv {
     struct block_cache *cache;
     struct open_files *files;
     struct table_context tables;
+    struct block_pool pool; /* of the memtables; has its own mutex */
     bool is_rebuilt; /* salvaging: MANIFEST cannot be relied upon, V3 does not hold */
     struct lsmkv_keyspace *default_keyspace;
     uint64_t space_reserve;

@@ -56,6 +56,7 @@ db_new(const struct lsmkv_options *options)
     obsolete_init(&db->obsolete);
     mutex_init(&db->manifest_mutex);
     mutex_init(&db->mutex);
+    pool_init(&db->pool, db->env);
     condition_init(&db->work);
     condition_init(&db->progress);
     db->snapshots.prev = db->snapshots.next = &db->snapshots;
@@ -106,6 +107,7 @@ db_free(struct lsmkv *db)
     condition_fini(&db->progress);
     mutex_fini(&db->manifest_mutex);
     mutex_fini(&db->mutex);
+    pool_fini(&db->pool);
     reporter_fini(&db->reporter);
     free(db->recovery_text);
     free(db->lock_note);

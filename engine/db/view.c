@@ -26,7 +26,7 @@ generation_add_keyspace(struct lsmkv *db, struct generation *generation,
         return -ENOMEM;
     generation->slots = slots;
     slots[generation->count] = (struct generation_slot){.keyspace = keyspace};
-    result = memtable_new(db->env, order, &slots[generation->count].memtable);
+    result = memtable_new(&db->pool, order, &slots[generation->count].memtable);
     if (result == 0)
         generation->count++;
     return result;
@@ -67,6 +67,7 @@ generation_new(struct lsmkv *db, uint64_t log_number, struct generation **out)
     if (generation == NULL)
         return -ENOMEM;
     atomic_init(&generation->refs, 1);
+    pool_expect(&db->pool, db->options.write_buffer_size);
     generation->log_number = log_number;
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
          ks = ks->next)

@@ -28,9 +28,9 @@ struct arena_block {
 static_assert(sizeof(struct arena_block) % ARENA_ALIGNMENT == 0, "pieces are aligned");
 
 void
-arena_init(struct arena *arena, struct lsmkv_env *env)
+arena_init(struct arena *arena, struct block_pool *pool)
 {
-    *arena = (struct arena){.env = env, .block_size = BLOCK_MIN};
+    *arena = (struct arena){.pool = pool, .block_size = BLOCK_MIN};
 }
 
 void
@@ -41,10 +41,10 @@ arena_fini(struct arena *arena)
     while (block != NULL) {
         struct arena_block *next = block->next;
 
-        arena->env->release(arena->env, block, block->size);
+        pool_give(arena->pool, block, block->size);
         block = next;
     }
-    arena_init(arena, arena->env);
+    arena_init(arena, arena->pool);
 }
 
 static struct arena_room
@@ -69,7 +69,7 @@ add_memory(struct arena *arena, size_t size)
 static struct arena_block *
 take_block(struct arena *arena, size_t size)
 {
-    struct arena_block *block = arena->env->allocate(arena->env, size);
+    struct arena_block *block = pool_take(arena->pool, &size);
 
     if (block == NULL)
         return NULL;
@@ -174,7 +174,7 @@ release_spare(struct arena *arena)
         link = &(*link)->next;
     *link = block->next;
     add_memory(arena, (size_t)0 - block->size);
-    arena->env->release(arena->env, block, block->size);
+    pool_give(arena->pool, block, block->size);
 }
 
 int

@@ -1,7 +1,7 @@
 /*
  * arena.h - memory that is handed out in small pieces and given back all at once.
  *
- * Pieces come one behind the other from blocks of the env.  A block doubles in size with
+ * Pieces come one behind the other from blocks of a pool.  A block doubles in size with
  * each one taken, from 4 KiB to 1 MiB, so that an idle keyspace costs a page and a busy one
  * few calls; a piece too large to share a block has one of its own.
  *
@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "env/env.h"
+#include "memtable/pool.h"
 
 #define ARENA_ALIGNMENT 8u
 #define ARENA_LINE      64u /* of the processor's cache */
@@ -32,7 +32,7 @@ struct arena_room {
 };
 
 struct arena {
-    struct lsmkv_env *env;
+    struct block_pool *pool;
     struct arena_block *blocks; /* all of them, for arena_fini */
     struct arena_room current;
     struct arena_room spare;         /* reserved and wholly unused; often empty */
@@ -41,7 +41,7 @@ struct arena {
     _Atomic size_t memory;
 };
 
-void arena_init(struct arena *arena, struct lsmkv_env *env);
+void arena_init(struct arena *arena, struct block_pool *pool);
 /* Gives back every block. */
 void arena_fini(struct arena *arena);
 
@@ -51,7 +51,7 @@ void *arena_allocate(struct arena *arena, size_t size);
 void *arena_allocate_lines(struct arena *arena, size_t size);
 /* -ENOMEM leaves the arena as it was, an earlier reservation included. */
 int ENV_CHECKED arena_reserve(struct arena *arena, size_t size);
-/* Bytes taken from the env, free ones included. */
+/* Bytes taken from the pool, free ones included. */
 size_t arena_memory(const struct arena *arena);
 
 #endif

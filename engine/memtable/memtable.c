@@ -22,13 +22,13 @@ struct memtable {
 };
 
 int
-memtable_new(struct lsmkv_env *env, enum lsmkv_order order, struct memtable **out)
+memtable_new(struct block_pool *pool, enum lsmkv_order order, struct memtable **out)
 {
     struct memtable *memtable = calloc(1, sizeof(*memtable));
 
     if (memtable == NULL)
         return -ENOMEM;
-    if (skiplist_init(&memtable->list, env, order) != 0) {
+    if (skiplist_init(&memtable->list, pool, order) != 0) {
         free(memtable);
         return -ENOMEM;
     }

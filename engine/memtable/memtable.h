@@ -16,12 +16,12 @@
 #include <stdint.h>
 
 #include "base/key.h"
-#include "env/env.h"
 #include "iter/iterator.h"
+#include "memtable/pool.h"
 
 struct memtable;
 
-int LSMKV_CHECKED memtable_new(struct lsmkv_env *env, enum lsmkv_order order,
+int LSMKV_CHECKED memtable_new(struct block_pool *pool, enum lsmkv_order order,
                                struct memtable **memtable);
 /* Nobody may be reading it any more. */
 void memtable_free(struct memtable *memtable);

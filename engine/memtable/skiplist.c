@@ -605,13 +605,13 @@ skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 /* ---- making ---- */
 
 int
-skiplist_init(struct skiplist *list, struct lsmkv_env *env, enum lsmkv_order order)
+skiplist_init(struct skiplist *list, struct block_pool *pool, enum lsmkv_order order)
 {
     struct block *head;
 
     static_assert(sizeof(*head) % ARENA_LINE == 0, "blocks fill lines");
     *list = (struct skiplist){.order = order};
-    arena_init(&list->arena, env);
+    arena_init(&list->arena, pool);
     head = new_block(list, 0, NULL, NULL);
     if (head == NULL)
         return -ENOMEM;

@@ -49,7 +49,7 @@ struct skiplist {
 };
 
 /* -ENOMEM. */
-int LSMKV_CHECKED skiplist_init(struct skiplist *list, struct lsmkv_env *env,
+int LSMKV_CHECKED skiplist_init(struct skiplist *list, struct block_pool *pool,
                                 enum lsmkv_order order);
 /* Nobody may be reading it any more. */
 void skiplist_fini(struct skiplist *list);

@@ -9,13 +9,15 @@
 #include "support/random.h"
 
 static struct heap_env env;
+static struct block_pool pool;
 static struct arena arena;
 
 static void
 setup(void)
 {
     heap_env_init(&env);
-    arena_init(&arena, &env.base);
+    pool_init(&pool, &env.base);
+    arena_init(&arena, &pool);
 }
 
 static void
@@ -24,6 +26,7 @@ teardown(void)
     arena_fini(&arena);
     ck_assert_uint_eq(env.buffers, 0);
     ck_assert_uint_eq(env.bytes, 0);
+    pool_fini(&pool);
 }
 
 START_TEST(test_pieces_are_aligned_and_never_overlap)
@@ -146,6 +149,85 @@ START_TEST(test_a_spare_that_is_too_small_goes_back)
 }
 END_TEST
 
+static void
+fill(size_t bytes, size_t piece)
+{
+    for (size_t done = 0; done < bytes; done += piece)
+        ck_assert_ptr_nonnull(arena_allocate(&arena, piece));
+}
+
+START_TEST(test_the_next_arena_gets_the_blocks_of_the_last)
+{
+    enum { BYTES = 8 << 20 };
+    size_t piece = _i == 0 ? 1000 : 140000; /* shared blocks, and blocks of their own */
+    uint64_t taken;
+
+    pool_expect(&pool, 2 * BYTES);
+    fill(BYTES, piece);
+    taken = env.buffers;
+    arena_fini(&arena);
+    ck_assert(pool_keeps(&pool));
+    fill(BYTES, piece);
+    ck_assert_uint_le(env.buffers, taken);
+    ck_assert_uint_eq(arena_memory(&arena) + pool.kept_bytes, env.bytes);
+}
+END_TEST
+
+START_TEST(test_no_more_is_kept_than_is_still_expected)
+{
+    enum { BYTES = 8 << 20 };
+    struct arena next;
+
+    pool_expect(&pool, BYTES);
+    fill(BYTES, 1000);
+    pool_expect(&pool, BYTES); /* of the next, which is half full when this one ends */
+    arena_init(&next, &pool);
+    for (size_t done = 0; done < BYTES / 2; done += 1000)
+        ck_assert_ptr_nonnull(arena_allocate(&next, 1000));
+    arena_fini(&arena);
+    ck_assert(pool_keeps(&pool));
+    ck_assert_uint_le(env.bytes, BYTES);
+    for (size_t done = 0; done < BYTES; done += 1000) {
+        ck_assert_ptr_nonnull(arena_allocate(&next, 1000));
+        ck_assert(!pool_keeps(&pool) || env.bytes <= BYTES);
+    }
+    ck_assert(!pool_keeps(&pool));
+    arena_fini(&next);
+}
+END_TEST
+
+START_TEST(test_what_nobody_takes_goes_back)
+{
+    pool_expect(&pool, 8 << 20);
+    fill(4 << 20, 1000);
+    arena_fini(&arena);
+    pool_rest(&pool, 3);
+    pool_rest(&pool, 3);
+    ck_assert(pool_keeps(&pool));
+    fill(1 << 10, 1000); /* in use again */
+    pool_rest(&pool, 3);
+    pool_rest(&pool, 3);
+    ck_assert(pool_keeps(&pool));
+    pool_rest(&pool, 3);
+    ck_assert(!pool_keeps(&pool));
+}
+END_TEST
+
+/* The env of which only so much can be had, what is kept included. */
+START_TEST(test_what_is_kept_makes_way_for_what_does_not_fit_it)
+{
+    size_t size = 3 << 20;
+
+    pool_expect(&pool, 16 << 20);
+    fill(4 << 20, 1000);
+    arena_fini(&arena);
+    ck_assert(pool_keeps(&pool));
+    env.failing = true;
+    ck_assert_ptr_null(pool_take(&pool, &size));
+    ck_assert(!pool_keeps(&pool));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -162,6 +244,10 @@ main(void)
     tcase_add_test(tests, test_what_is_reserved_is_handed_out_without_memory);
     tcase_add_test(tests, test_without_memory_the_arena_stays_as_it_was);
     tcase_add_test(tests, test_a_spare_that_is_too_small_goes_back);
+    tcase_add_loop_test(tests, test_the_next_arena_gets_the_blocks_of_the_last, 0, 2);
+    tcase_add_test(tests, test_no_more_is_kept_than_is_still_expected);
+    tcase_add_test(tests, test_what_nobody_takes_goes_back);
+    tcase_add_test(tests, test_what_is_kept_makes_way_for_what_does_not_fit_it);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

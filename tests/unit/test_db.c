@@ -1,9 +1,11 @@
 /* The store as its users see it: what each public function promises. */
 #include <check.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "support/rig.h"
 
@@ -638,6 +640,66 @@ START_TEST(test_texts_tell_what_there_is)
 }
 END_TEST
 
+/* ---- memory ---- */
+
+static atomic_size_t blocks_taken, blocks_held; /* of a full memtable */
+
+static void *
+count_allocate(struct lsmkv_env *env, size_t size)
+{
+    (void)env;
+    if (size == 1 << 20) {
+        atomic_fetch_add(&blocks_taken, 1);
+        atomic_fetch_add(&blocks_held, 1);
+    }
+    return malloc(size);
+}
+
+static void
+count_release(struct lsmkv_env *env, void *buffer, size_t size)
+{
+    (void)env;
+    if (size == 1 << 20)
+        atomic_fetch_sub(&blocks_held, 1);
+    free(buffer);
+}
+
+static void
+fill_and_flush(size_t megabytes)
+{
+    static char value[1 << 16];
+
+    for (size_t i = 0; i < megabytes << 4; i++)
+        ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_bytes(&i, sizeof(i)), none,
+                                   lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED),
+                         0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+}
+
+START_TEST(test_a_memtable_gets_the_memory_of_the_last_and_an_idle_store_keeps_none)
+{
+    size_t taken;
+
+    rig_close(&rig);
+    rig.options.write_buffer_size = 16 << 20;
+    rig.options.env->allocate = count_allocate;
+    rig.options.env->release = count_release;
+    rig_open(&rig);
+    for (int i = 0; i < 20;
+         i++) { /* and no pause long enough to be idle, once at least */
+        taken = atomic_load(&blocks_taken);
+        fill_and_flush(6);
+        if (atomic_load(&blocks_taken) <= taken + 1)
+            break;
+    }
+    ck_assert_uint_le(atomic_load(&blocks_taken), taken + 1);
+    for (int i = 0; i < 200 && atomic_load(&blocks_held) > 0; i++)
+        usleep(50000);
+    ck_assert_uint_eq(atomic_load(&blocks_held), 0);
+    rig_close(&rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -676,6 +738,8 @@ main(void)
     tcase_add_test(tcase,
                    test_what_a_new_or_a_killed_store_lacks_is_no_detail_of_an_error);
     tcase_add_test(tcase, test_texts_tell_what_there_is);
+    tcase_add_test(
+        tcase, test_a_memtable_gets_the_memory_of_the_last_and_an_idle_store_keeps_none);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -16,6 +16,7 @@
 static const enum lsmkv_order orders[] = {LSMKV_ORDER_BYTES, LSMKV_ORDER_PATH};
 
 static struct heap_env env;
+static struct block_pool pool;
 static struct memtable *memtable;
 static struct entry_array array; /* the same entries, sorted on demand */
 
@@ -24,7 +25,8 @@ begin(enum lsmkv_order order)
 {
     heap_env_init(&env);
     array = (struct entry_array){.order = order};
-    ck_assert_int_eq(memtable_new(&env.base, order, &memtable), 0);
+    pool_init(&pool, &env.base);
+    ck_assert_int_eq(memtable_new(&pool, order, &memtable), 0);
 }
 
 static void
@@ -32,6 +34,7 @@ finish(void)
 {
     memtable_free(memtable);
     entry_array_fini(&array);
+    pool_fini(&pool);
     ck_assert_uint_eq(env.buffers, 0);
 }
 
@@ -362,8 +365,10 @@ END_TEST
 START_TEST(test_a_memtable_without_memory_is_not_made)
 {
     heap_env_init(&env);
+    pool_init(&pool, &env.base);
     env.failing = true;
-    ck_assert_int_eq(memtable_new(&env.base, LSMKV_ORDER_PATH, &memtable), -ENOMEM);
+    ck_assert_int_eq(memtable_new(&pool, LSMKV_ORDER_PATH, &memtable), -ENOMEM);
+    pool_fini(&pool);
 }
 END_TEST
 
