@@ -6,7 +6,7 @@
  * goes, together with its log, in one manifest line.
  *
  * A reader takes the keyspace's view (memtables and version) and the published sequence, and
- * needs no lock after that.
+ * needs no lock after that; a get, not even for that.
  *
  * Locks, outermost first:
  *   the writer's turn    one thread at a time writes to the log and the active memtables;
@@ -21,6 +21,9 @@
  *     merge takes its list of snapshots and last_sequence in one hold of mutex.  So no
  *     snapshot is missed (invariant 11).
  * D3  Views change only under mutex; a view, once made, never changes.
+ * D4  A get does not take mutex.  Inside an epoch it loads the view, then last_sequence, and then
+ *     the same view once more, which was current when it loaded the sequence: so it holds all
+ *     entries up to that.  It takes a reference and leaves the epoch before any I/O.
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -30,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/epoch.h"
 #include "base/mutex.h"
 #include "base/report.h"
 #include "db/compaction.h"
@@ -67,8 +71,11 @@ struct generation {
     } * slots;
 };
 
-/* What a reader of one keyspace looks into.  Immutable. */
+/* What a reader of one keyspace looks into.  Immutable.  Counted by who keeps it; read without
+ * being counted inside an epoch (epoch.h). */
 struct view {
+    struct retired retired; /* first: when nobody counts it any more */
+    struct limbo *limbo;
     atomic_uint refs;
     struct version *version;
     size_t count;                    /* of generations, newest first */
@@ -85,7 +92,7 @@ struct lsmkv_keyspace {
     uint64_t created_sequence;       /* 0: before this opening */
     /* guarded by db->mutex */
     struct lsmkv_keyspace *next; /* in order of creation */
-    struct view *view;
+    struct view *_Atomic view;   /* read without the mutex, too (D4) */
     /* guarded by the compaction's turn */
     struct compaction_cursor cursor;
     unsigned failed_levels; /* bit i: the merge of level i failed, others come first */
@@ -180,6 +187,7 @@ struct lsmkv {
     struct db_counters counters;
     struct table_counters table_counters;
     struct obsolete_files obsolete;
+    struct limbo limbo; /* views that readers may still be in */
     struct reclaim reclaim;
     atomic_uint_fast64_t next_file;
     atomic_bool closing;
@@ -198,7 +206,8 @@ struct lsmkv {
     /* guarded by mutex */
     struct condition work;     /* for the background threads */
     struct condition progress; /* a flush, a compaction, an error or a turn ended */
-    uint64_t last_sequence;    /* published: what readers see */
+    _Atomic uint64_t
+        last_sequence; /* published: what readers see; read without it, too */
     struct generation *oldest, *active;
     unsigned frozen; /* generations before the active one */
     size_t
@@ -261,6 +270,8 @@ void view_set_install_all(struct lsmkv *db, struct view_set *set)
     LSMKV_REQUIRES(db->mutex);
 void view_set_fini(struct view_set *set);
 void view_unref(struct view *view);
+/* Counts a view that is read inside an epoch.  False: the last that counted it has gone. */
+bool LSMKV_CHECKED view_try_ref(struct view *view);
 
 /* What a read begins with: NULL keyspace and NULL snapshot stand for the default and the
  * newest.  The view is referenced. */
@@ -270,6 +281,9 @@ struct read_point {
     uint64_t sequence;
 };
 struct read_point read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                                  const struct lsmkv_snapshot *snapshot);
+/* The same inside an epoch: the view is not referenced (D4). */
+struct read_point read_point_peek(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                                   const struct lsmkv_snapshot *snapshot);
 /* An internal iterator over everything in a view; borrows the view.  `upper` as in
  * table_iterate_to. */

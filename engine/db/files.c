@@ -98,6 +98,8 @@ files_delete_obsolete(struct lsmkv *db)
     uint64_t *numbers;
     size_t count;
 
+    if (atomic_load_explicit(&db->limbo.any, memory_order_relaxed))
+        epoch_collect(&db->limbo); /* what a reader was in when it was retired */
     if (!atomic_load_explicit(&obsolete->any, memory_order_relaxed))
         return;
     mutex_lock(&obsolete->mutex);

@@ -59,6 +59,7 @@ db_new(const struct lsmkv_options *options)
     pool_init(&db->pool, db->env);
     condition_init(&db->work);
     condition_init(&db->progress);
+    limbo_init(&db->limbo);
     db->snapshots.prev = db->snapshots.next = &db->snapshots;
     atomic_store(&db->next_file, 1);
     if (options->lock_note != NULL) {
@@ -91,6 +92,7 @@ db_free(struct lsmkv *db)
 {
     snapshots_free_all(db);
     free_keyspaces(db);
+    limbo_fini(&db->limbo);
     if (db->wal != NULL)
         (void)wal_close(db->wal); /* synced before, or given up */
     if (db->manifest != NULL)

@@ -1,6 +1,11 @@
 /*
  * read.c - the life of a read: view, memtables, level 0, one table a deeper level.
  *
+ * A get begins inside an epoch (epoch.h), in a view that it does not count, and mostly ends there:
+ * no lock is taken, and nothing written that other threads read.  Before it opens a table or
+ * reads a block it counts the view and leaves the epoch; should the view have gone meanwhile,
+ * it begins anew, counted from the beginning (REPEAT).
+ *
  * Sources are asked from new to old (V3), and the first version found at or below the read
  * sequence decides, live or tombstone.  Each table's filter is asked with one hash of the key,
  * so that a name that was never written costs no block.
@@ -80,24 +85,29 @@ target_fini(struct target *target)
     free(target->heap);
 }
 
+/* In place of a result: ask again, in a view that is counted. */
+#define REPEAT TABLE_UNREAD
+
 /* One key asked of one state. */
 struct query {
     struct lsmkv *db;
-    const struct view *view;
+    struct view *view;
+    bool in_epoch; /* if not, who asks has counted the view */
     uint64_t sequence;
     uint64_t hash; /* of the user key, for the filters */
     struct target target;
 };
 
 static int
-query_init(struct query *query, struct lsmkv *db, const struct read_point *point,
+query_init(struct query *query, struct lsmkv *db, struct view *view, uint64_t sequence,
            struct lsmkv_slice key)
 {
     query->db = db;
-    query->view = point->view;
-    query->sequence = point->sequence;
+    query->view = view;
+    query->in_epoch = false;
+    query->sequence = sequence;
     query->hash = table_hash(key);
-    return target_init(&query->target, key, NULL, 0, point->sequence);
+    return target_init(&query->target, key, NULL, 0, sequence);
 }
 
 static void
@@ -106,12 +116,83 @@ query_fini(struct query *query)
     target_fini(&query->target);
 }
 
+/* What was asked for; how is up to query_begin. */
+struct request {
+    struct lsmkv *db;
+    struct lsmkv_keyspace *keyspace;
+    const struct lsmkv_snapshot *snapshot;
+    struct lsmkv_slice key;
+};
+
+/* In an epoch, or `counted`.  On success query_end follows. */
+static int
+query_begin(struct query *query, const struct request *request, bool counted)
+{
+    struct lsmkv *db = request->db;
+    bool in_epoch = !counted && epoch_enter();
+    struct read_point point =
+        in_epoch ? read_point_peek(db, request->keyspace, request->snapshot)
+                 : read_point_take(db, request->keyspace, request->snapshot);
+    int result = query_init(query, db, point.view, point.sequence, request->key);
+
+    query->in_epoch = in_epoch;
+    if (result != 0 && in_epoch)
+        epoch_leave(&db->limbo);
+    else if (result != 0)
+        view_unref(point.view);
+    return result;
+}
+
+/* Before what takes time, or outlasts the query: counts the view, and leaves the epoch.  After
+ * REPEAT nothing of the view may be looked at. */
+static int
+query_hold(struct query *query)
+{
+    bool held;
+
+    if (!query->in_epoch)
+        return 0;
+    held = view_try_ref(query->view);
+    query->in_epoch = false;
+    epoch_leave(&query->db->limbo);
+    if (held)
+        return 0;
+    query->view = NULL;
+    return REPEAT;
+}
+
+static void
+query_end(struct query *query)
+{
+    query_fini(query);
+    if (query->in_epoch)
+        epoch_leave(&query->db->limbo);
+    else
+        view_unref(query->view);
+}
+
 /* ---- the newest version of a key ---- */
+
+/* With I/O only outside an epoch. */
+static int
+get_from_table(struct query *query, struct table *table, struct table_version *version)
+{
+    struct lsmkv_slice internal = query->target.internal;
+    int result;
+
+    if (!query->in_epoch)
+        return table_get(table, internal, version);
+    result = table_get_cached(table, internal, version);
+    if (result != TABLE_UNREAD)
+        return result;
+    result = query_hold(query);
+    return result != 0 ? result : table_get(table, internal, version);
+}
 
 /* In a table that is open the filter is asked first: it tells most tables apart, and costs one
  * cache line, where the range of keys costs several. */
 static int
-search_table(const struct query *query, struct table_file *file, struct found *found)
+search_table(struct query *query, struct table_file *file, struct found *found)
 {
     enum lsmkv_order order = query->view->version->order;
     struct lsmkv_slice user = query->target.user;
@@ -124,25 +205,27 @@ search_table(const struct query *query, struct table_file *file, struct found *f
     if (!table_file_overlaps(file, order, user, user))
         return -ENOENT;
     if (table == NULL) {
-        result = table_file_table(file, &table);
+        result = query_hold(query);
+        if (result == 0)
+            result = table_file_table(file, &table);
         if (result == 0 && !table_may_contain(table, query->hash))
             return -ENOENT;
     }
     if (result == 0)
-        result = table_get(table, query->target.internal, &version);
+        result = get_from_table(query, table, &version);
     if (result == 0)
         *found = (struct found){version.trailer, version.payload, version.block};
     return result;
 }
 
 static int
-search_version(const struct query *query, struct found *found)
+search_version(struct query *query, struct found *found)
 {
     const struct version *version = query->view->version;
     const struct level *level = &version->levels[0];
     int result = -ENOENT;
 
-    for (size_t i = 0; i < level->count && result == -ENOENT; i++)
+    for (size_t i = 0; result == -ENOENT && i < level->count; i++)
         result = search_table(query, level->files[i], found);
     for (int n = 1; n < LEVEL_COUNT && result == -ENOENT; n++) {
         level = &version->levels[n];
@@ -170,7 +253,7 @@ keep_newer(struct found *newest, bool *any, struct found *found)
 
 /* As search where V3 does not hold: all sources are asked. */
 static int
-search_everywhere(const struct query *query, struct found *newest)
+search_everywhere(struct query *query, struct found *newest)
 {
     const struct view *view = query->view;
     struct memtable_hit hit;
@@ -186,7 +269,7 @@ search_everywhere(const struct query *query, struct found *newest)
     for (int n = 0; n < LEVEL_COUNT && result == 0; n++) {
         const struct level *level = &view->version->levels[n];
 
-        for (size_t i = 0; i < level->count && result == 0; i++) {
+        for (size_t i = 0; result == 0 && i < level->count; i++) {
             result = search_table(query, level->files[i], &found);
             if (result == 0)
                 keep_newer(newest, &any, &found);
@@ -199,7 +282,7 @@ search_everywhere(const struct query *query, struct found *newest)
 
 /* The newest version at or below the sequence, live or tombstone; -ENOENT: none. */
 static int
-search(const struct query *query, struct found *found)
+search(struct query *query, struct found *found)
 {
     const struct view *view = query->view;
     struct memtable_hit hit;
@@ -216,7 +299,7 @@ search(const struct query *query, struct found *found)
 
 /* As search, but a tombstone is -ENOENT.  The record borrows from `found` and the view. */
 static int
-search_live(const struct query *query, struct found *found, struct lsmkv_record *record)
+search_live(struct query *query, struct found *found, struct lsmkv_record *record)
 {
     int result = search(query, found);
     uint8_t kind;
@@ -238,14 +321,12 @@ search_live(const struct query *query, struct found *found, struct lsmkv_record 
 
 /* Whether the key of an entry below the one asked for is live at the query's sequence. */
 static int
-is_live(const struct query *query, struct lsmkv_slice user_key, bool *live)
+is_live(struct query *query, struct lsmkv_slice user_key, bool *live)
 {
-    struct read_point point = {NULL, (struct view *)(uintptr_t)query->view,
-                               query->sequence};
     struct found found = {0};
     struct lsmkv_record record;
     struct query other;
-    int result = query_init(&other, query->db, &point, user_key);
+    int result = query_init(&other, query->db, query->view, query->sequence, user_key);
 
     if (result != 0)
         return result;
@@ -265,7 +346,7 @@ struct below {
 };
 
 static int
-below_entry(const struct query *query, struct below *below, struct lsmkv_slice internal)
+below_entry(struct query *query, struct below *below, struct lsmkv_slice internal)
 {
     struct lsmkv_slice user_key = internal_user_key(internal);
 
@@ -276,7 +357,7 @@ below_entry(const struct query *query, struct below *below, struct lsmkv_slice i
 }
 
 static int
-below_in_table(const struct query *query, struct below *below, struct table_file *file)
+below_in_table(struct query *query, struct below *below, struct table_file *file)
 {
     struct table_hit hit = {0};
     struct table *table;
@@ -297,7 +378,7 @@ below_in_table(const struct query *query, struct below *below, struct table_file
 }
 
 static int
-below_in_version(const struct query *query, struct below *below)
+below_in_version(struct query *query, struct below *below)
 {
     const struct version *version = query->view->version;
     int result = 0;
@@ -324,7 +405,7 @@ below_in_version(const struct query *query, struct below *below)
 }
 
 static int
-below_in_memtables(const struct query *query, struct below *below)
+below_in_memtables(struct query *query, struct below *below)
 {
     struct memtable_hit hit;
     int result = 0;
@@ -337,7 +418,7 @@ below_in_memtables(const struct query *query, struct below *below)
 
 /* The rare case: the first key below is dead in every source that has one.  A scan tells. */
 static int
-below_by_scan(const struct query *query, struct below *below,
+below_by_scan(struct query *query, struct below *below,
               const struct lsmkv_keyspace *keyspace)
 {
     struct target end = {.heap =
@@ -365,13 +446,15 @@ below_by_scan(const struct query *query, struct below *below,
 }
 
 static int
-is_implied(const struct query *query, struct lsmkv_keyspace *keyspace,
-           struct lsmkv_slice key, bool *implied)
+is_implied(struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_slice key,
+           bool *implied)
 {
     struct target from;
     struct below below = {.ancestor = key, .from = &from};
-    int result = target_init(&from, key, "/", 1, SEQUENCE_MAX);
+    int result = query_hold(query);
 
+    if (result == 0)
+        result = target_init(&from, key, "/", 1, SEQUENCE_MAX);
     if (result != 0)
         return result;
     result = below_in_memtables(query, &below);
@@ -412,29 +495,79 @@ copy_out(const struct lsmkv_record *found, bool with_value, void *buffer, size_t
 
 /* ---- the public functions ---- */
 
+static int
+get(const struct request *request, bool counted, void *buffer, size_t capacity,
+    struct lsmkv_record *record)
+{
+    struct found found = {0};
+    struct lsmkv_record live;
+    struct query query;
+    int result = query_begin(&query, request, counted);
+
+    if (result != 0)
+        return result;
+    result = search_live(&query, &found, &live);
+    if (result == 0)
+        result = copy_out(&live, true, buffer, capacity, record);
+    found_release(&found);
+    query_end(&query);
+    return result;
+}
+
 int
 lsmkv_get(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
           const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key, void *buffer,
           size_t capacity, struct lsmkv_record *record)
 {
-    struct read_point point;
-    struct found found = {0};
-    struct lsmkv_record live;
-    struct query query;
+    struct request request = {db, keyspace, snapshot, key};
     int result;
 
     error_clear();
     atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
-    point = read_point_take(db, keyspace, snapshot);
-    result = query_init(&query, db, &point, key);
+    result = get(&request, false, buffer, capacity, record);
+    return result == REPEAT ? get(&request, true, buffer, capacity, record) : result;
+}
+
+/* What lsmkv_lookup is asked for. */
+struct lookup {
+    bool with_value;
+    void *buffer;
+    size_t capacity;
+    struct lsmkv_record *record; /* NULL: not wanted */
+};
+
+/* Sets `*answer` to LSMKV_EXACT, LSMKV_IMPLIED or LSMKV_ABSENT. */
+static int
+look_up(const struct request *request, bool counted, const struct lookup *lookup,
+        int *answer)
+{
+    struct lsmkv_keyspace *keyspace =
+        request->keyspace != NULL ? request->keyspace : request->db->default_keyspace;
+    struct found found = {0};
+    struct lsmkv_record live;
+    struct query query;
+    bool implied = false;
+    int result = query_begin(&query, request, counted);
+
+    if (result != 0)
+        return result;
+    result = search_live(&query, &found, &live);
     if (result == 0) {
-        result = search_live(&query, &found, &live);
-        if (result == 0)
-            result = copy_out(&live, true, buffer, capacity, record);
-        found_release(&found);
-        query_fini(&query);
+        bool with_value = lookup->with_value && live.value.size <= lookup->capacity &&
+                          live.attributes.size <= lookup->capacity - live.value.size;
+
+        *answer = LSMKV_EXACT;
+        if (lookup->record != NULL)
+            result = copy_out(&live, with_value, lookup->buffer, lookup->capacity,
+                              lookup->record);
+    } else if (result == -ENOENT) {
+        result = 0;
+        if (keyspace->order == LSMKV_ORDER_PATH)
+            result = is_implied(&query, keyspace, request->key, &implied);
+        *answer = implied ? LSMKV_IMPLIED : LSMKV_ABSENT;
     }
-    view_unref(point.view);
+    found_release(&found);
+    query_end(&query);
     return result;
 }
 
@@ -443,38 +576,16 @@ lsmkv_lookup(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
              const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key,
              bool with_value, void *buffer, size_t capacity, struct lsmkv_record *record)
 {
-    struct read_point point;
-    struct found found = {0};
-    struct lsmkv_record live;
-    struct query query;
-    bool implied = false;
-    int result;
+    struct request request = {db, keyspace, snapshot, key};
+    struct lookup lookup = {with_value, buffer, capacity, record};
+    int result, answer;
 
     error_clear();
     atomic_fetch_add_explicit(&db->counters.lookups, 1, memory_order_relaxed);
-    point = read_point_take(db, keyspace, snapshot);
-    result = query_init(&query, db, &point, key);
-    if (result != 0)
-        goto out;
-    result = search_live(&query, &found, &live);
-    if (result == 0) {
-        with_value = with_value && live.value.size <= capacity &&
-                     live.attributes.size <= capacity - live.value.size;
-        if (record != NULL)
-            result = copy_out(&live, with_value, buffer, capacity, record);
-        result = result == 0 ? LSMKV_EXACT : result;
-    } else if (result == -ENOENT) {
-        result = 0;
-        if (point.keyspace->order == LSMKV_ORDER_PATH)
-            result = is_implied(&query, point.keyspace, key, &implied);
-        if (result == 0)
-            result = implied ? LSMKV_IMPLIED : LSMKV_ABSENT;
-    }
-    found_release(&found);
-    query_fini(&query);
-out:
-    view_unref(point.view);
-    return result;
+    result = look_up(&request, false, &lookup, &answer);
+    if (result == REPEAT)
+        result = look_up(&request, true, &lookup, &answer);
+    return result == 0 ? answer : result;
 }
 
 /* ---- held records ---- */
@@ -482,33 +593,53 @@ out:
 struct lsmkv_held {
     struct lsmkv *db;
     struct lsmkv_record record;
-    struct found found;
+    /* What keeps it in memory; the other is NULL. */
+    const struct block *block;
     struct view *view;
 };
+
+static int
+get_held(const struct request *request, bool counted, struct lsmkv_held *held)
+{
+    struct found found = {0};
+    struct query query;
+    int result = query_begin(&query, request, counted);
+
+    if (result != 0)
+        return result;
+    result = search_live(&query, &found, &held->record);
+    if (result == 0 && found.block == NULL) { /* it is in a memtable */
+        result = query_hold(&query);
+        held->view = query.view;
+        query.view = NULL;
+    }
+    if (result == 0)
+        held->block = found.block;
+    else
+        found_release(&found);
+    query_end(&query);
+    return result;
+}
 
 int
 lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key,
                struct lsmkv_held **out)
 {
+    struct request request = {db, keyspace, snapshot, key};
     struct lsmkv_held *held = malloc(sizeof(*held));
-    struct read_point point;
-    struct query query;
     int result;
 
     error_clear();
     if (held == NULL)
         return -ENOMEM;
     atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
-    point = read_point_take(db, keyspace, snapshot);
     held->db = db;
-    held->view = point.view;
-    held->found.block = NULL;
-    result = query_init(&query, db, &point, key);
-    if (result == 0) {
-        result = search_live(&query, &held->found, &held->record);
-        query_fini(&query);
-    }
+    held->block = NULL;
+    held->view = NULL;
+    result = get_held(&request, false, held);
+    if (result == REPEAT)
+        result = get_held(&request, true, held);
     if (result == 0)
         *out = held;
     else
@@ -527,7 +658,8 @@ lsmkv_held_release(struct lsmkv_held *held)
 {
     if (held == NULL)
         return;
-    found_release(&held->found);
+    if (held->block != NULL)
+        block_unpin(held->block);
     view_unref(held->view);
     files_delete_obsolete(held->db); /* what only this record kept */
     free(held);

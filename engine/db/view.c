@@ -118,12 +118,11 @@ generation_memory(const struct generation *generation)
 
 /* ---- views ---- */
 
-void
-view_unref(struct view *view)
+static void
+view_release(struct retired *retired)
 {
-    if (view == NULL ||
-        atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) != 1)
-        return;
+    struct view *view = (struct view *)retired;
+
     for (size_t i = 0; i < view->count; i++)
         generation_unref(view->generations[i]);
     version_unref(view->version);
@@ -132,14 +131,36 @@ view_unref(struct view *view)
     free(view);
 }
 
+void
+view_unref(struct view *view)
+{
+    if (view != NULL &&
+        atomic_fetch_sub_explicit(&view->refs, 1, memory_order_acq_rel) == 1)
+        epoch_retire(view->limbo, &view->retired);
+}
+
+bool
+view_try_ref(struct view *view)
+{
+    unsigned refs = atomic_load_explicit(&view->refs, memory_order_relaxed);
+
+    while (refs > 0)
+        if (atomic_compare_exchange_weak_explicit(
+                &view->refs, &refs, refs + 1, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
+}
+
 /* A view of nothing, with room for so many generations. */
 static int
-view_reserve(size_t room, struct view **out)
+view_reserve(struct lsmkv *db, size_t room, struct view **out)
 {
     struct view *view = calloc(1, sizeof(*view));
 
     if (view == NULL)
         return -ENOMEM;
+    view->retired.release = view_release;
+    view->limbo = &db->limbo;
     atomic_init(&view->refs, 1);
     view->generations = calloc(room, sizeof(*view->generations));
     view->memtables = calloc(room, sizeof(*view->memtables));
@@ -176,15 +197,15 @@ view_fill(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct version *ver
         view->generations[at] = g;
         view->memtables[at] = memtable;
     }
-    view_unref(keyspace->view);
-    keyspace->view = view;
+    /* E1: it is replaced before it is retired. */
+    view_unref(atomic_exchange(&keyspace->view, view));
 }
 
 int
 view_install(struct lsmkv *db, struct lsmkv_keyspace *keyspace, struct version *version)
 {
     struct view *view;
-    int result = view_reserve(db->frozen + 1, &view);
+    int result = view_reserve(db, db->frozen + 1, &view);
 
     if (result == 0)
         view_fill(db, keyspace, version, view);
@@ -204,7 +225,7 @@ view_set_reserve(struct lsmkv *db, size_t room, struct view_set *set)
     if (set->views == NULL)
         return -ENOMEM;
     while (set->count < count && result == 0) {
-        result = view_reserve(room, &set->views[set->count]);
+        result = view_reserve(db, room, &set->views[set->count]);
         if (result == 0)
             set->count++;
     }
@@ -261,6 +282,20 @@ read_point_take(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     atomic_fetch_add_explicit(&point.view->refs, 1, memory_order_relaxed);
     point.sequence = snapshot != NULL ? snapshot->sequence : db->last_sequence;
     mutex_unlock(&db->mutex);
+    return point;
+}
+
+struct read_point
+read_point_peek(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                const struct lsmkv_snapshot *snapshot)
+{
+    struct read_point point;
+
+    point.keyspace = keyspace != NULL ? keyspace : db->default_keyspace;
+    do {
+        point.view = atomic_load(&point.keyspace->view);
+        point.sequence = snapshot != NULL ? snapshot->sequence : db->last_sequence;
+    } while (point.view != atomic_load(&point.keyspace->view));
     return point;
 }
 

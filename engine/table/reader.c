@@ -471,59 +471,90 @@ count_false_positive(const struct table *table)
                                   memory_order_relaxed);
 }
 
-/* The first version at or after `internal` in block `i`; its payload is in a block that is
- * pinned then. */
-static int
-find_in_block(struct table *table, size_t i, struct lsmkv_slice internal,
-              struct block_found *found, const struct block **block)
-{
-    const struct block *pinned;
-    int result = table_pin_block(table, i, true, &pinned);
+/* A search for one user key. */
+struct search {
+    struct table *table;
+    struct lsmkv_slice internal;
+    bool cached_only;
+    struct block_found found;
+    const struct block *block; /* that it is in, pinned */
+};
 
+static int
+search_block(struct search *search, size_t i)
+{
+    struct table *table = search->table;
+    const struct block *block;
+    int result = 0;
+
+    if (search->cached_only) {
+        block = table_find_block(table, i);
+        result = block == NULL ? TABLE_UNREAD : 0;
+    } else {
+        result = table_pin_block(table, i, true, &block);
+    }
     if (result != 0)
         return result;
-    result = block_find(table->properties.order, lsmkv_bytes(pinned->data, pinned->size),
-                        internal, found);
+    result = block_find(table->properties.order, lsmkv_bytes(block->data, block->size),
+                        search->internal, &search->found);
     if (result == 0)
-        *block = pinned;
+        search->block = block;
     else
-        block_unpin(pinned);
+        block_unpin(block);
     return result == -ENOENT ? result : table_block_failed(table, i, result);
 }
 
-/* Behind the last entry of block `i`: versions of one user key may go on in the next (X3). */
+/* Every entry of the block before `i` is before the one sought: versions of one user key may go
+ * on in the next (X3). */
 static int
-find_in_next(struct table *table, size_t i, struct lsmkv_slice internal,
-             struct block_found *found, const struct block **block)
+search_next(struct search *search, size_t i)
 {
-    const struct index_entry *next = &table->index.entries[i];
+    const struct table_index *index = &search->table->index;
 
-    if (i == table->index.count)
+    if (i == index->count)
         return -ENOENT;
-    if (next->trailer != SEPARATOR_TRAILER)
-        return find_in_block(table, i, internal, found, block);
+    if (index->entries[i].trailer != SEPARATOR_TRAILER)
+        return search_block(search, i);
     /* X2: what follows begins with that, which sorts after the user key that was sought. */
-    found->below = key_is_below(index_entry_separator(next), internal_user_key(internal));
+    search->found.below = key_is_below(index_entry_separator(&index->entries[i]),
+                                       internal_user_key(search->internal));
     return -ENOENT;
+}
+
+static int
+get(struct search *search, struct table_version *version)
+{
+    struct table *table = search->table;
+    enum lsmkv_order order = table->properties.order;
+    size_t i = table_index_find(&table->index, order, search->internal);
+    int result = search_block(search, i);
+
+    if (result == -ENOENT && search->found.at_end)
+        result = search_next(search, i + 1);
+    if (result == 0)
+        *version = (struct table_version){search->found.trailer, search->found.payload,
+                                          search->block};
+    /* The filter was right if the key is an ancestor. */
+    if (result == -ENOENT && (order != LSMKV_ORDER_PATH || !search->found.below))
+        count_false_positive(table);
+    return result;
 }
 
 int
 table_get(struct table *table, struct lsmkv_slice internal, struct table_version *version)
 {
-    size_t i = table_index_find(&table->index, table->properties.order, internal);
-    struct block_found found = {0};
-    const struct block *block;
-    int result = find_in_block(table, i, internal, &found, &block);
+    struct search search = {.table = table, .internal = internal};
 
-    if (result == -ENOENT && found.at_end)
-        result = find_in_next(table, i + 1, internal, &found, &block);
-    if (result == 0)
-        *version = (struct table_version){found.trailer, found.payload, block};
-    /* The filter was right if the key is an ancestor. */
-    if (result == -ENOENT &&
-        (table->properties.order != LSMKV_ORDER_PATH || !found.below))
-        count_false_positive(table);
-    return result;
+    return get(&search, version);
+}
+
+int
+table_get_cached(struct table *table, struct lsmkv_slice internal,
+                 struct table_version *version)
+{
+    struct search search = {.table = table, .internal = internal, .cached_only = true};
+
+    return get(&search, version);
 }
 
 /* ---- about the table ---- */

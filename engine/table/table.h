@@ -159,6 +159,10 @@ struct table_version {
  * the filter is spared most of that. */
 int LSMKV_CHECKED table_get(struct table *table, struct lsmkv_slice internal,
                             struct table_version *version);
+/* The same without I/O.  TABLE_UNREAD: a block would have to be read. */
+#define TABLE_UNREAD 1
+int LSMKV_CHECKED table_get_cached(struct table *table, struct lsmkv_slice internal,
+                                   struct table_version *version);
 
 /* How an iterator reads blocks. */
 enum table_walk {
