@@ -9,6 +9,8 @@
 #include <stdbool.h>
 
 int cli_umount(int argc, char **argv);
+/* Its work, without the command line. */
+int cli_umount_at(const char *place);
 int cli_status(int argc, char **argv);
 int cli_sync(int argc, char **argv);
 

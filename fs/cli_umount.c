@@ -120,8 +120,8 @@ unmount_directly(const char *store, const char *point)
     return settle(store);
 }
 
-static int
-unmount(const char *place)
+int
+cli_umount_at(const char *place)
 {
     char store[PATH_MAX], point[PATH_MAX];
     int status, result = client_find_store(place, store, point);
@@ -160,5 +160,5 @@ cli_umount(int argc, char **argv)
         fputs(help, stderr);
         return STATUS_USAGE;
     }
-    return unmount(argv[optind]);
+    return cli_umount_at(argv[optind]);
 }

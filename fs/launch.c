@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "mount.h"
 
 struct launch {
     int pipe; /* -1 once the status has been sent */
@@ -41,7 +42,7 @@ await(int pipe, pid_t child)
                 strsignal(WTERMSIG(end)));
     else
         log_say(LSMKV_LOG_ERROR, "the daemon ended without a word");
-    return EXIT_FAILURE;
+    return STATUS_DIED;
 }
 
 int
@@ -55,7 +56,7 @@ launch_fork(struct launch **launch)
     close_range(STDERR_FILENO + 1, ~0u, 0);
     if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) < 0) {
         log_say(LSMKV_LOG_ERROR, "cannot start a daemon: %s", strerror(errno));
-        return EXIT_FAILURE;
+        return STATUS_FAILED;
     }
     if (child != 0) {
         close(ends[1]);
@@ -64,7 +65,7 @@ launch_fork(struct launch **launch)
     close(ends[0]);
     *launch = malloc(sizeof(**launch));
     if (*launch == NULL)
-        _exit(EXIT_FAILURE);
+        _exit(STATUS_FAILED);
     (*launch)->pipe = ends[1];
     return 0;
 }

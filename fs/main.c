@@ -1,6 +1,7 @@
 /*
  * main.c - lsmfs: which command it is.
  *
+ * Under another name it is a helper of mount(8), see helper.h.
  * `lsmfs STORE MOUNTPOINT` mounts; a first argument that is a command's name is that command.  A
  * store with such a name is given as ./NAME.
  */
@@ -13,6 +14,7 @@
 #include "cli_export.h"
 #include "cli_repair.h"
 #include "cli_store.h"
+#include "helper.h"
 #include "mount.h"
 #include "options.h"
 #include "remount.h"
@@ -37,6 +39,7 @@ static const char help[] =
     "  commit=SECONDS    what is acknowledged reaches the disk after so long at the latest; 1\n"
     "  sync, dirsync     every change is on disk before it is acknowledged\n"
     "  ro                read-only: no file of STORE is changed\n"
+    "  nocreate          make no new store, as when its disk may be missing\n"
     "  snapshot=NAME     show that snapshot, read-only\n"
     "  snapdir=visible   list .snapshots in the root directory\n"
     "  acl               POSIX access control lists\n"
@@ -48,7 +51,7 @@ static const char help[] =
     "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
-    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE (of check,\n"
+    "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE, 8 the daemon died (of check,\n"
     "repair and export: see their --help).  See lsmfs(1).\n";
 
 static const struct {
@@ -93,6 +96,8 @@ main(int argc, char **argv)
 {
     int status;
 
+    if (helper_run(argc, argv, &status))
+        return status;
     if (argc < 2) {
         fputs(help, stderr);
         return STATUS_USAGE;

@@ -50,6 +50,8 @@
 #define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
 #define WHILE_MS         1000 /* between two looks at the memory */
 
+#define FUSE_CONF "/etc/fuse.conf"
+
 struct mount {
     const struct options *options;
     struct launch *launch; /* NULL in the foreground */
@@ -154,7 +156,7 @@ open_vfs(struct mount *mount)
     vfs_options_init(&vfs);
     vfs.store.path = options->store;
     vfs.store.engine = &engine;
-    vfs.store.create = !options->read_only;
+    vfs.store.create = !options->read_only && !options->must_exist;
     vfs.store.read_only = options->read_only;
     vfs.store.sync = options->sync;
     vfs.store.commit_ms = options->commit_ms;
@@ -169,14 +171,20 @@ open_vfs(struct mount *mount)
     if (result == 0)
         return STATUS_OK;
     log_say(LSMKV_LOG_ERROR, "%s", why);
+    if (result == -ENOENT && options->must_exist && options->snapshot[0] == '\0')
+        log_say(
+            LSMKV_LOG_ERROR,
+            "with nocreate, as with mount(8), no store is made; if it is a new one, and "
+            "not its disk that is missing: `lsmfs %s %s` makes it",
+            options->store, options->mountpoint);
     return status_of_store(result);
 }
 
 /* ---- mounting ---- */
 
-/* Says what is wrong with the mount point, so that libfuse need not. */
+/* 0, or why nothing can be mounted there. */
 static int
-check_mountpoint(const char *point)
+problem_of(const char *point)
 {
     struct stat st;
     struct statfs fs;
@@ -185,13 +193,48 @@ check_mountpoint(const char *point)
     /* Attributes may come from the kernel's memory; this asks the daemon, if there is one. */
     if (problem == 0 && statfs(point, &fs) != 0)
         problem = errno;
+    return problem;
+}
+
+static bool
+is_stale(int problem)
+{
+    return problem == ENOTCONN || problem == ECONNABORTED;
+}
+
+/* Takes away a mount of ours whose daemon has died, though programs may have files open there:
+ * they cannot use them any more.  Another's is left to who knows it. */
+static bool
+detach_stale(const char *point)
+{
+    struct mountinfo info;
+
+    if (mountinfo_find(0, point, &info) != 0 || strcmp(info.type, MOUNT_TYPE) != 0 ||
+        mountinfo_unmount(point, true) != 0)
+        return false;
+    log_say(
+        LSMKV_LOG_WARNING,
+        "%s: Transport endpoint is not connected: the daemon of a mount of %s has died; "
+        "that mount is detached",
+        point, info.source);
+    return true;
+}
+
+/* Says what is wrong with the mount point, so that libfuse need not. */
+static int
+check_mountpoint(const char *point)
+{
+    int problem = problem_of(point);
+
+    while (is_stale(problem) && detach_stale(point))
+        problem = problem_of(point);
     if (problem == 0)
         return STATUS_OK;
-    if (problem == ENOTCONN || problem == ECONNABORTED)
+    if (is_stale(problem))
         log_say(
             LSMKV_LOG_ERROR,
             "%s: Transport endpoint is not connected: its daemon has died; clear it away "
-            "with `fusermount3 -u %s`, then mount again",
+            "with `fusermount3 -uz %s`, then mount again",
             point, point);
     else
         log_say(LSMKV_LOG_ERROR, "mount point %s: %s", point, strerror(problem));
@@ -218,12 +261,13 @@ add_arguments(const struct options *options, struct fuse_args *args)
     snprintf(name, sizeof(name), "fsname=%s", options->store);
     int failed = fuse_opt_add_opt(&list, "default_permissions,subtype=lsmfs") |
                  fuse_opt_add_opt_escaped(&list, name);
-    if (options->read_only)
-        failed |= fuse_opt_add_opt(&list, "ro");
     if (options->atime == VFS_NOATIME)
         failed |= fuse_opt_add_opt(&list, "noatime");
     if (options->passed[0] != '\0')
         failed |= fuse_opt_add_opt(&list, options->passed + 1);
+    /* Last, since an `rw` may be among them. */
+    if (options->read_only)
+        failed |= fuse_opt_add_opt(&list, "ro");
     failed |= fuse_opt_add_arg(args, "lsmfs") | fuse_opt_add_arg(args, "-o") |
               fuse_opt_add_arg(args, list);
     if (options->debug)
@@ -255,6 +299,43 @@ make_session(struct mount *mount)
     return mount->session != NULL ? STATUS_OK : STATUS_FAILED;
 }
 
+/* Has root allowed ordinary users the options allow_other and allow_root?  As fusermount3 reads
+ * it: a line without blanks and comments. */
+static bool
+may_allow_others(void)
+{
+    static const char wanted[] = "user_allow_other";
+    char line[256];
+    bool found = false;
+    FILE *file = fopen(FUSE_CONF, "re");
+
+    if (file == NULL)
+        return false;
+    while (!found && fgets(line, sizeof(line), file) != NULL) {
+        const char *word = line + strspn(line, " \t");
+        size_t length = strcspn(word, " \t\r\n#");
+
+        found = length == strlen(wanted) && strncmp(word, wanted, length) == 0;
+    }
+    fclose(file);
+    return found;
+}
+
+static void
+explain_refusal(const struct options *options)
+{
+    const char *name = options_passes(options, "allow_other")  ? "allow_other"
+                       : options_passes(options, "allow_root") ? "allow_root"
+                                                               : NULL;
+
+    if (name != NULL && geteuid() != 0 && !may_allow_others())
+        log_say(LSMKV_LOG_ERROR,
+                "-o %s is for root alone until " FUSE_CONF
+                " has a line user_allow_other; as "
+                "root: `echo user_allow_other >>" FUSE_CONF "`",
+                name);
+}
+
 static int
 mount_session(struct mount *mount)
 {
@@ -273,6 +354,7 @@ mount_session(struct mount *mount)
     /* fusermount3 says itself what it objects to. */
     log_say(LSMKV_LOG_ERROR, "cannot mount at %s%s%s", point, *why != '\0' ? ": " : "",
             strncmp(why, "fuse: ", 6) == 0 ? why + 6 : why);
+    explain_refusal(mount->options);
     fuse_session_destroy(mount->session);
     mount->session = NULL;
     return geteuid() != 0 ? STATUS_PERMISSION : STATUS_MOUNTPOINT;

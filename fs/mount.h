@@ -16,6 +16,7 @@ enum {
     STATUS_PERMISSION = 5, /* not allowed */
     STATUS_MOUNTPOINT = 6, /* not there, no directory, or stale */
     STATUS_FUSE = 7,       /* no FUSE here */
+    STATUS_DIED = 8,       /* the daemon died before the mount answered */
 };
 
 /* What the lock's note, which those read who find the store locked, begins with; the mount

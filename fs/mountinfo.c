@@ -249,3 +249,13 @@ mountinfo_unmount(const char *point, bool lazily)
     }
     return result;
 }
+
+int
+mountinfo_abort(const char *point, bool lazily)
+{
+    int flags = UMOUNT_NOFOLLOW | MNT_FORCE | (lazily ? MNT_DETACH : 0);
+
+    if (umount2(point, flags) == 0)
+        return 0;
+    return errno == EPERM ? mountinfo_unmount(point, lazily) : -errno;
+}

@@ -39,4 +39,8 @@ LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);
  * a moment; -EINVAL: not mounted. */
 LSMKV_CHECKED int mountinfo_unmount(const char *point, bool lazily);
 
+/* The same without waiting for a daemon that does not answer: what is under way fails.  Only root
+ * can; for others it is mountinfo_unmount. */
+LSMKV_CHECKED int mountinfo_abort(const char *point, bool lazily);
+
 #endif

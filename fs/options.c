@@ -62,7 +62,6 @@ set_snapshot(struct options *options, const char *value)
     if (*value == '\0' || strlen(value) > LSMKV_NAME_MAX || strchr(value, '/') != NULL)
         return refuse("-o snapshot=%s: not the name of a snapshot", value);
     stpcpy(options->snapshot, value);
-    options->read_only = true;
     return 0;
 }
 
@@ -116,22 +115,47 @@ static const char *const passed[] = {
     "nodev",       "exec",       "noexec", "rw",     "async",
 };
 
-/* What is meant for others, or is so anyhow. */
+/* What is meant for others, or is so anyhow; mount(8) knows the most of them, and has no way to
+ * see that they mean nothing to us.  A value, as in user=NAME, does not matter. */
 static const char *const ignored[] = {
-    "defaults", "default_permissions",
-    "auto",     "noauto",
-    "nofail",   "_netdev",
-    "user",     "nouser",
-    "users",    "owner",
-    "group",    "norelatime",
+    "defaults",  "default_permissions",
+    "nonempty",  "auto",
+    "noauto",    "_netdev",
+    "user",      "nouser",
+    "users",     "nousers",
+    "owner",     "noowner",
+    "group",     "nogroup",
+    "comment",   "helper",
+    "uhelper",   "norelatime",
+    "lazytime",  "nolazytime",
+    "silent",    "loud",
+    "iversion",  "noiversion",
+    "mand",      "nomand",
+    "symfollow", "seclabel",
 };
 
 static bool
 is_among(const char *option, const char *const *names, size_t count)
 {
+    size_t length = strcspn(option, "=");
+
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(option, names[i]) == 0)
+        if (strlen(names[i]) == length && strncmp(option, names[i], length) == 0)
             return true;
+    }
+    return false;
+}
+
+bool
+options_passes(const struct options *options, const char *word)
+{
+    size_t length = strlen(word);
+    const char *at = options->passed;
+
+    while ((at = strstr(at, word)) != NULL) {
+        if (at[-1] == ',' && (at[length] == ',' || at[length] == '\0'))
+            return true;
+        at += length;
     }
     return false;
 }
@@ -165,6 +189,12 @@ set_flag(struct options *options, const char *option)
         options->atime = VFS_STRICTATIME;
     else if (strcmp(option, "relatime") == 0 || strcmp(option, "atime") == 0)
         options->atime = VFS_RELATIME;
+    else if (strcmp(option, "nostrictatime") == 0)
+        options->atime = VFS_RELATIME;
+    else if (strcmp(option, "nofail") == 0)
+        options->nofail = true;
+    else if (strcmp(option, "nocreate") == 0)
+        options->must_exist = true;
     else if (strcmp(option, "nodiratime") == 0)
         options->nodiratime = true; /* libfuse does not know it */
     else if (strcmp(option, "diratime") == 0)
@@ -191,16 +221,21 @@ set_option(struct options *options, const char *option)
                                                 : "it takes no value");
         return settings[i].set(options, option + length + settings[i].has_value);
     }
-    if (set_flag(options, option) || strncmp(option, "x-", 2) == 0 ||
+    if (set_flag(options, option) || strncasecmp(option, "x-", 2) == 0 ||
         is_among(option, ignored, sizeof(ignored) / sizeof(ignored[0])))
         return 0;
-    if (is_among(option, passed, sizeof(passed) / sizeof(passed[0])))
+    if (strcmp(option, "rw") == 0)
+        options->read_only = false;
+    if (strchr(option, '=') == NULL &&
+        is_among(option, passed, sizeof(passed) / sizeof(passed[0])))
         return pass(options, option);
+    if (options->sloppy)
+        return 0;
     return refuse("unknown option '%s'; lsmfs --help lists them", option);
 }
 
-static int
-set_options(struct options *options, char *list)
+int
+options_add(struct options *options, char *list)
 {
     const char *option;
     int result = 0;
@@ -226,11 +261,15 @@ overlap(const char *a, const char *b)
            (b[length] == '\0' || b[length] == '/');
 }
 
-static int
-set_places(struct options *options, const char *store, const char *mountpoint)
+int
+options_place(struct options *options, const char *store, const char *mountpoint)
 {
-    int result = mountinfo_absolute(store, options->store);
+    if (options->existing && !options->remount)
+        return refuse("-o user_id=, group_id=, max_read=, blksize=: only with remount");
+    /* mount(8) says rw wherever nobody says ro. */
+    options->read_only |= options->snapshot[0] != '\0';
 
+    int result = mountinfo_absolute(store, options->store);
     if (result != 0)
         return refuse("%s: %s", store, strerror(-result));
     result = mountinfo_absolute(mountpoint, options->mountpoint);
@@ -244,6 +283,13 @@ set_places(struct options *options, const char *store, const char *mountpoint)
     return 0;
 }
 
+void
+options_init(struct options *options)
+{
+    memset(options, 0, sizeof(*options));
+    options->commit_ms = 1000;
+}
+
 int
 options_parse(int argc, char **argv, struct options *options)
 {
@@ -251,13 +297,12 @@ options_parse(int argc, char **argv, struct options *options)
         {"foreground", no_argument, NULL, 'f'}, {"debug", no_argument, NULL, 'd'}, {0}};
     int letter, result = 0;
 
-    memset(options, 0, sizeof(*options));
-    options->commit_ms = 1000;
+    options_init(options);
     opterr = 0;
     while (result == 0 &&
            (letter = getopt_long(argc, argv, ":o:fdr", names, NULL)) != -1) {
         if (letter == 'o')
-            result = set_options(options, optarg);
+            result = options_add(options, optarg);
         else if (letter == 'f')
             options->foreground = true;
         else if (letter == 'd')
@@ -272,10 +317,8 @@ options_parse(int argc, char **argv, struct options *options)
     }
     if (result != 0)
         return result;
-    if (options->existing && !options->remount)
-        return refuse("-o user_id=, group_id=, max_read=, blksize=: only with remount");
     if (argc - optind != 2)
         return refuse("a store and a mount point are expected: lsmfs STORE MOUNTPOINT "
                       "[-o OPTION,...]");
-    return set_places(options, argv[optind], argv[optind + 1]);
+    return options_place(options, argv[optind], argv[optind + 1]);
 }

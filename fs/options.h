@@ -1,5 +1,8 @@
 /*
  * options.h - the command line of a mount: `lsmfs STORE MOUNTPOINT [-o OPTION,...] [-f] [-d]`.
+ *
+ * A program with another command line, such as the helper of mount(8), calls options_init,
+ * options_add for each -o, and options_place.
  */
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H
@@ -17,7 +20,10 @@ struct options {
     char mountpoint[PATH_MAX]; /* absolute */
     unsigned commit_ms;
     bool sync;
-    bool read_only; /* also set by `snapshot` */
+    bool read_only;  /* `ro`, or a snapshot */
+    bool nofail;     /* a store that is not there is no error: to the helper */
+    bool sloppy;     /* options that are not known are passed over */
+    bool must_exist; /* `nocreate`: no store is made */
     bool show_snapshots;
     bool acl;
     enum vfs_atime atime;
@@ -30,7 +36,17 @@ struct options {
     char passed[OPTIONS_PASSED_MAX];   /* for libfuse, separated and begun by commas */
 };
 
-/* 0, or -EINVAL having said on stderr what is wrong. */
+/* These three: 0, or -EINVAL having said on stderr what is wrong. */
 LSMKV_CHECKED int options_parse(int argc, char **argv, struct options *options);
+/* The value of a -o, which is cut up. */
+LSMKV_CHECKED int options_add(struct options *options, char *list);
+/* Store and mount point, behind all options. */
+LSMKV_CHECKED int options_place(struct options *options, const char *store,
+                                const char *mountpoint);
+
+/* What holds without options. */
+void options_init(struct options *options);
+/* Is this word among those for libfuse? */
+bool options_passes(const struct options *options, const char *word);
 
 #endif

@@ -33,7 +33,10 @@ static const struct {
     {ST_RELATIME, MS_RELATIME},
 };
 
-/* What it has, changed by what is asked for.  Without `ro` or `rw` it stays what it is. */
+/* What it has, changed by what is asked for.  Without `ro` or `rw` it stays what it is.
+ * mount(8) takes a nosuid away for suid, and so on, and then says neither; but its list is only
+ * complete if it began with what the kernel says of the mount, rather than with a line of fstab,
+ * which lacks the nosuid and nodev that FUSE begins with. */
 static unsigned long
 wanted_flags(const struct options *options, unsigned long now)
 {
@@ -42,6 +45,8 @@ wanted_flags(const struct options *options, unsigned long now)
     char *rest = list;
     unsigned long wanted = 0;
 
+    if (options->existing)
+        now &= ~(unsigned long)(ST_NOSUID | ST_NODEV | ST_NOEXEC);
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         if (now & kept[i].of_statvfs)
             wanted |= kept[i].of_mount;

@@ -192,7 +192,13 @@ death_is_explained() {
     await_end "$pid"
     # A call that the death finds under way is ECONNABORTED.
     fails_with 1 'not connected|connection abort' cat "$mnt/acknowledged"
-    fails_with 6 "not connected.*fusermount3 -u $mnt" "$lsmfs" "$store" "$mnt"
+    fails_with 0 "not connected: .* of $store has died.*detached" "$lsmfs" "$store" "$mnt"
+    same 1 "$(grep -c " $mnt fuse.lsmfs " /proc/mounts)"
+    same acknowledged "$(cat "$mnt/acknowledged")"
+    # By hand.
+    pid=$(daemon_pid)
+    kill -KILL "$pid"
+    await_end "$pid"
     fusermount3 -u "$mnt"
     mount_store
     same acknowledged "$(cat "$mnt/acknowledged")"

@@ -116,6 +116,35 @@ START_TEST(test_remount_takes_what_mount_repeats)
 }
 END_TEST
 
+/* mount(8) adds rw to each list without ro, and so to one with snapshot=. */
+START_TEST(test_the_last_of_ro_and_rw_counts_but_a_snapshot_is_read_only)
+{
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o ro,rw"), 0);
+    ck_assert(!options.read_only);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o rw,ro"), 0);
+    ck_assert(options.read_only);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o snapshot=monday,rw"), 0);
+    ck_assert(options.read_only);
+}
+END_TEST
+
+START_TEST(test_a_helper_gives_its_options_one_by_one)
+{
+    char first[] = "nofail,user=me,comment=a b,X-c,bogus,allow_root",
+         second[] = "nocreate";
+
+    options_init(&options);
+    options.sloppy = true;
+    ck_assert_int_eq(options_add(&options, first), 0);
+    ck_assert_int_eq(options_add(&options, second), 0);
+    ck_assert_int_eq(options_place(&options, "/tmp/s", "/tmp/m"), 0);
+    ck_assert(options.nofail && options.must_exist);
+    ck_assert(options_passes(&options, "allow_root"));
+    ck_assert(!options_passes(&options, "allow") && !options_passes(&options, "root"));
+    ck_assert(!options_passes(&options, "allow_other"));
+}
+END_TEST
+
 START_TEST(test_what_is_not_known_or_not_complete_is_refused)
 {
     static const char *const bad[] = {
@@ -162,6 +191,8 @@ main(void)
     tcase_add_test(tests, test_a_snapshot_is_read_only);
     tcase_add_test(tests, test_usual_options_are_passed_on_in_order);
     tcase_add_test(tests, test_remount_takes_what_mount_repeats);
+    tcase_add_test(tests, test_the_last_of_ro_and_rw_counts_but_a_snapshot_is_read_only);
+    tcase_add_test(tests, test_a_helper_gives_its_options_one_by_one);
     tcase_add_test(tests, test_what_is_not_known_or_not_complete_is_refused);
     tcase_add_test(tests, test_store_and_mount_point_must_lie_apart);
     suite_add_tcase(suite, tests);
