@@ -36,6 +36,7 @@
 #include "launch.h"
 #include "log.h"
 #include "loop.h"
+#include "manager.h"
 #include "memory.h"
 #include "mountinfo.h"
 
@@ -54,7 +55,8 @@
 
 struct mount {
     const struct options *options;
-    struct launch *launch; /* NULL in the foreground */
+    struct launch *launch;   /* NULL in the foreground */
+    struct manager *manager; /* of services; NULL without one */
     struct vfs *vfs;
     struct fuse_ops ops;
     struct fuse_session *session;
@@ -167,7 +169,9 @@ open_vfs(struct mount *mount)
     vfs.nodiratime = options->nodiratime;
     vfs.node_limit = NODE_LIMIT;
 
+    manager_begin_work(mount->manager, "opening %s", options->store);
     int result = open_patiently(&vfs, &mount->vfs, why, sizeof(why));
+    manager_end_work(mount->manager);
     if (result == 0)
         return STATUS_OK;
     log_say(LSMKV_LOG_ERROR, "%s", why);
@@ -408,6 +412,8 @@ become_ready(struct mount *mount)
                 options->store, strerror(-result));
     }
     mount->ready = true;
+    manager_ready(mount->manager, "%s is mounted at %s", options->store,
+                  options->mountpoint);
     if (mount->launch != NULL)
         launch_detach(mount->launch);
     return STATUS_OK;
@@ -559,6 +565,7 @@ run_session(struct mount *mount)
         status = serve(mount);
     else
         log_say(LSMKV_LOG_ERROR, "cannot start threads: %s", strerror(-result));
+    manager_stopping(mount->manager, "unmounted");
     lsmkv_announce_close(vfs_store(mount->vfs)->db);
     vfs_stop_notices(mount->vfs);
     if (mount->control != NULL)
@@ -575,7 +582,9 @@ run_session(struct mount *mount)
 static int
 close_vfs(struct mount *mount, int status)
 {
+    manager_begin_work(mount->manager, "closing %s", mount->options->store);
     int result = vfs_close(mount->vfs);
+    manager_end_work(mount->manager);
 
     if (result != 0)
         log_say(LSMKV_LOG_ERROR, "%s: closing failed, the last changes may be lost: %s",
@@ -629,6 +638,8 @@ mount_run(const struct options *options)
         if (mount.launch == NULL)
             return status;
     }
+    if (mount.launch == NULL)
+        mount.manager = manager_open();
     raise_limits();
     memory_begin();
     log_set_verbose(options->debug);
@@ -643,6 +654,7 @@ mount_run(const struct options *options)
     }
     close(mount.ready_fd);
     close(signal_fd);
+    manager_close(mount.manager);
     if (mount.launch != NULL)
         launch_end(mount.launch, status);
     return status;
