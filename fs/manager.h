@@ -3,8 +3,8 @@
  *
  * The protocol of sd_notify(3): a datagram of lines NAME=VALUE to the socket that the environment
  * names.  Its authors document it as stable and say that libsystemd is not needed for it; that
- * library would bring five others into the daemon, and into systems without systemd, for one
- * sendto(2).
+ * library would bring itself and three others into the daemon, and into systems without systemd,
+ * for one sendto(2).
  *
  * Without such a socket nothing here does anything.  Threads: one at a time.
  */

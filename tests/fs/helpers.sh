@@ -328,7 +328,7 @@ interrupted_and_killed() {
         mount -t lsmfs "$store" "$mnt"
         old=$(daemon_pid)
         kill -STOP "$old"
-        umount -l "$mnt"
+        timeout 20 umount -l "$mnt"
         "$WORK/mount.lsmfs" "$store" "$mnt" &
         new=$!
         for _ in {1..200}; do
@@ -461,42 +461,42 @@ not_ours=''
 trap clean_up EXIT
 chmod 755 "$WORK"
 put_helpers
-check "a store" make_store
+alone "a store" make_store
 if [ "$(id -u)" = 0 ]; then
-    [ -z "$not_ours" ] || check "helpers of this build in place of:$not_ours" false
-    check "mount -t lsmfs, mount -t fuse.lsmfs, umount" mounts_by_type
-    check "no store is made" makes_no_store
-    check "all options of mount(8)" takes_what_mount_passes
-    check "other options, and -s" refuses_what_it_does_not_know
-    check "-f of mount" fakes
-    check "-N" enters_a_namespace
-    check "-o debug" returns_with_debug
-    check "odd names" odd_names
-    check "mount -a mounts once" mounts_once
-    check "fstab: ro" option_ro
-    check "fstab: snapshot=" option_snapshot
-    check "fstab: allow_other" option_allow_other
-    check "fstab: nofail" option_nofail
-    check "mount -o remount" remounts
-    check "umount of what is in use, -r, -l" unmounts_what_is_in_use
-    check "a dead mount" clears_a_dead_mount
-    check "umount -f" forces
-    check "interrupted, killed" interrupted_and_killed
+    [ -z "$not_ours" ] || alone "helpers of this build in place of:$not_ours" false
+    alone "mount -t lsmfs, mount -t fuse.lsmfs, umount" mounts_by_type
+    alone "no store is made" makes_no_store
+    alone "all options of mount(8)" takes_what_mount_passes
+    alone "other options, and -s" refuses_what_it_does_not_know
+    alone "-f of mount" fakes
+    alone "-N" enters_a_namespace
+    alone "-o debug" returns_with_debug
+    alone "odd names" odd_names
+    alone "mount -a mounts once" mounts_once
+    alone "fstab: ro" option_ro
+    alone "fstab: snapshot=" option_snapshot
+    alone "fstab: allow_other" option_allow_other
+    alone "fstab: nofail" option_nofail
+    alone "mount -o remount" remounts
+    alone "umount of what is in use, -r, -l" unmounts_what_is_in_use
+    alone "a dead mount" clears_a_dead_mount
+    alone "umount -f" forces
+    alone "interrupted, killed" interrupted_and_killed
     fuse_for $user
     trap clean_up EXIT
     mkdir "$own"
     chown $user:$user "$own"
-    check "a user's store" nobody sh -c "mkdir '$own/mnt' && '$lsmfs' '$own/store' '$own/mnt' &&
+    alone "a user's store" nobody sh -c "mkdir '$own/mnt' && '$lsmfs' '$own/store' '$own/mnt' &&
         '$lsmfs' umount '$own/mnt'"
-    check "exit statuses" statuses
-    check "fstab: user, and no line at all, as a user" by_the_owner_of_the_line
-    check "mount.lsmfs as an ordinary user" by_the_helper_itself
-    check "allow_other without user_allow_other" allow_other_for_users
-    check "a user's dead mount" dead_mount_of_a_user
+    alone "exit statuses" statuses
+    alone "fstab: user, and no line at all, as a user" by_the_owner_of_the_line
+    alone "mount.lsmfs as an ordinary user" by_the_helper_itself
+    alone "allow_other without user_allow_other" allow_other_for_users
+    alone "a user's dead mount" dead_mount_of_a_user
 else
     # mount(8) is for root, the helper for everybody.
-    check "the helper" fails_with 0 'mounted on' helper "$store" "$mnt" -v
-    check "umount" "$WORK/umount.lsmfs" "$mnt"
+    alone "the helper" fails_with 0 'mounted on' helper "$store" "$mnt" -v
+    alone "umount" "$WORK/umount.lsmfs" "$mnt"
 fi
-check "help, man pages and options" help_and_options_agree
+alone "help, man pages and options" help_and_options_agree
 finish

@@ -32,6 +32,15 @@ check() {
     fi
 }
 
+# alone NAME COMMAND...: check; what a failed one leaves mounted in WORK does not fail the next.
+alone() {
+    local point
+    check "$@"
+    while read -r point; do
+        fusermount3 -uz "$point" || umount -l "$point"
+    done < <(awk -v below="$WORK/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo)
+}
+
 # Ends the script: its status is 0 if every check held.
 finish() {
     exit $failed

@@ -297,15 +297,15 @@ few_system_calls_suffice() {
 }
 
 chmod 755 "$WORK"
-check "systemd-analyze verify" verified
-check "nothing hides the mount" no_namespace_of_its_own
-check "READY, STATUS, STOPPING" tells_its_manager
-check "recovery" tells_while_it_recovers
-check "a failure is never READY" fails_without_ready
-check "no word from the background" is_silent_in_the_background
-check "a socket that is not there" works_without_a_listener
+alone "systemd-analyze verify" verified
+alone "nothing hides the mount" no_namespace_of_its_own
+alone "READY, STATUS, STOPPING" tells_its_manager
+alone "recovery" tells_while_it_recovers
+alone "a failure is never READY" fails_without_ready
+alone "no word from the background" is_silent_in_the_background
+alone "a socket that is not there" works_without_a_listener
 if [ "$(id -u)" = 0 ]; then
-    check "the unit's rights suffice" few_rights_suffice
-    check "the unit's system calls suffice" few_system_calls_suffice
+    alone "the unit's rights suffice" few_rights_suffice
+    alone "the unit's system calls suffice" few_system_calls_suffice
 fi
 finish
