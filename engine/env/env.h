@@ -108,7 +108,8 @@ struct lsmkv_env {
                         void (*body)(void *argument), void *argument,
                         struct env_thread **thread);
     void (*thread_join)(struct env_thread *thread);
-    /* Buffers of 4 KiB and more: arenas, blocks, batches.  NULL: no memory. */
+    /* Buffers of 4 KiB and more: arenas, blocks, batches; aligned as malloc aligns.  NULL: no
+     * memory. */
     void *(*allocate)(struct lsmkv_env *env, size_t size);
     void (*release)(struct lsmkv_env *env, void *buffer, size_t size);
 };
