@@ -17,8 +17,8 @@
  *     durably, or the older one is broken.
  * W6  A log that is synced often is zeroed ahead of its end: then a sync writes pages that the
  *     file has, and neither its size nor where they are.  Behind the end lie zeros and nothing
- *     else, so a zero header is the end (tail.c), and zeros that could not be written cost speed
- *     alone.  Zeros that were only allocated would not do: the first write into each of them is
+ *     else, so a zero header is the end (tail.c), and zeros whose write fails cost speed alone
+ *     (if it is the writing back that fails, the next sync does).  Zeros that were only allocated would not do: the first write into each of them is
  *     a change of the file's map, to be synced with it.
  */
 #include <assert.h>
@@ -53,7 +53,7 @@ struct wal_writer {
     /* Of the appending thread. */
     uint64_t hinted; /* writeback was asked for up to here */
     uint64_t zeroed; /* how far the file may reach, if that is beyond `end` */
-    bool no_zeros;   /* writing them failed once */
+    bool no_zeros;   /* a write failed once, and the disk may be full */
     uint8_t *headers;
     struct iovec *parts;
     size_t capacity; /* frames that both have room for */
@@ -184,6 +184,7 @@ writer_write(struct wal_writer *writer, const struct iovec *parts, size_t count,
                      "%s: write of %llu bytes at offset %llu: %s", writer->name,
                      (unsigned long long)size, (unsigned long long)end,
                      strerror(-result));
+        writer->no_zeros = true; /* what space there is is for frames */
         /* If undoing fails too the writer is broken; the cause is still the write's. */
         (void)writer_undo(writer);
         return result;

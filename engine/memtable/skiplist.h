@@ -41,7 +41,6 @@ struct skiplist {
     struct block *_Atomic top; /* the first block of the highest level */
 
     /* The writer's alone. */
-    unsigned levels;
     struct node *newest; /* linked last; NULL: the path is not its own */
     struct spot path[SKIPLIST_LEVELS_MAX]; /* to `newest` */
     size_t promised;                       /* entries reserved and not yet added */
