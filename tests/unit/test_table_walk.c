@@ -41,7 +41,7 @@ static void
 build(size_t cache_bytes, size_t count, size_t value_size)
 {
     char *value = malloc(value_size);
-    char key[24];
+    char key[64];
 
     ck_assert_ptr_nonnull(value);
     table_fixture_init(&fixture, cache_bytes, 128);
