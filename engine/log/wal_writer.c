@@ -53,7 +53,7 @@ struct wal_writer {
     /* Of the appending thread. */
     uint64_t hinted; /* writeback was asked for up to here */
     uint64_t zeroed; /* how far the file may reach, if that is beyond `end` */
-    bool no_zeros;   /* a write failed once, and the disk may be full */
+    bool no_zeros;   /* writing them failed once, or a frame met a full disk */
     uint8_t *headers;
     struct iovec *parts;
     size_t capacity; /* frames that both have room for */
@@ -184,7 +184,8 @@ writer_write(struct wal_writer *writer, const struct iovec *parts, size_t count,
                      "%s: write of %llu bytes at offset %llu: %s", writer->name,
                      (unsigned long long)size, (unsigned long long)end,
                      strerror(-result));
-        writer->no_zeros = true; /* what space there is is for frames */
+        if (result == -ENOSPC) /* what there is is for frames */
+            writer->no_zeros = true;
         /* If undoing fails too the writer is broken; the cause is still the write's. */
         (void)writer_undo(writer);
         return result;
