@@ -29,10 +29,23 @@ give_back(void *slot)
                           memory_order_release);
 }
 
+/* In a child all other threads are gone, wherever they were. */
+static void
+after_fork(void)
+{
+    for (size_t i = 0; i < READERS; i++) {
+        if (&slots[i] == mine)
+            continue;
+        atomic_store(&slots[i].entered, 0);
+        atomic_store(&slots[i].taken, false);
+    }
+}
+
 static void
 make_key(void)
 {
-    key_made = pthread_key_create(&key, give_back) == 0;
+    key_made = pthread_key_create(&key, give_back) == 0 &&
+               pthread_atfork(NULL, NULL, after_fork) == 0;
 }
 
 static struct reader_slot *
@@ -42,9 +55,9 @@ take_slot(void)
     if (!key_made)
         return NULL;
     for (size_t i = 0; i < READERS; i++) {
-        bool taken = false;
+        bool taken = atomic_load_explicit(&slots[i].taken, memory_order_relaxed);
 
-        if (!atomic_compare_exchange_strong(&slots[i].taken, &taken, true))
+        if (taken || !atomic_compare_exchange_strong(&slots[i].taken, &taken, true))
             continue;
         if (pthread_setspecific(key, &slots[i]) == 0) {
             mine = &slots[i];
@@ -149,8 +162,14 @@ limbo_init(struct limbo *limbo)
 }
 
 void
-limbo_fini(struct limbo *limbo)
+limbo_empty(struct limbo *limbo)
 {
     release_before(limbo, UINT64_MAX);
+}
+
+void
+limbo_fini(struct limbo *limbo)
+{
+    limbo_empty(limbo);
     mutex_fini(&limbo->mutex);
 }

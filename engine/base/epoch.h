@@ -36,6 +36,8 @@ struct limbo {
 
 void limbo_init(struct limbo *limbo);
 /* Releases all that is left; no reader may be inside with any of it. */
+void limbo_empty(struct limbo *limbo);
+/* The same, and the end of it. */
 void limbo_fini(struct limbo *limbo);
 
 /* False: too many threads have entered at one time or another; count references instead. */

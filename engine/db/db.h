@@ -151,6 +151,7 @@ struct reclaim {
     bool noted;    /* something was deleted or let go since the last round began */
     bool released; /* by snapshots that were dropped: of these sequences */
     uint64_t released_from, released_to;
+    bool let_go; /* the same, since the last round began */
     bool running;
     bool quiet;      /* it runs without shortage (R4) */
     bool wants_turn; /* a round waits for the writer's */

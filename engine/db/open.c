@@ -604,6 +604,7 @@ lsmkv_close(struct lsmkv *db)
         return 0;
     error_clear();
     background_stop(db);
+    limbo_empty(&db->limbo); /* who is inside an epoch still reads another store */
     if (!db->options.read_only) {
         lsmkv_announce_close(db);
         files_delete_obsolete(db);

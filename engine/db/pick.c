@@ -461,6 +461,19 @@ holds_released(const struct table_file *file, const struct compaction_limits *li
            file->meta.largest_sequence > limits->released_from;
 }
 
+/* Whether a merge of the table may drop something.  Of the deepest level, in no hurry (`worth`),
+ * only what has tombstones and may have been held: for other snapshots it is rewritten in vain. */
+static bool
+may_drop(const struct table_file *file, const struct compaction_limits *limits,
+         bool deepest)
+{
+    if (!deepest)
+        return file->meta.tombstones > 0;
+    if (limits->worth > 0)
+        return file->meta.tombstones > 0 && holds_released(file, limits);
+    return file->meta.tombstones > 0 || holds_released(file, limits);
+}
+
 /* The next table with something to be dropped, or NULL; of level 0 any. */
 static const struct table_file *
 next_droppable(const struct version *version, const struct compaction_limits *limits,
@@ -475,8 +488,7 @@ next_droppable(const struct version *version, const struct compaction_limits *li
     for (size_t i = 0; i < level->count; i++) {
         const struct table_file *file = level->files[i];
 
-        if ((file->meta.tombstones > 0 ||
-             (deepest && limits->worth == 0 && holds_released(file, limits))) &&
+        if (may_drop(file, limits, deepest) &&
             (number == 0 || after->data == NULL ||
              key_compare(version->order, last_key(file), keybuf_slice(after)) > 0))
             return file;

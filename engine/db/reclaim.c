@@ -19,7 +19,8 @@
  *     there is another round, for what did not fit may do so now.
  * R4  Without shortage a round begins when many keys were deleted since the last one, or before
  *     the store was opened, and then nothing was written for a while.  It leaves alone what its
- *     tombstones are too few for, and it is not repeated.
+ *     tombstones are too few for, it is not repeated, and what has gone down as far as it can is
+ *     written again only for a snapshot that was dropped since, and may have held it.
  */
 #include <errno.h>
 #include <string.h>
@@ -112,7 +113,7 @@ reclaim_note_released(struct lsmkv *db, uint64_t sequence)
         reclaim->released_from = sequence;
     if (!reclaim->released || sequence > reclaim->released_to)
         reclaim->released_to = sequence;
-    reclaim->released = reclaim->noted = true;
+    reclaim->released = reclaim->let_go = reclaim->noted = true;
     condition_broadcast(&db->work);
 }
 
@@ -175,7 +176,8 @@ begin_round(struct lsmkv *db)
     reclaim->quiet = !atomic_load(&reclaim->is_short);
     atomic_store(&reclaim->deletes, 0);
     reclaim->noted = reclaim->failed = false;
-    reclaim->in_place = reclaim->released;
+    reclaim->in_place = reclaim->quiet ? reclaim->let_go : reclaim->released;
+    reclaim->let_go = false;
     reclaim->from = reclaim->released_from;
     reclaim->to = reclaim->released_to;
     reclaim->released = reclaim->released && reclaim->quiet;

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/epoch.h"
 
@@ -107,6 +109,28 @@ START_TEST(test_a_reader_keeps_what_was_retired_while_it_was_inside)
     ck_assert_int_eq(atomic_load(&released), 0);
     reader_end(&reader); /* who leaves releases it */
     ck_assert_int_eq(atomic_load(&released), 2);
+}
+END_TEST
+
+/* Its slot in the child said for ever that somebody is inside. */
+START_TEST(test_a_reader_that_a_fork_left_behind_keeps_nothing)
+{
+    struct reader reader;
+    struct retired one;
+    int status;
+    pid_t child;
+
+    reader_start(&reader);
+    ck_assert(reader.entered);
+    child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        retire(&one);
+        _exit(atomic_load(&released) == 1 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    reader_end(&reader);
 }
 END_TEST
 
@@ -238,6 +262,7 @@ epoch_suite(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_without_readers_what_is_retired_is_released_at_once);
     tcase_add_test(tcase, test_a_reader_keeps_what_was_retired_while_it_was_inside);
+    tcase_add_test(tcase, test_a_reader_that_a_fork_left_behind_keeps_nothing);
     tcase_add_test(tcase, test_a_reader_that_entered_later_keeps_nothing);
     tcase_add_test(tcase, test_what_is_left_at_the_end_is_released);
     tcase_add_test(tcase,

@@ -395,6 +395,36 @@ START_TEST(test_few_deletes_do_not_have_a_store_rewritten)
 }
 END_TEST
 
+/* Each burst of deletes elsewhere, and each opening, had all that a snapshot holds written again. */
+START_TEST(test_what_a_snapshot_holds_is_not_written_again)
+{
+    const unsigned count = 2000, others = 600;
+    struct lsmkv_snapshot_info info;
+    uint64_t before;
+
+    put_settled(count);
+    ck_assert_int_eq(lsmkv_snapshot_create(rig.db, "held", &info), 0);
+    delete_each(count, 1, 0);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    for (unsigned round = 0; round < 3; round++) {
+        before = rig_stats(&rig).compaction_bytes_written;
+        for (unsigned i = 0; i < others; i++)
+            ck_assert_int_eq(put(count + i), 0);
+        for (unsigned i = 0; i < others; i++)
+            ck_assert_int_eq(delete (count + i), 0);
+        ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+        ck_assert_uint_lt(rig_stats(&rig).compaction_bytes_written - before,
+                          count * (uint64_t)VALUE * 2 / 3);
+        rig_close(&rig);
+        rig_open(&rig);
+        ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+        ck_assert_uint_lt(rig_stats(&rig).compaction_bytes_written,
+                          count * (uint64_t)VALUE / 2);
+    }
+}
+END_TEST
+
 /* Deleted under a snapshot, all had gone down as far as there is to go. */
 START_TEST(test_a_dropped_snapshot_gives_back_what_was_deleted)
 {
@@ -435,6 +465,7 @@ main(void)
     tcase_add_test(tcase, test_what_is_deleted_goes_when_all_is_quiet);
     tcase_add_test(tcase, test_what_was_deleted_before_opening_goes_too);
     tcase_add_test(tcase, test_few_deletes_do_not_have_a_store_rewritten);
+    tcase_add_test(tcase, test_what_a_snapshot_holds_is_not_written_again);
     tcase_add_test(tcase, test_a_dropped_snapshot_gives_back_what_was_deleted);
     suite_add_tcase(suite, tcase);
 
