@@ -120,7 +120,7 @@ await_end() {
     local state threads
     for _ in {1..500}; do
         state=$(sed -n 's/^State:.\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || true
-        threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)
+        threads=$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l) || true
         case $state$threads in
         0 | Z[01]) return 0 ;;
         esac
