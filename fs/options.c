@@ -118,20 +118,11 @@ static const char *const passed[] = {
 /* What is meant for others, or is so anyhow; mount(8) knows the most of them, and has no way to
  * see that they mean nothing to us.  A value, as in user=NAME, does not matter. */
 static const char *const ignored[] = {
-    "defaults",  "default_permissions",
-    "nonempty",  "auto",
-    "noauto",    "_netdev",
-    "user",      "nouser",
-    "users",     "nousers",
-    "owner",     "noowner",
-    "group",     "nogroup",
-    "comment",   "helper",
-    "uhelper",   "norelatime",
-    "lazytime",  "nolazytime",
-    "silent",    "loud",
-    "iversion",  "noiversion",
-    "mand",      "nomand",
-    "symfollow", "seclabel",
+    "defaults",   "nonempty",  "auto",     "noauto",   "_netdev",    "user",
+    "nouser",     "users",     "nousers",  "owner",    "noowner",    "group",
+    "nogroup",    "comment",   "helper",   "uhelper",  "norelatime", "lazytime",
+    "nolazytime", "silent",    "loud",     "iversion", "noiversion", "mand",
+    "nomand",     "symfollow", "seclabel",
 };
 
 static bool
@@ -221,6 +212,9 @@ set_option(struct options *options, const char *option)
                                                 : "it takes no value");
         return settings[i].set(options, option + length + settings[i].has_value);
     }
+    /* That is always so; what says otherwise is refused. */
+    if (strcmp(option, "default_permissions") == 0)
+        return 0;
     if (set_flag(options, option) || strncasecmp(option, "x-", 2) == 0 ||
         is_among(option, ignored, sizeof(ignored) / sizeof(ignored[0])))
         return 0;
