@@ -364,7 +364,7 @@ statuses() {
     fails_with 32 'No such file' helper "$store" "$WORK/nowhere"
     cp -a "$store" damaged
     for table in damaged/*MANIFEST*; do
-        printf 'XXXXXXXXXXXXXXXXXXXX' | dd of="$table" bs=1 seek=5 conv=notrunc status=none
+        printf 'these bytes do damage' | dd of="$table" bs=1 seek=5 conv=notrunc status=none
     done
     fails_with 32 'damaged' helper damaged "$mnt"
     # No process can be had.
