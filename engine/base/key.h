@@ -164,6 +164,20 @@ internal_kind(struct lsmkv_slice internal)
     return (uint8_t)internal_trailer(internal);
 }
 
+/* Each byte equal to '/' becomes 0, each below it one more: path order.  (Eight bytes at once;
+ * no byte carries into the next.) */
+static inline uint64_t
+rank_as_path(uint64_t bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    const uint64_t highs = ones << 7;
+    uint64_t from_slash = bytes ^ (ones * '/');
+    uint64_t below = ~((bytes | highs) - ones * '/') & ~bytes & highs;
+    uint64_t other = (((from_slash & ~highs) + ~highs) | from_slash) & highs;
+
+    return (bytes + (below >> 7)) & ((other >> 7) * 0xff);
+}
+
 /* A growable internal key.  Zero it to begin; keybuf_fini frees. */
 struct keybuf {
     uint8_t *data;
