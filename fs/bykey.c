@@ -534,8 +534,8 @@ delete_xattrs(struct change *change, const struct attr *attr)
     struct store *store = change->store;
     struct record_key lower = record_xattr(attr->ino, nothing);
     struct record_key upper = record_xattr_end(attr->ino);
-    struct lsmkv_iter_options options = {NULL, record_slice(&lower),
-                                         record_slice(&upper)};
+    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
+                                         .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     if (!attr->xattr_records)
         return 0;
@@ -572,7 +572,7 @@ unlink_file(struct change *change, struct target *target)
 static int
 is_alone(struct store *store, struct lsmkv_slice key, struct lsmkv_slice parent)
 {
-    struct lsmkv_iter_options options = {NULL, parent, nothing};
+    struct lsmkv_iter_options options = {.lower = parent};
     struct lsmkv_iter *iter;
     int alone = 1;
     int result = lsmkv_iter_new(store->db, store->files, &options, &iter);

@@ -42,8 +42,9 @@ chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
         return -EUCLEAN;
     struct chunk_key lower = chunk_key(data_id, first, 0);
     struct chunk_key upper = chunk_key(data_id, last < UINT64_MAX ? last + 1 : last, 0);
-    struct lsmkv_iter_options options = {snapshot, chunk_slice(&lower),
-                                         chunk_slice(&upper)};
+    struct lsmkv_iter_options options = {.snapshot = snapshot,
+                                         .lower = chunk_slice(&lower),
+                                         .upper = chunk_slice(&upper)};
     /* Without the fragment's number the bound is as short as what the engine knows of the block
      * that begins there, which then is not read. */
     if (last < UINT32_MAX)

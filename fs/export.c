@@ -129,8 +129,9 @@ add_xattr_records(struct export *export, struct archive_entry *entry, uint64_t i
 {
     struct record_key lower = record_xattr(ino, lsmkv_bytes(NULL, 0));
     struct record_key upper = record_xattr_end(ino);
-    struct lsmkv_iter_options options = {export->snapshot, record_slice(&lower),
-                                         record_slice(&upper)};
+    struct lsmkv_iter_options options = {.snapshot = export->snapshot,
+                                         .lower = record_slice(&lower),
+                                         .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     int result =
         export->store->inodes

@@ -175,7 +175,8 @@ int
 fsck_iterate(const struct fsck *check, struct lsmkv_keyspace *keyspace,
              struct lsmkv_slice lower, struct lsmkv_slice upper, struct lsmkv_iter **iter)
 {
-    struct lsmkv_iter_options options = {check->snapshot, lower, upper};
+    struct lsmkv_iter_options options = {
+        .snapshot = check->snapshot, .lower = lower, .upper = upper};
     if (check->report->salvaging)
         return lsmkv_iter_new_salvaging(check->store->db, keyspace, &options, iter);
     return lsmkv_iter_new(check->store->db, keyspace, &options, iter);

@@ -180,8 +180,8 @@ drop_xattrs(struct mend *mend, const struct mend_item *item)
     struct store *store = mend->store;
     struct record_key lower = record_xattr(item->number, lsmkv_bytes(NULL, 0));
     struct record_key upper = record_xattr_end(item->number);
-    struct lsmkv_iter_options options = {NULL, record_slice(&lower),
-                                         record_slice(&upper)};
+    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
+                                         .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     bool any = false;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);

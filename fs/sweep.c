@@ -417,8 +417,8 @@ gather_orphans(struct store *store, bool *end)
     struct sweep *sweep = store->sweep;
     struct record_key lower = record_orphan(sweep->cursor);
     struct record_key upper = record_tag_end(RECORD_ORPHAN);
-    struct lsmkv_iter_options options = {NULL, record_slice(&lower),
-                                         record_slice(&upper)};
+    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
+                                         .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
     if (result)
@@ -539,8 +539,8 @@ load_trims(struct store *store)
 {
     struct record_key lower = record_tag_begin(RECORD_TRIM);
     struct record_key upper = record_tag_end(RECORD_TRIM);
-    struct lsmkv_iter_options options = {NULL, record_slice(&lower),
-                                         record_slice(&upper)};
+    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
+                                         .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
     if (result)

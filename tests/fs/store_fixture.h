@@ -93,7 +93,7 @@ static inline size_t
 fixture_count(struct store_fixture *fixture, struct lsmkv_keyspace *keyspace,
               struct lsmkv_slice lower, struct lsmkv_slice upper)
 {
-    struct lsmkv_iter_options options = {NULL, lower, upper};
+    struct lsmkv_iter_options options = {.lower = lower, .upper = upper};
     struct lsmkv_iter *iter;
     size_t count = 0;
 

@@ -219,7 +219,8 @@ check_chunks(const struct attr_data *data)
 {
     struct chunk_key lower = chunk_key(data->id, 0, 0);
     struct chunk_key upper = chunk_key(data->id, UINT64_MAX, 0);
-    struct lsmkv_iter_options options = {NULL, chunk_slice(&lower), chunk_slice(&upper)};
+    struct lsmkv_iter_options options = {.lower = chunk_slice(&lower),
+                                         .upper = chunk_slice(&upper)};
     struct lsmkv_iter *iter;
     uint64_t id, index, previous = UINT64_MAX, present = 0;
     unsigned fragment, last = 0;

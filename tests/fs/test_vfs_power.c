@@ -90,8 +90,8 @@ count_orphans(struct vfs_fixture *of)
 {
     struct record_key lower = record_tag_begin(RECORD_ORPHAN),
                       upper = record_tag_end(RECORD_ORPHAN);
-    struct lsmkv_iter_options options = {NULL, record_slice(&lower),
-                                         record_slice(&upper)};
+    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
+                                         .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     size_t count = 0;
 
