@@ -92,6 +92,9 @@ static const struct {
     COUNTER(cache_bytes),
     COUNTER(tables),
     COUNTER(table_bytes),
+    COUNTER(blob_files),
+    COUNTER(blob_file_bytes),
+    COUNTER(blob_dead_bytes),
     COUNTER(free_bytes),
 };
 #undef COUNTER

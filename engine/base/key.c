@@ -15,7 +15,8 @@
 bool
 kind_is_known(uint8_t kind)
 {
-    return kind <= KIND_PUT_STAMPED;
+    return kind <= KIND_PUT_STAMPED || (kind >= (KIND_PUT | KIND_BLOB_BIT) &&
+                                        kind <= (KIND_PUT_STAMPED | KIND_BLOB_BIT));
 }
 
 static inline size_t

@@ -43,6 +43,13 @@ kind_is_put(uint8_t kind)
     return kind != KIND_DELETE;
 }
 
+/* Whether the value stands apart, in a blob file.  Only tables hold such entries. */
+static inline bool
+kind_is_apart(uint8_t kind)
+{
+    return (kind & KIND_BLOB_BIT) != 0;
+}
+
 /* Less than, equal to or greater than 0, as memcmp. */
 int key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b);
 /* Both must hold at least KEY_TRAILER_SIZE bytes. */

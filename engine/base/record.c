@@ -7,11 +7,38 @@
 
 #include "base/coding.h"
 
+void
+blob_ref_encode(uint8_t *out, const struct blob_ref *ref)
+{
+    put_u64(out, ref->file);
+    put_u64(out + 8, ref->offset);
+    put_u32(out + 16, ref->length);
+    put_u32(out + 20, ref->checksum);
+}
+
+int
+blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref)
+{
+    struct reader reader = reader_of(in);
+    struct blob_ref found;
+
+    found.file = read_u64(&reader);
+    found.offset = read_u64(&reader);
+    found.length = read_u32(&reader);
+    found.checksum = read_u32(&reader);
+    if (reader.failed || reader_left(&reader) > 0 || found.length == 0 ||
+        found.length > LSMKV_VALUE_MAX ||
+        found.offset > (uint64_t)INT64_MAX - found.length)
+        return -EUCLEAN;
+    *ref = found;
+    return 0;
+}
+
 /* What stands before the body. */
 static size_t
 stamp_size(uint8_t kind)
 {
-    switch (kind) {
+    switch (kind & ~(unsigned)KIND_BLOB_BIT) {
     case KIND_PUT_TIMED:
         return 8;
     case KIND_PUT_STAMPED:
@@ -29,11 +56,11 @@ record_encode_head(uint8_t *out, uint8_t kind, const struct lsmkv_record *record
     assert(kind_is_known(kind));
     if (kind == KIND_DELETE)
         return 0;
-    if (kind == KIND_PUT_STAMPED) {
+    if (stamp_size(kind) == 16) {
         put_u64(next, record->stamp_sequence);
         next += 8;
     }
-    if (kind == KIND_PUT_STAMPED || kind == KIND_PUT_TIMED) {
+    if (stamp_size(kind) > 0) {
         put_u64(next, (uint64_t)record->stamp_time);
         next += 8;
     }
@@ -72,9 +99,9 @@ record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record)
 static void
 decode_stamp(struct reader *reader, uint8_t kind, struct lsmkv_record *record)
 {
-    if (kind == KIND_PUT_STAMPED)
+    if (stamp_size(kind) == 16)
         record->stamp_sequence = read_u64(reader);
-    if (kind == KIND_PUT_STAMPED || kind == KIND_PUT_TIMED)
+    if (stamp_size(kind) > 0)
         record->stamp_time = (int64_t)read_u64(reader);
 }
 
@@ -84,6 +111,7 @@ decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
 {
     struct reader reader = reader_of(payload);
     struct lsmkv_record found = {.sequence = sequence, .stamp_sequence = sequence};
+    struct blob_ref ref;
 
     if (!kind_is_known(kind))
         return -EUCLEAN;
@@ -95,6 +123,8 @@ decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
     if (reader.failed || reader_left(&reader) > 0 ||
         found.attributes.size > LSMKV_ATTRIBUTES_MAX ||
         found.value.size > LSMKV_VALUE_MAX || found.stamp_sequence > SEQUENCE_MAX)
+        return -EUCLEAN;
+    if (kind_is_apart(kind) && blob_ref_decode(found.value, &ref) != 0)
         return -EUCLEAN;
     *record = found;
     return 0;

@@ -9,7 +9,14 @@
  *
  *     body: attributes' length (varint), attributes, value (all that is left)
  *
- * With KIND_BLOB_BIT the value is a blob reference (reserved; not yet written or read).
+ * With KIND_BLOB_BIT the value stands apart, in a blob file (table/blob.h), and here is its
+ * reference instead:
+ *
+ *     offset  size  field
+ *          0     8  file      number of the blob file
+ *          8     8  offset    of the value in it
+ *         16     4  length    of the value, 1 to LSMKV_VALUE_MAX
+ *         20     4  checksum  as the blob file has it
  */
 #ifndef BASE_RECORD_H
 #define BASE_RECORD_H
@@ -18,6 +25,17 @@
 #include <stdint.h>
 
 #include "base/key.h"
+
+struct blob_ref {
+    uint64_t file, offset;
+    uint32_t length, checksum;
+};
+
+#define BLOB_REF_SIZE 24u
+
+void blob_ref_encode(uint8_t *out, const struct blob_ref *ref);
+/* -EUCLEAN if it cannot be one. */
+int LSMKV_CHECKED blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref);
 
 /* An upper bound of what record_encode_head writes. */
 #define RECORD_HEAD_MAX (16u + 5u)
@@ -30,7 +48,8 @@ size_t record_payload_size(uint8_t kind, const struct lsmkv_record *record);
 void record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record);
 
 /* Parses a payload; the record borrows from it.  `sequence` is the entry's own.  -EUCLEAN if
- * it is not valid.  A tombstone gives an empty record. */
+ * it is not valid.  A tombstone gives an empty record; of a value that stands apart the
+ * record has the reference's bytes, which are valid, as its value. */
 int LSMKV_CHECKED record_decode(uint8_t kind, uint64_t sequence,
                                 struct lsmkv_slice payload, struct lsmkv_record *record);
 

@@ -5,11 +5,16 @@
  * then may a manifest line name them.  Whatever fails, all of this build's files are deleted
  * again: they are in no version yet, so this is not a deletion by reference count but the end
  * of a file that never became part of the store.
+ *
+ * Values that are large enough go to blob files on the way (build_values.c), which are synced
+ * before the last table is (invariant 14).
  */
 #include "db/build.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "db/build_values.h"
 
 struct build {
     struct retain_sink sink; /* first member */
@@ -20,6 +25,7 @@ struct build {
     const struct level *below;   /* the level under the outputs, or NULL */
     size_t below_at;             /* its first table that does not end before the key */
     uint64_t lapped;             /* bytes of those that did since the writer was opened */
+    struct build_values values;
 };
 
 static int
@@ -77,7 +83,9 @@ static int
 open_table(struct build *build)
 {
     const struct build_context *context = build->context;
-    int result = context->may_write == NULL ? 0 : context->may_write(context->store);
+    int result = context->may_write == NULL
+                     ? 0
+                     : context->may_write(context->store, context->table_size);
 
     if (result < 0)
         return result;
@@ -101,6 +109,8 @@ build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
         result = finish_table(build);
     if (result == 0 && build->writer == NULL)
         result = open_table(build);
+    if (result == 0)
+        result = build_place(&build->values, &internal, &payload);
     if (result < 0)
         return result;
     result = table_writer_add(build->writer, internal, payload);
@@ -135,20 +145,32 @@ feed(const struct build_context *context, struct retain *retain, struct iterator
     return result < 0 ? result : retain_end(retain);
 }
 
+static void
+delete_output(const struct build_context *context, const char *name)
+{
+    int result = env_dir_unlink(context->tables->dir, name);
+
+    if (result < 0) /* the sweep at opening finds it */
+        report_warning(context->tables->reporter, "%s: cannot delete it: %s", name,
+                       strerror(-result));
+}
+
 void
 build_undo(const struct build_context *context, struct manifest_edit *edit,
-           size_t added_count)
+           size_t added_count, size_t made_count)
 {
+    while (edit->made_blob_count > made_count) {
+        char name[TABLE_NAME_SIZE];
+
+        blob_name(name, edit->made_blobs[--edit->made_blob_count].number);
+        delete_output(context, name);
+    }
     while (edit->added_count > added_count) {
         struct table_meta *meta = &edit->added[--edit->added_count].meta;
         char name[TABLE_NAME_SIZE];
-        int result;
 
         table_name(name, meta->number);
-        result = env_dir_unlink(context->tables->dir, name);
-        if (result < 0)
-            report_warning(context->tables->reporter, "%s: cannot delete it: %s", name,
-                           strerror(-result));
+        delete_output(context, name);
         table_meta_fini(meta);
     }
 }
@@ -158,8 +180,13 @@ build_tables(const struct build_context *context, const struct outside *outside,
              struct iterator *it, int level, struct manifest_edit *edit)
 {
     struct build build = {
-        .sink = {build_keep}, .context = context, .level = level, .edit = edit};
-    const size_t added_count = edit->added_count;
+        .sink = {build_keep},
+        .context = context,
+        .level = level,
+        .edit = edit,
+        .values = {.context = context, .edit = edit},
+    };
+    const size_t added_count = edit->added_count, made_count = edit->made_blob_count;
     struct retain retain;
     int result;
 
@@ -169,13 +196,18 @@ build_tables(const struct build_context *context, const struct outside *outside,
                 outside, &build.sink);
     result = feed(context, &retain, it);
     if (result == 0)
+        result = build_values_finish(&build.values);
+    if (result == 0)
         result = finish_table(&build);
+    if (result == 0)
+        build_values_measure(&build.values, added_count, made_count);
     if (result == 0 && edit->added_count > added_count)
         result = env_dir_sync(context->tables->dir);
     if (result < 0) {
         table_writer_abandon(build.writer);
-        build_undo(context, edit, added_count);
+        build_undo(context, edit, added_count, made_count);
     }
+    build_values_fini(&build.values);
     retain_fini(&retain);
     return result;
 }

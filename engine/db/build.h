@@ -12,9 +12,9 @@
 int LSMKV_CHECKED build_tables(const struct build_context *context,
                                const struct outside *outside, struct iterator *it,
                                int level, struct manifest_edit *edit);
-/* Takes back what an edit was given since it had `added_count` tables: deletes their files,
- * which no manifest line names yet. */
+/* Takes back what an edit was given since it had `added_count` tables and `made_count` blob files:
+ * deletes the files, which no manifest line names yet. */
 void build_undo(const struct build_context *context, struct manifest_edit *edit,
-                size_t added_count);
+                size_t added_count, size_t made_count);
 
 #endif

@@ -7,10 +7,11 @@
  *
  *     manifest     its tables are known               unknown: each table by itself
  *     tables       table_verify, and the manifest against each
+ *     blob files   blob_walk: every record
  *     levels       take_state
  *     CLOSED, log  recover_logs: the chain of logs    damaged: each log by itself
  *     the rest     files of the directory that nothing names
- *     versions     check_order, if nothing was damaged so far
+ *     versions     check_order, if nothing was damaged so far; and what tables refer to
  *
  * K1  The lock is shared, every file is opened for reading, no thread is started.
  * K2  Damage never ends the check; what is no damage (-ENOMEM) does.
@@ -23,14 +24,15 @@
 #include "db/check.h"
 #include "db/finding.h"
 #include "db/open.h"
+#include "table/blob.h"
 
 #define MANIFEST_NAME "MANIFEST"
 
-/* A table or a log in the directory. */
+/* A numbered file in the directory. */
 struct store_file {
     uint64_t number;
     uint64_t size;
-    bool is_log;
+    enum file_kind kind;
     bool is_live; /* the manifest names it */
 };
 
@@ -101,7 +103,7 @@ unless_damage(int result)
 /* ---- the directory ---- */
 
 static int
-add_file(struct checker *checker, uint64_t number, bool is_log)
+add_file(struct checker *checker, uint64_t number, enum file_kind kind)
 {
     if (checker->count == checker->capacity) {
         size_t capacity = checker->capacity == 0 ? 64 : 2 * checker->capacity;
@@ -113,7 +115,7 @@ add_file(struct checker *checker, uint64_t number, bool is_log)
         checker->capacity = capacity;
     }
     checker->files[checker->count++] =
-        (struct store_file){.number = number, .is_log = is_log};
+        (struct store_file){.number = number, .kind = kind};
     return 0;
 }
 
@@ -122,22 +124,12 @@ note_name(void *context, const char *name)
 {
     struct checker *checker = context;
     uint64_t number;
-    bool is_log;
+    enum file_kind kind;
 
     checker->has_manifest = checker->has_manifest || strcmp(name, MANIFEST_NAME) == 0;
     checker->has_tmp[0] = checker->has_tmp[0] || strcmp(name, MANIFEST_TMP_NAME) == 0;
     checker->has_tmp[1] = checker->has_tmp[1] || strcmp(name, CLOSED_TMP_NAME) == 0;
-    return file_name_parse(name, &number, &is_log) ? add_file(checker, number, is_log)
-                                                   : 0;
-}
-
-static void
-file_name(char *name, const struct store_file *file)
-{
-    if (file->is_log)
-        wal_name(name, file->number);
-    else
-        table_name(name, file->number);
+    return file_name_parse(name, &number, &kind) ? add_file(checker, number, kind) : 0;
 }
 
 /* One that cannot be opened has no size here, and is told of when it is read. */
@@ -147,7 +139,7 @@ measure(struct checker *checker, struct store_file *file)
     char name[TABLE_NAME_SIZE];
     struct env_file *open;
 
-    file_name(name, file);
+    file_name(name, file->kind, file->number);
     if (env_file_open(checker->db->dir, name, ENV_READ, &open) != 0)
         return;
     if (env_file_size(open, &file->size) != 0)
@@ -160,8 +152,8 @@ compare_files(const void *left, const void *right)
 {
     const struct store_file *a = left, *b = right;
 
-    if (a->is_log != b->is_log)
-        return a->is_log ? 1 : -1;
+    if (a->kind != b->kind)
+        return a->kind < b->kind ? -1 : 1;
     return (a->number > b->number) - (a->number < b->number);
 }
 
@@ -178,16 +170,16 @@ scan_directory(struct checker *checker)
         struct store_file *file = &checker->files[i];
 
         measure(checker, file);
-        /* Tables are read twice: by themselves, and to compare versions. */
-        checker->total += file->is_log ? file->size : 2 * file->size;
+        /* Others than logs are read twice: by themselves, and to compare versions. */
+        checker->total += file->kind == FILE_LOG ? file->size : 2 * file->size;
     }
     return 0;
 }
 
 static struct store_file *
-find_file(struct checker *checker, uint64_t number, bool is_log)
+find_file(struct checker *checker, uint64_t number, enum file_kind kind)
 {
-    struct store_file wanted = {.number = number, .is_log = is_log};
+    struct store_file wanted = {.number = number, .kind = kind};
 
     return checker->count == 0 ? NULL
                                : bsearch(&wanted, checker->files, checker->count,
@@ -276,13 +268,51 @@ check_table(struct checker *checker, uint64_t number, const struct edit_table *n
 }
 
 static int
-check_named_tables(struct checker *checker)
+pass_record(void *user, const struct blob_record *record)
+{
+    (void)user;
+    (void)record;
+    return 0;
+}
+
+/* Size 0: any will do. */
+static int
+check_blob(struct checker *checker, uint64_t number, uint64_t size)
+{
+    return unless_damage(
+        blob_walk(&checker->db->tables, number, size, NULL, pass_record, NULL));
+}
+
+static int
+check_named_blobs(struct checker *checker)
+{
+    struct table_blob *blobs;
+    size_t count;
+    int result = manifest_state_blobs(&checker->state, &blobs, &count);
+
+    if (result != 0)
+        return result;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        struct store_file *file = find_file(checker, blobs[i].number, FILE_BLOB);
+
+        result = check_blob(checker, blobs[i].number, blobs[i].size);
+        if (file == NULL)
+            continue;
+        file->is_live = true;
+        advance(checker, file->size);
+    }
+    free(blobs);
+    return result;
+}
+
+static int
+check_named_files(struct checker *checker)
 {
     int result = 0;
 
     for (size_t i = 0; i < checker->state.added_count && result == 0; i++) {
         const struct edit_table *named = &checker->state.added[i];
-        struct store_file *file = find_file(checker, named->meta.number, false);
+        struct store_file *file = find_file(checker, named->meta.number, FILE_TABLE);
 
         if (file == NULL) {
             (void)report_error(&checker->db->reporter, -EUCLEAN,
@@ -295,20 +325,23 @@ check_named_tables(struct checker *checker)
         result = check_table(checker, named->meta.number, named);
         advance(checker, file->size);
     }
-    return result;
+    return result == 0 ? check_named_blobs(checker) : result;
 }
 
 static int
-check_all_tables(struct checker *checker)
+check_all_files(struct checker *checker)
 {
     int result = 0;
 
     for (size_t i = 0; i < checker->count && result == 0; i++) {
         const struct store_file *file = &checker->files[i];
 
-        if (file->is_log)
+        if (file->kind == FILE_TABLE)
+            result = check_table(checker, file->number, NULL);
+        else if (file->kind == FILE_BLOB)
+            result = check_blob(checker, file->number, 0);
+        else
             continue;
-        result = check_table(checker, file->number, NULL);
         advance(checker, file->size);
     }
     return result;
@@ -346,7 +379,8 @@ check_each_log(struct checker *checker)
     int result = 0;
 
     for (size_t i = 0; i < checker->count && result == 0; i++)
-        if (checker->files[i].is_log && checker->files[i].number >= checker->oldest_log)
+        if (checker->files[i].kind == FILE_LOG &&
+            checker->files[i].number >= checker->oldest_log)
             result = check_log(checker, &checker->files[i]);
     return result;
 }
@@ -394,7 +428,7 @@ check_logs(struct checker *checker, bool *readable)
         result = check_each_log(checker);
     }
     for (size_t i = 0; i < checker->count; i++)
-        if (checker->files[i].is_log)
+        if (checker->files[i].kind == FILE_LOG)
             advance(checker, checker->files[i].size);
     return result;
 }
@@ -415,9 +449,9 @@ note_leftovers(struct checker *checker)
         const struct store_file *file = &checker->files[i];
         char name[TABLE_NAME_SIZE];
 
-        if (file->is_log ? file->number >= checker->oldest_log : file->is_live)
+        if (file->kind == FILE_LOG ? file->number >= checker->oldest_log : file->is_live)
             continue;
-        file_name(name, file);
+        file_name(name, file->kind, file->number);
         report_warning(reporter,
                        "%s: nothing needs it, it was left by a crash; the next "
                        "opening deletes it",
@@ -447,7 +481,7 @@ check_store(struct checker *checker, const char *path)
         result = check_manifest(checker, path);
     if (result == 0)
         result =
-            checker->has_state ? check_named_tables(checker) : check_all_tables(checker);
+            checker->has_state ? check_named_files(checker) : check_all_files(checker);
     if (result == 0)
         result = check_logs(checker, &readable);
     if (result == 0)

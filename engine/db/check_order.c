@@ -9,11 +9,15 @@
  * All sources are walked at once in the order of internal keys.  The versions of one key come
  * newest first, so their ranks may only rise.  A merge by a heap does not tell which source an
  * entry is of; there are few sources, and the smallest is looked for among all.
+ *
+ * Every value that an entry refers to is read.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/record.h"
 #include "db/check.h"
+#include "table/blob.h"
 
 #define TOLD_MAX   16u /* of one keyspace; more say nothing new */
 #define KEY_SHOWN  80u
@@ -29,7 +33,9 @@ struct order_walk {
     unsigned told;
     void (*walked)(void *context, uint64_t bytes);
     void *context;
-    uint64_t bytes; /* not yet told of */
+    uint64_t bytes;      /* not yet told of */
+    struct keybuf value; /* room for one */
+    int unread;          /* why a value could not be read; reported */
 };
 
 static void
@@ -61,12 +67,40 @@ first_source(const struct order_walk *walk)
     return first;
 }
 
+/* -ENOMEM. */
+static int
+read_value(struct order_walk *walk, const struct iterator *source)
+{
+    struct lsmkv_record record;
+    struct blob_ref ref;
+    int result;
+
+    if (!kind_is_apart(internal_kind(source->key)))
+        return 0;
+    result = record_decode(internal_kind(source->key), internal_sequence(source->key),
+                           source->payload, &record);
+    if (result == 0)
+        result = blob_ref_decode(record.value, &ref);
+    if (result == 0)
+        result = keybuf_reserve(&walk->value, ref.length);
+    if (result == 0) {
+        result = blob_read(walk->db->blobs, &ref, walk->value.data);
+        walk->bytes += ref.length;
+    }
+    if (result != 0 && result != -ENOMEM)
+        walk->unread = result;
+    return result == -ENOMEM ? result : 0;
+}
+
 static int
 pass(struct order_walk *walk, size_t rank)
 {
     const struct iterator *source = walk->sources[rank];
     struct lsmkv_slice last = keybuf_slice(&walk->last);
+    int result = read_value(walk, source);
 
+    if (result != 0)
+        return result;
     if (last.size > 0 &&
         slice_equal(internal_user_key(last), internal_user_key(source->key))) {
         if (internal_sequence(last) == internal_sequence(source->key))
@@ -112,6 +146,8 @@ walk_all(struct order_walk *walk)
         result = status_of(walk);
     if (result == 0 && walk->told > 0)
         result = -EUCLEAN;
+    if (result == 0)
+        result = walk->unread;
     return result;
 }
 
@@ -150,6 +186,7 @@ check_order(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
         iterator_free(walk.sources[i]);
     free(walk.sources);
     keybuf_fini(&walk.last);
+    keybuf_fini(&walk.value);
     view_unref(point.view);
     return result;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/db.h"
+#include "db/collect.h"
 
 struct compaction_limits
 compaction_limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
@@ -78,7 +78,7 @@ compaction_presses(struct lsmkv *db)
 bool
 compaction_due(struct lsmkv *db)
 {
-    return !db->compacting && (neediest(db) != NULL || any_failed(db));
+    return !db->compacting && (neediest(db) != NULL || collect_due(db) || any_failed(db));
 }
 
 void
@@ -114,14 +114,14 @@ turn_end(struct lsmkv *db, int result)
 /* A merge may use the reserve, but not the part that memtables and their logs need: deletes
  * must go on while it runs (invariant 15). */
 static int
-may_write(void *store)
+may_write(void *store, uint64_t size)
 {
     struct lsmkv *db = store;
     uint64_t kept = 2 * (uint64_t)db->options.write_buffer_size;
     uint64_t free_bytes, total_bytes;
 
     if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0 ||
-        free_bytes >= kept + db->options.table_size)
+        free_bytes >= kept + size)
         return 0;
     return error_detail(-ENOSPC, "a merge leaves the last %llu bytes of the disk alone",
                         (unsigned long long)kept);
@@ -133,12 +133,19 @@ compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
 {
     struct manifest_edit edit = {0};
     struct build_context context;
+    struct blob_victims victims = {0};
     uint64_t *sequences = NULL;
     size_t count;
     int result = snapshot_sequences(db, &sequences, &count);
 
     if (result == 0) {
+        mutex_lock(&db->mutex);
+        result = collect_victims(db, keyspace, &victims);
+        mutex_unlock(&db->mutex);
+    }
+    if (result == 0) {
         context = build_context_of(db, keyspace, sequences, count);
+        context.victims = &victims;
         context.may_write = may_write;
         result = compaction_run(&context, compaction, &edit);
     }
@@ -149,20 +156,27 @@ compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
                                              : &db->counters.compactions,
                          1);
     manifest_edit_fini(&edit);
+    blob_victims_fini(&victims);
     free(sequences);
     return result;
 }
 
 /* The choice, in the compaction's turn; NULL: none is due. */
 static int
-choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace, struct compaction **compaction)
-    LSMKV_REQUIRES(db->mutex)
+choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace, struct compaction **compaction,
+       bool *collects) LSMKV_REQUIRES(db->mutex)
 {
     struct compaction_limits limits;
 
     *compaction = NULL;
+    *collects = false;
     *keyspace = neediest(db);
     if (*keyspace == NULL) {
+        int result = collect_choose(db, keyspace, compaction);
+
+        *collects = *compaction != NULL;
+        if (*collects || result != 0)
+            return result;
         for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
             ks->failed_levels =
                 0; /* all that was left has failed: from the start again */
@@ -178,16 +192,17 @@ compact_once(struct lsmkv *db)
 {
     struct compaction *compaction;
     struct lsmkv_keyspace *keyspace;
+    bool collects;
     int result;
 
     mutex_lock(&db->mutex);
     compaction_turn_take(db);
-    result = choose(db, &keyspace, &compaction);
+    result = choose(db, &keyspace, &compaction, &collects);
     mutex_unlock(&db->mutex);
     if (compaction != NULL) {
         result = compaction_do(db, keyspace, compaction);
         mutex_lock(&db->mutex);
-        note_outcome(db, keyspace, compaction->level, result);
+        note_outcome(db, keyspace, collects ? LEVEL_COUNT : compaction->level, result);
         mutex_unlock(&db->mutex);
         compaction_free(compaction);
         files_delete_obsolete(db);
@@ -268,9 +283,9 @@ lsmkv_settle(struct lsmkv *db)
         result = db->poison != 0 ? db->poison : db->flush_error;
         if (result == 0)
             result = db->compaction_error;
-        if (result != 0 ||
-            (db->frozen == 0 && !db->flushing && !db->compacting &&
-             neediest(db) == NULL && !any_failed(db) && !reclaim_is_pending(db)))
+        if (result != 0 || (db->frozen == 0 && !db->flushing && !db->compacting &&
+                            neediest(db) == NULL && !collect_due(db) && !any_failed(db) &&
+                            !reclaim_is_pending(db)))
             break;
         condition_broadcast(&db->work);
         condition_wait(&db->progress, &db->mutex);

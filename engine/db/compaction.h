@@ -24,6 +24,7 @@
 
 #include "db/manifest.h"
 #include "db/version.h"
+#include "table/blob.h"
 
 struct compaction_limits {
     unsigned l0_trigger;
@@ -100,6 +101,15 @@ int LSMKV_CHECKED compaction_pick_tombstones(uint32_t keyspace, struct version *
                                              const struct compaction_limits *limits,
                                              int level, struct keybuf *after,
                                              struct compaction **chosen);
+/* A table that refers to a victim: by itself, rewritten where it is, the deepest ones first; in level
+ * 0, which is to be merged in order, as compaction_pick would.  *chosen = NULL if there is none. */
+int LSMKV_CHECKED compaction_pick_referring(uint32_t keyspace, struct version *version,
+                                            const struct compaction_limits *limits,
+                                            const struct blob_victims *victims,
+                                            struct compaction **chosen);
+/* The bytes of all tables that refer to a victim. */
+uint64_t compaction_referring_bytes(const struct version *version,
+                                    const struct blob_victims *victims);
 void compaction_free(struct compaction *compaction);
 
 /* What a merge needs of the store. */
@@ -107,14 +117,19 @@ struct build_context {
     const struct table_context *tables;
     uint32_t keyspace;
     enum lsmkv_order order;
-    uint64_t table_size;       /* outputs are cut past it */
-    const uint64_t *snapshots; /* ascending, the last published sequence last */
+    uint64_t table_size;   /* outputs are cut past it */
+    size_t blob_threshold; /* values from here on stand apart; 0: none does */
+    uint64_t blob_size;    /* blob files are cut past it */
+    const struct blob_victims *victims; /* whose values are written anew; NULL: none */
+    const uint64_t *snapshots;          /* ascending, the last published sequence last */
     size_t snapshot_count;
     uint64_t (*next_number)(void *store); /* a fresh file number; thread-safe */
-    int (*may_write)(void *store);        /* asked before each output; NULL: always */
-    void *store;                          /* for these two */
-    const atomic_bool *cancel;            /* when true the merge ends with -ECANCELED */
+    /* Asked before each table and blob file of so many bytes; NULL: always. */
+    int (*may_write)(void *store, uint64_t size);
+    void *store;               /* for these two */
+    const atomic_bool *cancel; /* when true the merge ends with -ECANCELED */
     atomic_uint_fast64_t *bytes_read, *bytes_written; /* added to */
+    atomic_uint_fast64_t *blob_bytes_written; /* likewise, besides; NULL: nobody counts */
 };
 
 /* Writes the entries of `it` that C1 keeps (tombstones always stay) as tables, added to

@@ -261,6 +261,7 @@ show(struct cursor *cursor, struct lsmkv_slice key, uint64_t trailer,
     int result = record_decode((uint8_t)trailer, trailer >> 8, payload, &cursor->record);
 
     cursor->key = key;
+    cursor->apart = kind_is_apart((uint8_t)trailer);
     cursor->valid = result == 0;
     cursor->status = result;
 }

@@ -45,6 +45,7 @@ struct cursor {
     int status;
     struct lsmkv_slice key;
     struct lsmkv_record record;
+    bool apart; /* its value is a blob reference */
 
     bool backwards;
     bool passing; /* forwards: `decided` is set */
@@ -105,10 +106,17 @@ cursor_key(const struct cursor *cursor)
     return cursor->key;
 }
 
+/* As record_decode has it: of a value that stands apart it has the reference. */
 static inline const struct lsmkv_record *
 cursor_record(const struct cursor *cursor)
 {
     return &cursor->record;
+}
+
+static inline bool
+cursor_is_apart(const struct cursor *cursor)
+{
+    return cursor->apart;
 }
 
 #endif

@@ -13,8 +13,8 @@
  *                        a place at the head of a queue, not a mutex (write.c)
  *   manifest_mutex       one manifest line at a time (install.c)
  *   mutex                everything marked below
- *   leaf mutexes         of table files, dead ranges, the reaper, the reporter: nothing is
- *                        locked inside them
+ *   leaf mutexes         of table files, blob files, dead ranges, the reaper, the reporter:
+ *                        nothing is locked inside them
  *
  * D1  last_sequence is published after the memtable inserts it covers, under mutex.
  * D2  A snapshot's sequence is chosen and the snapshot registered in one hold of mutex; a
@@ -93,9 +93,12 @@ struct lsmkv_keyspace {
     /* guarded by db->mutex */
     struct lsmkv_keyspace *next; /* in order of creation */
     struct view *_Atomic view;   /* read without the mutex, too (D4) */
+    bool collect_known,
+        collect_due; /* of blob files; known since the tables changed last */
     /* guarded by the compaction's turn */
     struct compaction_cursor cursor;
-    unsigned failed_levels; /* bit i: the merge of level i failed, others come first */
+    unsigned failed_levels; /* bit i: the merge of level i failed, others come first; bit
+                             * LEVEL_COUNT: a collection */
 };
 
 /* A pinned read sequence, in a list that ascends by sequence. */
@@ -118,6 +121,7 @@ struct db_counters {
     atomic_uint_fast64_t flushes, flush_bytes_read, flush_bytes_written;
     atomic_uint_fast64_t compactions, trivial_moves;
     atomic_uint_fast64_t compaction_bytes_read, compaction_bytes_written;
+    atomic_uint_fast64_t blob_bytes_written;
     atomic_uint_fast64_t stall_slowdowns, stall_stops;
     atomic_uint_fast64_t manifest_lines, manifest_bytes;
     atomic_uint_fast64_t dead_range_skips;
@@ -127,7 +131,10 @@ struct db_counters {
 struct obsolete_files {
     struct file_reaper reaper; /* first member */
     struct mutex mutex;
-    uint64_t *numbers;
+    struct obsolete_file {
+        enum file_kind kind;
+        uint64_t number;
+    } * files;
     size_t count, capacity;
     atomic_bool any;
 };
@@ -163,7 +170,7 @@ struct reclaim {
     bool in_place, failed;
     uint64_t from, to; /* what was released when it began */
     uint32_t keyspace;
-    int level;
+    int level; /* LEVEL_COUNT: it collects blob files */
     struct keybuf after;
     uint64_t free_before, written_before;
 };
@@ -177,6 +184,7 @@ struct lsmkv {
     struct reporter reporter;
     struct block_cache *cache;
     struct open_files *files;
+    struct blob_files *blobs;
     struct table_context tables;
     struct block_pool pool; /* of the memtables; has its own mutex */
     bool is_rebuilt; /* salvaging: MANIFEST cannot be relied upon, V3 does not hold */
@@ -430,20 +438,23 @@ struct build_context build_context_of(struct lsmkv *db,
 /* ---- files (files.c) ---- */
 
 uint64_t file_number_take(struct lsmkv *db);
-/* Parses "000012.sst" or "000012.log"; false for any other name. */
-bool file_name_parse(const char *name, uint64_t *number, bool *is_log);
+/* "000012.log", "000012.sst", "000012.blob"; `name` has TABLE_NAME_SIZE bytes. */
+void file_name(char *name, enum file_kind kind, uint64_t number);
+/* False for any other name. */
+bool file_name_parse(const char *name, uint64_t *number, enum file_kind *kind);
 void obsolete_init(struct obsolete_files *obsolete);
 void obsolete_fini(struct obsolete_files *obsolete);
 /* Deletes what the reaper was given; costs next to nothing when that is nothing. */
 void files_delete_obsolete(struct lsmkv *db);
-/* Gives the tables of an edit that will not be installed to the reaper. */
+/* Gives the tables of an edit that will not be installed, and the blob files made for them, to the
+ * reaper. */
 void files_discard_added(struct lsmkv *db, const struct manifest_edit *edit);
 /* Deletes logs below `oldest_log` after the line that replaced them is durable (W2). */
 void files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log);
 /* All logs at or above `oldest_log`, ascending, and the highest number of any file. */
 int LSMKV_CHECKED files_scan(struct lsmkv *db, uint64_t oldest_log, uint64_t **logs,
                              size_t *count, uint64_t *highest);
-/* Deletes tables that no version names and logs below `oldest_log`, left by a crash; at
+/* Deletes tables and blob files that no version names and logs below `oldest_log`, left by a crash; at
  * opening, after replay, with an undamaged manifest (invariant 9). */
 int LSMKV_CHECKED files_sweep(struct lsmkv *db, uint64_t oldest_log);
 

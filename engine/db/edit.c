@@ -39,7 +39,24 @@ manifest_edit_fini(struct manifest_edit *edit)
     free(edit->dropped_keyspaces);
     free(edit->snapshots);
     free(edit->dropped_snapshots);
+    free(edit->made_blobs);
     memset(edit, 0, sizeof(*edit));
+}
+
+static int
+copy_blobs(struct table_meta *to, const struct table_meta *from)
+{
+    size_t room = 1;
+
+    if (from->blob_count == 0)
+        return 0;
+    while (room < from->blob_count) /* as table_meta_add_blob has it */
+        room *= 2;
+    to->blobs = calloc(room, sizeof(*to->blobs));
+    if (to->blobs == NULL)
+        return -ENOMEM;
+    memcpy(to->blobs, from->blobs, from->blob_count * sizeof(*to->blobs));
+    return 0;
 }
 
 int
@@ -50,7 +67,10 @@ table_meta_copy(struct table_meta *to, const struct table_meta *from)
 
     memset(&copy.smallest, 0, sizeof(copy.smallest));
     memset(&copy.largest, 0, sizeof(copy.largest));
-    result = keybuf_set(&copy.smallest, keybuf_slice(&from->smallest));
+    copy.blobs = NULL;
+    result = copy_blobs(&copy, from);
+    if (result == 0)
+        result = keybuf_set(&copy.smallest, keybuf_slice(&from->smallest));
     if (result == 0)
         result = keybuf_set(&copy.largest, keybuf_slice(&from->largest));
     table_meta_fini(to);
@@ -73,10 +93,28 @@ manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
     if (added == NULL)
         return -ENOMEM;
     edit->added = added;
-    added[edit->added_count++] = (struct edit_table){keyspace, level, *meta};
-    memset(meta, 0, sizeof(*meta));
     if (edit->next_file <= number)
         edit->next_file = number + 1;
+    if (meta->blob_count > 0 &&
+        edit->next_file <= meta->blobs[meta->blob_count - 1].number)
+        edit->next_file = meta->blobs[meta->blob_count - 1].number + 1;
+    added[edit->added_count++] = (struct edit_table){keyspace, level, *meta};
+    memset(meta, 0, sizeof(*meta));
+    return 0;
+}
+
+int
+manifest_edit_make_blob(struct manifest_edit *edit, const struct table_blob *blob)
+{
+    struct table_blob *made =
+        grown(edit->made_blobs, edit->made_blob_count, sizeof(*made));
+
+    if (made == NULL)
+        return -ENOMEM;
+    edit->made_blobs = made;
+    made[edit->made_blob_count++] = *blob;
+    if (edit->next_file <= blob->number)
+        edit->next_file = blob->number + 1;
     return 0;
 }
 
@@ -266,6 +304,22 @@ meta_is_sound(const struct table_meta *meta, enum lsmkv_order order)
 }
 
 static int
+check_blobs(const struct manifest_edit *state, const struct table_meta *meta)
+{
+    for (size_t i = 0; i < meta->blob_count; i++) {
+        const struct table_blob *blob = &meta->blobs[i];
+
+        if (blob->number == 0 || blob->number >= state->next_file || blob->bytes == 0 ||
+            blob->size == 0 || (i > 0 && meta->blobs[i - 1].number >= blob->number))
+            return error_detail(-EUCLEAN,
+                                "table %llu: its blob files are not in order, not below "
+                                "next_file, or empty",
+                                (unsigned long long)meta->number);
+    }
+    return 0;
+}
+
+static int
 apply_added(struct manifest_edit *state, const struct edit_table *added)
 {
     const unsigned long long number = added->meta.number;
@@ -289,6 +343,9 @@ apply_added(struct manifest_edit *state, const struct edit_table *added)
     if (!meta_is_sound(&added->meta, keyspace->order))
         return error_detail(-EUCLEAN, "table %llu: sizes, sequences or keys contradict",
                             number);
+    result = check_blobs(state, &added->meta);
+    if (result < 0)
+        return result;
     raise_to(&state->last_sequence, added->meta.largest_sequence);
     result = table_meta_copy(&table.meta, &added->meta);
     if (result == 0)
@@ -393,6 +450,41 @@ manifest_state_table(const struct manifest_edit *state, uint64_t number)
     return index < state->added_count && state->added[index].meta.number == number
                ? &state->added[index]
                : NULL;
+}
+
+static int
+compare_blobs(const void *left, const void *right)
+{
+    const struct table_blob *a = left, *b = right;
+
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+int
+manifest_state_blobs(const struct manifest_edit *state, struct table_blob **out,
+                     size_t *out_count)
+{
+    struct table_blob *blobs;
+    size_t room = 1, count = 0, kept = 0;
+
+    for (size_t i = 0; i < state->added_count; i++)
+        room += state->added[i].meta.blob_count;
+    blobs = calloc(room, sizeof(*blobs));
+    if (blobs == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < state->added_count; i++)
+        for (size_t k = 0; k < state->added[i].meta.blob_count; k++)
+            blobs[count++] = state->added[i].meta.blobs[k];
+    qsort(blobs, count, sizeof(*blobs), compare_blobs);
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && blobs[kept - 1].number == blobs[i].number)
+            blobs[kept - 1].bytes += blobs[i].bytes;
+        else
+            blobs[kept++] = blobs[i];
+    }
+    *out = blobs;
+    *out_count = kept;
+    return 0;
 }
 
 /* Takes a table away whatever its level, and remembers it. */

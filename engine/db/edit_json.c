@@ -20,7 +20,9 @@
  *     removed            objects  tables: keyspace (id), level, table (file number)
  *     added              objects  tables: keyspace, level, table, size (bytes), entries,
  *                                 tombstones, smallest_sequence, largest_sequence,
- *                                 smallest, largest (internal keys, hex)
+ *                                 smallest, largest (internal keys, hex); if it refers to
+ *                                 blob files, blobs: objects of blob (file number), bytes
+ *                                 (of values referred to), size (of the file), by blob
  *     dropped_keyspaces  numbers  ids; their tables go with them
  *     snapshots          objects  created, or by its id renamed: id, name (hex), text,
  *                                 sequence, time (nanoseconds since 1970)
@@ -28,8 +30,8 @@
  *
  * `text` repeats a name for human eyes where it is UTF-8; it is not read.
  *
- * Reserved in a table: `blobs`, objects of blob (file number) and bytes (referred to), with
- * the incompatible feature "blobs".  A version that does not know it refuses the store.
+ * A first line with tables that have `blobs` names the incompatible feature "blobs".  A version
+ * that does not know it refuses the store, and so it does at a later line with such a table.
  *
  * An unknown field is an error, unless `compatible` names a feature that this version does not
  * know: then it is passed over, and lost at the next roll.
@@ -44,6 +46,7 @@
 
 #define FORMAT_NAME    "lsmkv-manifest"
 #define FORMAT_VERSION 1
+#define FEATURE_BLOBS  "blobs"
 #define NUMBER_MAX     ((uint64_t)INT64_MAX - 1) /* so that the one after it still fits */
 #define KEYSPACE_MAX   (UINT32_MAX - 1)
 
@@ -65,7 +68,9 @@ static const char *const added_fields[] = {"keyspace",
                                            "largest_sequence",
                                            "smallest",
                                            "largest",
+                                           "blobs",
                                            NULL};
+static const char *const blob_fields[] = {"blob", "bytes", "size", NULL};
 static const char *const snapshot_fields[] = {"id",       "name", "text",
                                               "sequence", "time", NULL};
 
@@ -184,6 +189,48 @@ removed_to_json(const struct manifest_edit *edit, size_t index)
 }
 
 static json_t *
+blob_to_json(const struct table_blob *blob)
+{
+    struct builder builder = builder_new();
+
+    build_number(&builder, "blob", blob->number);
+    build_number(&builder, "bytes", blob->bytes);
+    build_number(&builder, "size", blob->size);
+    return builder_end(&builder);
+}
+
+static json_t *
+blobs_to_json(const struct table_meta *meta)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; list != NULL && i < meta->blob_count; i++) {
+        if (json_array_append_new(list, blob_to_json(&meta->blobs[i])) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+/* What a reader of these tables must know. */
+static json_t *
+features_to_json(const struct manifest_edit *edit)
+{
+    json_t *list = json_array();
+    bool has_blobs = false;
+
+    for (size_t i = 0; i < edit->added_count; i++)
+        has_blobs = has_blobs || edit->added[i].meta.blob_count > 0;
+    if (list != NULL && has_blobs &&
+        json_array_append_new(list, json_string(FEATURE_BLOBS)) != 0) {
+        json_decref(list);
+        list = NULL;
+    }
+    return list;
+}
+
+static json_t *
 added_to_json(const struct manifest_edit *edit, size_t index)
 {
     const struct table_meta *meta = &edit->added[index].meta;
@@ -197,6 +244,8 @@ added_to_json(const struct manifest_edit *edit, size_t index)
     build_number(&builder, "largest_sequence", meta->largest_sequence);
     build_hex(&builder, "smallest", keybuf_slice(&meta->smallest));
     build_hex(&builder, "largest", keybuf_slice(&meta->largest));
+    if (meta->blob_count > 0)
+        build_value(&builder, "blobs", blobs_to_json(meta));
     return builder_end(&builder);
 }
 
@@ -235,7 +284,7 @@ edit_to_json(const struct manifest_header *header, const struct manifest_edit *e
         build_value(&builder, "format", json_string(FORMAT_NAME));
         build_number(&builder, "version", FORMAT_VERSION);
         build_value(&builder, "compatible", json_array());
-        build_value(&builder, "incompatible", json_array());
+        build_value(&builder, "incompatible", features_to_json(edit));
         build_number(&builder, "manifest", header->number);
     }
     build_number_if(&builder, "next_file", edit->next_file);
@@ -257,29 +306,31 @@ edit_to_json(const struct manifest_header *header, const struct manifest_edit *e
 
 /* ---- reading ---- */
 
-/* Features, as a list of names: none is known yet. */
+/* Of a list of features those that are not known here: how many, and the first. */
 static int
 count_features(const json_t *object, const char *name, size_t *count, const char **first)
 {
     const json_t *list;
     int result = line_array(object, name, &list);
 
+    *count = 0;
+    *first = "";
     for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
-        if (!json_is_string(json_array_get(list, i)))
+        const char *feature = json_string_value(json_array_get(list, i));
+
+        if (feature == NULL)
             result = error_detail(-EUCLEAN, "field \"%s\": strings expected", name);
+        else if (strcmp(feature, FEATURE_BLOBS) != 0 && (*count)++ == 0)
+            *first = feature;
     }
-    if (result < 0)
-        return result;
-    *count = json_array_size(list);
-    *first = *count == 0 ? "" : json_string_value(json_array_get(list, 0));
-    return 0;
+    return result;
 }
 
 int
 header_from_json(const json_t *object, struct manifest_header *header)
 {
     const char *format, *feature;
-    size_t compatible, incompatible;
+    size_t compatible, incompatible; /* that are not known here */
     uint64_t version, number;
     int result = line_string(object, "format", &format);
 
@@ -293,7 +344,7 @@ header_from_json(const json_t *object, struct manifest_header *header)
                               (unsigned long long)version);
     if (result == 0)
         result = count_features(object, "incompatible", &incompatible, &feature);
-    if (result == 0 && incompatible > 0)
+    if (result == 0 && feature[0] != '\0')
         result = error_detail(-ENOTSUP, "the store needs feature \"%.40s\"", feature);
     if (result == 0)
         result = count_features(object, "compatible", &compatible, &feature);
@@ -416,19 +467,55 @@ meta_from_json(const json_t *object, struct table_meta *meta)
 }
 
 static int
+blob_from_json(json_t *object, bool lenient, struct table_meta *meta)
+{
+    struct table_blob blob = {0};
+    int result;
+
+    if (!json_is_object(object))
+        return error_detail(-EUCLEAN, "field \"blobs\": objects expected");
+    result = lenient ? 0 : line_only(object, blob_fields);
+    if (result == 0)
+        result = line_number(object, "blob", NUMBER_MAX, true, &blob.number);
+    if (result == 0)
+        result = line_number(object, "bytes", NUMBER_MAX, true, &blob.bytes);
+    if (result == 0)
+        result = line_number(object, "size", NUMBER_MAX, true, &blob.size);
+    if (result == 0 && meta->blob_count > 0 &&
+        meta->blobs[meta->blob_count - 1].number >= blob.number)
+        result = error_detail(-EUCLEAN, "field \"blobs\": not in ascending order");
+    if (result == 0)
+        result = table_meta_add_blob(meta, blob.number, blob.bytes);
+    if (result == 0)
+        meta->blobs[meta->blob_count - 1].size = blob.size;
+    return result;
+}
+
+static int
+blobs_from_json(const struct element *element, struct table_meta *meta)
+{
+    const json_t *list;
+    int result = line_array(element->object, "blobs", &list);
+
+    for (size_t i = 0; result == 0 && i < json_array_size(list); i++)
+        result = blob_from_json(json_array_get(list, i), element->lenient, meta);
+    return result;
+}
+
+static int
 added_from_json(const struct element *element)
 {
     struct table_meta meta = {0};
     uint32_t keyspace;
     int level, result;
 
-    if (json_object_get(element->object, "blobs") != NULL)
-        return error_detail(-ENOTSUP, "a table refers to blob files: feature \"blobs\"");
     result = element_only(element, added_fields);
     if (result == 0)
         result = place_from_json(element->object, &keyspace, &level, &meta.number);
     if (result == 0)
         result = meta_from_json(element->object, &meta);
+    if (result == 0)
+        result = blobs_from_json(element, &meta);
     if (result == 0)
         result = manifest_edit_add(element->edit, keyspace, level, &meta);
     table_meta_fini(&meta);

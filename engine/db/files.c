@@ -1,9 +1,9 @@
 /*
  * files.c - the names of the store's files, and the one place that deletes them.
  *
- * A table dies when its last reference goes and no durable version names it; its number is
- * then handed to the reaper here and deleted by the next caller of files_delete_obsolete
- * (invariant 13).  A log dies when the manifest line that replaces it is durable
+ * A table dies when its last reference goes and no durable version names it, and with it the blob
+ * files that no other table refers to; their numbers are then handed to the reaper here and deleted
+ * by the next caller of files_delete_obsolete (invariant 13).  A log dies when the manifest line that replaces it is durable
  * (invariant 8).  Only names of our own form are ever deleted.
  */
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "table/blob.h"
 
 /* Digits beyond this cannot be a 64-bit number of ours. */
 #define NUMBER_DIGITS_MAX 19
@@ -22,9 +23,26 @@ file_number_take(struct lsmkv *db)
     return atomic_fetch_add(&db->next_file, 1);
 }
 
-bool
-file_name_parse(const char *name, uint64_t *number, bool *is_log)
+void
+file_name(char *name, enum file_kind kind, uint64_t number)
 {
+    switch (kind) {
+    case FILE_LOG:
+        wal_name(name, number);
+        break;
+    case FILE_TABLE:
+        table_name(name, number);
+        break;
+    case FILE_BLOB:
+        blob_name(name, number);
+        break;
+    }
+}
+
+bool
+file_name_parse(const char *name, uint64_t *number, enum file_kind *kind)
+{
+    static const enum file_kind kinds[] = {FILE_LOG, FILE_TABLE, FILE_BLOB};
     size_t digits = strspn(name, "0123456789");
     char ours[TABLE_NAME_SIZE];
     uint64_t value = 0;
@@ -34,34 +52,35 @@ file_name_parse(const char *name, uint64_t *number, bool *is_log)
     for (size_t i = 0; i < digits; i++)
         value = value * 10 + (uint64_t)(name[i] - '0');
     *number = value;
-    wal_name(ours, value);
-    *is_log = strcmp(name, ours) == 0;
-    if (*is_log)
-        return true;
-    table_name(ours, value);
-    return strcmp(name, ours) == 0;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        file_name(ours, kinds[i], value);
+        *kind = kinds[i];
+        if (strcmp(name, ours) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- the reaper ---- */
 
 static void
-reap(struct file_reaper *reaper, uint64_t number)
+reap(struct file_reaper *reaper, enum file_kind kind, uint64_t number)
 {
     struct obsolete_files *obsolete = (struct obsolete_files *)reaper;
 
     mutex_lock(&obsolete->mutex);
     if (obsolete->count == obsolete->capacity) {
         size_t capacity = obsolete->capacity == 0 ? 16 : obsolete->capacity * 2;
-        uint64_t *numbers = realloc(obsolete->numbers, capacity * sizeof(*numbers));
+        struct obsolete_file *files = realloc(obsolete->files, capacity * sizeof(*files));
 
-        if (numbers != NULL) {
-            obsolete->numbers = numbers;
+        if (files != NULL) {
+            obsolete->files = files;
             obsolete->capacity = capacity;
         }
     }
     /* Without memory the file stays until the sweep of the next opening. */
     if (obsolete->count < obsolete->capacity) {
-        obsolete->numbers[obsolete->count++] = number;
+        obsolete->files[obsolete->count++] = (struct obsolete_file){kind, number};
         atomic_store(&obsolete->any, true);
     }
     mutex_unlock(&obsolete->mutex);
@@ -77,7 +96,7 @@ obsolete_init(struct obsolete_files *obsolete)
 void
 obsolete_fini(struct obsolete_files *obsolete)
 {
-    free(obsolete->numbers);
+    free(obsolete->files);
     mutex_fini(&obsolete->mutex);
 }
 
@@ -95,7 +114,7 @@ void
 files_delete_obsolete(struct lsmkv *db)
 {
     struct obsolete_files *obsolete = &db->obsolete;
-    uint64_t *numbers;
+    struct obsolete_file *files;
     size_t count;
 
     if (atomic_load_explicit(&db->limbo.any, memory_order_relaxed))
@@ -104,18 +123,18 @@ files_delete_obsolete(struct lsmkv *db)
         return;
     mutex_lock(&obsolete->mutex);
     atomic_store(&obsolete->any, false);
-    numbers = obsolete->numbers;
+    files = obsolete->files;
     count = obsolete->count;
-    obsolete->numbers = NULL;
+    obsolete->files = NULL;
     obsolete->count = obsolete->capacity = 0;
     mutex_unlock(&obsolete->mutex);
     for (size_t i = 0; i < count; i++) {
         char name[TABLE_NAME_SIZE];
 
-        table_name(name, numbers[i]);
+        file_name(name, files[i].kind, files[i].number);
         delete_file(db, name);
     }
-    free(numbers);
+    free(files);
 }
 
 void
@@ -127,8 +146,12 @@ files_discard_added(struct lsmkv *db, const struct manifest_edit *edit)
         for (size_t k = 0; k < edit->removed_count; k++)
             moved = moved || edit->removed[k].meta.number == edit->added[i].meta.number;
         if (!moved)
-            db->obsolete.reaper.reap(&db->obsolete.reaper, edit->added[i].meta.number);
+            db->obsolete.reaper.reap(&db->obsolete.reaper, FILE_TABLE,
+                                     edit->added[i].meta.number);
     }
+    for (size_t i = 0; i < edit->made_blob_count; i++)
+        db->obsolete.reaper.reap(&db->obsolete.reaper, FILE_BLOB,
+                                 edit->made_blobs[i].number);
     files_delete_obsolete(db);
 }
 
@@ -146,13 +169,13 @@ scan_name(void *context, const char *name)
 {
     struct scan *scan = context;
     uint64_t number;
-    bool is_log;
+    enum file_kind kind;
 
-    if (!file_name_parse(name, &number, &is_log))
+    if (!file_name_parse(name, &number, &kind))
         return 0;
     if (number > scan->highest)
         scan->highest = number;
-    if (!is_log || number < scan->from || number >= scan->below)
+    if (kind != FILE_LOG || number < scan->from || number >= scan->below)
         return 0;
     if (scan->count == scan->capacity) {
         size_t capacity = scan->capacity == 0 ? 8 : scan->capacity * 2;
@@ -214,7 +237,7 @@ files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log)
 
 struct sweep {
     uint64_t oldest_log;
-    uint64_t *live; /* tables, ascending */
+    uint64_t *live; /* tables and blob files, ascending */
     size_t live_count;
     char (*names)[TABLE_NAME_SIZE];
     size_t count, capacity;
@@ -226,8 +249,12 @@ collect_live(struct lsmkv *db, struct sweep *sweep) LSMKV_REQUIRES(db->mutex)
     size_t room = 1;
 
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
-        for (int i = 0; i < LEVEL_COUNT; i++)
-            room += ks->view->version->levels[i].count;
+        for (int i = 0; i < LEVEL_COUNT; i++) {
+            const struct level *level = &ks->view->version->levels[i];
+
+            for (size_t k = 0; k < level->count; k++)
+                room += 1 + level->files[k]->meta.blob_count;
+        }
     sweep->live = malloc(room * sizeof(*sweep->live));
     if (sweep->live == NULL)
         return -ENOMEM;
@@ -235,15 +262,20 @@ collect_live(struct lsmkv *db, struct sweep *sweep) LSMKV_REQUIRES(db->mutex)
         for (int i = 0; i < LEVEL_COUNT; i++) {
             const struct level *level = &ks->view->version->levels[i];
 
-            for (size_t k = 0; k < level->count; k++)
-                sweep->live[sweep->live_count++] = level->files[k]->meta.number;
+            for (size_t k = 0; k < level->count; k++) {
+                const struct table_meta *meta = &level->files[k]->meta;
+
+                sweep->live[sweep->live_count++] = meta->number;
+                for (size_t b = 0; b < meta->blob_count; b++)
+                    sweep->live[sweep->live_count++] = meta->blobs[b].number;
+            }
         }
     qsort(sweep->live, sweep->live_count, sizeof(*sweep->live), compare_numbers);
     return 0;
 }
 
 static bool
-table_is_live(const struct sweep *sweep, uint64_t number)
+is_live(const struct sweep *sweep, uint64_t number)
 {
     return bsearch(&number, sweep->live, sweep->live_count, sizeof(number),
                    compare_numbers) != NULL;
@@ -254,12 +286,12 @@ sweep_name(void *context, const char *name)
 {
     struct sweep *sweep = context;
     uint64_t number;
-    bool is_log;
+    enum file_kind kind;
 
     if (strcmp(name, MANIFEST_TMP_NAME) != 0 && strcmp(name, CLOSED_TMP_NAME) != 0) {
-        if (!file_name_parse(name, &number, &is_log))
+        if (!file_name_parse(name, &number, &kind))
             return 0;
-        if (is_log ? number >= sweep->oldest_log : table_is_live(sweep, number))
+        if (kind == FILE_LOG ? number >= sweep->oldest_log : is_live(sweep, number))
             return 0;
     }
     if (sweep->count == sweep->capacity) {

@@ -10,12 +10,12 @@ is_file_name(const char *name)
     static const char *const names[] = {"MANIFEST", "CLOSED", LOCK_NAME,
                                         MANIFEST_TMP_NAME, CLOSED_TMP_NAME};
     uint64_t number;
-    bool is_log;
+    enum file_kind kind;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    return file_name_parse(name, &number, &is_log);
+    return file_name_parse(name, &number, &kind);
 }
 
 void

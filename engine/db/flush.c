@@ -26,6 +26,8 @@ build_context_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
         .keyspace = keyspace->id,
         .order = keyspace->order,
         .table_size = db->options.table_size,
+        .blob_threshold = db->options.blob_threshold,
+        .blob_size = db->options.write_buffer_size,
         .snapshots = sequences,
         .snapshot_count = count,
         .next_number = next_number,
@@ -33,6 +35,7 @@ build_context_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
         .cancel = &db->closing,
         .bytes_read = &db->counters.compaction_bytes_read,
         .bytes_written = &db->counters.compaction_bytes_written,
+        .blob_bytes_written = &db->counters.blob_bytes_written,
     };
 
     return context;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "table/blob.h"
 
 /* One keyspace's part of an edit. */
 struct change {
@@ -127,7 +128,8 @@ set_add(struct lsmkv *db, struct change_set *set, const struct edit_table *table
 
         if (result != 0)
             return result;
-        result = table_file_new(&db->tables, &db->obsolete.reaper, &meta, &file);
+        result = table_file_new(&db->tables, &db->obsolete.reaper, table->keyspace, &meta,
+                                &file);
         table_meta_fini(&meta);
         if (result != 0)
             return result;
@@ -200,6 +202,19 @@ mark_obsolete(const struct change *change)
     }
 }
 
+/* B3 of table/blob.h. */
+static void
+count_blobs(struct lsmkv *db, const struct change *change) LSMKV_REQUIRES(db->mutex)
+{
+    for (size_t i = 0; i < change->added_count; i++)
+        blob_files_add_live(db->blobs, change->added[i].file->meta.blobs,
+                            change->added[i].file->meta.blob_count);
+    for (size_t i = 0; i < change->removed_count; i++)
+        blob_files_drop_live(db->blobs, change->removed[i].file->meta.blobs,
+                             change->removed[i].file->meta.blob_count);
+    change->keyspace->collect_known = false;
+}
+
 /* The change in memory, after its line is durable. */
 static void
 apply(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit,
@@ -216,8 +231,10 @@ apply(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit
     }
     keyspaces_apply(db, edit, &set->created);
     snapshots_apply(db, edit);
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         mark_obsolete(&set->changes[i]);
+        count_blobs(db, &set->changes[i]);
+    }
     if (publish > db->last_sequence)
         db->last_sequence = publish;
 }

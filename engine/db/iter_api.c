@@ -4,12 +4,20 @@
 
 #include "db/cursor.h"
 #include "db/db.h"
+#include "table/blob.h"
 
 struct lsmkv_iter {
     struct lsmkv *db;
     struct view *view;
     struct keybuf upper; /* what the sources borrow */
     struct cursor cursor;
+    bool lazy, salvaging;
+    /* Of what is shown, if its value stands apart: */
+    bool apart;
+    int failed; /* reading the value did; then it is not valid */
+    struct blob_ref ref;
+    struct lsmkv_record record;
+    struct keybuf value;
 };
 
 /* NULL data if there is no upper bound. */
@@ -48,6 +56,8 @@ iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     point = read_point_take(db, keyspace, options->snapshot);
     iter->db = db;
     iter->view = point.view;
+    iter->lazy = options->lazy_values;
+    iter->salvaging = walk == TABLE_SALVAGING;
     result = copy_upper(iter, options->upper, &upper);
     if (result == 0)
         result = view_iterate(point.view, point.keyspace->order, walk, upper, &it);
@@ -93,63 +103,127 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
                               iter->cursor.dead_skips, memory_order_relaxed);
     cursor_fini(&iter->cursor);
     keybuf_fini(&iter->upper);
+    keybuf_fini(&iter->value);
     view_unref(iter->view);
     files_delete_obsolete(iter->db); /* what only this walk kept */
     free(iter);
 }
 
+/* ---- values that stand apart ---- */
+
+static int
+load_value(struct lsmkv_iter *iter)
+{
+    int result = keybuf_reserve(&iter->value, iter->ref.length);
+
+    if (result == 0)
+        result = blob_read(iter->db->blobs, &iter->ref, iter->value.data);
+    if (result == 0)
+        iter->record.value.data = iter->value.data;
+    return result;
+}
+
+/* After each move of the cursor. */
+static void
+settle(struct lsmkv_iter *iter)
+{
+    iter->failed = 0;
+    iter->apart = cursor_valid(&iter->cursor) && cursor_is_apart(&iter->cursor);
+    if (!iter->apart)
+        return;
+    iter->record = *cursor_record(&iter->cursor);
+    iter->failed = blob_ref_decode(iter->record.value, &iter->ref);
+    iter->record.value = lsmkv_bytes(NULL, iter->ref.length);
+    if (iter->failed == 0 && !iter->lazy)
+        iter->failed = load_value(iter);
+}
+
+/* The same forwards: salvaging passes over what cannot be read. */
+static void
+settle_forwards(struct lsmkv_iter *iter)
+{
+    settle(iter);
+    while (iter->salvaging && iter->failed != 0 && iter->failed != -ENOMEM) {
+        cursor_next(&iter->cursor);
+        settle(iter);
+    }
+}
+
+int
+lsmkv_iter_value(struct lsmkv_iter *iter, struct lsmkv_slice *value)
+{
+    const struct lsmkv_record *record = lsmkv_iter_record(iter);
+    int result = 0;
+
+    error_clear();
+    if (iter->apart && record->value.data == NULL)
+        result = load_value(iter);
+    if (result == 0)
+        *value = record->value;
+    return result;
+}
+
+/* ---- moving ---- */
+
 void
 lsmkv_iter_first(struct lsmkv_iter *iter)
 {
     cursor_first(&iter->cursor);
+    settle_forwards(iter);
 }
 
 void
 lsmkv_iter_last(struct lsmkv_iter *iter)
 {
     cursor_last(&iter->cursor);
+    settle(iter);
 }
 
 void
 lsmkv_iter_seek(struct lsmkv_iter *iter, struct lsmkv_slice key)
 {
     cursor_seek(&iter->cursor, key);
+    settle_forwards(iter);
 }
 
 void
 lsmkv_iter_seek_before(struct lsmkv_iter *iter, struct lsmkv_slice key)
 {
     cursor_seek_before(&iter->cursor, key);
+    settle(iter);
 }
 
 void
 lsmkv_iter_next(struct lsmkv_iter *iter)
 {
     cursor_next(&iter->cursor);
+    settle_forwards(iter);
 }
 
 void
 lsmkv_iter_prev(struct lsmkv_iter *iter)
 {
     cursor_prev(&iter->cursor);
+    settle(iter);
 }
 
 void
 lsmkv_iter_skip_tree(struct lsmkv_iter *iter, struct lsmkv_slice key)
 {
     cursor_skip_tree(&iter->cursor, key);
+    settle_forwards(iter);
 }
 
 bool
 lsmkv_iter_valid(const struct lsmkv_iter *iter)
 {
-    return cursor_valid(&iter->cursor);
+    return cursor_valid(&iter->cursor) && iter->failed == 0;
 }
 
 int
 lsmkv_iter_status(const struct lsmkv_iter *iter)
 {
-    return cursor_status(&iter->cursor);
+    return iter->failed != 0 ? iter->failed : cursor_status(&iter->cursor);
 }
 
 struct lsmkv_slice
@@ -161,5 +235,5 @@ lsmkv_iter_key(const struct lsmkv_iter *iter)
 const struct lsmkv_record *
 lsmkv_iter_record(const struct lsmkv_iter *iter)
 {
-    return cursor_record(&iter->cursor);
+    return iter->apart ? &iter->record : cursor_record(&iter->cursor);
 }

@@ -22,6 +22,7 @@
 #include "base/report.h"
 #include "db/edit_json.h"
 #include "db/json_line.h"
+#include "table/blob.h"
 
 #define MANIFEST_NAME "MANIFEST"
 #define READ_SIZE     (64u << 10)
@@ -312,7 +313,7 @@ manifest_salvage(struct env_dir *dir, struct reporter *reporter,
 
 /* -ENOENT: there is no such file. */
 static int
-table_size(struct env_dir *dir, const char *name, uint64_t *size)
+file_size(struct env_dir *dir, const char *name, uint64_t *size)
 {
     struct env_file *file;
     int result = env_file_open(dir, name, ENV_READ, &file);
@@ -325,25 +326,46 @@ table_size(struct env_dir *dir, const char *name, uint64_t *size)
 }
 
 static int
-check_table(struct env_dir *dir, struct reporter *reporter, const struct table_meta *meta)
+check_file(struct env_dir *dir, struct reporter *reporter, const char *name,
+           uint64_t expected)
 {
-    char name[TABLE_NAME_SIZE];
     uint64_t size = 0;
-    int result;
+    int result = file_size(dir, name, &size);
 
-    table_name(name, meta->number);
-    result = table_size(dir, name, &size);
     if (result == -ENOENT)
         return report_error(reporter, -EUCLEAN,
                             "%s: offset 0: the file is missing, and MANIFEST needs it",
                             name);
     if (result < 0)
         return report_error(reporter, result, "%s: offset 0: cannot look at it", name);
-    if (size != meta->size)
+    if (size != expected)
         return report_error(reporter, -EUCLEAN,
                             "%s: offset %llu: the file ends here, not at %llu", name,
-                            (unsigned long long)size, (unsigned long long)meta->size);
+                            (unsigned long long)size, (unsigned long long)expected);
     return 0;
+}
+
+static int
+check_blobs(struct env_dir *dir, struct reporter *reporter,
+            const struct manifest_edit *state)
+{
+    struct table_blob *blobs;
+    size_t count;
+    int result = manifest_state_blobs(state, &blobs, &count);
+
+    if (result != 0)
+        return result;
+    for (size_t i = 0; i < count; i++) {
+        char name[TABLE_NAME_SIZE];
+        int checked;
+
+        blob_name(name, blobs[i].number);
+        checked = check_file(dir, reporter, name, blobs[i].size);
+        if (result == 0)
+            result = checked;
+    }
+    free(blobs);
+    return result;
 }
 
 int
@@ -353,12 +375,16 @@ manifest_check_tables(struct env_dir *dir, struct reporter *reporter,
     int result = 0;
 
     for (size_t i = 0; i < state->added_count; i++) {
-        int checked = check_table(dir, reporter, &state->added[i].meta);
+        const struct table_meta *meta = &state->added[i].meta;
+        char name[TABLE_NAME_SIZE];
+        int checked;
 
+        table_name(name, meta->number);
+        checked = check_file(dir, reporter, name, meta->size);
         if (result == 0)
             result = checked;
     }
-    return result;
+    return result == 0 ? check_blobs(dir, reporter, state) : result;
 }
 
 /* ---- writing ---- */

@@ -50,6 +50,10 @@ struct manifest_edit {
     size_t snapshot_count;
     uint64_t *dropped_snapshots; /* ids */
     size_t dropped_snapshot_count;
+    /* Not part of the line: blob files that were written for the tables added.  They go if the
+     * edit is given up. */
+    struct table_blob *made_blobs;
+    size_t made_blob_count;
 };
 
 void manifest_edit_fini(struct manifest_edit *edit);
@@ -60,6 +64,8 @@ int LSMKV_CHECKED table_meta_copy(struct table_meta *to, const struct table_meta
  * -ENOMEM. */
 int LSMKV_CHECKED manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace,
                                     int level, struct table_meta *meta);
+int LSMKV_CHECKED manifest_edit_make_blob(struct manifest_edit *edit,
+                                          const struct table_blob *blob);
 int LSMKV_CHECKED manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace,
                                        int level, uint64_t number);
 int LSMKV_CHECKED manifest_edit_keyspace(struct manifest_edit *edit,
@@ -84,6 +90,10 @@ int LSMKV_CHECKED manifest_state_apply_fitting(struct manifest_edit *state,
 /* The table of a state with this number, or NULL; valid until the state changes. */
 struct edit_table *manifest_state_table(const struct manifest_edit *state,
                                         uint64_t number);
+/* The blob files that a state's tables refer to, each once, by number, with all the bytes that are
+ * referred to; malloced. */
+int LSMKV_CHECKED manifest_state_blobs(const struct manifest_edit *state,
+                                       struct table_blob **blobs, size_t *count);
 /* The keyspace of a state with this id, or NULL; valid until the state changes. */
 struct edit_keyspace *manifest_state_keyspace(const struct manifest_edit *state,
                                               uint32_t id);
@@ -108,7 +118,7 @@ int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
 int LSMKV_CHECKED manifest_salvage(struct env_dir *dir, struct reporter *reporter,
                                    struct manifest_edit *state);
 
-/* Whether every table that `state` names is there in its size.  To be asked before an opener
+/* Whether every table and every blob file that `state` names is there in its size.  To be asked before an opener
  * changes or deletes anything: damage to the last line cannot be told from a torn one, and
  * going back one line is right only if that line's inputs are still there.  Otherwise its
  * outputs would be swept as orphans (invariant 9).  -EUCLEAN: each that is not is reported. */

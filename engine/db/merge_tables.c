@@ -137,7 +137,7 @@ static int
 merge_inputs(const struct build_context *context, const struct compaction *compaction,
              struct manifest_edit *edit)
 {
-    const size_t added_count = edit->added_count;
+    const size_t added_count = edit->added_count, made_count = edit->made_blob_count;
     struct outside outside;
     struct iterator *merge;
     int result = outside_init(&outside, compaction);
@@ -152,7 +152,7 @@ merge_inputs(const struct build_context *context, const struct compaction *compa
     if (result == 0) {
         result = check_outputs(context, compaction, edit, added_count);
         if (result < 0)
-            build_undo(context, edit, added_count);
+            build_undo(context, edit, added_count, made_count);
     }
     outside_fini(&outside);
     return result;
@@ -176,6 +176,7 @@ compaction_run(const struct build_context *context, const struct compaction *com
                struct manifest_edit *edit)
 {
     const size_t added_count = edit->added_count, removed_count = edit->removed_count;
+    const size_t made_count = edit->made_blob_count;
     int result;
 
     if (compaction->trivial) {
@@ -190,7 +191,7 @@ compaction_run(const struct build_context *context, const struct compaction *com
     if (result < 0) {
         edit->removed_count = removed_count;
         if (!compaction->trivial)
-            build_undo(context, edit, added_count);
+            build_undo(context, edit, added_count, made_count);
     }
     return result;
 }

@@ -5,11 +5,14 @@
  * published, so no write falls between.  A small one is one batch: one log frame.  A large one
  * would not fit a frame: the memtables are flushed, the moved entries are written straight to
  * level-0 tables, and one manifest line installs them together with the tombstones of the old
- * keys and the caller's batch; readers go on meanwhile.
+ * keys and the caller's batch; readers go on meanwhile.  Its values that stand apart stay where they
+ * are, only the references are written.  A log holds none, so a small move writes values whole.
  *
  * T1  Level-0 tables made here are newer than everything before (the memtables were flushed
  *     in this turn), so V3 holds.
- * T2  The caller's batch gets the sequences after the moved entries, in tables of its own.
+ * T2  What the moved entries refer to stays until tables that do are installed: the view that they
+ *     were read from is held so long, for the tables in it may be merged away meanwhile.
+ * T3  The caller's batch gets the sequences after the moved entries, in tables of its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -70,8 +73,10 @@ collect(struct lsmkv *db, const struct read_point *point, const struct lsmkv_mov
     if (result != 0)
         return result;
     while ((result = move_stream_next(stream, &entry)) == 1) {
-        result = batch_add(out, point->keyspace->id, entry.kind, entry.key,
-                           entry.kind == KIND_DELETE ? NULL : &entry.record);
+        result = move_stream_load(stream, &entry);
+        if (result == 0)
+            result = batch_add(out, point->keyspace->id, entry.kind, entry.key,
+                               entry.kind == KIND_DELETE ? NULL : &entry.record);
         if (result == -E2BIG || out->size > limit) {
             result = 1;
             break;
@@ -206,14 +211,15 @@ move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
         return result;
     point = read_point_take(db, keyspace, NULL);
     result = build_moved(db, &point, moves, count, &db->next_sequence, &edit);
-    view_unref(point.view);
     if (result == 0)
-        result = build_batch(db, batch, &db->next_sequence, &edit); /* T2 */
+        result = build_batch(db, batch, &db->next_sequence, &edit); /* T3 */
     if (result != 0) {
         files_discard_added(db, &edit);
     } else {
         result = install(db, &edit, NULL, db->next_sequence - 1);
     }
+    view_unref(point.view); /* T2 */
+    files_delete_obsolete(db);
     manifest_edit_fini(&edit);
     return result;
 }

@@ -7,6 +7,7 @@
 
 #include "base/record.h"
 #include "db/cursor.h"
+#include "table/blob.h"
 
 /* One sorted run: a tree's keys as they are, or as they will be. */
 struct run {
@@ -21,6 +22,7 @@ struct move_stream {
     struct lsmkv *db;
     enum lsmkv_order order;
     size_t count;
+    struct keybuf value; /* of an entry that was loaded */
     struct run
         *shown; /* whose entry was given out last, to be advanced by the next call */
     struct run runs[];
@@ -113,6 +115,7 @@ move_stream_close(struct move_stream *stream)
             cursor_fini(&stream->runs[i].cursor);
         keybuf_fini(&stream->runs[i].key);
     }
+    keybuf_fini(&stream->value);
     free(stream);
 }
 
@@ -178,8 +181,30 @@ move_stream_next(struct move_stream *stream, struct move_entry *entry)
         return 0;
     entry->key = run_key(stream->shown);
     entry->kind = stream->shown->arriving ? KIND_PUT_STAMPED : KIND_DELETE;
+    if (stream->shown->arriving && cursor_is_apart(&stream->shown->cursor))
+        entry->kind |= KIND_BLOB_BIT;
     entry->record = *cursor_record(&stream->shown->cursor);
     return 1;
+}
+
+int
+move_stream_load(struct move_stream *stream, struct move_entry *entry)
+{
+    struct blob_ref ref;
+    int result;
+
+    if (!kind_is_apart(entry->kind))
+        return 0;
+    result = blob_ref_decode(entry->record.value, &ref);
+    if (result == 0)
+        result = keybuf_reserve(&stream->value, ref.length);
+    if (result == 0)
+        result = blob_read(stream->db->blobs, &ref, stream->value.data);
+    if (result != 0)
+        return result;
+    entry->kind = KIND_PUT_STAMPED;
+    entry->record.value = lsmkv_bytes(stream->value.data, ref.length);
+    return 0;
 }
 
 /* ---- as an iterator ---- */

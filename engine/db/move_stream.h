@@ -19,14 +19,17 @@ int LSMKV_CHECKED move_stream_open(struct lsmkv *db, const struct read_point *po
 void move_stream_close(struct move_stream *stream);
 
 struct move_entry {
-    struct lsmkv_slice key;     /* holds until the next call */
-    uint8_t kind;               /* KIND_DELETE or KIND_PUT_STAMPED */
-    struct lsmkv_record record; /* of a put; likewise */
+    struct lsmkv_slice key; /* holds until the next call */
+    uint8_t kind; /* KIND_DELETE or KIND_PUT_STAMPED, maybe with KIND_BLOB_BIT */
+    struct lsmkv_record record; /* of a put, as record_decode has it; likewise */
 };
 
 /* 1 and the next entry in key order, 0 at the end, or an error; -E2BIG: a new key would be
  * too long. */
 int LSMKV_CHECKED move_stream_next(struct move_stream *stream, struct move_entry *entry);
+
+/* Reads a value that stands apart into the entry; it holds as the rest does. */
+int LSMKV_CHECKED move_stream_load(struct move_stream *stream, struct move_entry *entry);
 
 /* The rest of the stream as an iterator that only goes forward from its first entry, giving
  * the entries sequences from *sequence on, which it advances.  Borrows the stream. */

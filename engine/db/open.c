@@ -16,6 +16,7 @@
 #include "db/db.h"
 #include "db/open.h"
 #include "db/salvage.h"
+#include "table/blob.h"
 
 #define MIB (UINT64_C(1) << 20)
 /* What a small disk makes no smaller. */
@@ -30,6 +31,7 @@ lsmkv_options_init(struct lsmkv_options *options)
     options->write_buffer_size = 64 * MIB;
     options->cache_size = 64 * MIB;
     options->block_size = 4096;
+    options->blob_threshold = 4096;
     options->table_size = 16 * MIB;
     options->level_base_size = 64 * MIB;
     options->l0_compaction_trigger = 4;
@@ -99,6 +101,7 @@ db_free(struct lsmkv *db)
         (void)manifest_close(db->manifest); /* every line was synced */
     if (db->cache != NULL)
         block_cache_free(db->cache);
+    blob_files_free(db->blobs);
     open_files_free(db->files);
     if (db->lock != NULL)
         db->env->unlock(db->lock);
@@ -129,12 +132,12 @@ look_for_foreign(void *context, const char *name)
 {
     struct foreign *foreign = context;
     uint64_t number;
-    bool is_log;
+    enum file_kind kind;
 
     if (strcmp(name, LOCK_NAME) == 0 || strcmp(name, MANIFEST_TMP_NAME) == 0)
         return 0;
     strncpy(foreign->name, name, sizeof(foreign->name) - 1);
-    foreign->ours = file_name_parse(name, &number, &is_log);
+    foreign->ours = file_name_parse(name, &number, &kind);
     return -ENOTEMPTY;
 }
 
@@ -193,8 +196,8 @@ take_tables(struct lsmkv *db, struct manifest_edit *state,
         if (table->keyspace != keyspace->id)
             continue;
         added[count].level = table->level;
-        result = table_file_new(&db->tables, &db->obsolete.reaper, &table->meta,
-                                &added[count].file);
+        result = table_file_new(&db->tables, &db->obsolete.reaper, keyspace->id,
+                                &table->meta, &added[count].file);
         if (result == 0)
             added[count++].file->identity =
                 (struct table_identity){true, keyspace->id, keyspace->order};
@@ -205,8 +208,12 @@ take_tables(struct lsmkv *db, struct manifest_edit *state,
     if (result == 0)
         result = view_install(db, keyspace, version);
     version_unref(version);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (result == 0)
+            blob_files_add_live(db->blobs, added[i].file->meta.blobs,
+                                added[i].file->meta.blob_count);
         table_file_unref(added[i].file);
+    }
     free(added);
     return result;
 }
@@ -411,6 +418,9 @@ make_caches(struct lsmkv *db)
         result = open_files_new(open_tables_limit(db), &db->files);
     db->tables.cache = db->cache;
     db->tables.files = db->files;
+    if (result == 0)
+        result = blob_files_new(&db->tables, &db->blobs);
+    db->tables.blobs = db->blobs;
     return result;
 }
 

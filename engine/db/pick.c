@@ -566,6 +566,81 @@ compaction_pick_tombstones(uint32_t keyspace, struct version *version,
     return 0;
 }
 
+/* ---- blob files to be collected ---- */
+
+static bool
+refers_to(const struct table_file *file, const struct blob_victims *victims)
+{
+    for (size_t i = 0; i < file->meta.blob_count; i++)
+        if (blob_victims_have(victims, file->meta.blobs[i].number))
+            return true;
+    return false;
+}
+
+uint64_t
+compaction_referring_bytes(const struct version *version,
+                           const struct blob_victims *victims)
+{
+    uint64_t bytes = 0;
+
+    for (int level = 0; level < LEVEL_COUNT; level++)
+        for (size_t i = 0; i < version->levels[level].count; i++)
+            if (refers_to(version->levels[level].files[i], victims))
+                bytes += version->levels[level].files[i]->meta.size;
+    return bytes;
+}
+
+/* NULL: there is none. */
+static struct table_file *
+next_referring(const struct version *version, const struct blob_victims *victims,
+               int *level)
+{
+    for (*level = DEEPEST; *level >= 0; --*level)
+        for (size_t i = 0; i < version->levels[*level].count; i++)
+            if (refers_to(version->levels[*level].files[i], victims))
+                return version->levels[*level].files[i];
+    return NULL;
+}
+
+static int
+take_one(struct compaction *compaction, struct table_file *file)
+{
+    compaction->inputs[0] = calloc(1, sizeof(struct table_file *));
+    if (compaction->inputs[0] == NULL)
+        return -ENOMEM;
+    compaction->inputs[0][0] = file;
+    compaction->input_counts[0] = 1;
+    return 0;
+}
+
+int
+compaction_pick_referring(uint32_t keyspace, struct version *version,
+                          const struct compaction_limits *limits,
+                          const struct blob_victims *victims, struct compaction **chosen)
+{
+    uint64_t targets[LEVEL_COUNT];
+    struct compaction *compaction;
+    int level, result;
+    struct table_file *file = next_referring(version, victims, &level);
+
+    *chosen = NULL;
+    if (file == NULL)
+        return 0;
+    result = compaction_new(
+        keyspace, version, level,
+        level == 0 ? compaction_targets(version, limits, targets) : level, &compaction);
+    if (result < 0)
+        return result;
+    result =
+        level == 0 ? pick_upper(compaction, limits, NULL) : take_one(compaction, file);
+    if (result < 0) {
+        compaction_free(compaction);
+        return result;
+    }
+    *chosen = compaction;
+    return 0;
+}
+
 void
 compaction_cursor_fini(struct compaction_cursor *cursor)
 {

@@ -21,6 +21,7 @@
 #include "base/record.h"
 #include "db/cursor.h"
 #include "db/db.h"
+#include "table/blob.h"
 
 #define KEY_STACK_SIZE 512u
 
@@ -30,6 +31,7 @@ struct found {
     uint64_t trailer;
     struct lsmkv_slice payload;
     const struct block *block;
+    struct blob_ref ref; /* length 0: the value stands in the payload */
 };
 
 static void
@@ -42,7 +44,8 @@ found_release(struct found *found)
 static void
 found_in_memtable(struct found *found, const struct memtable_hit *hit)
 {
-    *found = (struct found){internal_trailer(hit->key), hit->payload, NULL};
+    *found =
+        (struct found){.trailer = internal_trailer(hit->key), .payload = hit->payload};
 }
 
 /* An internal key for seeking, on the stack unless it is long. */
@@ -214,7 +217,9 @@ search_table(struct query *query, struct table_file *file, struct found *found)
     if (result == 0)
         result = get_from_table(query, table, &version);
     if (result == 0)
-        *found = (struct found){version.trailer, version.payload, version.block};
+        *found = (struct found){.trailer = version.trailer,
+                                .payload = version.payload,
+                                .block = version.block};
     return result;
 }
 
@@ -297,7 +302,8 @@ search(struct query *query, struct found *found)
     return search_version(query, found);
 }
 
-/* As search, but a tombstone is -ENOENT.  The record borrows from `found` and the view. */
+/* As search, but a tombstone is -ENOENT.  The record borrows from `found` and the view; the value of
+ * one that stands apart has a size and NULL data. */
 static int
 search_live(struct query *query, struct found *found, struct lsmkv_record *record)
 {
@@ -310,6 +316,10 @@ search_live(struct query *query, struct found *found, struct lsmkv_record *recor
     if (!kind_is_put(kind))
         return -ENOENT;
     result = record_decode(kind, found->trailer >> 8, found->payload, record);
+    if (result == 0 && kind_is_apart(kind)) {
+        result = blob_ref_decode(record->value, &found->ref);
+        record->value = lsmkv_bytes(NULL, found->ref.length);
+    }
     if (result != 0)
         return report_error(&query->db->reporter, result,
                             "the payload of entry %llu is not valid",
@@ -470,26 +480,46 @@ is_implied(struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_sl
 
 /* ---- copying out ---- */
 
+/* A value that stands apart is read outside the epoch, in a view that is counted: its tables keep
+ * the blob's file. */
+static int
+copy_value(struct query *query, const struct found *found, struct lsmkv_slice value,
+           uint8_t *to)
+{
+    int result;
+
+    if (found->ref.length > 0) {
+        result = query_hold(query);
+        return result != 0 ? result : blob_read(query->db->blobs, &found->ref, to);
+    }
+    if (value.size > 0)
+        memcpy(to, value.data, value.size);
+    return 0;
+}
+
 /* Copies attributes, then the value if wanted, to `buffer`; the record points at the copies. */
 static int
-copy_out(const struct lsmkv_record *found, bool with_value, void *buffer, size_t capacity,
-         struct lsmkv_record *record)
+copy_out(struct query *query, const struct found *found, const struct lsmkv_record *live,
+         bool with_value, void *buffer, size_t capacity, struct lsmkv_record *record)
 {
     uint8_t *to = buffer;
-    size_t attributes = found->attributes.size, value = found->value.size;
+    size_t attributes = live->attributes.size, value = live->value.size;
+    bool fits = attributes <= capacity && (!with_value || value <= capacity - attributes);
+    int result = fits ? 0 : -ERANGE;
 
-    *record = *found;
+    if (fits && with_value)
+        result = copy_value(query, found, live->value, to + attributes);
+    if (result != 0 && fits)
+        return result;
+    *record = *live;
     record->attributes.data = record->value.data = NULL;
-    if (attributes > capacity || (with_value && value > capacity - attributes))
-        return -ERANGE;
+    if (!fits)
+        return result;
     if (attributes > 0)
-        memcpy(to, found->attributes.data, attributes);
+        memcpy(to, live->attributes.data, attributes);
     record->attributes.data = to;
-    if (!with_value)
-        return 0;
-    if (value > 0)
-        memcpy(to + attributes, found->value.data, value);
-    record->value.data = to + attributes;
+    if (with_value)
+        record->value.data = to + attributes;
     return 0;
 }
 
@@ -508,7 +538,7 @@ get(const struct request *request, bool counted, void *buffer, size_t capacity,
         return result;
     result = search_live(&query, &found, &live);
     if (result == 0)
-        result = copy_out(&live, true, buffer, capacity, record);
+        result = copy_out(&query, &found, &live, true, buffer, capacity, record);
     found_release(&found);
     query_end(&query);
     return result;
@@ -558,8 +588,8 @@ look_up(const struct request *request, bool counted, const struct lookup *lookup
 
         *answer = LSMKV_EXACT;
         if (lookup->record != NULL)
-            result = copy_out(&live, with_value, lookup->buffer, lookup->capacity,
-                              lookup->record);
+            result = copy_out(&query, &found, &live, with_value, lookup->buffer,
+                              lookup->capacity, lookup->record);
     } else if (result == -ENOENT) {
         result = 0;
         if (keyspace->order == LSMKV_ORDER_PATH)
@@ -596,7 +626,24 @@ struct lsmkv_held {
     /* What keeps it in memory; the other is NULL. */
     const struct block *block;
     struct view *view;
+    void *value; /* of the env; NULL: it does not stand apart */
 };
+
+/* Reads a value that stands apart, as copy_value does. */
+static int
+hold_value(struct lsmkv_held *held, struct query *query, const struct blob_ref *ref)
+{
+    struct lsmkv_env *env = held->db->env;
+    int result = query_hold(query);
+
+    if (result != 0)
+        return result;
+    held->value = env->allocate(env, ref->length);
+    if (held->value == NULL)
+        return -ENOMEM;
+    held->record.value.data = held->value;
+    return blob_read(held->db->blobs, ref, held->value);
+}
 
 static int
 get_held(const struct request *request, bool counted, struct lsmkv_held *held)
@@ -613,6 +660,8 @@ get_held(const struct request *request, bool counted, struct lsmkv_held *held)
         held->view = query.view;
         query.view = NULL;
     }
+    if (result == 0 && found.ref.length > 0)
+        result = hold_value(held, &query, &found.ref);
     if (result == 0)
         held->block = found.block;
     else
@@ -637,6 +686,7 @@ lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     held->db = db;
     held->block = NULL;
     held->view = NULL;
+    held->value = NULL;
     result = get_held(&request, false, held);
     if (result == REPEAT)
         result = get_held(&request, true, held);
@@ -660,6 +710,8 @@ lsmkv_held_release(struct lsmkv_held *held)
         return;
     if (held->block != NULL)
         block_unpin(held->block);
+    if (held->value != NULL)
+        held->db->env->release(held->db->env, held->value, held->record.value.size);
     view_unref(held->view);
     files_delete_obsolete(held->db); /* what only this record kept */
     free(held);

@@ -5,7 +5,8 @@
  * that comes with the writes that fill levels, and on a full disk nothing is written any more.
  * So when a write has found space short, the compaction thread makes rounds whenever no other
  * merge is due: the memtables are flushed, then every table with tombstones is merged downwards,
- * level by level.  It goes on until there is plenty and rounds free less than they write.
+ * level by level, then blob files are collected that are dead even to a small part (collect.c).  It
+ * goes on until there is plenty and rounds free less than they write.
  *
  * Where there is space enough a round waits for quiet, and then makes only the merges that drop
  * much for what they rewrite: what was removed should be gone when somebody looks, and not be
@@ -25,7 +26,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "db/db.h"
+#include "db/collect.h"
 
 /* Plenty: so many times the reserve. */
 #define PLENTY 2u
@@ -273,11 +274,16 @@ choose_next(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
 
         if (id != reclaim->keyspace)
             go_on(reclaim, id, 0);
-        result = compaction_pick_tombstones(id, (*keyspace)->view->version, &limits,
-                                            reclaim->level, &reclaim->after, compaction);
+        if (reclaim->level < LEVEL_COUNT)
+            result =
+                compaction_pick_tombstones(id, (*keyspace)->view->version, &limits,
+                                           reclaim->level, &reclaim->after, compaction);
+        else
+            result =
+                collect_pick(db, *keyspace, atomic_load(&reclaim->is_short), compaction);
         if (result != 0 || *compaction != NULL)
             return result;
-        if (reclaim->level + 1 < LEVEL_COUNT)
+        if (reclaim->level < LEVEL_COUNT)
             go_on(reclaim, id, reclaim->level + 1);
         else
             go_on(reclaim, id + 1, 0);
@@ -303,7 +309,10 @@ merge_next(struct lsmkv *db)
     }
     result = compaction_do(db, keyspace, compaction);
     db->reclaim.failed = result != 0 || db->reclaim.failed;
-    if (result != 0 && compaction->level == 0) /* R3; deeper levels go on by themselves */
+    if (result != 0 && db->reclaim.level == LEVEL_COUNT) /* R3 */
+        go_on(&db->reclaim, keyspace->id + 1, 0);
+    else if (result != 0 &&
+             compaction->level == 0) /* deeper levels go on by themselves */
         go_on(&db->reclaim, keyspace->id, 1);
     if (result != 0 && result != -ENOSPC && result != -ECANCELED)
         report_warning(&db->reporter, "what was deleted at level %d stays: %s",

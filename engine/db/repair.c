@@ -8,7 +8,7 @@
  * P1  The new directory is a store from the moment its MANIFEST is renamed into place, which is
  *     after all tables were synced.
  * P2  An entry is taken only if it can be one: it comes after the one before, its payload can be
- *     read.  Two tables may hold the same one, for tables that were merged may be there beside what
+ *     read, and its value, where that stands apart.  Two tables may hold the same one, for tables that were merged may be there beside what
  *     they were merged into.
  */
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include "db/build.h"
 #include "db/finding.h"
 #include "db/open.h"
+#include "table/blob.h"
 
 #define PROGRESS_STEP (UINT64_C(1) << 20)
 
@@ -138,7 +139,10 @@ struct sound_iterator {
     const struct lsmkv_keyspace *keyspace;
     struct iterator *inner;
     struct keybuf last; /* internal key of the entry shown before */
-    bool told;          /* that some are out of order */
+    /* Of an entry whose value was read from a blob file: */
+    struct keybuf key, payload, value;
+    bool apart;
+    bool told; /* that some are out of order */
 };
 
 static void
@@ -150,7 +154,67 @@ tell_unsound(struct sound_iterator *sound, const char *what)
     sound->told = true;
 }
 
-static bool
+/* From the key to before what would follow it at once.  -ENOMEM. */
+static int
+tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
+{
+    const struct table_context *tables = &sound->repairer->db->tables;
+    struct lsmkv_slice key = internal_user_key(sound->inner->key);
+    const char *lowest = sound->keyspace->order == LSMKV_ORDER_PATH ? "/" : "";
+    struct keybuf *last = &sound->key; /* of no use before the next entry */
+    int result = keybuf_set(last, key);
+    char name[TABLE_NAME_SIZE];
+    struct table_loss loss = {
+        .file = name,
+        .offset = ref->offset,
+        .size = ref->length,
+        .keyspace = sound->keyspace->id,
+        .first = key,
+        .sequence = internal_sequence(sound->inner->key),
+    };
+
+    if (result == 0)
+        result = keybuf_append(last, lsmkv_bytes(lowest, 1));
+    if (result != 0)
+        return result;
+    loss.last = keybuf_slice(last);
+    blob_name(name, ref->file);
+    tables->lost(tables->lost_context, &loss);
+    return 0;
+}
+
+/* Makes of the current entry, whose value stands apart, one that holds it.  1: done; 0: the value
+ * cannot be read, which was told; -ENOMEM. */
+static int
+take_value(struct sound_iterator *sound, struct lsmkv_record *record)
+{
+    const struct lsmkv_slice inner = sound->inner->key;
+    const uint8_t kind = internal_kind(inner) & (uint8_t)~KIND_BLOB_BIT;
+    struct blob_ref ref;
+    int result = blob_ref_decode(record->value, &ref);
+
+    if (result == 0)
+        result = keybuf_reserve(&sound->value, ref.length);
+    if (result == 0) {
+        result = blob_read(sound->repairer->db->blobs, &ref, sound->value.data);
+        if (result != 0 && result != -ENOMEM)
+            return tell_lost(sound, &ref);
+    }
+    record->value = lsmkv_bytes(sound->value.data, ref.length);
+    if (result == 0)
+        result = keybuf_set_internal(&sound->key, internal_user_key(inner),
+                                     internal_sequence(inner), kind);
+    if (result == 0)
+        result = keybuf_reserve(&sound->payload, record_payload_size(kind, record));
+    if (result != 0)
+        return result;
+    record_encode(sound->payload.data, kind, record);
+    sound->payload.size = record_payload_size(kind, record);
+    return 1;
+}
+
+/* 1 if it is; -ENOMEM. */
+static int
 is_sound(struct sound_iterator *sound)
 {
     const struct iterator *inner = sound->inner;
@@ -162,17 +226,19 @@ is_sound(struct sound_iterator *sound)
         record_decode(internal_kind(inner->key), sequence, inner->payload, &record) !=
             0) {
         tell_unsound(sound, "entries that cannot be read are left out");
-        return false;
+        return 0;
     }
-    if (last.size == 0)
-        return true;
-    if (slice_equal(internal_user_key(last), internal_user_key(inner->key)) &&
+    if (last.size > 0 &&
+        slice_equal(internal_user_key(last), internal_user_key(inner->key)) &&
         internal_sequence(last) == sequence)
-        return false; /* the same one */
-    if (internal_key_compare(sound->keyspace->order, last, inner->key) < 0)
-        return true;
-    tell_unsound(sound, "entries that are out of order are left out");
-    return false;
+        return 0; /* the same one */
+    if (last.size > 0 &&
+        internal_key_compare(sound->keyspace->order, last, inner->key) >= 0) {
+        tell_unsound(sound, "entries that are out of order are left out");
+        return 0;
+    }
+    sound->apart = kind_is_apart(internal_kind(inner->key));
+    return sound->apart ? take_value(sound, &record) : 1;
 }
 
 static void
@@ -181,16 +247,16 @@ sound_settle(struct sound_iterator *sound)
     struct iterator *inner = sound->inner;
     int result = 0;
 
-    while (inner->valid && !is_sound(sound))
+    while (inner->valid && (result = is_sound(sound)) == 0)
         iterator_next(inner);
-    if (inner->valid)
+    if (inner->valid && result > 0)
         result = keybuf_set(&sound->last, inner->key);
     sound->base.valid = inner->valid && result == 0;
     sound->base.status = result != 0 ? result : inner->status;
-    sound->base.key = inner->key;
-    sound->base.payload = inner->payload;
-    if (inner->valid)
-        advance(sound->repairer, inner->key.size + inner->payload.size);
+    sound->base.key = sound->apart ? keybuf_slice(&sound->key) : inner->key;
+    sound->base.payload = sound->apart ? keybuf_slice(&sound->payload) : inner->payload;
+    if (sound->base.valid)
+        advance(sound->repairer, sound->base.key.size + sound->base.payload.size);
 }
 
 static void
@@ -233,6 +299,8 @@ write_entries(struct repairer *repairer, const struct lsmkv_keyspace *keyspace,
         .keyspace = keyspace->id,
         .order = keyspace->order,
         .table_size = repairer->db->options.table_size,
+        .blob_threshold = repairer->db->options.blob_threshold,
+        .blob_size = repairer->db->options.write_buffer_size,
         .snapshots = sequences,
         .snapshot_count = count,
         .next_number = next_number,
@@ -247,6 +315,9 @@ write_entries(struct repairer *repairer, const struct lsmkv_keyspace *keyspace,
         build_tables(&context, &nothing, &sound.base, LEVEL_COUNT - 1, &repairer->made);
 
     keybuf_fini(&sound.last);
+    keybuf_fini(&sound.key);
+    keybuf_fini(&sound.payload);
+    keybuf_fini(&sound.value);
     return result;
 }
 
@@ -353,6 +424,7 @@ open_target(struct repairer *repairer, const char *target)
     repairer->tables.reporter = &repairer->reporter;
     repairer->tables.salvage = false;
     repairer->tables.lost = NULL;
+    repairer->tables.blobs = NULL; /* no reference is carried over */
     result = block_cache_new(env, db->options.block_size, &repairer->cache);
     repairer->tables.cache = repairer->cache;
     return result;
@@ -369,7 +441,7 @@ undo(struct repairer *repairer)
 
     (void)tmp; /* nobody takes it for anything */
     if (result == 0 || result == -ENOENT)
-        build_undo(&context, &repairer->made, 0);
+        build_undo(&context, &repairer->made, 0, 0);
 }
 
 static void
@@ -391,9 +463,9 @@ add_size(void *context, const char *name)
     struct repairer *repairer = context;
     struct env_file *file;
     uint64_t number, size = 0;
-    bool is_log;
+    enum file_kind kind;
 
-    if (!file_name_parse(name, &number, &is_log) ||
+    if (!file_name_parse(name, &number, &kind) ||
         env_file_open(repairer->db->dir, name, ENV_READ, &file) != 0)
         return 0;
     if (env_file_size(file, &size) == 0)

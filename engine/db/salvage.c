@@ -55,14 +55,15 @@ note_name(void *context, const char *name)
 {
     struct salvage *salvage = context;
     uint64_t number;
-    bool is_log;
+    enum file_kind kind;
 
     if (strcmp(name, "MANIFEST") == 0)
         salvage->has_manifest = true;
-    if (!file_name_parse(name, &number, &is_log) || number > FILE_NUMBER_MAX)
+    if (!file_name_parse(name, &number, &kind) || number > FILE_NUMBER_MAX ||
+        kind == FILE_BLOB) /* tables tell of them */
         return 0;
-    return is_log ? add_number(&salvage->logs, &salvage->log_count, number)
-                  : add_number(&salvage->tables, &salvage->table_count, number);
+    return kind == FILE_LOG ? add_number(&salvage->logs, &salvage->log_count, number)
+                            : add_number(&salvage->tables, &salvage->table_count, number);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "table/blob.h"
 
 static uint64_t
 read_counter(const atomic_uint_fast64_t *counter)
@@ -45,6 +46,9 @@ copy_counters(struct lsmkv *db, struct lsmkv_stats *stats)
     stats->stall_stops = read_counter(&c->stall_stops);
     stats->manifest_lines = read_counter(&c->manifest_lines);
     stats->manifest_bytes = read_counter(&c->manifest_bytes);
+    stats->blobs_read = read_counter(&t->blobs_read);
+    stats->blob_bytes_read = read_counter(&t->blob_bytes_read);
+    stats->blob_bytes_written = read_counter(&c->blob_bytes_written);
     stats->dead_range_skips = read_counter(&c->dead_range_skips);
 }
 
@@ -95,6 +99,7 @@ int
 lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *out)
 {
     struct lsmkv_stats filled = {0}, *stats = &filled;
+    struct blob_totals blobs;
     uint64_t oldest_log;
     int result;
 
@@ -105,6 +110,10 @@ lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *out)
     oldest_log = db->oldest->log_number;
     mutex_unlock(&db->mutex);
     stats->log_bytes = log_bytes(db, oldest_log);
+    blobs = blob_files_totals(db->blobs);
+    stats->blob_files = blobs.files;
+    stats->blob_file_bytes = blobs.bytes;
+    stats->blob_dead_bytes = blobs.dead_bytes;
     stats->cache_bytes = block_cache_bytes(db->cache);
     stats->reserve_bytes = db->space_reserve;
     result = env_dir_space(db->dir, &stats->free_bytes, &stats->total_bytes);
@@ -200,6 +209,12 @@ add_stats(struct lsmkv *db, struct text *text)
         {"cache-bytes", s.cache_bytes},
         {"tables", s.tables},
         {"table-bytes", s.table_bytes},
+        {"blob-files", s.blob_files},
+        {"blob-file-bytes", s.blob_file_bytes},
+        {"blob-dead-bytes", s.blob_dead_bytes},
+        {"blobs-read", s.blobs_read},
+        {"blob-bytes-read", s.blob_bytes_read},
+        {"blob-bytes-written", s.blob_bytes_written},
         {"snapshots", s.snapshots},
         {"free-bytes", s.free_bytes},
         {"total-bytes", s.total_bytes},

@@ -11,16 +11,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "table/blob.h"
+
 /* ---- files ---- */
 
 int
 table_file_new(const struct table_context *context, struct file_reaper *reaper,
-               struct table_meta *meta, struct table_file **file)
+               uint32_t keyspace, struct table_meta *meta, struct table_file **file)
 {
     struct table_file *made = calloc(1, sizeof(*made));
+    int result = 0;
 
     if (made == NULL)
         return -ENOMEM;
+    if (meta->blob_count > 0)
+        result = blob_files_ref(context->blobs, keyspace, meta->blobs, meta->blob_count);
+    if (result != 0) {
+        free(made);
+        return result;
+    }
     made->meta = *meta;
     memset(meta, 0, sizeof(*meta));
     atomic_init(&made->refs, 1);
@@ -39,18 +48,34 @@ table_file_ref(struct table_file *file)
     atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
 }
 
+/* A table referred to them: those that no other does go with it, if it goes. */
+static void
+unref_blobs(const struct table_file *file, bool goes)
+{
+    for (size_t i = 0; i < file->meta.blob_count; i++) {
+        uint64_t number = file->meta.blobs[i].number;
+        bool last = blob_files_unref(file->context->blobs, number);
+
+        if (last && goes)
+            file->reaper->reap(file->reaper, FILE_BLOB, number);
+    }
+}
+
 void
 table_file_unref(struct table_file *file)
 {
     struct table *table;
+    bool goes;
 
     if (file == NULL || atomic_fetch_sub(&file->refs, 1) > 1)
         return;
     table = atomic_load(&file->table);
     if (table != NULL)
         table_close(table);
-    if (atomic_load(&file->obsolete) && file->reaper != NULL)
-        file->reaper->reap(file->reaper, file->meta.number);
+    goes = atomic_load(&file->obsolete) && file->reaper != NULL;
+    unref_blobs(file, goes);
+    if (goes)
+        file->reaper->reap(file->reaper, FILE_TABLE, file->meta.number);
     table_meta_fini(&file->meta);
     mutex_fini(&file->mutex);
     free(file);

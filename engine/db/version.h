@@ -33,17 +33,22 @@ struct table_file {
     struct file_reaper *reaper;     /* takes obsolete files at the last unref */
 };
 
+/* The kinds of numbered files that a store has. */
+enum file_kind { FILE_LOG, FILE_TABLE, FILE_BLOB };
+
 /* Where files whose last reference went are put, to be deleted in one place (files.c). */
 struct file_reaper {
-    void (*reap)(struct file_reaper *reaper, uint64_t number);
+    void (*reap)(struct file_reaper *reaper, enum file_kind kind, uint64_t number);
 };
 
-/* Takes the contents of `meta` (leaves it zeroed); one reference. */
+/* Takes the contents of `meta` (leaves it zeroed); one reference.  It counts as a reference of
+ * the blob files that the table refers to. */
 int LSMKV_CHECKED table_file_new(const struct table_context *context,
-                                 struct file_reaper *reaper, struct table_meta *meta,
-                                 struct table_file **file);
+                                 struct file_reaper *reaper, uint32_t keyspace,
+                                 struct table_meta *meta, struct table_file **file);
 void table_file_ref(struct table_file *file);
-/* The last one closes the table and, if it is obsolete, hands its number to the reaper. */
+/* The last one closes the table and, if it is obsolete, hands its number to the reaper, and those
+ * of the blob files that only it referred to. */
 void table_file_unref(struct table_file *file);
 /* The open table, which lasts as long as the file is referenced.  A missing file is -EUCLEAN:
  * a version names it, so it is damage, and not an absent key. */

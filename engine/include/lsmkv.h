@@ -99,10 +99,13 @@ struct lsmkv_options {
     size_t write_buffer_size; /* bytes of memtables before they are flushed; 64 MiB */
     size_t cache_size;        /* bytes of table blocks kept; 64 MiB */
     size_t block_size;        /* bytes of a data block before it is cut; 4096 */
-    size_t table_size;        /* bytes of a table before compaction cuts it; 16 MiB */
-    size_t level_base_size;   /* bytes of level 1; each deeper one is ten times larger */
+    size_t
+        blob_threshold; /* values of so many bytes and more are kept apart from their keys, in
+                                 blob files; 0: none is; 4096 */
+    size_t table_size;      /* bytes of a table before compaction cuts it; 16 MiB */
+    size_t level_base_size; /* bytes of level 1; each deeper one is ten times larger */
     unsigned
-        max_open_tables; /* table files open at a time; 0: half of RLIMIT_NOFILE, which
+        max_open_tables; /* table and blob files open at a time; 0: half of RLIMIT_NOFILE, which
                                  is also the most */
     unsigned l0_compaction_trigger; /* L0 tables that start a compaction; 4 */
     unsigned l0_slowdown_trigger;   /* L0 tables that delay writers; 20 */
@@ -294,8 +297,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_batch_put(struct lsmkv_batch *batch,
                                             struct lsmkv_slice key,
                                             struct lsmkv_slice attributes,
                                             struct lsmkv_slice value);
-/* As lsmkv_batch_put with the value of `held`, without rewriting it where it is stored apart
- * from its key.  `held` must stay unreleased until the batch is written or cleared. */
+/* As lsmkv_batch_put with the value of `held`, which is written to the log whole wherever it is
+ * kept.  `held` must stay unreleased until the batch is written or cleared. */
 LSMKV_API LSMKV_CHECKED int lsmkv_batch_put_held(struct lsmkv_batch *batch,
                                                  struct lsmkv_keyspace *keyspace,
                                                  struct lsmkv_slice key,
@@ -372,6 +375,9 @@ struct lsmkv_iter_options {
     const struct lsmkv_snapshot *snapshot;
     struct lsmkv_slice lower;
     struct lsmkv_slice upper;
+    /* A value that is kept apart from its key is not read before lsmkv_iter_value asks for it:
+     * records have its size and NULL data. */
+    bool lazy_values;
 };
 
 LSMKV_API LSMKV_CHECKED int lsmkv_iter_new(struct lsmkv *db,
@@ -403,6 +409,10 @@ LSMKV_API LSMKV_CHECKED int lsmkv_iter_status(const struct lsmkv_iter *iter);
 /* Both hold until the iterator moves. */
 LSMKV_API struct lsmkv_slice lsmkv_iter_key(const struct lsmkv_iter *iter);
 LSMKV_API const struct lsmkv_record *lsmkv_iter_record(const struct lsmkv_iter *iter);
+/* The value of a valid iterator's record, read if it was not yet: an error concerns this value
+ * alone.  Holds until the iterator moves. */
+LSMKV_API LSMKV_CHECKED int lsmkv_iter_value(struct lsmkv_iter *iter,
+                                             struct lsmkv_slice *value);
 
 /* ---- snapshots ---- */
 
@@ -466,8 +476,11 @@ struct lsmkv_stats {
     uint64_t compactions, trivial_moves, compaction_bytes_read, compaction_bytes_written;
     uint64_t stall_slowdowns, stall_stops;
     uint64_t manifest_lines, manifest_bytes;
-    uint64_t memtable_bytes, cache_bytes;            /* now */
-    uint64_t tables, table_bytes;                    /* now */
+    uint64_t memtable_bytes, cache_bytes; /* now */
+    uint64_t tables, table_bytes;         /* now */
+    uint64_t blob_files, blob_file_bytes; /* now; of these bytes, nothing refers to: */
+    uint64_t blob_dead_bytes;
+    uint64_t blobs_read, blob_bytes_read, blob_bytes_written;
     uint64_t snapshots;                              /* named, now */
     uint64_t free_bytes, total_bytes, reserve_bytes; /* of the file system beneath, now */
     uint64_t dead_range_skips;                       /* runs of dead keys jumped over */

@@ -22,7 +22,7 @@
 static bool
 kind_is_stamped(uint8_t kind)
 {
-    return (kind & ~(unsigned)KIND_BLOB_BIT) == KIND_PUT_STAMPED;
+    return kind == KIND_PUT_STAMPED;
 }
 
 void
@@ -122,7 +122,8 @@ batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
     size_t size;
     int result;
 
-    assert(kind_is_known(kind) && kind_is_put(kind) == (record != NULL));
+    assert(kind_is_known(kind) && !kind_is_apart(kind) &&
+           kind_is_put(kind) == (record != NULL));
     if (key.size > LSMKV_KEY_MAX || batch->count == UINT32_MAX)
         return -E2BIG;
     if (record != NULL && (record->attributes.size > LSMKV_ATTRIBUTES_MAX ||
@@ -231,7 +232,7 @@ read_record(struct reader *bytes, uint8_t kind, int64_t batch_time,
         record->stamp_time = (int64_t)read_u64(bytes);
         if (record->stamp_sequence > SEQUENCE_MAX)
             bytes->failed = true;
-    } else if ((kind & ~(unsigned)KIND_BLOB_BIT) == KIND_PUT_TIMED) {
+    } else if (kind == KIND_PUT_TIMED) {
         record->stamp_time = batch_time;
     }
     record->attributes = read_sized(bytes, LSMKV_ATTRIBUTES_MAX);
@@ -247,7 +248,7 @@ batch_next(struct batch_reader *reader, struct batch_entry *entry)
     if (reader->left == 0)
         return reader->rest.size == 0 ? 0 : -EUCLEAN;
     parsed.kind = read_u8(&bytes);
-    if (bytes.failed || !kind_is_known(parsed.kind))
+    if (bytes.failed || !kind_is_known(parsed.kind) || kind_is_apart(parsed.kind))
         return -EUCLEAN;
     parsed.keyspace = read_varint32(&bytes);
     parsed.key = read_sized(&bytes, LSMKV_KEY_MAX);

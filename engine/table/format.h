@@ -22,7 +22,8 @@
  *     properties
  *     offset  size  field
  *          0     4  version            1
- *          4     4  incompatible       features a reader must know; unknown bits: refuse
+ *          4     4  incompatible       features a reader must know; unknown bits: refuse;
+ *                                      bit 0: entries refer to blob files
  *          8     4  compatible         features a reader may ignore
  *         12     4  keyspace
  *         16     4  order              enum lsmkv_order
@@ -66,7 +67,8 @@
 #define TABLE_MAGIC           "lsmkvSST"
 
 /* Feature bits that this version understands. */
-#define TABLE_FEATURES_KNOWN 0u
+#define TABLE_FEATURE_BLOBS  1u
+#define TABLE_FEATURES_KNOWN TABLE_FEATURE_BLOBS
 
 enum block_type { BLOCK_PLAIN = 0, BLOCK_LZ4 = 1 };
 

@@ -27,6 +27,7 @@
 struct table_counters {
     atomic_uint_fast64_t blocks_read, block_bytes_read, cache_hits, cache_misses;
     atomic_uint_fast64_t filter_checks, filter_negatives, filter_false_positives;
+    atomic_uint_fast64_t blobs_read, blob_bytes_read;
 };
 
 /* What a salvaging walk could not read of a file, as struct lsmkv_loss has it. */
@@ -40,12 +41,15 @@ struct table_loss {
     uint64_t sequence;
 };
 
+struct blob_files; /* table/blob.h */
+
 /* What writing and reading tables needs of the store; borrowed, outlives every table. */
 struct table_context {
     struct lsmkv_env *env;
     struct env_dir *dir;
     struct block_cache *cache;
     struct open_files *files;
+    struct blob_files *blobs; /* NULL: no table refers to any */
     struct reporter *reporter;
     struct table_counters *counters;
     size_t block_size;
@@ -62,6 +66,13 @@ void table_name(char *name, uint64_t number);
 
 /* ---- writing ---- */
 
+/* A blob file that a table refers to. */
+struct table_blob {
+    uint64_t number;
+    uint64_t bytes; /* that the table refers to, of values */
+    uint64_t size;  /* of the file */
+};
+
 /* What the manifest keeps of a table.  Zero it to begin; table_meta_fini frees the
  * keys. */
 struct table_meta {
@@ -73,9 +84,14 @@ struct table_meta {
     uint64_t largest_sequence;
     struct keybuf smallest; /* internal keys of the first and last entry */
     struct keybuf largest;
+    struct table_blob *blobs; /* by number; malloced */
+    size_t blob_count;
 };
 
 void table_meta_fini(struct table_meta *meta);
+/* Adds `bytes` to what the table refers to of a file.  -ENOMEM. */
+int LSMKV_CHECKED table_meta_add_blob(struct table_meta *meta, uint64_t number,
+                                      uint64_t bytes);
 
 struct table_writer;
 
@@ -184,6 +200,7 @@ int LSMKV_CHECKED table_iterate_to(struct table *table, enum table_walk walk,
 struct table_properties {
     uint32_t keyspace;
     enum lsmkv_order order;
+    bool has_blobs; /* entries refer to blob files */
     uint64_t entries, tombstones, data_blocks;
     uint64_t data_bytes, index_bytes, filter_bytes, raw_key_bytes, raw_payload_bytes;
     uint64_t smallest_sequence, largest_sequence;

@@ -86,6 +86,8 @@ count(struct table_properties *seen, struct lsmkv_slice key, struct lsmkv_slice 
     seen->entries++;
     if (!kind_is_put(internal_kind(key)))
         seen->tombstones++;
+    if (kind_is_apart(internal_kind(key)))
+        seen->has_blobs = true;
     seen->raw_key_bytes += key.size;
     seen->raw_payload_bytes += payload.size;
     if (sequence < seen->smallest_sequence)
@@ -224,6 +226,8 @@ verify_counts(struct verifier *v)
     if (said->smallest_sequence != seen->smallest_sequence ||
         said->largest_sequence != seen->largest_sequence)
         finding(v, offset, "the properties give other sequences");
+    if (said->has_blobs != seen->has_blobs)
+        finding(v, offset, "the properties do not tell right of blob files");
     if (said->filter_keys != seen->filter_keys)
         finding(v, offset, "the properties give another number of keys in the filter");
 }
@@ -268,6 +272,51 @@ ends_agree(struct table *table, const struct table_meta *meta)
     return result == -ENOMEM ? result : agree;
 }
 
+static int
+count_blobs(struct iterator *it, struct table_meta *seen)
+{
+    int result = 0;
+
+    for (iterator_first(it); it->valid && result == 0; iterator_next(it)) {
+        uint8_t kind = internal_kind(it->key);
+        struct lsmkv_record record;
+        struct blob_ref ref;
+
+        if (!kind_is_apart(kind))
+            continue;
+        result = record_decode(kind, internal_sequence(it->key), it->payload, &record);
+        if (result == 0)
+            result = blob_ref_decode(record.value, &ref);
+        if (result == 0)
+            result = table_meta_add_blob(seen, ref.file, ref.length);
+    }
+    return result == 0 ? it->status : result;
+}
+
+/* As ends_agree, of what is referred to. */
+static int
+blobs_agree(struct table *table, const struct table_meta *meta)
+{
+    struct table_meta seen = {0};
+    struct iterator *it;
+    int result;
+    bool agree;
+
+    if (!table->properties.has_blobs)
+        return meta->blob_count == 0;
+    result = table_iterate(table, TABLE_PASSING, &it);
+    if (result != 0)
+        return result;
+    result = count_blobs(it, &seen);
+    agree = result == 0 && seen.blob_count == meta->blob_count;
+    for (size_t i = 0; agree && i < seen.blob_count; i++)
+        agree = seen.blobs[i].number == meta->blobs[i].number &&
+                seen.blobs[i].bytes == meta->blobs[i].bytes;
+    iterator_free(it);
+    table_meta_fini(&seen);
+    return result == -ENOMEM ? result : agree;
+}
+
 int
 table_verify_meta(struct table *table, const struct table_meta *meta)
 {
@@ -279,6 +328,8 @@ table_verify_meta(struct table *table, const struct table_meta *meta)
 
     if (agree)
         agree = ends_agree(table, meta);
+    if (agree > 0)
+        agree = blobs_agree(table, meta);
     if (agree != 0)
         return agree > 0 ? 0 : agree;
     return report_error(table->context->reporter, -EUCLEAN,

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/record.h"
 #include "table/block.h"
@@ -47,6 +48,62 @@ table_meta_fini(struct table_meta *meta)
 {
     keybuf_fini(&meta->smallest);
     keybuf_fini(&meta->largest);
+    free(meta->blobs);
+    meta->blobs = NULL;
+    meta->blob_count = 0;
+}
+
+int
+table_meta_add_blob(struct table_meta *meta, uint64_t number, uint64_t bytes)
+{
+    struct table_blob *blobs = meta->blobs;
+    size_t at = 0, end = meta->blob_count;
+
+    while (at < end) {
+        size_t middle = at + (end - at) / 2;
+
+        if (blobs[middle].number < number)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    if (at < meta->blob_count && blobs[at].number == number) {
+        blobs[at].bytes += bytes;
+        return 0;
+    }
+    if ((meta->blob_count & (meta->blob_count - 1)) == 0) { /* full at powers of two */
+        blobs = reallocarray(blobs, meta->blob_count == 0 ? 1 : 2 * meta->blob_count,
+                             sizeof(*blobs));
+        if (blobs == NULL)
+            return -ENOMEM;
+        meta->blobs = blobs;
+    }
+    memmove(&blobs[at + 1], &blobs[at], (meta->blob_count - at) * sizeof(*blobs));
+    blobs[at] = (struct table_blob){.number = number, .bytes = bytes};
+    meta->blob_count++;
+    return 0;
+}
+
+/* What an entry that is about to be added refers to. */
+static int
+count_blob(struct table_writer *writer, struct lsmkv_slice internal,
+           struct lsmkv_slice payload)
+{
+    struct lsmkv_record record;
+    struct blob_ref ref;
+    int result;
+
+    if (!kind_is_apart(internal_kind(internal)))
+        return 0;
+    result = record_decode(internal_kind(internal), 0, payload, &record);
+    if (result == 0)
+        result = blob_ref_decode(record.value, &ref);
+    if (result != 0)
+        return report_error(writer->context->reporter, result,
+                            "%s: entry %llu: its payload cannot be written", writer->name,
+                            (unsigned long long)writer->properties.entries);
+    writer->properties.has_blobs = true;
+    return table_meta_add_blob(&writer->meta, ref.file, ref.length);
 }
 
 static void
@@ -240,8 +297,10 @@ static int
 add_entry(struct table_writer *writer, struct lsmkv_slice internal,
           struct lsmkv_slice payload)
 {
-    int result = make_room(writer, internal, payload.size);
+    int result = count_blob(writer, internal, payload);
 
+    if (result == 0)
+        result = make_room(writer, internal, payload.size);
     if (result == 0)
         result = block_builder_add(&writer->data, internal, payload);
     if (result == 0 && writer->context->filter_bits_per_key > 0)
@@ -376,6 +435,8 @@ hand_over_meta(struct table_writer *writer, struct table_meta *meta)
     writer->last = (struct keybuf){0};
     writer->meta.smallest = (struct keybuf){0};
     writer->meta.largest = (struct keybuf){0};
+    writer->meta.blobs = NULL;
+    writer->meta.blob_count = 0;
 }
 
 int

@@ -1,5 +1,6 @@
 /*
- * lsm-dump-store.c - dumps every live table of a store, as its MANIFEST names them.
+ * lsm-dump-store.c - dumps every live table of a store, as its MANIFEST names them; to verify,
+ * their blob files, too.
  *
  * The store may be in use.  No lock is taken: the manifest is read once, and tables never
  * change; one that has gone since is told apart from a lost one by reading the manifest
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "db/manifest.h"
+#include "table/blob.h"
 #include "tools/lsm-dump.h"
 
 static int
@@ -60,19 +62,19 @@ print_table(struct dump *dump, const struct manifest_edit *state,
                 internal_user_key(keybuf_slice(&table->meta.smallest)));
     print_bytes(printer, "largest",
                 internal_user_key(keybuf_slice(&table->meta.largest)));
+    if (table->meta.blob_count > 0)
+        print_number(printer, "blob_files", table->meta.blob_count);
     print_end(printer);
 }
 
 /* ---- one table of the store ---- */
 
 static bool
-file_is_missing(const struct dump *dump, uint64_t number)
+file_is_missing(const struct dump *dump, const char *name)
 {
-    char name[TABLE_NAME_SIZE];
     struct env_file *file;
     int result;
 
-    table_name(name, number);
     result = env_file_open(dump->context.dir, name, ENV_READ, &file);
     if (result == 0)
         (void)env_file_close(file); /* only read */
@@ -98,11 +100,12 @@ static enum dump_result
 dump_live_table(struct dump *dump, const struct manifest_edit *state,
                 const struct edit_table *live)
 {
+    char name[TABLE_NAME_SIZE];
     struct table *table;
     enum dump_result result;
 
-    if (file_is_missing(dump, live->meta.number) &&
-        !is_still_named(dump, live->meta.number)) {
+    table_name(name, live->meta.number);
+    if (file_is_missing(dump, name) && !is_still_named(dump, live->meta.number)) {
         report_warning(dump->context.reporter, "table %llu was replaced meanwhile",
                        (unsigned long long)live->meta.number);
         return DUMP_GOOD;
@@ -114,6 +117,48 @@ dump_live_table(struct dump *dump, const struct manifest_edit *state,
     if (dump->verify && table_verify_meta(table, &live->meta) != 0)
         result = result == DUMP_FAILED ? result : DUMP_DAMAGED;
     table_close(table);
+    return result;
+}
+
+static bool
+blob_is_still_named(struct dump *dump, uint64_t number)
+{
+    struct manifest_edit state;
+    struct table_blob *blobs = NULL;
+    size_t count = 0;
+    bool named = true; /* unless shown otherwise: the worse case */
+
+    if (load_manifest(dump, &state) == 0 &&
+        manifest_state_blobs(&state, &blobs, &count) == 0) {
+        named = false;
+        for (size_t i = 0; i < count && !named; i++)
+            named = blobs[i].number == number;
+    }
+    free(blobs);
+    manifest_edit_fini(&state);
+    return named;
+}
+
+static enum dump_result
+dump_live_blobs(struct dump *dump, const struct manifest_edit *state)
+{
+    struct table_blob *blobs;
+    size_t count;
+    enum dump_result result = DUMP_GOOD;
+
+    if (manifest_state_blobs(state, &blobs, &count) != 0)
+        return DUMP_FAILED;
+    for (size_t i = 0; i < count; i++) {
+        char name[TABLE_NAME_SIZE];
+        enum dump_result one;
+
+        blob_name(name, blobs[i].number);
+        if (file_is_missing(dump, name) && !blob_is_still_named(dump, blobs[i].number))
+            continue; /* collected meanwhile */
+        one = dump_blob(dump, blobs[i].number, blobs[i].size);
+        result = one > result ? one : result;
+    }
+    free(blobs);
     return result;
 }
 
@@ -136,6 +181,15 @@ dump_store(struct dump *dump, const char *path)
         enum dump_result one = dump_live_table(dump, &state, &state.added[i]);
 
         result = one > result ? one : result;
+    }
+    if (dump->verify) {
+        bool entries = dump->entries;
+        enum dump_result blobs;
+
+        dump->entries = false; /* those of the tables were asked for */
+        blobs = dump_live_blobs(dump, &state);
+        dump->entries = entries;
+        result = blobs > result ? blobs : result;
     }
     manifest_edit_fini(&state);
     return result;

@@ -7,6 +7,19 @@
 /* ---- entries ---- */
 
 static void
+print_reference(struct printer *printer, struct lsmkv_slice bytes)
+{
+    struct blob_ref ref;
+
+    if (blob_ref_decode(bytes, &ref) != 0)
+        return; /* the record's decoding has looked at it */
+    print_number(printer, "blob", ref.file);
+    print_number(printer, "offset", ref.offset);
+    print_number(printer, "bytes", ref.length);
+    print_number(printer, "checksum", ref.checksum);
+}
+
+static void
 print_record(struct printer *printer, uint8_t kind, const struct lsmkv_record *record)
 {
     if (!kind_is_put(kind))
@@ -16,7 +29,10 @@ print_record(struct printer *printer, uint8_t kind, const struct lsmkv_record *r
     if ((kind & ~KIND_BLOB_BIT) != KIND_PUT)
         print_signed(printer, "stamp_time", record->stamp_time);
     print_bytes(printer, "attributes", record->attributes);
-    print_bytes(printer, "value", record->value);
+    if (kind_is_apart(kind))
+        print_reference(printer, record->value);
+    else
+        print_bytes(printer, "value", record->value);
 }
 
 /* A payload that does not parse is shown as it is. */
@@ -204,6 +220,8 @@ dump_properties(struct dump *dump, const struct table *table)
     print_number(printer, "filter_keys", p->filter_keys);
     print_number(printer, "raw_key_bytes", p->raw_key_bytes);
     print_number(printer, "raw_payload_bytes", p->raw_payload_bytes);
+    if (p->has_blobs)
+        print_bool(printer, "has_blobs", true);
     print_end(printer);
 }
 

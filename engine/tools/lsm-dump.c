@@ -14,7 +14,9 @@ usage(FILE *out)
         "\n"
         "Prints the sorted entries of a table (NNNNNN.sst), or of every live table of a\n"
         "store by keyspace and level: key, sequence, kind, attributes, value.  Every version\n"
-        "and every tombstone that is there is shown.  Takes no lock and changes nothing.\n"
+        "and every tombstone that is there is shown.  Of a value that stands apart it prints\n"
+        "where; a blob file (NNNNNN.blob) is printed record by record, the dead ones too.\n"
+        "Takes no lock and changes nothing.\n"
         "\n"
         "  --keys         entries without attributes and values\n"
         "  --from=KEY     entries at or after KEY\n"
@@ -23,7 +25,7 @@ usage(FILE *out)
         "  --index        the data blocks: place, largest sequence, separator\n"
         "  --filter       the bloom filter: size, keys, expected share of false positives\n"
         "  --props        the properties\n"
-        "  --verify       read everything again: checksums, order, counts, filter\n"
+        "  --verify       read everything again: checksums, order, counts, filter, blob files\n"
         "  --hex          keys, attributes and values as hex digits\n"
         "  --json         one JSON object a line, bytes as hex, and as text if UTF-8\n"
         "  --help, --version\n"
@@ -171,6 +173,7 @@ dump_file(struct dump *dump, const char *path)
         slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
     struct table *table;
     enum dump_result ended;
+    uint64_t number;
     int result = -ENOMEM;
 
     if (parent != NULL)
@@ -178,6 +181,11 @@ dump_file(struct dump *dump, const char *path)
     free(parent);
     if (result != 0)
         return cannot_open(path, result);
+    if (dump_is_blob_name(name, &number)) {
+        ended = dump_blob(dump, number, 0);
+        env_dir_close(dump->context.dir);
+        return ended;
+    }
     result = table_open_file(&dump->context, name, &table);
     if (result == 0) {
         ended = dump_table(dump, table);

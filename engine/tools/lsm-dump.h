@@ -26,6 +26,11 @@ enum dump_result { DUMP_GOOD = 0, DUMP_DAMAGED = 1, DUMP_FAILED = 2 };
  * returns. */
 enum dump_result dump_table(struct dump *dump, struct table *table);
 
+/* The same of a blob file; `size` 0: whatever it has. */
+enum dump_result dump_blob(struct dump *dump, uint64_t number, uint64_t size);
+/* Whether `name` is a blob file's, "000012.blob". */
+bool dump_is_blob_name(const char *name, uint64_t *number);
+
 /* Dumps the tables that the MANIFEST of context.dir names, by keyspace and level.  Takes
  * no lock and changes nothing; a table that a running store replaces meanwhile is passed
  * over. */

@@ -103,7 +103,7 @@ scan(void *session, struct bytes from, uint64_t limit, enum scan_what what,
      struct tally *tally)
 {
     struct lsmkv_store *store = session;
-    struct lsmkv_iter_options options = {.snapshot = NULL};
+    struct lsmkv_iter_options options = {.lazy_values = what != SCAN_VALUES};
     struct lsmkv_iter *iter;
 
     check(lsmkv_iter_new(store->db, NULL, &options, &iter), "iterator");

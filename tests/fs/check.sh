@@ -157,7 +157,7 @@ table_of_linux() {
         tail -n 1 | sed 's/^/00000/; s/.*\(......\)$/\1.sst/'
 }
 
-# In the tables now.  What is left out is told; what is there is right.
+# In the tables and blob files now.  What is left out is told; what is there is right.
 damaged_store_is_exported() {
     local at lost=0 status file table where
     rm -rf "$store"
@@ -173,7 +173,7 @@ damaged_store_is_exported() {
         at=${where#*:}
         case $where in
         default:*) table=$(table_of_linux) ;;
-        *) table=$(cd "$store" && grep -l __A_OUT_GNU_H__ ./*.sst | head -n 1) ;;
+        *) table=$(cd "$store" && grep -l __A_OUT_GNU_H__ ./*.sst ./*.blob | head -n 1) ;;
         esac
         [ -n "$table" ]
         rm -rf "$copy" out
@@ -304,7 +304,7 @@ repaired_without_manifest() {
 # what is missing was told, and all of it can be removed.
 repaired_with_damage() {
     local file at size status lost=0
-    for file in $(cd "$store" && ls ./*.sst ./*.log); do
+    for file in $(cd "$store" && ls ./*.sst ./*.blob ./*.log); do
         size=$(stat -c %s "$store/$file")
         for at in $((size / 5)) $((size / 2)) $((size - 30)); do
             rm -rf "$copy" "$new"
@@ -345,7 +345,7 @@ lost_contents_are_an_error() {
     head -c 40000000 /dev/urandom >"$mnt/filler"
     rm "$mnt/filler"
     umount_store
-    at=$(cd "$store" && grep -obUaF "$(dd if=../large bs=1 skip=1000000 count=8 status=none)" ./*.sst | head -n 1)
+    at=$(cd "$store" && grep -obUaF "$(dd if=../large bs=1 skip=1000000 count=8 status=none)" ./*.sst ./*.blob | head -n 1)
     table=${at%%:*}
     at=${at#*:}
     cp -r "$store" "$copy"

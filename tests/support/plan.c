@@ -254,6 +254,7 @@ plan_options(struct lsmkv_env *env)
     options.l0_compaction_trigger = 2;
     options.cache_size = 64 << 10;
     options.move_log_limit = 600;
+    options.blob_threshold = 40; /* a third of the values */
     return options;
 }
 

@@ -134,6 +134,8 @@ check_store(struct world *world)
 void
 world_init(struct world *world, uint64_t seed, bool dead_ranges)
 {
+    static const size_t thresholds[] = {64, 1024, 0};
+
     memset(world, 0, sizeof(*world));
     world->random = random_of(seed);
     world->env = mem_env_new();
@@ -147,6 +149,7 @@ world_init(struct world *world, uint64_t seed, bool dead_ranges)
     world->options.block_size = 1024;
     world->options.l0_compaction_trigger = 2;
     world->options.move_log_limit = 8 << 10;
+    world->options.blob_threshold = thresholds[seed % 3];
     world->options.dead_ranges = dead_ranges;
     model_init(&world->models[0], LSMKV_ORDER_PATH);
     model_init(&world->models[1], LSMKV_ORDER_BYTES);

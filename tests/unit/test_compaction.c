@@ -41,11 +41,12 @@ next_number(void *context)
 }
 
 static void
-reap(struct file_reaper *reaper, uint64_t number)
+reap(struct file_reaper *reaper, enum file_kind kind, uint64_t number)
 {
     char name[TABLE_NAME_SIZE];
 
     (void)reaper;
+    ck_assert_int_eq(kind, FILE_TABLE);
     table_name(name, number);
     ck_assert_int_eq(env_dir_unlink(world.fixture.dir, name), 0);
 }
@@ -155,7 +156,7 @@ apply(struct manifest_edit *edit)
             added[i].file = find_file(from, number);
             table_file_ref(added[i].file);
         } else {
-            ck_assert_int_eq(table_file_new(&world.fixture.context, &reaper,
+            ck_assert_int_eq(table_file_new(&world.fixture.context, &reaper, 3,
                                             &edit->added[i].meta, &added[i].file),
                              0);
         }
@@ -690,7 +691,7 @@ START_TEST(test_a_merge_that_fails_at_any_call_leaves_no_file_behind)
         } else {
             /* The call could do without. */
             for (size_t i = 0; i < edit.added_count; i++)
-                reap(&reaper, edit.added[i].meta.number);
+                reap(&reaper, FILE_TABLE, edit.added[i].meta.number);
         }
         manifest_edit_fini(&edit);
     }

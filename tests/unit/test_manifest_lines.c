@@ -82,6 +82,7 @@ load_count(struct env_dir *from, uint64_t *end)
 #define SEQUENCES ",\"smallest_sequence\":5,\"largest_sequence\":9"
 #define KEYS      ",\"smallest\":\"610105000000000000\",\"largest\":\"620109000000000000\""
 #define TABLE     PLACE SIZES SEQUENCES KEYS
+#define BLOB      "\"blob\":4,\"bytes\":9,\"size\":90"
 #define GOOD      HEAD NUMBERS KEYSPACE
 
 static void
@@ -118,8 +119,11 @@ static const struct {
     {"{\"format\":\"other\",\"version\":1,\"manifest\":7}", -EUCLEAN},
     {"{\"format\":\"lsmkv-manifest\",\"version\":2,\"manifest\":7}", -ENOTSUP},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
-     "\"incompatible\":[\"blobs\"]}",
+     "\"incompatible\":[\"blobs\",\"new\"]}",
      -ENOTSUP},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"incompatible\":[\"blobs\"]}",
+     0},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,\"incompatible\":[7]}",
      -EUCLEAN},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
@@ -131,7 +135,13 @@ static const struct {
     /* unknown fields */
     {"{" GOOD ",\"new_field\":1}", -EUCLEAN},
     {"{" GOOD ",\"added\":[{" TABLE ",\"x\":1}]}", -EUCLEAN},
-    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[{\"blob\":4,\"bytes\":9}]}]}", -ENOTSUP},
+    /* blob files of a table */
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[{" BLOB "}]}]}", 1},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[{" BLOB ",\"x\":1}]}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[{" BLOB "},{" BLOB "}]}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[{\"blob\":4,\"bytes\":9}]}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":[4]}]}", -EUCLEAN},
+    {"{" GOOD ",\"added\":[{" TABLE ",\"blobs\":{}}]}", -EUCLEAN},
     /* numbers */
     {"{" HEAD ",\"next_file\":-1}", -EUCLEAN},
     {"{" HEAD ",\"next_file\":1.0}", -EUCLEAN},
@@ -256,6 +266,55 @@ START_TEST(test_a_deeply_nested_line_is_refused)
 }
 END_TEST
 
+/* Of a table that refers to blob files, in a first line and read again. */
+START_TEST(test_blob_files_are_these_bytes)
+{
+    static const char expected[] = ",\"blobs\":[{\"blob\":4,\"bytes\":10,\"size\":11},"
+                                   "{\"blob\":9,\"bytes\":700,\"size\":1000}]}]";
+    struct manifest_edit state = {0}, loaded = {0};
+    struct edit_keyspace keyspace = {.name = "a"};
+    struct table_meta meta = {.number = 3,
+                              .size = 9,
+                              .entries = 1,
+                              .smallest_sequence = 7,
+                              .largest_sequence = 7};
+    struct manifest *manifest;
+    struct table_blob *blobs;
+    struct env_file *file;
+    uint64_t number, end;
+    char bytes[2048] = "";
+    size_t count;
+
+    ck_assert_int_eq(manifest_edit_keyspace(&state, &keyspace), 0);
+    ck_assert_int_eq(keybuf_set_internal(&meta.smallest, lsmkv_str("k"), 7, KIND_PUT), 0);
+    ck_assert_int_eq(keybuf_set_internal(&meta.largest, lsmkv_str("k"), 7, KIND_PUT), 0);
+    ck_assert_int_eq(table_meta_add_blob(&meta, 9, 500), 0);
+    ck_assert_int_eq(table_meta_add_blob(&meta, 4, 10), 0);
+    ck_assert_int_eq(table_meta_add_blob(&meta, 9, 200), 0);
+    meta.blobs[0].size = 11;
+    meta.blobs[1].size = 1000;
+    ck_assert_int_eq(manifest_edit_add(&state, 0, 6, &meta), 0);
+    ck_assert_uint_eq(state.next_file, 10);
+    ck_assert_int_eq(manifest_roll(dir, &reporter, 7, &state, &manifest), 0);
+    manifest_close(manifest);
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
+    ck_assert_int_gt(env_file_read(file, 0, bytes, sizeof(bytes) - 1), 0);
+    env_file_close(file);
+    ck_assert_ptr_nonnull(strstr(bytes, "\"incompatible\":[\"blobs\"],"));
+    ck_assert_ptr_nonnull(strstr(bytes, expected));
+    ck_assert_int_eq(manifest_load(dir, &reporter, &loaded, &number, &end), 0);
+    ck_assert_uint_eq(loaded.added[0].meta.blob_count, 2);
+    ck_assert_mem_eq(loaded.added[0].meta.blobs, state.added[0].meta.blobs,
+                     2 * sizeof(*blobs));
+    ck_assert_int_eq(manifest_state_blobs(&loaded, &blobs, &count), 0);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(blobs[1].bytes, 700);
+    free(blobs);
+    manifest_edit_fini(&loaded);
+    manifest_edit_fini(&state);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -267,6 +326,7 @@ main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_a_hostile_line_is_refused_with_file_and_offset, 0,
                         sizeof(lines) / sizeof(lines[0]));
+    tcase_add_test(cases, test_blob_files_are_these_bytes);
     tcase_add_test(cases, test_a_deeply_nested_line_is_refused);
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);

@@ -64,7 +64,7 @@ draw(const struct drawn_table *tables, size_t count)
                                              meta.smallest_sequence, KIND_PUT),
                          0);
         added[i].level = tables[i].level;
-        ck_assert_int_eq(table_file_new(NULL, NULL, &meta, &added[i].file), 0);
+        ck_assert_int_eq(table_file_new(NULL, NULL, 0, &meta, &added[i].file), 0);
     }
     ck_assert_int_eq(version_edit(empty, NULL, 0, added, count, &reporter, &version), 0);
     for (size_t i = 0; i < count; i++)
@@ -465,6 +465,60 @@ START_TEST(test_tombstones_are_taken_downwards)
 }
 END_TEST
 
+/* ---- blob files to be collected ---- */
+
+/* The deepest table that refers to a victim, by itself and where it is; of level 0 what is due there
+ * anyway. */
+START_TEST(test_who_refers_to_a_victim_is_rewritten)
+{
+    static const struct drawn_table tables[] = {
+        {0, "a", "z", 30, 39, 10, 0}, {5, "a", "b", 10, 19, 10, 0},
+        {5, "c", "d", 10, 19, 20, 0}, {6, "a", "b", 1, 9, 40, 0},
+        {6, "c", "d", 1, 9, 80, 0},
+    };
+    static const struct {
+        unsigned referring; /* bit i: table i */
+        uint64_t bytes;
+        const char *pick;
+    } cases[] = {
+        {0, 0, "none"},
+        {1u << 1, 10, "0>5: 1 | 2 3"},
+        {1u << 1 | 1u << 3, 30, "5>5: 3 |"},
+        {1u << 1 | 1u << 3 | 1u << 5, 110, "6>6: 5 |"},
+    };
+    struct version *version = draw(tables, COUNT(tables));
+    uint64_t numbers[] = {7, 9};
+    const struct blob_victims victims = {numbers, 2, 100};
+    struct table_blob victim[] = {{8, 1, 1}, {9, 1, 1}}, other[] = {{8, 1, 1}};
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct compaction *compaction;
+        char text[256];
+
+        for (int level = 0; level < LEVEL_COUNT; level++)
+            for (size_t k = 0; k < version->levels[level].count; k++) {
+                struct table_meta *meta = &version->levels[level].files[k]->meta;
+                bool refers = (cases[i].referring >> meta->number & 1) != 0;
+
+                meta->blobs = refers ? victim : other;
+                meta->blob_count = refers ? 2 : 1;
+            }
+        ck_assert_uint_eq(compaction_referring_bytes(version, &victims), cases[i].bytes);
+        ck_assert_int_eq(
+            compaction_pick_referring(5, version, &limits, &victims, &compaction), 0);
+        print(compaction, text, sizeof(text));
+        ck_assert_str_eq(text, cases[i].pick);
+        compaction_free(compaction);
+    }
+    for (int level = 0; level < LEVEL_COUNT; level++)
+        for (size_t k = 0; k < version->levels[level].count; k++) {
+            version->levels[level].files[k]->meta.blobs = NULL;
+            version->levels[level].files[k]->meta.blob_count = 0;
+        }
+    version_unref(version);
+}
+END_TEST
+
 /* ---- a range, asked for ---- */
 
 /* A move by lsmkv_compact left a table over the whole level below it. */
@@ -592,6 +646,7 @@ main(void)
     tcase_add_test(cases, test_a_table_over_a_gap_moves_down);
     tcase_add_test(cases, test_a_table_over_too_much_is_cut_instead_of_moved);
     tcase_add_test(cases, test_tombstones_are_taken_downwards);
+    tcase_add_test(cases, test_who_refers_to_a_victim_is_rewritten);
     tcase_add_test(cases, test_a_range_over_too_much_is_cut_instead_of_moved);
     tcase_add_test(cases, test_a_range_takes_what_meets_it);
     tcase_add_test(cases, test_a_range_of_level_0_is_closed);

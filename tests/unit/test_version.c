@@ -31,8 +31,9 @@ count_report(void *context, enum lsmkv_level level, const char *line)
 }
 
 static void
-note_reaped(struct file_reaper *which, uint64_t number)
+note_reaped(struct file_reaper *which, enum file_kind kind, uint64_t number)
 {
+    ck_assert_int_eq(kind, FILE_TABLE);
     ck_assert_ptr_eq(which, &reaper);
     reaped[reaped_count++] = number;
 }
@@ -63,7 +64,7 @@ file_of(uint64_t number, const char *from, const char *to, uint64_t largest_sequ
     ck_assert_int_eq(keybuf_set_internal(&meta.smallest, lsmkv_str(from), 1, KIND_PUT),
                      0);
     ck_assert_int_eq(keybuf_set_internal(&meta.largest, lsmkv_str(to), 1, KIND_PUT), 0);
-    ck_assert_int_eq(table_file_new(NULL, &reaper, &meta, &file), 0);
+    ck_assert_int_eq(table_file_new(NULL, &reaper, 0, &meta, &file), 0);
     ck_assert_ptr_null(meta.smallest.data);
     return file;
 }
@@ -299,7 +300,8 @@ level_add(struct level_world *world, size_t from, size_t to)
                          0);
     ck_assert_int_eq(table_writer_finish(writer, &meta), 0);
     ck_assert_int_eq(
-        table_file_new(&fixture->context, NULL, &meta, &world->files[world->count++]), 0);
+        table_file_new(&fixture->context, NULL, 0, &meta, &world->files[world->count++]),
+        0);
 }
 
 static void

@@ -1,0 +1,111 @@
+/*
+ * collect.c - when blob files are collected: the space of values that nothing refers to.
+ *
+ * A merge drops entries, and with them references.  A file that no table refers to is deleted; one
+ * that a few do is collected: those tables are rewritten, and what is live of it goes to a new file.
+ * Every merge does so for its own inputs; a collection goes through all tables that refer to the
+ * victims, so that these are free when it is done.  Nothing is remembered: what is partly collected
+ * is deader than before, so it is chosen again, after a restart too.
+ *
+ * Victims are at least half dead: then a collection writes no more than it frees, and files are no
+ * more than twice what is live in them.  It is worth it, too, only if what is dead in them is more
+ * than the tables that are to be rewritten.
+ *
+ * G1  Victims are collected within what the disk has free: their live bytes stand twice until the
+ *     last table is rewritten.
+ */
+#include "db/collect.h"
+
+#include <errno.h>
+
+#define HALF_DEAD   4u /* eighths */
+#define LITTLE_DEAD 1u /* while space is short */
+/* Live bytes to be written at once: so many files, or what the tables come to. */
+#define LIVE_FILES 4u
+
+static uint64_t
+table_bytes(const struct version *version)
+{
+    uint64_t bytes = 0;
+
+    for (int level = 0; level < LEVEL_COUNT; level++)
+        bytes += version->levels[level].bytes;
+    return bytes;
+}
+
+int
+collect_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+                struct blob_victims *victims)
+{
+    uint64_t file = db->options.write_buffer_size;
+
+    if (atomic_load(&db->reclaim.is_short)) /* G1: what the reserve has for a merge */
+        return blob_files_victims(db->blobs, keyspace->id,
+                                  atomic_load(&db->space_low) ? LITTLE_DEAD : HALF_DEAD,
+                                  2 * file, victims);
+    return blob_files_victims(db->blobs, keyspace->id, HALF_DEAD,
+                              LIVE_FILES * file + table_bytes(keyspace->view->version),
+                              victims);
+}
+
+static bool
+is_due(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mutex)
+{
+    struct blob_victims victims;
+
+    if (keyspace->collect_known)
+        return keyspace->collect_due;
+    if (collect_victims(db, keyspace, &victims) != 0)
+        return false; /* no memory: at another time */
+    keyspace->collect_due =
+        victims.count > 0 &&
+        victims.dead >= compaction_referring_bytes(keyspace->view->version, &victims);
+    keyspace->collect_known = true;
+    blob_victims_fini(&victims);
+    return keyspace->collect_due;
+}
+
+/* NULL: none. */
+static struct lsmkv_keyspace *
+due_keyspace(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        if ((ks->failed_levels >> LEVEL_COUNT & 1) == 0 && is_due(db, ks))
+            return ks;
+    return NULL;
+}
+
+bool
+collect_due(struct lsmkv *db)
+{
+    return due_keyspace(db) != NULL;
+}
+
+int
+collect_pick(struct lsmkv *db, struct lsmkv_keyspace *keyspace, bool force,
+             struct compaction **compaction)
+{
+    struct compaction_limits limits = compaction_limits_of(db, keyspace);
+    struct blob_victims victims;
+    int result;
+
+    *compaction = NULL;
+    if (!force && !is_due(db, keyspace))
+        return 0;
+    result = collect_victims(db, keyspace, &victims);
+    if (result != 0)
+        return result;
+    result = compaction_pick_referring(keyspace->id, keyspace->view->version, &limits,
+                                       &victims, compaction);
+    blob_victims_fini(&victims);
+    return result;
+}
+
+int
+collect_choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
+               struct compaction **compaction)
+{
+    *compaction = NULL;
+    *keyspace = due_keyspace(db);
+    return *keyspace == NULL ? 0 : collect_pick(db, *keyspace, false, compaction);
+}

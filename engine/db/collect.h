@@ -1,0 +1,21 @@
+/* collect.h - see collect.c. */
+#ifndef DB_COLLECT_H
+#define DB_COLLECT_H
+
+#include "db/db.h"
+
+/* What a merge in this keyspace collects. */
+int LSMKV_CHECKED collect_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+                                  struct blob_victims *victims) LSMKV_REQUIRES(db->mutex);
+/* Is a collection due in any keyspace, and has not failed just now? */
+bool collect_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* Its next merge; *compaction = NULL: none.  `force`: whatever it costs. */
+int LSMKV_CHECKED collect_pick(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                               bool force, struct compaction **compaction)
+    LSMKV_REQUIRES(db->mutex);
+/* The same of whichever keyspace it is due in. */
+int LSMKV_CHECKED collect_choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
+                                 struct compaction **compaction)
+    LSMKV_REQUIRES(db->mutex);
+
+#endif

@@ -1,0 +1,172 @@
+/*
+ * blob.h - blob files: values that stand apart from their keys.
+ *
+ *     header
+ *     record 0
+ *     ...          no gaps: each record begins where the one before ended
+ *     record n-1   the file ends with it; its size is in the manifest
+ *
+ * Integers are little-endian.
+ *
+ *     header
+ *     offset  size  field
+ *          0     8  magic         "lsmkvBLB"
+ *          8     4  version       1
+ *         12     4  incompatible  features a reader must know; unknown bits: refuse
+ *         16     4  keyspace
+ *         20     8  number        of the file
+ *         28     4  checksum      CRC32C of bytes 0-27
+ *
+ *     record
+ *     offset  size  field
+ *          0     4  checksum        CRC32C of the file's number (8), the record's offset (8),
+ *                                   bytes 4 to 15, the key
+ *          4     4  value checksum  CRC32C of the file's number (8), the value's offset (8),
+ *                                   the value
+ *          8     4  value length    1 to LSMKV_VALUE_MAX
+ *         12     4  key length      8 to LSMKV_KEY_MAX + 8
+ *         16        internal key, as it was when the value was written
+ *                   value
+ *
+ * A table's entry refers to a value by file, offset, length and value checksum (base/record.h),
+ * so a get reads the value and nothing else.  Key and head are for who has only the file.
+ * Records never change; a move of an entry or a merge carries the reference.
+ *
+ * B1  A blob file is synced before a manifest line names it (invariant 14).
+ * B2  It stays while a table refers to it, of whatever version some reader holds: tables count
+ *     as references.  It is deleted when the last table that did was deleted.
+ * B3  `live`, the bytes that tables of the newest versions refer to, only chooses what is worth
+ *     collecting.
+ */
+#ifndef TABLE_BLOB_H
+#define TABLE_BLOB_H
+
+#include "base/record.h"
+#include "table/table.h"
+
+#define BLOB_HEADER_SIZE 32u
+#define BLOB_HEAD_SIZE   16u /* of a record, before its key */
+#define BLOB_VERSION     1u
+#define BLOB_MAGIC       "lsmkvBLB"
+
+struct blob_header {
+    uint32_t keyspace;
+    uint64_t number;
+};
+
+struct blob_head {
+    uint32_t checksum; /* of the value */
+    uint32_t length;
+    uint32_t key_size;
+};
+
+void blob_header_encode(uint8_t *out, const struct blob_header *header);
+/* As the decoders of format.h. */
+int LSMKV_CHECKED blob_header_decode(const uint8_t *in, struct blob_header *header,
+                                     const char **problem);
+/* `key` is internal; BLOB_HEAD_SIZE bytes. */
+void blob_head_encode(uint8_t *out, uint64_t number, uint64_t offset,
+                      const struct blob_head *head, struct lsmkv_slice key);
+/* The lengths of a head whose checksum was not looked at yet, for it covers the key.
+ * -EUCLEAN. */
+int LSMKV_CHECKED blob_head_decode(const uint8_t *in, struct blob_head *head,
+                                   const char **problem);
+/* -EBADMSG; `in` holds the head and behind it the key. */
+int LSMKV_CHECKED blob_head_check(const uint8_t *in, const struct blob_head *head,
+                                  uint64_t number, uint64_t offset, const char **problem);
+uint32_t blob_value_checksum(uint64_t number, uint64_t offset, struct lsmkv_slice value);
+
+/* "000012.blob"; `name` has TABLE_NAME_SIZE bytes. */
+void blob_name(char *name, uint64_t number);
+
+/* ---- writing ---- */
+
+struct blob_writer;
+
+/* Creates the file of blob `number`. */
+int LSMKV_CHECKED blob_writer_open(const struct table_context *context, uint64_t number,
+                                   uint32_t keyspace, struct blob_writer **writer);
+/* Appends a value that is not empty. */
+int LSMKV_CHECKED blob_writer_add(struct blob_writer *writer, struct lsmkv_slice internal,
+                                  struct lsmkv_slice value, struct blob_ref *ref);
+uint64_t blob_writer_size(const struct blob_writer *writer);
+uint64_t blob_writer_number(const struct blob_writer *writer);
+/* Writes what is left, syncs and closes the file (the caller syncs the directory), frees the
+ * writer whatever the result.  On failure the file is deleted. */
+int LSMKV_CHECKED blob_writer_finish(struct blob_writer *writer);
+/* Closes and deletes the file, frees the writer.  NULL is allowed. */
+void blob_writer_abandon(struct blob_writer *writer);
+
+/* ---- the blob files of a store ---- */
+
+struct blob_files;
+
+/* `context` is borrowed. */
+int LSMKV_CHECKED blob_files_new(const struct table_context *context,
+                                 struct blob_files **files);
+/* NULL is allowed. */
+void blob_files_free(struct blob_files *files);
+
+/* A table refers to these (B2).  -ENOMEM; -EUCLEAN: other tables give a file another size or
+ * keyspace (reported).  All or none. */
+int LSMKV_CHECKED blob_files_ref(struct blob_files *files, uint32_t keyspace,
+                                 const struct table_blob *blobs, size_t count);
+/* One table less refers to it.  True: it was the last one. */
+bool LSMKV_CHECKED blob_files_unref(struct blob_files *files, uint64_t number);
+/* A table with these became part of the newest version, or ceased to be (B3). */
+void blob_files_add_live(struct blob_files *files, const struct table_blob *blobs,
+                         size_t count);
+void blob_files_drop_live(struct blob_files *files, const struct table_blob *blobs,
+                          size_t count);
+
+/* Reads a value of ref->length bytes and checks it.  Somebody holds a table that refers to it.
+ * Reports damage. */
+int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
+                            void *buffer);
+
+/* Files, and their bytes; of these, those that no table of the newest versions refers to. */
+struct blob_totals {
+    uint64_t files, bytes, dead_bytes;
+};
+struct blob_totals blob_files_totals(struct blob_files *files);
+
+/* The size of a file that some table refers to. */
+uint64_t blob_files_size(struct blob_files *files, uint64_t number);
+/* Something of it cannot be read: it is no victim any more. */
+void blob_files_pass_over(struct blob_files *files, uint64_t number);
+
+/* Files that are to be collected. */
+struct blob_victims {
+    uint64_t *numbers; /* ascending; malloced */
+    size_t count;
+    uint64_t dead; /* bytes in them */
+};
+
+/* Of a keyspace's files those that are dead to at least `least` eighths, the deadest first, as far
+ * as their live bytes come to no more than `most`.  So while they are being collected they stay
+ * the first.  -ENOMEM. */
+int LSMKV_CHECKED blob_files_victims(struct blob_files *files, uint32_t keyspace,
+                                     unsigned least, uint64_t most,
+                                     struct blob_victims *victims);
+void blob_victims_fini(struct blob_victims *victims);
+bool blob_victims_have(const struct blob_victims *victims, uint64_t number);
+
+/* ---- all of a file ---- */
+
+struct blob_record {
+    uint64_t offset;        /* of the record */
+    struct lsmkv_slice key; /* internal */
+    struct blob_ref ref;
+    const uint8_t *value; /* NULL: its checksum does not match, which was reported */
+};
+
+/* Reads blob `number`, of `size` bytes (0: whatever it has), from one end to the other, and
+ * calls `each` for every record until it returns something else than 0.  What is wrong is reported;
+ * the first of that is the result; after a bad head nothing more can be told.  `keyspace` may be
+ * NULL. */
+int LSMKV_CHECKED blob_walk(const struct table_context *context, uint64_t number,
+                            uint64_t size, uint32_t *keyspace,
+                            int (*each)(void *user, const struct blob_record *record),
+                            void *user);
+
+#endif

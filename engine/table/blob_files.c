@@ -1,0 +1,435 @@
+/*
+ * blob_files.c - which blob files a store has, who refers to them, and reading values.
+ *
+ * They stand in one array by number.  It grows at its end, for numbers only rise, and is short:
+ * a file holds a memtable's worth of values.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mutex.h"
+#include "table/blob.h"
+
+struct blob_file {
+    /* constant */
+    uint64_t number, size;
+    uint32_t keyspace;
+    struct open_file *file;
+    /* guarded by the mutex of blob_files */
+    size_t refs; /* tables */
+    uint64_t
+        live; /* bytes, B3; after a move by reference they may be more than there are */
+    bool passed_over; /* as a victim */
+};
+
+struct blob_files {
+    const struct table_context *context;
+    struct mutex mutex;
+    /* guarded by mutex */
+    struct blob_file **files; /* by number */
+    size_t count, capacity;
+};
+
+int
+blob_files_new(const struct table_context *context, struct blob_files **files)
+{
+    struct blob_files *made = calloc(1, sizeof(*made));
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->context = context;
+    mutex_init(&made->mutex);
+    *files = made;
+    return 0;
+}
+
+static void
+file_free(struct blob_file *file)
+{
+    open_file_free(file->file);
+    free(file);
+}
+
+void
+blob_files_free(struct blob_files *files)
+{
+    if (files == NULL)
+        return;
+    for (size_t i = 0; i < files->count; i++)
+        file_free(files->files[i]);
+    free(files->files);
+    mutex_fini(&files->mutex);
+    free(files);
+}
+
+/* The index of the first file whose number is not below `number`. */
+static size_t
+find_index(const struct blob_files *files, uint64_t number) LSMKV_REQUIRES(files->mutex)
+{
+    size_t low = 0, high = files->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (files->files[middle]->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct blob_file *
+find(const struct blob_files *files, uint64_t number) LSMKV_REQUIRES(files->mutex)
+{
+    size_t at = find_index(files, number);
+
+    return at < files->count && files->files[at]->number == number ? files->files[at]
+                                                                   : NULL;
+}
+
+static int
+file_new(const struct table_context *context, const struct table_blob *blob,
+         uint32_t keyspace, struct blob_file **file)
+{
+    struct blob_file *made = calloc(1, sizeof(*made));
+    char name[TABLE_NAME_SIZE];
+    int result;
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->number = blob->number;
+    made->size = blob->size;
+    made->keyspace = keyspace;
+    blob_name(name, blob->number);
+    result = open_file_new(context->files, context->dir, name, &made->file);
+    if (result != 0) {
+        free(made);
+        return result;
+    }
+    *file = made;
+    return 0;
+}
+
+static int
+insert(struct blob_files *files, const struct table_blob *blob, uint32_t keyspace,
+       struct blob_file **file) LSMKV_REQUIRES(files->mutex)
+{
+    size_t at = find_index(files, blob->number);
+    int result;
+
+    if (files->count == files->capacity) {
+        size_t capacity = files->capacity == 0 ? 16 : 2 * files->capacity;
+        struct blob_file **grown =
+            reallocarray(files->files, capacity, sizeof(struct blob_file *));
+
+        if (grown == NULL)
+            return -ENOMEM;
+        files->files = grown;
+        files->capacity = capacity;
+    }
+    result = file_new(files->context, blob, keyspace, file);
+    if (result != 0)
+        return result;
+    memmove(&files->files[at + 1], &files->files[at],
+            (files->count - at) * sizeof(struct blob_file *));
+    files->files[at] = *file;
+    files->count++;
+    return 0;
+}
+
+/* ---- who refers to them ---- */
+
+static int
+ref_one(struct blob_files *files, uint32_t keyspace, const struct table_blob *blob)
+    LSMKV_REQUIRES(files->mutex)
+{
+    struct blob_file *file = find(files, blob->number);
+    int result = file == NULL ? insert(files, blob, keyspace, &file) : 0;
+
+    if (result != 0)
+        return result;
+    file->refs++;
+    if ((file->size == blob->size && file->keyspace == keyspace) ||
+        files->context->salvage)
+        return 0;
+    file->refs--;
+    return report_error(files->context->reporter, -EUCLEAN,
+                        "MANIFEST: offset 0: two tables differ about the size or the "
+                        "keyspace of %06" PRIu64 ".blob",
+                        blob->number);
+}
+
+static bool
+unref_one(struct blob_files *files, uint64_t number) LSMKV_REQUIRES(files->mutex)
+{
+    size_t at = find_index(files, number);
+    struct blob_file *file;
+
+    assert(at < files->count && files->files[at]->number == number);
+    file = files->files[at];
+    if (--file->refs > 0)
+        return false;
+    memmove(&files->files[at], &files->files[at + 1],
+            (files->count - at - 1) * sizeof(struct blob_file *));
+    files->count--;
+    file_free(file);
+    return true;
+}
+
+int
+blob_files_ref(struct blob_files *files, uint32_t keyspace,
+               const struct table_blob *blobs, size_t count)
+{
+    size_t done = 0;
+    int result = 0;
+
+    mutex_lock(&files->mutex);
+    while (done < count && result == 0) {
+        result = ref_one(files, keyspace, &blobs[done]);
+        if (result == 0)
+            done++;
+    }
+    while (result != 0 && done > 0)
+        (void)unref_one(files, blobs[--done].number);
+    mutex_unlock(&files->mutex);
+    return result;
+}
+
+bool
+blob_files_unref(struct blob_files *files, uint64_t number)
+{
+    bool last;
+
+    mutex_lock(&files->mutex);
+    last = unref_one(files, number);
+    mutex_unlock(&files->mutex);
+    return last;
+}
+
+void
+blob_files_add_live(struct blob_files *files, const struct table_blob *blobs,
+                    size_t count)
+{
+    mutex_lock(&files->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct blob_file *file = find(files, blobs[i].number);
+
+        assert(file != NULL);
+        file->live += blobs[i].bytes;
+    }
+    mutex_unlock(&files->mutex);
+}
+
+void
+blob_files_drop_live(struct blob_files *files, const struct table_blob *blobs,
+                     size_t count)
+{
+    mutex_lock(&files->mutex);
+    for (size_t i = 0; i < count; i++) {
+        struct blob_file *file = find(files, blobs[i].number);
+
+        assert(file != NULL);
+        file->live -= blobs[i].bytes;
+    }
+    mutex_unlock(&files->mutex);
+}
+
+/* ---- reading ---- */
+
+static int
+damaged(const struct blob_files *files, int result, const struct blob_ref *ref,
+        const char *problem)
+{
+    return report_error(files->context->reporter, result,
+                        "%06" PRIu64 ".blob: offset %" PRIu64 ": a value of %" PRIu32
+                        " bytes: %s",
+                        ref->file, ref->offset, ref->length, problem);
+}
+
+/* Of a store that is salvaged, tables may be all that tells of a file. */
+static int
+find_to_read(struct blob_files *files, uint64_t number, struct blob_file **file)
+{
+    const struct table_blob unknown = {.number = number};
+    int result = 0;
+
+    mutex_lock(&files->mutex);
+    *file = find(files, number);
+    if (*file == NULL && files->context->salvage)
+        result = insert(files, &unknown, 0, file);
+    mutex_unlock(&files->mutex);
+    return result;
+}
+
+int
+blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
+{
+    struct table_counters *counters = files->context->counters;
+    struct blob_file *blob;
+    struct env_file *file;
+    ssize_t got;
+    int result = find_to_read(files, ref->file, &blob);
+
+    if (result != 0)
+        return result;
+    if (blob == NULL)
+        return damaged(files, -EUCLEAN, ref, "no table in MANIFEST has this file");
+    result = open_file_hold(blob->file, &file);
+    if (result == -ENOENT)
+        return damaged(files, -EUCLEAN, ref, "the file is missing");
+    if (result != 0)
+        return damaged(files, result, ref, "the file cannot be opened");
+    got = env_file_read(file, ref->offset, buffer, ref->length);
+    open_file_release(blob->file);
+    if (got < 0)
+        return damaged(files, (int)got, ref, "reading failed");
+    if ((size_t)got < ref->length)
+        return damaged(files, -EUCLEAN, ref, "the file ends in it");
+    atomic_fetch_add_explicit(&counters->blobs_read, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->blob_bytes_read, ref->length,
+                              memory_order_relaxed);
+    if (blob_value_checksum(ref->file, ref->offset, lsmkv_bytes(buffer, ref->length)) !=
+        ref->checksum)
+        return damaged(files, -EBADMSG, ref, "its checksum does not match");
+    return 0;
+}
+
+/* ---- what is worth collecting ---- */
+
+uint64_t
+blob_files_size(struct blob_files *files, uint64_t number)
+{
+    struct blob_file *file;
+    uint64_t size;
+
+    mutex_lock(&files->mutex);
+    file = find(files, number);
+    size = file != NULL ? file->size : 0;
+    mutex_unlock(&files->mutex);
+    return size;
+}
+
+void
+blob_files_pass_over(struct blob_files *files, uint64_t number)
+{
+    struct blob_file *file;
+
+    mutex_lock(&files->mutex);
+    file = find(files, number);
+    if (file != NULL)
+        file->passed_over = true;
+    mutex_unlock(&files->mutex);
+}
+
+/* What nobody but an old reader refers to goes by itself. */
+static uint64_t
+dead_bytes(const struct blob_file *file)
+{
+    return file->live == 0 || file->live >= file->size ? 0 : file->size - file->live;
+}
+
+struct blob_totals
+blob_files_totals(struct blob_files *files)
+{
+    struct blob_totals totals = {0};
+
+    mutex_lock(&files->mutex);
+    totals.files = files->count;
+    for (size_t i = 0; i < files->count; i++) {
+        totals.bytes += files->files[i]->size;
+        totals.dead_bytes += dead_bytes(files->files[i]);
+    }
+    mutex_unlock(&files->mutex);
+    return totals;
+}
+
+struct victim {
+    uint64_t number, live, dead;
+};
+
+/* The greater share of dead bytes first. */
+static int
+compare_victims(const void *left, const void *right)
+{
+    const struct victim *a = left, *b = right;
+    double x = (double)a->dead / (double)(a->live + a->dead);
+    double y = (double)b->dead / (double)(b->live + b->dead);
+
+    if (x != y)
+        return x > y ? -1 : 1;
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+static int
+compare_numbers(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+static size_t
+find_victims(const struct blob_files *files, uint32_t keyspace, unsigned least,
+             struct victim *found) LSMKV_REQUIRES(files->mutex)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < files->count; i++) {
+        const struct blob_file *file = files->files[i];
+        uint64_t dead = dead_bytes(file);
+
+        if (file->keyspace == keyspace && !file->passed_over && dead > 0 &&
+            dead >= file->size / 8 * least)
+            found[count++] = (struct victim){file->number, file->live, dead};
+    }
+    return count;
+}
+
+int
+blob_files_victims(struct blob_files *files, uint32_t keyspace, unsigned least,
+                   uint64_t most, struct blob_victims *victims)
+{
+    struct blob_victims made = {0};
+    struct victim *found;
+    size_t count = 0;
+    uint64_t live = 0;
+
+    mutex_lock(&files->mutex);
+    found = calloc(files->count + 1, sizeof(*found));
+    made.numbers = calloc(files->count + 1, sizeof(*made.numbers));
+    if (found != NULL && made.numbers != NULL)
+        count = find_victims(files, keyspace, least, found);
+    mutex_unlock(&files->mutex);
+    if (found == NULL || made.numbers == NULL) {
+        free(found);
+        free(made.numbers);
+        return -ENOMEM;
+    }
+    qsort(found, count, sizeof(*found), compare_victims);
+    for (size_t i = 0; i < count && found[i].live <= most - live; i++) {
+        live += found[i].live;
+        made.dead += found[i].dead;
+        made.numbers[made.count++] = found[i].number;
+    }
+    qsort(made.numbers, made.count, sizeof(*made.numbers), compare_numbers);
+    free(found);
+    *victims = made;
+    return 0;
+}
+
+void
+blob_victims_fini(struct blob_victims *victims)
+{
+    free(victims->numbers);
+    memset(victims, 0, sizeof(*victims));
+}
+
+bool
+blob_victims_have(const struct blob_victims *victims, uint64_t number)
+{
+    return victims->count > 0 && bsearch(&number, victims->numbers, victims->count,
+                                         sizeof(number), compare_numbers) != NULL;
+}

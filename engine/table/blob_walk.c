@@ -1,0 +1,151 @@
+/* blob_walk.c - reading a whole blob file with suspicion. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "table/blob.h"
+
+struct walk {
+    const struct table_context *context;
+    char name[TABLE_NAME_SIZE];
+    uint64_t number, size;
+    struct env_file *file;
+    uint8_t *buffer; /* of the record at hand */
+    size_t capacity;
+    int first_error;
+};
+
+static int
+finding(struct walk *walk, int result, uint64_t offset, const char *problem)
+{
+    result = report_error(walk->context->reporter, result, "%s: offset %" PRIu64 ": %s",
+                          walk->name, offset, problem);
+    if (walk->first_error == 0)
+        walk->first_error = result;
+    return result;
+}
+
+/* Bytes of the file to the buffer at `at`, which keeps what is before. */
+static int
+read_at(struct walk *walk, uint64_t offset, size_t at, size_t size)
+{
+    ssize_t got;
+
+    if (offset > walk->size || size > walk->size - offset)
+        return finding(walk, -EUCLEAN, offset, "the file ends in a record");
+    if (walk->capacity < at + size) {
+        uint8_t *grown = realloc(walk->buffer, at + size);
+
+        if (grown == NULL)
+            return -ENOMEM;
+        walk->buffer = grown;
+        walk->capacity = at + size;
+    }
+    got = env_file_read(walk->file, offset, walk->buffer + at, size);
+    if (got < 0)
+        return finding(walk, (int)got, offset, "reading failed");
+    if ((size_t)got < size)
+        return finding(walk, -EUCLEAN, offset, "the file ends in a record");
+    return 0;
+}
+
+static int
+open_walk(struct walk *walk, uint64_t expected)
+{
+    int result = env_file_open(walk->context->dir, walk->name, ENV_READ, &walk->file);
+
+    if (result == -ENOENT)
+        return finding(walk, -EUCLEAN, 0, "the file is missing");
+    if (result != 0)
+        return finding(walk, result, 0, "cannot be opened");
+    result = env_file_size(walk->file, &walk->size);
+    if (result != 0)
+        return finding(walk, result, 0, "its size cannot be asked");
+    if (expected != 0 && walk->size != expected)
+        (void)report_error(walk->context->reporter, walk->first_error = -EUCLEAN,
+                           "%s: offset %" PRIu64 ": the file ends here, expected %" PRIu64
+                           " bytes",
+                           walk->name, walk->size, expected);
+    return 0;
+}
+
+static int
+read_header(struct walk *walk, uint32_t *keyspace)
+{
+    struct blob_header header;
+    const char *problem;
+    int result;
+
+    if (walk->size < BLOB_HEADER_SIZE)
+        return finding(walk, -EUCLEAN, walk->size, "too short to be a blob file");
+    result = read_at(walk, 0, 0, BLOB_HEADER_SIZE);
+    if (result != 0)
+        return result;
+    result = blob_header_decode(walk->buffer, &header, &problem);
+    if (result != 0)
+        return finding(walk, result, 0, problem);
+    if (header.number != walk->number)
+        return finding(walk, -EUCLEAN, 0, "it is another blob file");
+    if (keyspace != NULL)
+        *keyspace = header.keyspace;
+    return 0;
+}
+
+static int
+read_record(struct walk *walk, struct blob_record *record)
+{
+    const uint64_t offset = record->offset;
+    struct blob_head head;
+    struct lsmkv_slice value;
+    const char *problem;
+    int result = read_at(walk, offset, 0, BLOB_HEAD_SIZE);
+
+    if (result != 0)
+        return result;
+    result = blob_head_decode(walk->buffer, &head, &problem);
+    if (result != 0)
+        return finding(walk, result, offset, problem);
+    result = read_at(walk, offset + BLOB_HEAD_SIZE, BLOB_HEAD_SIZE,
+                     (size_t)head.key_size + head.length);
+    if (result != 0)
+        return result;
+    result = blob_head_check(walk->buffer, &head, walk->number, offset, &problem);
+    if (result != 0)
+        return finding(walk, result, offset, problem);
+    record->key = lsmkv_bytes(walk->buffer + BLOB_HEAD_SIZE, head.key_size);
+    record->value = walk->buffer + BLOB_HEAD_SIZE + head.key_size;
+    record->ref = (struct blob_ref){walk->number, offset + BLOB_HEAD_SIZE + head.key_size,
+                                    head.length, head.checksum};
+    value = lsmkv_bytes(record->value, head.length);
+    if (blob_value_checksum(walk->number, record->ref.offset, value) == head.checksum)
+        return 0;
+    (void)finding(walk, -EBADMSG, record->ref.offset,
+                  "a value's checksum does not match");
+    record->value = NULL;
+    return 0;
+}
+
+int
+blob_walk(const struct table_context *context, uint64_t number, uint64_t size,
+          uint32_t *keyspace, int (*each)(void *user, const struct blob_record *record),
+          void *user)
+{
+    struct walk walk = {.context = context, .number = number};
+    struct blob_record record = {.offset = BLOB_HEADER_SIZE};
+    int result;
+
+    blob_name(walk.name, number);
+    result = open_walk(&walk, size);
+    if (result == 0)
+        result = read_header(&walk, keyspace);
+    while (result == 0 && record.offset < walk.size) {
+        result = read_record(&walk, &record);
+        if (result == 0)
+            result = each(user, &record);
+        record.offset = record.ref.offset + record.ref.length;
+    }
+    (void)env_file_close(walk.file); /* only read */
+    free(walk.buffer);
+    return walk.first_error != 0 ? walk.first_error : result;
+}

@@ -1,0 +1,182 @@
+/* blob_writer.c - writing a blob file, record by record; the byte table is in blob.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "table/blob.h"
+
+#define WRITE_BUFFER (256u << 10)
+
+struct blob_writer {
+    const struct table_context *context;
+    char name[TABLE_NAME_SIZE];
+    uint64_t number;
+    struct env_file *file;
+    struct keybuf out; /* not yet written */
+    uint64_t written;  /* bytes of the file before `out` */
+    int status;        /* the first failure */
+};
+
+static void
+writer_free(struct blob_writer *writer)
+{
+    keybuf_fini(&writer->out);
+    free(writer);
+}
+
+static int
+put_header(struct blob_writer *writer, uint32_t keyspace)
+{
+    struct blob_header header = {keyspace, writer->number};
+    uint8_t bytes[BLOB_HEADER_SIZE];
+
+    blob_header_encode(bytes, &header);
+    return keybuf_append(&writer->out, lsmkv_bytes(bytes, sizeof(bytes)));
+}
+
+int
+blob_writer_open(const struct table_context *context, uint64_t number, uint32_t keyspace,
+                 struct blob_writer **writer)
+{
+    struct blob_writer *made = calloc(1, sizeof(*made));
+    int result;
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->context = context;
+    made->number = number;
+    blob_name(made->name, number);
+    result = put_header(made, keyspace);
+    if (result == 0) {
+        result = env_file_open(context->dir, made->name, ENV_CREATE, &made->file);
+        if (result != 0)
+            result = report_error(context->reporter, result, "%s: cannot be created",
+                                  made->name);
+    }
+    if (result != 0) {
+        writer_free(made);
+        return result;
+    }
+    *writer = made;
+    return 0;
+}
+
+/* What is buffered, and behind it `value`, which is not copied. */
+static int
+write_out(struct blob_writer *writer, struct lsmkv_slice value)
+{
+    union {
+        const void *in;
+        void *out; /* struct iovec has no const */
+    } base = {value.data};
+    struct iovec parts[2] = {{writer->out.data, writer->out.size},
+                             {base.out, value.size}};
+    size_t size = writer->out.size + value.size;
+    int result =
+        env_file_writev(writer->file, writer->written, parts, value.size > 0 ? 2 : 1);
+
+    if (result != 0)
+        return report_error(writer->context->reporter, result,
+                            "%s: offset %llu: %zu bytes cannot be written", writer->name,
+                            (unsigned long long)writer->written, size);
+    /* Else the sync at the end would wait for all of it. */
+    env_file_writeback(writer->file, writer->written, size);
+    writer->written += size;
+    writer->out.size = 0;
+    return 0;
+}
+
+static int
+add(struct blob_writer *writer, struct lsmkv_slice internal, struct lsmkv_slice value,
+    struct blob_ref *ref)
+{
+    uint64_t offset = blob_writer_size(writer);
+    struct blob_ref made = {.file = writer->number,
+                            .offset = offset + BLOB_HEAD_SIZE + internal.size,
+                            .length = (uint32_t)value.size};
+    struct blob_head head = {.length = made.length, .key_size = (uint32_t)internal.size};
+    uint8_t bytes[BLOB_HEAD_SIZE];
+    int result;
+
+    head.checksum = made.checksum =
+        blob_value_checksum(writer->number, made.offset, value);
+    blob_head_encode(bytes, writer->number, offset, &head, internal);
+    result = keybuf_append(&writer->out, lsmkv_bytes(bytes, sizeof(bytes)));
+    if (result == 0)
+        result = keybuf_append(&writer->out, internal);
+    if (result == 0)
+        result = writer->out.size + value.size < WRITE_BUFFER
+                     ? keybuf_append(&writer->out, value)
+                     : write_out(writer, value);
+    if (result == 0)
+        *ref = made;
+    return result;
+}
+
+int
+blob_writer_add(struct blob_writer *writer, struct lsmkv_slice internal,
+                struct lsmkv_slice value, struct blob_ref *ref)
+{
+    if (writer->status == 0)
+        writer->status = add(writer, internal, value, ref);
+    return writer->status;
+}
+
+uint64_t
+blob_writer_size(const struct blob_writer *writer)
+{
+    return writer->written + writer->out.size;
+}
+
+uint64_t
+blob_writer_number(const struct blob_writer *writer)
+{
+    return writer->number;
+}
+
+static int
+sync_and_close(struct blob_writer *writer)
+{
+    int result = env_file_sync(writer->file);
+    int closed = env_file_close(writer->file);
+
+    writer->file = NULL;
+    if (result == 0)
+        result = closed;
+    if (result != 0)
+        return report_error(writer->context->reporter, result, "%s: cannot be synced",
+                            writer->name);
+    return 0;
+}
+
+int
+blob_writer_finish(struct blob_writer *writer)
+{
+    int result = writer->status;
+
+    if (result == 0 && writer->out.size > 0)
+        result = write_out(writer, lsmkv_bytes(NULL, 0));
+    if (result == 0)
+        result = sync_and_close(writer);
+    if (result != 0) {
+        blob_writer_abandon(writer);
+        return result;
+    }
+    writer_free(writer);
+    return 0;
+}
+
+void
+blob_writer_abandon(struct blob_writer *writer)
+{
+    int result;
+
+    if (writer == NULL)
+        return;
+    (void)env_file_close(writer->file); /* it goes anyway */
+    result = env_dir_unlink(writer->context->dir, writer->name);
+    if (result != 0) /* the sweep at open finds it */
+        report_warning(writer->context->reporter, "%s: cannot be deleted: %s",
+                       writer->name, lsmkv_strerror(result));
+    writer_free(writer);
+}

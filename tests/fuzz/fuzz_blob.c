@@ -1,0 +1,134 @@
+/*
+ * fuzz_blob.c - a blob file (table/blob.h) walked from end to end, and references into it.
+ *
+ * What must hold: a walk ends; what it gives lies in the file, record behind record; a value that it
+ * gives is what a read by its reference gives; without an error every byte was part of a record.
+ *
+ * Input: 1, whether checksums are made right (odd); reference: offset 8, length 4; then the file.
+ */
+#include <errno.h>
+
+#include "base/coding.h"
+#include "base/crc32c.h"
+#include "files.h"
+#include "fuzz.h"
+#include "table/blob.h"
+
+#define NUMBER 7u
+
+struct walk {
+    struct blob_files *files;
+    uint64_t end; /* of the record before */
+};
+
+/* The header's checksum, and those of records as far as their lengths lead. */
+static void
+seal(uint8_t *bytes, size_t size)
+{
+    size_t at = BLOB_HEADER_SIZE;
+
+    if (size < BLOB_HEADER_SIZE)
+        return;
+    put_u64(bytes + 20, NUMBER);
+    put_u32(bytes + 28, crc32c(0, bytes, 28));
+    while (size - at >= BLOB_HEAD_SIZE) {
+        struct blob_head head;
+        const char *problem;
+        size_t value;
+
+        if (blob_head_decode(bytes + at, &head, &problem) != 0 ||
+            head.key_size > size - at - BLOB_HEAD_SIZE ||
+            head.length > size - at - BLOB_HEAD_SIZE - head.key_size)
+            return;
+        value = at + BLOB_HEAD_SIZE + head.key_size;
+        head.checksum =
+            blob_value_checksum(NUMBER, value, lsmkv_bytes(bytes + value, head.length));
+        blob_head_encode(bytes + at, NUMBER, at, &head,
+                         lsmkv_bytes(bytes + at + BLOB_HEAD_SIZE, head.key_size));
+        at = value + head.length;
+    }
+}
+
+static int
+read_again(struct blob_files *files, const struct blob_ref *ref, uint8_t **value)
+{
+    *value = malloc(ref->length);
+    fuzz_check(*value != NULL);
+    return blob_read(files, ref, *value);
+}
+
+static int
+check_record(void *user, const struct blob_record *record)
+{
+    struct walk *walk = user;
+    uint8_t *value;
+    int result;
+
+    fuzz_check(record->offset == walk->end);
+    fuzz_check(record->key.size >= KEY_TRAILER_SIZE);
+    fuzz_check(record->ref.offset == record->offset + BLOB_HEAD_SIZE + record->key.size);
+    fuzz_check(record->ref.length > 0 && record->ref.length <= LSMKV_VALUE_MAX);
+    result = read_again(walk->files, &record->ref, &value);
+    fuzz_check(result == (record->value != NULL ? 0 : -EBADMSG));
+    fuzz_check(result != 0 || memcmp(value, record->value, record->ref.length) == 0);
+    free(value);
+    walk->end = record->ref.offset + record->ref.length;
+    return 0;
+}
+
+static void
+check_reference(struct blob_files *files, uint64_t offset, uint32_t length)
+{
+    struct blob_ref ref = {NUMBER, offset, length, 0};
+    uint8_t bytes[BLOB_REF_SIZE], *value;
+    int result;
+
+    blob_ref_encode(bytes, &ref);
+    if (blob_ref_decode(lsmkv_bytes(bytes, sizeof(bytes)), &ref) != 0)
+        return;
+    result = read_again(files, &ref, &value);
+    fuzz_check(result == 0 || result == -EBADMSG || result == -EUCLEAN);
+    free(value);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct fuzz_input input = {data, size};
+    bool sealed = fuzz_number(&input, 1) % 2 == 1;
+    uint64_t offset = fuzz_number(&input, 8);
+    uint32_t length = (uint32_t)fuzz_number(&input, 4) % (1u << 20);
+    struct lsmkv_slice given = fuzz_take(&input, input.left);
+    uint8_t *bytes = fuzz_copy(given);
+    struct table_blob blob = {NUMBER, 1, given.size};
+    struct table_counters counters = {0};
+    struct table_context context = {.counters = &counters};
+    struct walk walk = {.end = BLOB_HEADER_SIZE};
+    struct fuzz_files store;
+    struct open_files *open;
+    int result;
+
+    if (sealed)
+        seal(bytes, given.size);
+    fuzz_files_init(&store);
+    fuzz_files_put(&store, "000007.blob", lsmkv_bytes(bytes, given.size));
+    fuzz_check(open_files_new(1, &open) == 0);
+    context.env = store.env;
+    context.dir = store.dir;
+    context.reporter = &store.reporter;
+    context.files = open;
+    fuzz_check(blob_files_new(&context, &walk.files) == 0);
+    fuzz_check(blob_files_ref(walk.files, 0, &blob, 1) == 0);
+
+    result = blob_walk(&context, NUMBER, 0, NULL, check_record, &walk);
+    fuzz_check(result == 0 || result == -EBADMSG || result == -EUCLEAN);
+    fuzz_check(result != 0 || walk.end == given.size);
+    check_reference(walk.files, offset, length);
+
+    fuzz_check(blob_files_unref(walk.files, NUMBER));
+    blob_files_free(walk.files);
+    open_files_free(open);
+    fuzz_files_fini(&store);
+    free(bytes);
+    return 0;
+}

@@ -1,0 +1,370 @@
+/*
+ * test_blob.c - blob files by themselves: golden bytes, what is refused, who refers to them, what
+ * is chosen to be collected.
+ *
+ * Checksums below were computed by another program than ours.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/table_fixture.h"
+#include "table/blob.h"
+
+#define NUMBER 0x0102u
+
+static const uint8_t golden[] = {
+    0x6c, 0x73, 0x6d, 0x6b, 0x76, 0x42, 0x4c, 0x42, 0x01, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x21, 0x00, 0x00, 0x00, 0x02, 0x01,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xe7, 0x68, 0x28, 0x8a, /* the record */
+    0xa0, 0x91, 0x4d, 0x2a, 0x13, 0xc3, 0xad, 0x90, 0x05, 0x00, 0x00,
+    0x00, 0x0b, 0x00, 0x00, 0x00, 'a',  '/',  'b',  0x02, 0x05, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 'v',  'a',  'l',  'u',  'e'};
+static const struct blob_ref golden_ref = {NUMBER, 59, 5, 0x90adc313};
+
+static struct table_fixture fixture;
+static struct blob_files *files;
+
+static void
+setup(void)
+{
+    table_fixture_init(&fixture, 0, 1024);
+    ck_assert_int_eq(blob_files_new(&fixture.context, &files), 0);
+    fixture.context.blobs = files;
+}
+
+static void
+teardown(void)
+{
+    blob_files_free(files);
+    table_fixture_fini(&fixture);
+}
+
+static int
+add(struct blob_writer *writer, const char *key, uint64_t sequence, const char *value,
+    struct blob_ref *ref)
+{
+    struct keybuf internal = {0};
+    int result;
+
+    ck_assert_int_eq(
+        keybuf_set_internal(&internal, lsmkv_str(key), sequence, KIND_PUT_TIMED), 0);
+    result = blob_writer_add(writer, keybuf_slice(&internal), lsmkv_str(value), ref);
+    keybuf_fini(&internal);
+    return result;
+}
+
+static uint64_t
+write_one(struct blob_ref *ref)
+{
+    struct blob_writer *writer;
+    uint64_t size;
+
+    ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER, 0x21, &writer), 0);
+    ck_assert_int_eq(add(writer, "a/b", 5, "value", ref), 0);
+    size = blob_writer_size(writer);
+    ck_assert_int_eq(blob_writer_finish(writer), 0);
+    return size;
+}
+
+static void
+put_file(const uint8_t *bytes, size_t size)
+{
+    struct env_file *file;
+    char name[TABLE_NAME_SIZE];
+
+    blob_name(name, NUMBER);
+    ck_assert_int_eq(env_file_open(fixture.dir, name, ENV_REPLACE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, 0, bytes, size), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+}
+
+/* ---- bytes ---- */
+
+START_TEST(test_a_blob_file_has_these_bytes)
+{
+    uint8_t bytes[sizeof(golden) + 1];
+    char name[TABLE_NAME_SIZE];
+    struct env_file *file;
+    struct blob_ref ref;
+
+    ck_assert_uint_eq(write_one(&ref), sizeof(golden));
+    ck_assert_uint_eq(ref.file, golden_ref.file);
+    ck_assert_uint_eq(ref.offset, golden_ref.offset);
+    ck_assert_uint_eq(ref.length, golden_ref.length);
+    ck_assert_uint_eq(ref.checksum, golden_ref.checksum);
+    blob_name(name, NUMBER);
+    ck_assert_str_eq(name, "000258.blob");
+    ck_assert_int_eq(env_file_open(fixture.dir, name, ENV_READ, &file), 0);
+    ck_assert_int_eq(env_file_read(file, 0, bytes, sizeof(bytes)), sizeof(golden));
+    ck_assert_mem_eq(bytes, golden, sizeof(golden));
+    ck_assert_int_eq(env_file_close(file), 0);
+}
+END_TEST
+
+static int
+count_record(void *user, const struct blob_record *record)
+{
+    struct lsmkv_slice user_key = internal_user_key(record->key);
+
+    ++*(unsigned *)user;
+    ck_assert_uint_eq(record->offset, BLOB_HEADER_SIZE);
+    ck_assert_uint_eq(record->ref.offset, golden_ref.offset);
+    assert_slices(user_key, lsmkv_str("a/b"));
+    ck_assert_uint_eq(internal_sequence(record->key), 5);
+    if (record->value != NULL)
+        ck_assert_mem_eq(record->value, "value", 5);
+    return 0;
+}
+
+START_TEST(test_a_walk_finds_every_record)
+{
+    uint32_t keyspace;
+    unsigned count = 0;
+
+    put_file(golden, sizeof(golden));
+    ck_assert_int_eq(blob_walk(&fixture.context, NUMBER, sizeof(golden), &keyspace,
+                               count_record, &count),
+                     0);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_uint_eq(keyspace, 0x21);
+    ck_assert_uint_eq(fixture.reports, 0);
+}
+END_TEST
+
+/* Whatever byte is flipped, the walk says so, with file and offset; and so does a read of the value,
+ * if it is one of its bytes. */
+START_TEST(test_every_flipped_byte_is_found)
+{
+    const struct table_blob blob = {NUMBER, 5, sizeof(golden)};
+
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    for (size_t at = 0; at < sizeof(golden); at++) {
+        uint8_t bytes[sizeof(golden)], value[5];
+        unsigned count = 0, reports = fixture.reports;
+        int result;
+
+        memcpy(bytes, golden, sizeof(golden));
+        bytes[at] ^= 0x40;
+        put_file(bytes, sizeof(bytes));
+        result = blob_walk(&fixture.context, NUMBER, sizeof(golden), NULL, count_record,
+                           &count);
+        ck_assert_msg(result == -EBADMSG || result == -EUCLEAN, "byte %zu: %d", at,
+                      result);
+        ck_assert_uint_gt(fixture.reports, reports);
+        ck_assert_ptr_nonnull(strstr(fixture.last_report, "000258.blob: offset "));
+        result = blob_read(files, &golden_ref, value);
+        ck_assert_int_eq(result, at < golden_ref.offset ? 0 : -EBADMSG);
+        if (result != 0)
+            ck_assert_ptr_nonnull(
+                strstr(fixture.last_report, "000258.blob: offset 59: "));
+    }
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
+START_TEST(test_every_cut_is_found)
+{
+    const struct table_blob blob = {NUMBER, 5, sizeof(golden)};
+
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    for (size_t size = 0; size < sizeof(golden); size++) {
+        unsigned count = 0;
+        uint8_t value[5];
+
+        put_file(golden, size);
+        ck_assert_int_eq(blob_walk(&fixture.context, NUMBER, sizeof(golden), NULL,
+                                   count_record, &count),
+                         -EUCLEAN);
+        ck_assert_int_eq(blob_read(files, &golden_ref, value), -EUCLEAN);
+    }
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
+/* Checksums are bound to place and file. */
+START_TEST(test_a_value_of_another_file_or_place_is_refused)
+{
+    const struct table_blob blobs[] = {{NUMBER, 5, sizeof(golden)},
+                                       {NUMBER + 1, 5, sizeof(golden)}};
+    struct blob_ref other = golden_ref;
+    struct env_file *file;
+    uint8_t value[5];
+
+    put_file(golden, sizeof(golden));
+    ck_assert_int_eq(blob_files_ref(files, 0x21, blobs, 2), 0);
+    ck_assert_int_eq(blob_read(files, &golden_ref, value), 0);
+    ck_assert_mem_eq(value, "value", 5);
+    ck_assert_int_eq(env_file_open(fixture.dir, "000259.blob", ENV_CREATE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, 0, golden, sizeof(golden)), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    other.file++;
+    ck_assert_int_eq(blob_read(files, &other, value), -EBADMSG);
+    other = golden_ref;
+    other.file = 7; /* no table has it */
+    ck_assert_int_eq(blob_read(files, &other, value), -EUCLEAN);
+    ck_assert(blob_files_unref(files, NUMBER));
+    ck_assert(blob_files_unref(files, NUMBER + 1));
+}
+END_TEST
+
+START_TEST(test_values_of_all_sizes_come_back)
+{
+    static const size_t sizes[] = {1, 100, 4096, 300000, 5, LSMKV_VALUE_MAX, 2};
+    struct table_blob blob = {NUMBER, 1, 0};
+    struct blob_ref refs[sizeof(sizes) / sizeof(sizes[0])];
+    char *value = malloc(LSMKV_VALUE_MAX + 1), *read = malloc(LSMKV_VALUE_MAX);
+    struct blob_writer *writer;
+
+    ck_assert(value != NULL && read != NULL);
+    ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER, 1, &writer), 0);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        memset(value, 'a' + (int)i, sizes[i]);
+        value[sizes[i]] = '\0';
+        ck_assert_int_eq(add(writer, "key", 10 - i, value, &refs[i]), 0);
+    }
+    blob.size = blob_writer_size(writer);
+    ck_assert_uint_eq(blob_writer_number(writer), NUMBER);
+    ck_assert_int_eq(blob_writer_finish(writer), 0);
+    ck_assert_int_eq(blob_files_ref(files, 1, &blob, 1), 0);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        memset(value, 'a' + (int)i, sizes[i]);
+        ck_assert_uint_eq(refs[i].length, sizes[i]);
+        ck_assert_int_eq(blob_read(files, &refs[i], read), 0);
+        ck_assert_mem_eq(read, value, sizes[i]);
+    }
+    ck_assert_uint_eq(atomic_load(&fixture.counters.blobs_read), 7);
+    ck_assert(blob_files_unref(files, NUMBER));
+    free(value);
+    free(read);
+}
+END_TEST
+
+START_TEST(test_what_failed_leaves_no_file)
+{
+    static const enum env_call calls[] = {ENV_CALL_FILE_WRITE, ENV_CALL_FILE_SYNC,
+                                          ENV_CALL_FILE_CLOSE};
+
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        struct fault fault = {.call = calls[i], .nth = 1, .error = EIO};
+        struct blob_writer *writer;
+        struct blob_ref ref;
+        struct env_file *file;
+
+        ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER, 1, &writer), 0);
+        ck_assert_int_eq(add(writer, "key", 1, "value", &ref), 0);
+        fault_env_set(fixture.fault, fault);
+        ck_assert_int_eq(blob_writer_finish(writer), -EIO);
+        fault_env_heal(fixture.fault);
+        ck_assert_int_eq(env_file_open(fixture.dir, "000258.blob", ENV_READ, &file),
+                         -ENOENT);
+    }
+}
+END_TEST
+
+/* ---- who refers to them ---- */
+
+START_TEST(test_the_last_table_lets_a_file_go)
+{
+    const struct table_blob two[] = {{3, 10, 100}, {5, 10, 100}};
+
+    ck_assert_int_eq(blob_files_ref(files, 1, two, 2), 0);
+    ck_assert_int_eq(blob_files_ref(files, 1, two, 1), 0);
+    ck_assert(!blob_files_unref(files, 3));
+    ck_assert(blob_files_unref(files, 5));
+    ck_assert(blob_files_unref(files, 3));
+    ck_assert_uint_eq(blob_files_totals(files).files, 0);
+}
+END_TEST
+
+/* Then one of them is not what it says. */
+START_TEST(test_tables_that_differ_about_a_file_are_refused)
+{
+    const struct table_blob blobs[] = {{3, 10, 100}, {5, 10, 100}};
+    const struct table_blob others[] = {{3, 10, 100}, {5, 10, 101}};
+
+    ck_assert_int_eq(blob_files_ref(files, 1, blobs, 2), 0);
+    ck_assert_int_eq(blob_files_ref(files, 1, others, 2), -EUCLEAN);
+    ck_assert_int_eq(blob_files_ref(files, 2, blobs, 2), -EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(fixture.last_report, "MANIFEST: offset 0: "));
+    ck_assert(blob_files_unref(files, 3)); /* the refused ones hold nothing */
+    ck_assert(blob_files_unref(files, 5));
+}
+END_TEST
+
+/* ---- what is collected ---- */
+
+static struct blob_victims
+victims_of(uint32_t keyspace, unsigned least, uint64_t most)
+{
+    struct blob_victims victims;
+
+    ck_assert_int_eq(blob_files_victims(files, keyspace, least, most, &victims), 0);
+    return victims;
+}
+
+START_TEST(test_the_deadest_files_are_collected_first)
+{
+    /* live: all of it, half, a quarter, nothing that counts, an eighth of another keyspace */
+    const struct table_blob blobs[] = {
+        {1, 800, 800}, {2, 400, 800}, {3, 200, 800}, {4, 1, 800}};
+    const struct table_blob other = {5, 100, 800};
+    struct blob_victims victims;
+
+    ck_assert_int_eq(blob_files_ref(files, 1, blobs, 4), 0);
+    ck_assert_int_eq(blob_files_ref(files, 2, &other, 1), 0);
+    blob_files_add_live(files, blobs, 3); /* of 4 only an old reader has a table */
+    blob_files_add_live(files, &other, 1);
+    ck_assert_uint_eq(blob_files_totals(files).bytes, 4000);
+    ck_assert_uint_eq(blob_files_totals(files).dead_bytes, 400 + 600 + 700);
+
+    victims = victims_of(1, 4, 10000);
+    ck_assert_uint_eq(victims.count, 2);
+    ck_assert_uint_eq(victims.dead, 1000);
+    ck_assert(blob_victims_have(&victims, 2) && blob_victims_have(&victims, 3));
+    ck_assert(!blob_victims_have(&victims, 1) && !blob_victims_have(&victims, 5));
+    blob_victims_fini(&victims);
+    victims = victims_of(1, 5, 10000); /* less than five eighths dead: not */
+    ck_assert_uint_eq(victims.count, 1);
+    blob_victims_fini(&victims);
+    victims = victims_of(1, 4, 599); /* no room for the second */
+    ck_assert_uint_eq(victims.count, 1);
+    ck_assert(blob_victims_have(&victims, 3));
+    blob_victims_fini(&victims);
+    blob_files_pass_over(files, 3);
+    victims = victims_of(1, 4, 10000);
+    ck_assert_uint_eq(victims.count, 1);
+    ck_assert(blob_victims_have(&victims, 2));
+    blob_victims_fini(&victims);
+    for (uint64_t number = 1; number <= 5; number++)
+        ck_assert(blob_files_unref(files, number));
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("blob");
+    TCase *tests = tcase_create("blob");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_a_blob_file_has_these_bytes);
+    tcase_add_test(tests, test_a_walk_finds_every_record);
+    tcase_add_test(tests, test_every_flipped_byte_is_found);
+    tcase_add_test(tests, test_every_cut_is_found);
+    tcase_add_test(tests, test_a_value_of_another_file_or_place_is_refused);
+    tcase_add_test(tests, test_values_of_all_sizes_come_back);
+    tcase_add_test(tests, test_what_failed_leaves_no_file);
+    tcase_add_test(tests, test_the_last_table_lets_a_file_go);
+    tcase_add_test(tests, test_tables_that_differ_about_a_file_are_refused);
+    tcase_add_test(tests, test_the_deadest_files_are_collected_first);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
