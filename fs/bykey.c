@@ -572,7 +572,7 @@ unlink_file(struct change *change, struct target *target)
 static int
 is_alone(struct store *store, struct lsmkv_slice key, struct lsmkv_slice parent)
 {
-    struct lsmkv_iter_options options = {.lower = parent};
+    struct lsmkv_iter_options options = {.lower = parent, .lazy_values = true};
     struct lsmkv_iter *iter;
     int alone = 1;
     int result = lsmkv_iter_new(store->db, store->files, &options, &iter);

@@ -44,7 +44,8 @@ chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
     struct chunk_key upper = chunk_key(data_id, last < UINT64_MAX ? last + 1 : last, 0);
     struct lsmkv_iter_options options = {.snapshot = snapshot,
                                          .lower = chunk_slice(&lower),
-                                         .upper = chunk_slice(&upper)};
+                                         .upper = chunk_slice(&upper),
+                                         .lazy_values = true};
     /* Without the fragment's number the bound is as short as what the engine knows of the block
      * that begins there, which then is not read. */
     if (last < UINT32_MAX)
@@ -211,7 +212,10 @@ chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
     unsigned fragment;
     for (lsmkv_iter_first(iter); (result = current_key(iter, &index, &fragment)) == 0;
          lsmkv_iter_next(iter)) {
-        result = read_record(&reading, index, fragment, lsmkv_iter_record(iter));
+        struct lsmkv_record record = *lsmkv_iter_record(iter);
+        result = lsmkv_iter_value(iter, &record.value);
+        if (result == 0)
+            result = read_record(&reading, index, fragment, &record);
         if (result)
             break;
     }

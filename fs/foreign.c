@@ -144,7 +144,7 @@ walk_at(struct walk *walk, struct store *store, struct lsmkv_iter *iter)
 static int
 walk_all(struct store *store, struct walk *walk, const _Atomic bool *stop)
 {
-    struct lsmkv_iter_options options = {0};
+    struct lsmkv_iter_options options = {.lazy_values = true};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->files, &options, &iter);
 

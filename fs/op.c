@@ -273,7 +273,8 @@ int
 op_has_below(struct op *op, const struct view *view, struct lsmkv_slice key)
 {
     struct vfs *vfs = op->vfs;
-    struct lsmkv_iter_options options = {.snapshot = view->snapshot, .lower = key};
+    struct lsmkv_iter_options options = {
+        .snapshot = view->snapshot, .lower = key, .lazy_values = true};
     struct lsmkv_iter *iter;
     int result;
 

@@ -491,7 +491,7 @@ find_keyspace(struct store *store, const char *name, struct lsmkv_keyspace **key
 static int
 is_empty(struct store *store, struct lsmkv_keyspace *keyspace)
 {
-    struct lsmkv_iter_options all = {0};
+    struct lsmkv_iter_options all = {.lazy_values = true};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, keyspace, &all, &iter);
     if (result)

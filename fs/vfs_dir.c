@@ -264,7 +264,8 @@ open_iter(struct walk *walk)
 {
     struct op *op = walk->op;
     struct store *store = op->vfs->store;
-    struct lsmkv_iter_options options = {.snapshot = walk->node->view->snapshot};
+    struct lsmkv_iter_options options = {.snapshot = walk->node->view->snapshot,
+                                         .lazy_values = true};
     uint8_t *upper = op->keys[1].bytes;
     size_t size = walk->key.size;
 

@@ -54,7 +54,7 @@ static bool
 shows_something(struct op *op, const struct inode *inode)
 {
     struct store *store = op->vfs->store;
-    struct lsmkv_iter_options options = {.lower = inode->key};
+    struct lsmkv_iter_options options = {.lower = inode->key, .lazy_values = true};
     struct lsmkv_iter *iter;
     unsigned looked = 0;
     bool shown = false;
