@@ -17,8 +17,82 @@ struct lsmkv_iter {
     int failed; /* reading the value did; then it is not valid */
     struct blob_ref ref;
     struct lsmkv_record record;
+    const struct block
+        *cached; /* the value is here, pinned; or NULL, and it is in `value` */
     struct keybuf value;
 };
+
+/* ---- values that stand apart ---- */
+
+static void
+unload_value(struct lsmkv_iter *iter)
+{
+    if (iter->cached != NULL)
+        block_unpin(iter->cached);
+    iter->cached = NULL;
+}
+
+/* Not by way of the cache: a walk would throw out what gets ask for. */
+static int
+load_value(struct lsmkv_iter *iter)
+{
+    int result;
+
+    iter->cached = blob_find(iter->db->blobs, &iter->ref);
+    if (iter->cached != NULL) {
+        iter->record.value.data = iter->cached->data;
+        return 0;
+    }
+    result = keybuf_reserve(&iter->value, iter->ref.length);
+    if (result == 0)
+        result = blob_read(iter->db->blobs, &iter->ref, iter->value.data);
+    if (result == 0)
+        iter->record.value.data = iter->value.data;
+    return result;
+}
+
+/* After each move of the cursor. */
+static void
+settle(struct lsmkv_iter *iter)
+{
+    unload_value(iter);
+    iter->failed = 0;
+    iter->apart = cursor_valid(&iter->cursor) && cursor_is_apart(&iter->cursor);
+    if (!iter->apart)
+        return;
+    iter->record = *cursor_record(&iter->cursor);
+    iter->failed = blob_ref_decode(iter->record.value, &iter->ref);
+    iter->record.value = lsmkv_bytes(NULL, iter->ref.length);
+    if (iter->failed == 0 && !iter->lazy)
+        iter->failed = load_value(iter);
+}
+
+/* The same forwards: salvaging passes over what cannot be read. */
+static void
+settle_forwards(struct lsmkv_iter *iter)
+{
+    settle(iter);
+    while (iter->salvaging && iter->failed != 0 && iter->failed != -ENOMEM) {
+        cursor_next(&iter->cursor);
+        settle(iter);
+    }
+}
+
+int
+lsmkv_iter_value(struct lsmkv_iter *iter, struct lsmkv_slice *value)
+{
+    const struct lsmkv_record *record = lsmkv_iter_record(iter);
+    int result = 0;
+
+    error_clear();
+    if (iter->apart && record->value.data == NULL)
+        result = load_value(iter);
+    if (result == 0)
+        *value = record->value;
+    return result;
+}
+
+/* ---- making and freeing ---- */
 
 /* NULL data if there is no upper bound. */
 static int
@@ -101,66 +175,13 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips,
                               iter->cursor.dead_skips, memory_order_relaxed);
+    unload_value(iter);
     cursor_fini(&iter->cursor);
     keybuf_fini(&iter->upper);
     keybuf_fini(&iter->value);
     view_unref(iter->view);
     files_delete_obsolete(iter->db); /* what only this walk kept */
     free(iter);
-}
-
-/* ---- values that stand apart ---- */
-
-static int
-load_value(struct lsmkv_iter *iter)
-{
-    int result = keybuf_reserve(&iter->value, iter->ref.length);
-
-    if (result == 0)
-        result = blob_read(iter->db->blobs, &iter->ref, iter->value.data);
-    if (result == 0)
-        iter->record.value.data = iter->value.data;
-    return result;
-}
-
-/* After each move of the cursor. */
-static void
-settle(struct lsmkv_iter *iter)
-{
-    iter->failed = 0;
-    iter->apart = cursor_valid(&iter->cursor) && cursor_is_apart(&iter->cursor);
-    if (!iter->apart)
-        return;
-    iter->record = *cursor_record(&iter->cursor);
-    iter->failed = blob_ref_decode(iter->record.value, &iter->ref);
-    iter->record.value = lsmkv_bytes(NULL, iter->ref.length);
-    if (iter->failed == 0 && !iter->lazy)
-        iter->failed = load_value(iter);
-}
-
-/* The same forwards: salvaging passes over what cannot be read. */
-static void
-settle_forwards(struct lsmkv_iter *iter)
-{
-    settle(iter);
-    while (iter->salvaging && iter->failed != 0 && iter->failed != -ENOMEM) {
-        cursor_next(&iter->cursor);
-        settle(iter);
-    }
-}
-
-int
-lsmkv_iter_value(struct lsmkv_iter *iter, struct lsmkv_slice *value)
-{
-    const struct lsmkv_record *record = lsmkv_iter_record(iter);
-    int result = 0;
-
-    error_clear();
-    if (iter->apart && record->value.data == NULL)
-        result = load_value(iter);
-    if (result == 0)
-        *value = record->value;
-    return result;
 }
 
 /* ---- moving ---- */

@@ -480,20 +480,26 @@ is_implied(struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_sl
 
 /* ---- copying out ---- */
 
-/* A value that stands apart is read outside the epoch, in a view that is counted: its tables keep
- * the blob's file. */
+/* A value that stands apart and is not in the cache is read outside the epoch, in a view that is
+ * counted: its tables keep the blob's file. */
 static int
-copy_value(struct query *query, const struct found *found, struct lsmkv_slice value,
-           uint8_t *to)
+copy_apart(struct query *query, const struct blob_ref *ref, uint8_t *to)
 {
-    int result;
+    struct blob_files *blobs = query->db->blobs;
+    const struct block *block = blob_find(blobs, ref);
+    int result = 0;
 
-    if (found->ref.length > 0) {
+    if (block == NULL) {
         result = query_hold(query);
-        return result != 0 ? result : blob_read(query->db->blobs, &found->ref, to);
+        if (result == 0 && ref->length > BLOB_CACHED_MAX)
+            return blob_read(blobs, ref, to);
+        if (result == 0)
+            result = blob_read_pinned(blobs, ref, &block);
+        if (result != 0)
+            return result;
     }
-    if (value.size > 0)
-        memcpy(to, value.data, value.size);
+    memcpy(to, block->data, block->size);
+    block_unpin(block);
     return 0;
 }
 
@@ -505,16 +511,19 @@ copy_out(struct query *query, const struct found *found, const struct lsmkv_reco
     uint8_t *to = buffer;
     size_t attributes = live->attributes.size, value = live->value.size;
     bool fits = attributes <= capacity && (!with_value || value <= capacity - attributes);
-    int result = fits ? 0 : -ERANGE;
+    int result;
 
-    if (fits && with_value)
-        result = copy_value(query, found, live->value, to + attributes);
-    if (result != 0 && fits)
-        return result;
+    if (fits && with_value && found->ref.length > 0) {
+        result = copy_apart(query, &found->ref, to + attributes);
+        if (result != 0)
+            return result;
+    } else if (fits && with_value && value > 0) {
+        memcpy(to + attributes, live->value.data, value);
+    }
     *record = *live;
     record->attributes.data = record->value.data = NULL;
     if (!fits)
-        return result;
+        return -ERANGE;
     if (attributes > 0)
         memcpy(to, live->attributes.data, attributes);
     record->attributes.data = to;
@@ -623,26 +632,29 @@ lsmkv_lookup(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
 struct lsmkv_held {
     struct lsmkv *db;
     struct lsmkv_record record;
-    /* What keeps it in memory; the other is NULL. */
+    /* What keeps it in memory; each may be NULL. */
     const struct block *block;
     struct view *view;
-    void *value; /* of the env; NULL: it does not stand apart */
+    const struct block *value; /* that stands apart */
 };
 
-/* Reads a value that stands apart, as copy_value does. */
+/* As copy_apart. */
 static int
-hold_value(struct lsmkv_held *held, struct query *query, const struct blob_ref *ref)
+hold_apart(struct lsmkv_held *held, struct query *query, const struct blob_ref *ref)
 {
-    struct lsmkv_env *env = held->db->env;
-    int result = query_hold(query);
+    struct blob_files *blobs = query->db->blobs;
+    int result;
 
-    if (result != 0)
-        return result;
-    held->value = env->allocate(env, ref->length);
-    if (held->value == NULL)
-        return -ENOMEM;
-    held->record.value.data = held->value;
-    return blob_read(held->db->blobs, ref, held->value);
+    held->value = blob_find(blobs, ref);
+    if (held->value == NULL) {
+        result = query_hold(query);
+        if (result == 0)
+            result = blob_read_pinned(blobs, ref, &held->value);
+        if (result != 0)
+            return result;
+    }
+    held->record.value.data = held->value->data;
+    return 0;
 }
 
 static int
@@ -661,7 +673,7 @@ get_held(const struct request *request, bool counted, struct lsmkv_held *held)
         query.view = NULL;
     }
     if (result == 0 && found.ref.length > 0)
-        result = hold_value(held, &query, &found.ref);
+        result = hold_apart(held, &query, &found.ref);
     if (result == 0)
         held->block = found.block;
     else
@@ -711,7 +723,7 @@ lsmkv_held_release(struct lsmkv_held *held)
     if (held->block != NULL)
         block_unpin(held->block);
     if (held->value != NULL)
-        held->db->env->release(held->db->env, held->value, held->record.value.size);
+        block_unpin(held->value);
     view_unref(held->view);
     files_delete_obsolete(held->db); /* what only this record kept */
     free(held);

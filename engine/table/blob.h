@@ -42,6 +42,7 @@
 #define TABLE_BLOB_H
 
 #include "base/record.h"
+#include "table/cache.h"
 #include "table/table.h"
 
 #define BLOB_HEADER_SIZE 32u
@@ -119,10 +120,20 @@ void blob_files_add_live(struct blob_files *files, const struct table_blob *blob
 void blob_files_drop_live(struct blob_files *files, const struct table_blob *blobs,
                           size_t count);
 
+/* Values up to this length are kept in the block cache once they were read by themselves.  A
+ * longer one is not: its bytes cost more than the call that reads it, and the kernel has the
+ * pages. */
+#define BLOB_CACHED_MAX (16u << 10)
+
 /* Reads a value of ref->length bytes and checks it.  Somebody holds a table that refers to it.
  * Reports damage. */
 int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
                             void *buffer);
+/* A value that is in the cache, pinned; or NULL.  Neither waits nor locks. */
+const struct block *blob_find(struct blob_files *files, const struct blob_ref *ref);
+/* As blob_read, into a block that is pinned, and kept in the cache unless it is long. */
+int LSMKV_CHECKED blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
+                                   const struct block **block);
 
 /* Files, and their bytes; of these, those that no table of the newest versions refers to. */
 struct blob_totals {

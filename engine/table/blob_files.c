@@ -297,6 +297,60 @@ blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
     return 0;
 }
 
+const struct block *
+blob_find(struct blob_files *files, const struct blob_ref *ref)
+{
+    const struct block *found;
+
+    if (ref->length > BLOB_CACHED_MAX)
+        return NULL;
+    found = block_cache_get(files->context->cache, ref->file, ref->offset);
+    if (found == NULL)
+        return NULL;
+    if (found->size != ref->length) {
+        block_unpin(found);
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&files->context->counters->cache_hits, 1,
+                              memory_order_relaxed);
+    return found;
+}
+
+int
+blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
+                 const struct block **block)
+{
+    struct lsmkv_env *env = files->context->env;
+    struct block_cache *cache = files->context->cache;
+    bool keep = ref->length <= BLOB_CACHED_MAX;
+    size_t allocated = ref->length;
+    uint8_t *buffer;
+    int result;
+
+    if (keep)
+        buffer = block_cache_buffer(cache, ref->file, ref->offset, allocated, &allocated);
+    else
+        buffer = env->allocate(env, allocated);
+    if (buffer == NULL)
+        return -ENOMEM;
+    result = blob_read(files, ref, buffer);
+    if (result != 0) {
+        env->release(env, buffer, allocated);
+        return result;
+    }
+    if (keep)
+        *block = block_cache_insert(cache, ref->file, ref->offset, buffer, ref->length,
+                                    allocated);
+    else
+        *block = block_cache_detached(cache, buffer, ref->length, allocated);
+    if (*block == NULL)
+        return -ENOMEM;
+    if ((*block)->size == ref->length)
+        return 0;
+    block_unpin(*block);
+    return damaged(files, -EUCLEAN, ref, "another reference gives it another length");
+}
+
 /* ---- what is worth collecting ---- */
 
 uint64_t

@@ -30,7 +30,7 @@ static struct blob_files *files;
 static void
 setup(void)
 {
-    table_fixture_init(&fixture, 0, 1024);
+    table_fixture_init(&fixture, 4u << 20, 1024);
     ck_assert_int_eq(blob_files_new(&fixture.context, &files), 0);
     fixture.context.blobs = files;
 }
@@ -242,6 +242,64 @@ START_TEST(test_values_of_all_sizes_come_back)
 }
 END_TEST
 
+/* What is short comes from the cache the second time, what is long does not. */
+START_TEST(test_a_short_value_is_kept_in_the_cache)
+{
+    static const size_t sizes[] = {1, BLOB_CACHED_MAX, BLOB_CACHED_MAX + 1};
+    struct table_blob blob = {NUMBER, 1, 0};
+    struct blob_ref refs[3];
+    char value[BLOB_CACHED_MAX + 2];
+    struct blob_writer *writer;
+    const struct block *block;
+
+    ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER, 1, &writer), 0);
+    for (size_t i = 0; i < 3; i++) {
+        memset(value, 'a' + (int)i, sizes[i]);
+        value[sizes[i]] = '\0';
+        ck_assert_int_eq(add(writer, "key", 10 - i, value, &refs[i]), 0);
+    }
+    blob.size = blob_writer_size(writer);
+    ck_assert_int_eq(blob_writer_finish(writer), 0);
+    ck_assert_int_eq(blob_files_ref(files, 1, &blob, 1), 0);
+    for (size_t i = 0; i < 3; i++) {
+        bool kept = sizes[i] <= BLOB_CACHED_MAX;
+
+        ck_assert_ptr_null(blob_find(files, &refs[i]));
+        ck_assert_int_eq(blob_read_pinned(files, &refs[i], &block), 0);
+        ck_assert_uint_eq(block->size, sizes[i]);
+        ck_assert_int_eq(block->data[sizes[i] - 1], 'a' + (int)i);
+        block_unpin(block);
+        block = blob_find(files, &refs[i]);
+        ck_assert_int_eq(block != NULL, kept);
+        if (block != NULL)
+            block_unpin(block);
+    }
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
+/* Only a crafted store has two lengths for one value.  Whoever asks for the longer one must not be
+ * given the block of the shorter. */
+START_TEST(test_a_cached_value_has_one_length)
+{
+    const struct table_blob blob = {NUMBER, 5, sizeof(golden)};
+    struct blob_ref other = golden_ref;
+    const struct block *block;
+
+    put_file(golden, sizeof(golden));
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    ck_assert_int_eq(blob_read_pinned(files, &golden_ref, &block), 0);
+    other.length--;
+    other.checksum = blob_value_checksum(
+        NUMBER, other.offset, lsmkv_bytes(golden + other.offset, other.length));
+    ck_assert_ptr_null(blob_find(files, &other));
+    block_unpin(block);
+    ck_assert_int_eq(blob_read_pinned(files, &other, &block), -EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(fixture.last_report, "another length"));
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
 START_TEST(test_what_failed_leaves_no_file)
 {
     static const enum env_call calls[] = {ENV_CALL_FILE_WRITE, ENV_CALL_FILE_SYNC,
@@ -358,6 +416,8 @@ main(void)
     tcase_add_test(tests, test_every_cut_is_found);
     tcase_add_test(tests, test_a_value_of_another_file_or_place_is_refused);
     tcase_add_test(tests, test_values_of_all_sizes_come_back);
+    tcase_add_test(tests, test_a_short_value_is_kept_in_the_cache);
+    tcase_add_test(tests, test_a_cached_value_has_one_length);
     tcase_add_test(tests, test_what_failed_leaves_no_file);
     tcase_add_test(tests, test_the_last_table_lets_a_file_go);
     tcase_add_test(tests, test_tables_that_differ_about_a_file_are_refused);
