@@ -137,6 +137,7 @@ struct obsolete_files {
     } * files;
     size_t count, capacity;
     atomic_bool any;
+    atomic_bool stopped; /* a manifest line is in doubt: nothing is deleted any more */
 };
 
 /* A place in the queue of writers, on the stack of the thread that waits (write.c). */

@@ -3,8 +3,10 @@
  *
  * A table dies when its last reference goes and no durable version names it, and with it the blob
  * files that no other table refers to; their numbers are then handed to the reaper here and deleted
- * by the next caller of files_delete_obsolete (invariant 13).  A log dies when the manifest line that replaces it is durable
- * (invariant 8).  Only names of our own form are ever deleted.
+ * by the next caller of files_delete_obsolete (invariant 13).  A log dies when the manifest line that
+ * replaces it is durable (invariant 8).  Only names of our own form are ever deleted, and none after
+ * a manifest line whose sync failed: it may come to be, and names blob files whose last reference in
+ * memory may go (T2 of move.c).  The sweep of the next opening decides.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -119,7 +121,8 @@ files_delete_obsolete(struct lsmkv *db)
 
     if (atomic_load_explicit(&db->limbo.any, memory_order_relaxed))
         epoch_collect(&db->limbo); /* what a reader was in when it was retired */
-    if (!atomic_load_explicit(&obsolete->any, memory_order_relaxed))
+    if (!atomic_load_explicit(&obsolete->any, memory_order_relaxed) ||
+        atomic_load(&obsolete->stopped))
         return;
     mutex_lock(&obsolete->mutex);
     atomic_store(&obsolete->any, false);

@@ -335,8 +335,10 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
     if (result == 0) {
         result = append_line(db, edit, publish);
         undecided = manifest_is_broken(db->manifest);
-        if (undecided)
+        if (undecided) {
+            atomic_store(&db->obsolete.stopped, true);
             (void)poison(db, result);
+        }
     }
     if (result != 0 && !undecided)
         files_discard_added(db, edit);
