@@ -200,7 +200,7 @@ build_tables(const struct build_context *context, const struct outside *outside,
     if (result == 0)
         result = finish_table(&build);
     if (result == 0)
-        build_values_measure(&build.values, added_count, made_count);
+        result = build_values_measure(&build.values, added_count, made_count);
     if (result == 0 && edit->added_count > added_count)
         result = env_dir_sync(context->tables->dir);
     if (result < 0) {

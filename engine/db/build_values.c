@@ -150,17 +150,27 @@ size_of(const struct build_values *values, uint64_t number, size_t made_count)
     return blob_files_size(values->context->tables->blobs, number);
 }
 
-void
+int
 build_values_measure(struct build_values *values, size_t added_count, size_t made_count)
 {
     struct manifest_edit *edit = values->edit;
+    char name[TABLE_NAME_SIZE];
 
     for (size_t i = added_count; i < edit->added_count; i++) {
         struct table_meta *meta = &edit->added[i].meta;
 
-        for (size_t k = 0; k < meta->blob_count; k++)
+        for (size_t k = 0; k < meta->blob_count; k++) {
             meta->blobs[k].size = size_of(values, meta->blobs[k].number, made_count);
+            if (meta->blobs[k].size > 0)
+                continue;
+            blob_name(name, meta->blobs[k].number);
+            return report_error(values->context->tables->reporter, -EUCLEAN,
+                                "%s: offset 0: an entry refers to it, and it is none "
+                                "that MANIFEST tells of",
+                                name);
+        }
     }
+    return 0;
 }
 
 void

@@ -28,9 +28,10 @@ int LSMKV_CHECKED build_place(struct build_values *values, struct lsmkv_slice *i
 /* After the last entry: syncs. */
 int LSMKV_CHECKED build_values_finish(struct build_values *values);
 /* Tells the tables that the edit got since it had `added_count`, and blob files since it had
- * `made_count`, the sizes of the blob files that they refer to. */
-void build_values_measure(struct build_values *values, size_t added_count,
-                          size_t made_count);
+ * `made_count`, the sizes of the blob files that they refer to.  -EUCLEAN: an entry that was carried
+ * refers to one that no table has in MANIFEST, and neither may a new one; reported. */
+int LSMKV_CHECKED build_values_measure(struct build_values *values, size_t added_count,
+                                       size_t made_count);
 /* What was not finished is deleted. */
 void build_values_fini(struct build_values *values);
 

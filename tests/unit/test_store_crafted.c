@@ -305,6 +305,53 @@ START_TEST(test_a_table_with_other_keys_than_told_is_not_merged)
 }
 END_TEST
 
+/* A table whose key refers to a value in `blob`, and which tells of no blob file. */
+static struct table_meta
+write_reference(uint64_t number, const char *key, const struct blob_ref *blob)
+{
+    const uint8_t kind = KIND_PUT | KIND_BLOB_BIT;
+    uint8_t bytes[BLOB_REF_SIZE], payload[64];
+    struct lsmkv_record record = {.value = lsmkv_bytes(bytes, sizeof(bytes))};
+    struct table_meta meta = {0};
+    struct table_writer *writer;
+    struct keybuf internal = {0};
+
+    blob_ref_encode(bytes, blob);
+    record_encode(payload, kind, &record);
+    ck_assert_int_eq(keybuf_set_internal(&internal, lsmkv_str(key), 7, kind), 0);
+    ck_assert_int_eq(table_writer_open(&tables, number, 0, LSMKV_ORDER_PATH, &writer), 0);
+    ck_assert_int_eq(
+        table_writer_add(writer, keybuf_slice(&internal),
+                         lsmkv_bytes(payload, record_payload_size(kind, &record))),
+        0);
+    ck_assert_int_eq(table_writer_finish(writer, &meta), 0);
+    keybuf_fini(&internal);
+    free(meta.blobs);
+    meta.blobs = NULL;
+    meta.blob_count = 0;
+    return meta;
+}
+
+/* Bug: a merge wrote into MANIFEST the blob files that it found in its inputs, though they were told
+ * to refer to none, and without a size: the store closed well, and did not open again. */
+START_TEST(test_a_table_that_refers_to_other_blob_files_than_told_is_not_merged)
+{
+    const struct blob_ref blob = {9, 100, 10, 0};
+    struct lsmkv_record record;
+    char value[16];
+
+    list_table(0, write_reference(5, "a", &blob));
+    list_table(0, write_table(6, "a", "z", 3));
+    write_manifest();
+    compact(-EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(rig.last_error, "none that MANIFEST tells of"));
+    ck_assert_int_eq(
+        lsmkv_get(rig.db, NULL, NULL, lsmkv_str("a"), value, sizeof(value), &record),
+        -EUCLEAN);
+    expect_whole("z");
+}
+END_TEST
+
 /* ---- other files than regular ones ---- */
 
 static void
@@ -370,6 +417,8 @@ main(void)
     tcase_add_test(tcase, test_a_table_of_an_absurd_size_is_refused);
     tcase_add_test(tcase, test_a_table_with_larger_sequences_than_told_is_not_merged);
     tcase_add_test(tcase, test_a_table_with_other_keys_than_told_is_not_merged);
+    tcase_add_test(tcase,
+                   test_a_table_that_refers_to_other_blob_files_than_told_is_not_merged);
     tcase_add_test(tcase, test_links_and_folders_in_place_of_files_are_refused);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
