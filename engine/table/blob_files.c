@@ -297,6 +297,14 @@ blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
     return 0;
 }
 
+/* Under what a value's file is known to the cache: a crafted MANIFEST may have a table of the same
+ * number, whose blocks are there, too. */
+static uint64_t
+cached_number(const struct blob_ref *ref)
+{
+    return ref->file | UINT64_C(1) << 63;
+}
+
 const struct block *
 blob_find(struct blob_files *files, const struct blob_ref *ref)
 {
@@ -304,7 +312,7 @@ blob_find(struct blob_files *files, const struct blob_ref *ref)
 
     if (ref->length > BLOB_CACHED_MAX)
         return NULL;
-    found = block_cache_get(files->context->cache, ref->file, ref->offset);
+    found = block_cache_get(files->context->cache, cached_number(ref), ref->offset);
     if (found == NULL)
         return NULL;
     if (found->size != ref->length) {
@@ -328,19 +336,23 @@ blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
     int result;
 
     if (keep)
-        buffer = block_cache_buffer(cache, ref->file, ref->offset, allocated, &allocated);
+        buffer = block_cache_buffer(cache, cached_number(ref), ref->offset, allocated,
+                                    &allocated);
     else
         buffer = env->allocate(env, allocated);
     if (buffer == NULL)
         return -ENOMEM;
+    if (keep)
+        atomic_fetch_add_explicit(&files->context->counters->cache_misses, 1,
+                                  memory_order_relaxed);
     result = blob_read(files, ref, buffer);
     if (result != 0) {
         env->release(env, buffer, allocated);
         return result;
     }
     if (keep)
-        *block = block_cache_insert(cache, ref->file, ref->offset, buffer, ref->length,
-                                    allocated);
+        *block = block_cache_insert(cache, cached_number(ref), ref->offset, buffer,
+                                    ref->length, allocated);
     else
         *block = block_cache_detached(cache, buffer, ref->length, allocated);
     if (*block == NULL)

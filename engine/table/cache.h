@@ -1,5 +1,5 @@
 /*
- * cache.h - blocks of tables kept in memory, bounded in bytes.
+ * cache.h - blocks of tables, and short values of blob files, kept in memory, bounded in bytes.
  *
  * A block is immutable, and stays in the cache while it is pinned.  Looking one up takes no
  * lock.
@@ -14,7 +14,7 @@
 
 struct block_cache;
 
-/* The bytes of one block, uncompressed, its checksum verified. */
+/* The bytes of one block, uncompressed, or of one value, its checksum verified. */
 struct block {
     const uint8_t *data;
     size_t size;
@@ -26,7 +26,7 @@ int LSMKV_CHECKED block_cache_new(struct lsmkv_env *env, size_t capacity,
 void block_cache_free(struct block_cache *cache);
 
 /* A pinned block, or NULL.  (table, offset) names a block for ever: file numbers are
- * never used twice. */
+ * never used twice.  Numbers with the highest bit are of blob files. */
 const struct block *block_cache_get(struct block_cache *cache, uint64_t table,
                                     uint64_t offset);
 /* A block will be asked for soon: the processor may fetch what finding it needs. */

@@ -300,6 +300,21 @@ START_TEST(test_a_cached_value_has_one_length)
 }
 END_TEST
 
+/* Only a crafted store has a table of a blob file's number.  Its blocks are no values. */
+START_TEST(test_a_block_of_a_table_is_not_taken_for_a_value)
+{
+    const size_t size = golden_ref.length;
+    struct lsmkv_env *env = fixture.context.env;
+    const struct block *block;
+
+    block = block_cache_insert(fixture.context.cache, NUMBER, golden_ref.offset,
+                               memset(env->allocate(env, size), 0, size), size, size);
+    ck_assert_ptr_nonnull(block);
+    block_unpin(block);
+    ck_assert_ptr_null(blob_find(files, &golden_ref));
+}
+END_TEST
+
 START_TEST(test_what_failed_leaves_no_file)
 {
     static const enum env_call calls[] = {ENV_CALL_FILE_WRITE, ENV_CALL_FILE_SYNC,
@@ -418,6 +433,7 @@ main(void)
     tcase_add_test(tests, test_values_of_all_sizes_come_back);
     tcase_add_test(tests, test_a_short_value_is_kept_in_the_cache);
     tcase_add_test(tests, test_a_cached_value_has_one_length);
+    tcase_add_test(tests, test_a_block_of_a_table_is_not_taken_for_a_value);
     tcase_add_test(tests, test_what_failed_leaves_no_file);
     tcase_add_test(tests, test_the_last_table_lets_a_file_go);
     tcase_add_test(tests, test_tables_that_differ_about_a_file_are_refused);
