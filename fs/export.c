@@ -439,7 +439,8 @@ write_key(struct export *export, struct lsmkv_slice key, bool has_below)
 int
 export_tree(struct export *export, struct lsmkv_slice tree)
 {
-    struct lsmkv_iter_options options = {.snapshot = export->snapshot, .lower = tree};
+    struct lsmkv_iter_options options = {
+        .snapshot = export->snapshot, .lower = tree, .lazy_values = true};
     struct lsmkv_iter *iter;
     bool any = false;
     int result = lsmkv_iter_new_salvaging(export->store->db, export->store->files,

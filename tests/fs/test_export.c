@@ -447,6 +447,24 @@ START_TEST(test_a_bad_chunk_becomes_zeros)
 }
 END_TEST
 
+/* Bug: the walk over the records read their values, too, and one that could not be read was passed
+ * over there, before its path could be told. */
+START_TEST(test_a_bad_value_is_told_with_its_path)
+{
+    static char value[60000];
+
+    memset(value, 'v', sizeof value - 1);
+    put_bytes(lsmkv_str("large"), nothing, value);
+    put_file("last", S_IFREG | 0644, "2");
+    damage_chunks();
+    export_all();
+    (void)line_of("last 100644 1");
+    ck_assert_uint_eq(found.lost, 1);
+    ck_assert_ptr_nonnull(strstr(found.lines[0], "lost large: "));
+    ck_assert_ptr_nonnull(strstr(found.lines[0], "its checksum does not match"));
+}
+END_TEST
+
 START_TEST(test_an_archive_that_cannot_be_written)
 {
     static const struct export_report report = {take_lost, take_left_out, NULL};
@@ -481,6 +499,7 @@ main(void)
     tcase_add_test(tests, test_an_empty_store);
     tcase_add_test(tests, test_bad_records_are_told_and_passed);
     tcase_add_test(tests, test_a_bad_chunk_becomes_zeros);
+    tcase_add_test(tests, test_a_bad_value_is_told_with_its_path);
     tcase_add_test(tests, test_an_archive_that_cannot_be_written);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
