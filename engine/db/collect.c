@@ -12,7 +12,7 @@
  * than the tables that are to be rewritten.
  *
  * G1  Victims are collected within what the disk has free: their live bytes stand twice until the
- *     last table is rewritten.
+ *     last table is rewritten.  A merge does without those that do not fit.
  */
 #include "db/collect.h"
 
@@ -33,18 +33,32 @@ table_bytes(const struct version *version)
     return bytes;
 }
 
+/* What may be written of live values (G1): beside what merges leave alone there is to be room for the
+ * file that the last of them goes to. */
+static uint64_t
+room_for_values(struct lsmkv *db)
+{
+    uint64_t kept = compaction_kept(db) + db->options.write_buffer_size;
+    uint64_t free_bytes, total_bytes;
+
+    if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0)
+        return UINT64_MAX;
+    return free_bytes > kept ? free_bytes - kept : 0;
+}
+
 int
 collect_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
                 struct blob_victims *victims)
 {
-    uint64_t file = db->options.write_buffer_size;
+    uint64_t file = db->options.write_buffer_size, room = room_for_values(db);
+    uint64_t most = LIVE_FILES * file + table_bytes(keyspace->view->version);
+    unsigned least = HALF_DEAD;
 
-    if (atomic_load(&db->reclaim.is_short)) /* G1: what the reserve has for a merge */
-        return blob_files_victims(db->blobs, keyspace->id,
-                                  atomic_load(&db->space_low) ? LITTLE_DEAD : HALF_DEAD,
-                                  2 * file, victims);
-    return blob_files_victims(db->blobs, keyspace->id, HALF_DEAD,
-                              LIVE_FILES * file + table_bytes(keyspace->view->version),
+    if (atomic_load(&db->reclaim.is_short)) {
+        most = 2 * file; /* what the reserve has for a merge */
+        least = atomic_load(&db->space_low) ? LITTLE_DEAD : HALF_DEAD;
+    }
+    return blob_files_victims(db->blobs, keyspace->id, least, most < room ? most : room,
                               victims);
 }
 
@@ -98,6 +112,8 @@ collect_pick(struct lsmkv *db, struct lsmkv_keyspace *keyspace, bool force,
     result = compaction_pick_referring(keyspace->id, keyspace->view->version, &limits,
                                        &victims, compaction);
     blob_victims_fini(&victims);
+    if (result == 0 && *compaction == NULL)
+        keyspace->collect_due = false; /* what was to be collected has no room any more */
     return result;
 }
 

@@ -111,13 +111,17 @@ turn_end(struct lsmkv *db, int result)
     compaction_turn_end(db);
 }
 
-/* A merge may use the reserve, but not the part that memtables and their logs need: deletes
- * must go on while it runs (invariant 15). */
+uint64_t
+compaction_kept(const struct lsmkv *db)
+{
+    return 2 * (uint64_t)db->options.write_buffer_size;
+}
+
 static int
 may_write(void *store, uint64_t size)
 {
     struct lsmkv *db = store;
-    uint64_t kept = 2 * (uint64_t)db->options.write_buffer_size;
+    uint64_t kept = compaction_kept(db);
     uint64_t free_bytes, total_bytes;
 
     if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0 ||

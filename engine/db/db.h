@@ -401,6 +401,9 @@ bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 bool compaction_presses(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 struct compaction_limits compaction_limits_of(const struct lsmkv *db,
                                               const struct lsmkv_keyspace *keyspace);
+/* Free bytes that a merge leaves alone: memtables and their logs need them, so that deletes go on
+ * while it runs (invariant 15). */
+uint64_t compaction_kept(const struct lsmkv *db);
 /* One merge at a time. */
 void compaction_turn_take(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 void compaction_turn_end(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);

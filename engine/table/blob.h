@@ -154,8 +154,8 @@ struct blob_victims {
 };
 
 /* Of a keyspace's files those that are dead to at least `least` eighths, the deadest first, as far
- * as their live bytes come to no more than `most`.  So while they are being collected they stay
- * the first.  -ENOMEM. */
+ * as their live bytes come to no more than `most`, and without those that alone have more.  So while
+ * they are being collected they stay the first.  -ENOMEM. */
 int LSMKV_CHECKED blob_files_victims(struct blob_files *files, uint32_t keyspace,
                                      unsigned least, uint64_t most,
                                      struct blob_victims *victims);

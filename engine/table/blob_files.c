@@ -475,7 +475,11 @@ blob_files_victims(struct blob_files *files, uint32_t keyspace, unsigned least,
         return -ENOMEM;
     }
     qsort(found, count, sizeof(*found), compare_victims);
-    for (size_t i = 0; i < count && found[i].live <= most - live; i++) {
+    for (size_t i = 0; i < count; i++) {
+        if (found[i].live > most)
+            continue;
+        if (found[i].live > most - live)
+            break;
         live += found[i].live;
         made.dead += found[i].dead;
         made.numbers[made.count++] = found[i].number;

@@ -383,7 +383,7 @@ START_TEST(test_the_deadest_files_are_collected_first)
     /* live: all of it, half, a quarter, nothing that counts, an eighth of another keyspace */
     const struct table_blob blobs[] = {
         {1, 800, 800}, {2, 400, 800}, {3, 200, 800}, {4, 1, 800}};
-    const struct table_blob other = {5, 100, 800};
+    const struct table_blob other = {5, 100, 800}, large = {6, 600, 8000};
     struct blob_victims victims;
 
     ck_assert_int_eq(blob_files_ref(files, 1, blobs, 4), 0);
@@ -406,6 +406,15 @@ START_TEST(test_the_deadest_files_are_collected_first)
     ck_assert_uint_eq(victims.count, 1);
     ck_assert(blob_victims_have(&victims, 3));
     blob_victims_fini(&victims);
+    /* Deader than all, but alone too large: the others need not wait for it. */
+    ck_assert_int_eq(blob_files_ref(files, 1, &large, 1), 0);
+    blob_files_add_live(files, &large, 1);
+    victims = victims_of(1, 4, 599);
+    ck_assert_uint_eq(victims.count, 1);
+    ck_assert(blob_victims_have(&victims, 3));
+    blob_victims_fini(&victims);
+    blob_files_drop_live(files, &large, 1);
+    ck_assert(blob_files_unref(files, large.number));
     blob_files_pass_over(files, 3);
     victims = victims_of(1, 4, 10000);
     ck_assert_uint_eq(victims.count, 1);

@@ -148,6 +148,42 @@ START_TEST(test_what_a_line_in_doubt_names_is_not_deleted)
 }
 END_TEST
 
+/* ---- a disk with little room ---- */
+
+/* Bug: a merge that met values to be collected failed where there was room for its tables, but not
+ * for a blob file; so nothing that was deleted came free. */
+START_TEST(test_a_merge_does_without_collecting_where_it_does_not_fit)
+{
+    uint64_t collected;
+
+    rig.options.space_reserve = 4096;
+    rig_open(&rig);
+    for (unsigned i = 0; i < 12; i++)
+        put(i);
+    flush();
+    for (unsigned i = 0; i < 12; i++)
+        if (i % 4 != 0)
+            put(i);
+    flush();
+    /* What a merge leaves alone and a table, but no blob file. */
+    mem_env_set_capacity(rig.memory,
+                         mem_env_used(rig.memory) + 2 * (64 << 10) + (48 << 10));
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    collected = rig_stats(&rig).blob_bytes_written;
+    for (unsigned i = 0; i < 12; i++)
+        if (i % 4 == 1)
+            ck_assert_int_eq(lsmkv_delete(rig.db, NULL, key_of("d", i), 0), 0);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    ck_assert_uint_eq(rig_stats(&rig).blob_bytes_written, collected);
+    for (unsigned i = 0; i < 12; i++)
+        ck_assert_int_eq(holds(key_of("d", i), i), i % 4 != 1);
+    mem_env_set_capacity(rig.memory, MEM_CAPACITY);
+    ck_assert_int_eq(lsmkv_delete(rig.db, NULL, key_of("d", 2), 0), 0);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    ck_assert_uint_gt(rig_stats(&rig).blob_bytes_written, collected);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -158,6 +194,7 @@ main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_what_a_line_in_doubt_names_is_not_deleted);
+    tcase_add_test(tests, test_a_merge_does_without_collecting_where_it_does_not_fit);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
