@@ -117,6 +117,22 @@ collect_pick(struct lsmkv *db, struct lsmkv_keyspace *keyspace, bool force,
     return result;
 }
 
+void
+collect_note_failure(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                     const struct compaction *compaction, int result)
+{
+    if (result != -EBADMSG && result != -EUCLEAN && result != -EIO)
+        return;
+    for (int which = 0; which < 2; which++)
+        for (size_t i = 0; i < compaction->input_counts[which]; i++) {
+            const struct table_meta *meta = &compaction->inputs[which][i]->meta;
+
+            for (size_t k = 0; k < meta->blob_count; k++)
+                blob_files_pass_over(db->blobs, meta->blobs[k].number);
+        }
+    keyspace->collect_known = false;
+}
+
 int
 collect_choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
                struct compaction **compaction)

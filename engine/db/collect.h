@@ -13,7 +13,12 @@ bool collect_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 int LSMKV_CHECKED collect_pick(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                                bool force, struct compaction **compaction)
     LSMKV_REQUIRES(db->mutex);
-/* The same of whichever keyspace it is due in. */
+/* One of its merges failed.  If a table could not be read, what it refers to is not collected before
+ * the store is opened again: that table would be the next for ever. */
+void collect_note_failure(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+                          const struct compaction *compaction, int result)
+    LSMKV_REQUIRES(db->mutex);
+/* As collect_pick, of whichever keyspace it is due in. */
 int LSMKV_CHECKED collect_choose(struct lsmkv *db, struct lsmkv_keyspace **keyspace,
                                  struct compaction **compaction)
     LSMKV_REQUIRES(db->mutex);

@@ -207,6 +207,8 @@ compact_once(struct lsmkv *db)
         result = compaction_do(db, keyspace, compaction);
         mutex_lock(&db->mutex);
         note_outcome(db, keyspace, collects ? LEVEL_COUNT : compaction->level, result);
+        if (collects && result != 0)
+            collect_note_failure(db, keyspace, compaction, result);
         mutex_unlock(&db->mutex);
         compaction_free(compaction);
         files_delete_obsolete(db);

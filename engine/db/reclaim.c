@@ -309,10 +309,13 @@ merge_next(struct lsmkv *db)
     }
     result = compaction_do(db, keyspace, compaction);
     db->reclaim.failed = result != 0 || db->reclaim.failed;
-    if (result != 0 && db->reclaim.level == LEVEL_COUNT) /* R3 */
+    if (result != 0 && db->reclaim.level == LEVEL_COUNT) { /* R3 */
+        mutex_lock(&db->mutex);
+        collect_note_failure(db, keyspace, compaction, result);
+        mutex_unlock(&db->mutex);
         go_on(&db->reclaim, keyspace->id + 1, 0);
-    else if (result != 0 &&
-             compaction->level == 0) /* deeper levels go on by themselves */
+    } else if (result != 0 &&
+               compaction->level == 0) /* deeper levels go on by themselves */
         go_on(&db->reclaim, keyspace->id, 1);
     if (result != 0 && result != -ENOSPC && result != -ECANCELED)
         report_warning(&db->reporter, "what was deleted at level %d stays: %s",

@@ -143,7 +143,7 @@ struct blob_totals blob_files_totals(struct blob_files *files);
 
 /* The size of a file that some table refers to. */
 uint64_t blob_files_size(struct blob_files *files, uint64_t number);
-/* Something of it cannot be read: it is no victim any more. */
+/* Something of it, or of a table that refers to it, cannot be read: it is no victim any more. */
 void blob_files_pass_over(struct blob_files *files, uint64_t number);
 
 /* Files that are to be collected. */
