@@ -17,11 +17,14 @@ struct blob_file {
     uint64_t number, size;
     uint32_t keyspace;
     struct open_file *file;
+    /* Reading it at this moment.  Becomes more under the mutex only. */
+    atomic_uint readers;
     /* guarded by the mutex of blob_files */
     size_t refs; /* tables */
     uint64_t
         live; /* bytes, B3; after a move by reference they may be more than there are */
-    bool passed_over; /* as a victim */
+    bool passed_over;       /* as a victim */
+    struct blob_file *gone; /* the next of those */
 };
 
 struct blob_files {
@@ -30,6 +33,9 @@ struct blob_files {
     /* guarded by mutex */
     struct blob_file **files; /* by number */
     size_t count, capacity;
+    /* A crafted table may refer to files that it does not tell of.  Those that went while somebody
+     * read them. */
+    struct blob_file *gone;
 };
 
 int
@@ -59,6 +65,12 @@ blob_files_free(struct blob_files *files)
         return;
     for (size_t i = 0; i < files->count; i++)
         file_free(files->files[i]);
+    while (files->gone != NULL) {
+        struct blob_file *file = files->gone;
+
+        files->gone = file->gone;
+        file_free(file);
+    }
     free(files->files);
     mutex_fini(&files->mutex);
     free(files);
@@ -175,7 +187,12 @@ unref_one(struct blob_files *files, uint64_t number) LSMKV_REQUIRES(files->mutex
     memmove(&files->files[at], &files->files[at + 1],
             (files->count - at - 1) * sizeof(struct blob_file *));
     files->count--;
-    file_free(file);
+    if (atomic_load(&file->readers) > 0) {
+        file->gone = files->gone;
+        files->gone = file;
+    } else {
+        file_free(file);
+    }
     return true;
 }
 
@@ -249,7 +266,7 @@ damaged(const struct blob_files *files, int result, const struct blob_ref *ref,
                         ref->file, ref->offset, ref->length, problem);
 }
 
-/* Of a store that is salvaged, tables may be all that tells of a file. */
+/* It has a reader more.  Of a store that is salvaged, tables may be all that tells of a file. */
 static int
 find_to_read(struct blob_files *files, uint64_t number, struct blob_file **file)
 {
@@ -260,24 +277,20 @@ find_to_read(struct blob_files *files, uint64_t number, struct blob_file **file)
     *file = find(files, number);
     if (*file == NULL && files->context->salvage)
         result = insert(files, &unknown, 0, file);
+    if (result == 0 && *file != NULL)
+        atomic_fetch_add_explicit(&(*file)->readers, 1, memory_order_relaxed);
     mutex_unlock(&files->mutex);
     return result;
 }
 
-int
-blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
+static int
+read_value(struct blob_files *files, const struct blob_file *blob,
+           const struct blob_ref *ref, void *buffer)
 {
-    struct table_counters *counters = files->context->counters;
-    struct blob_file *blob;
     struct env_file *file;
     ssize_t got;
-    int result = find_to_read(files, ref->file, &blob);
+    int result = open_file_hold(blob->file, &file);
 
-    if (result != 0)
-        return result;
-    if (blob == NULL)
-        return damaged(files, -EUCLEAN, ref, "no table in MANIFEST has this file");
-    result = open_file_hold(blob->file, &file);
     if (result == -ENOENT)
         return damaged(files, -EUCLEAN, ref, "the file is missing");
     if (result != 0)
@@ -288,6 +301,24 @@ blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
         return damaged(files, (int)got, ref, "reading failed");
     if ((size_t)got < ref->length)
         return damaged(files, -EUCLEAN, ref, "the file ends in it");
+    return 0;
+}
+
+int
+blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
+{
+    struct table_counters *counters = files->context->counters;
+    struct blob_file *blob;
+    int result = find_to_read(files, ref->file, &blob);
+
+    if (result != 0)
+        return result;
+    if (blob == NULL)
+        return damaged(files, -EUCLEAN, ref, "no table in MANIFEST has this file");
+    result = read_value(files, blob, ref, buffer);
+    atomic_fetch_sub(&blob->readers, 1);
+    if (result != 0)
+        return result;
     atomic_fetch_add_explicit(&counters->blobs_read, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&counters->blob_bytes_read, ref->length,
                               memory_order_relaxed);

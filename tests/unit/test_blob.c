@@ -353,6 +353,33 @@ START_TEST(test_the_last_table_lets_a_file_go)
 END_TEST
 
 /* Then one of them is not what it says. */
+static ssize_t (*read_on)(struct env_file *file, uint64_t offset, void *buffer,
+                          size_t size);
+
+static ssize_t
+let_go_and_read(struct env_file *file, uint64_t offset, void *buffer, size_t size)
+{
+    ck_assert(blob_files_unref(files, NUMBER));
+    return read_on(file, offset, buffer, size);
+}
+
+/* A crafted table refers to a file that it does not tell of: so the last table that does may go while
+ * the value is being read. */
+START_TEST(test_a_file_that_goes_while_it_is_read_is_read_to_the_end)
+{
+    const struct table_blob blob = {NUMBER, 5, sizeof(golden)};
+    char value[8];
+
+    put_file(golden, sizeof(golden));
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    read_on = fixture.context.env->file_read;
+    fixture.context.env->file_read = let_go_and_read;
+    ck_assert_int_eq(blob_read(files, &golden_ref, value), 0);
+    fixture.context.env->file_read = read_on;
+    ck_assert_int_eq(blob_read(files, &golden_ref, value), -EUCLEAN);
+}
+END_TEST
+
 START_TEST(test_tables_that_differ_about_a_file_are_refused)
 {
     const struct table_blob blobs[] = {{3, 10, 100}, {5, 10, 100}};
@@ -445,6 +472,7 @@ main(void)
     tcase_add_test(tests, test_a_block_of_a_table_is_not_taken_for_a_value);
     tcase_add_test(tests, test_what_failed_leaves_no_file);
     tcase_add_test(tests, test_the_last_table_lets_a_file_go);
+    tcase_add_test(tests, test_a_file_that_goes_while_it_is_read_is_read_to_the_end);
     tcase_add_test(tests, test_tables_that_differ_about_a_file_are_refused);
     tcase_add_test(tests, test_the_deadest_files_are_collected_first);
     suite_add_tcase(suite, tests);
