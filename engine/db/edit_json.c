@@ -344,7 +344,7 @@ header_from_json(const json_t *object, struct manifest_header *header)
                               (unsigned long long)version);
     if (result == 0)
         result = count_features(object, "incompatible", &incompatible, &feature);
-    if (result == 0 && feature[0] != '\0')
+    if (result == 0 && incompatible > 0)
         result = error_detail(-ENOTSUP, "the store needs feature \"%.40s\"", feature);
     if (result == 0)
         result = count_features(object, "compatible", &compatible, &feature);

@@ -122,6 +122,9 @@ static const struct {
      "\"incompatible\":[\"blobs\",\"new\"]}",
      -ENOTSUP},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"incompatible\":[\"\"]}",
+     -ENOTSUP},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
      "\"incompatible\":[\"blobs\"]}",
      0},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,\"incompatible\":[7]}",
