@@ -22,7 +22,7 @@
  *                                 tombstones, smallest_sequence, largest_sequence,
  *                                 smallest, largest (internal keys, hex); if it refers to
  *                                 blob files, blobs: objects of blob (file number), bytes
- *                                 (of values referred to), size (of the file), by blob
+ *                                 (of its records referred to), size (of the file), by blob
  *     dropped_keyspaces  numbers  ids; their tables go with them
  *     snapshots          objects  created, or by its id renamed: id, name (hex), text,
  *                                 sequence, time (nanoseconds since 1970)

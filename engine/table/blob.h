@@ -35,8 +35,9 @@
  * B1  A blob file is synced before a manifest line names it (invariant 14).
  * B2  It stays while a table refers to it, of whatever version some reader holds: tables count
  *     as references.  It is deleted when the last table that did was deleted.
- * B3  `live`, the bytes that tables of the newest versions refer to, only chooses what is worth
- *     collecting.
+ * B3  `live`, the bytes of records that tables of the newest versions refer to, only chooses what is
+ *     worth collecting.  A record counts with the key that its entry has now, as it would be written
+ *     again.
  */
 #ifndef TABLE_BLOB_H
 #define TABLE_BLOB_H
@@ -60,6 +61,13 @@ struct blob_head {
     uint32_t length;
     uint32_t key_size;
 };
+
+/* What a value takes in a file, its head and key included. */
+static inline uint64_t
+blob_record_size(struct lsmkv_slice internal, const struct blob_ref *ref)
+{
+    return (uint64_t)BLOB_HEAD_SIZE + internal.size + ref->length;
+}
 
 void blob_header_encode(uint8_t *out, const struct blob_header *header);
 /* As the decoders of format.h. */

@@ -425,7 +425,9 @@ blob_files_pass_over(struct blob_files *files, uint64_t number)
 static uint64_t
 dead_bytes(const struct blob_file *file)
 {
-    return file->live == 0 || file->live >= file->size ? 0 : file->size - file->live;
+    uint64_t records = file->size > BLOB_HEADER_SIZE ? file->size - BLOB_HEADER_SIZE : 0;
+
+    return file->live == 0 || file->live >= records ? 0 : records - file->live;
 }
 
 struct blob_totals
@@ -479,7 +481,7 @@ find_victims(const struct blob_files *files, uint32_t keyspace, unsigned least,
         uint64_t dead = dead_bytes(file);
 
         if (file->keyspace == keyspace && !file->passed_over && dead > 0 &&
-            dead >= file->size / 8 * least)
+            dead >= (file->live + dead) / 8 * least)
             found[count++] = (struct victim){file->number, file->live, dead};
     }
     return count;

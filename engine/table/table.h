@@ -69,7 +69,7 @@ void table_name(char *name, uint64_t number);
 /* A blob file that a table refers to. */
 struct table_blob {
     uint64_t number;
-    uint64_t bytes; /* that the table refers to, of values */
+    uint64_t bytes; /* of its records that the table refers to, B3 of blob.h */
     uint64_t size;  /* of the file */
 };
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/record.h"
+#include "table/blob.h"
 #include "table/reader.h"
 
 struct verifier {
@@ -288,7 +289,7 @@ count_blobs(struct iterator *it, struct table_meta *seen)
         if (result == 0)
             result = blob_ref_decode(record.value, &ref);
         if (result == 0)
-            result = table_meta_add_blob(seen, ref.file, ref.length);
+            result = table_meta_add_blob(seen, ref.file, blob_record_size(it->key, &ref));
     }
     return result == 0 ? it->status : result;
 }

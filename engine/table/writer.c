@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/record.h"
+#include "table/blob.h"
 #include "table/block.h"
 #include "table/filter.h"
 #include "table/format.h"
@@ -103,7 +104,7 @@ count_blob(struct table_writer *writer, struct lsmkv_slice internal,
                             "%s: entry %llu: its payload cannot be written", writer->name,
                             (unsigned long long)writer->properties.entries);
     writer->properties.has_blobs = true;
-    return table_meta_add_blob(&writer->meta, ref.file, ref.length);
+    return table_meta_add_blob(&writer->meta, ref.file, blob_record_size(internal, &ref));
 }
 
 static void

@@ -407,17 +407,17 @@ victims_of(uint32_t keyspace, unsigned least, uint64_t most)
 
 START_TEST(test_the_deadest_files_are_collected_first)
 {
-    /* live: all of it, half, a quarter, nothing that counts, an eighth of another keyspace */
+    /* live, of 800 bytes of records: all, half, a quarter, nothing that counts, an eighth of another keyspace */
     const struct table_blob blobs[] = {
-        {1, 800, 800}, {2, 400, 800}, {3, 200, 800}, {4, 1, 800}};
-    const struct table_blob other = {5, 100, 800}, large = {6, 600, 8000};
+        {1, 800, 832}, {2, 400, 832}, {3, 200, 832}, {4, 1, 832}};
+    const struct table_blob other = {5, 100, 832}, large = {6, 600, 8000};
     struct blob_victims victims;
 
     ck_assert_int_eq(blob_files_ref(files, 1, blobs, 4), 0);
     ck_assert_int_eq(blob_files_ref(files, 2, &other, 1), 0);
     blob_files_add_live(files, blobs, 3); /* of 4 only an old reader has a table */
     blob_files_add_live(files, &other, 1);
-    ck_assert_uint_eq(blob_files_totals(files).bytes, 4000);
+    ck_assert_uint_eq(blob_files_totals(files).bytes, 5 * 832);
     ck_assert_uint_eq(blob_files_totals(files).dead_bytes, 400 + 600 + 700);
 
     victims = victims_of(1, 4, 10000);
