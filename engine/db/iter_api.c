@@ -17,37 +17,20 @@ struct lsmkv_iter {
     int failed; /* reading the value did; then it is not valid */
     struct blob_ref ref;
     struct lsmkv_record record;
-    const struct block
-        *cached; /* the value is here, pinned; or NULL, and it is in `value` */
-    struct keybuf value;
+    struct blob_run values;
 };
 
 /* ---- values that stand apart ---- */
 
-static void
-unload_value(struct lsmkv_iter *iter)
-{
-    if (iter->cached != NULL)
-        block_unpin(iter->cached);
-    iter->cached = NULL;
-}
-
-/* Not by way of the cache: a walk would throw out what gets ask for. */
 static int
 load_value(struct lsmkv_iter *iter)
 {
+    const uint8_t *value;
     int result;
 
-    iter->cached = blob_find(iter->db->blobs, &iter->ref);
-    if (iter->cached != NULL) {
-        iter->record.value.data = iter->cached->data;
-        return 0;
-    }
-    result = keybuf_reserve(&iter->value, iter->ref.length);
+    result = blob_run_read(&iter->values, iter->db->blobs, &iter->ref, &value);
     if (result == 0)
-        result = blob_read(iter->db->blobs, &iter->ref, iter->value.data);
-    if (result == 0)
-        iter->record.value.data = iter->value.data;
+        iter->record.value.data = value;
     return result;
 }
 
@@ -55,7 +38,6 @@ load_value(struct lsmkv_iter *iter)
 static void
 settle(struct lsmkv_iter *iter)
 {
-    unload_value(iter);
     iter->failed = 0;
     iter->apart = cursor_valid(&iter->cursor) && cursor_is_apart(&iter->cursor);
     if (!iter->apart)
@@ -175,10 +157,9 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips,
                               iter->cursor.dead_skips, memory_order_relaxed);
-    unload_value(iter);
     cursor_fini(&iter->cursor);
     keybuf_fini(&iter->upper);
-    keybuf_fini(&iter->value);
+    blob_run_fini(&iter->values);
     view_unref(iter->view);
     files_delete_obsolete(iter->db); /* what only this walk kept */
     free(iter);

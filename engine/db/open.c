@@ -31,7 +31,7 @@ lsmkv_options_init(struct lsmkv_options *options)
     options->write_buffer_size = 64 * MIB;
     options->cache_size = 64 * MIB;
     options->block_size = 4096;
-    options->blob_threshold = 4096;
+    options->blob_threshold = 2048;
     options->table_size = 16 * MIB;
     options->level_base_size = 64 * MIB;
     options->l0_compaction_trigger = 4;

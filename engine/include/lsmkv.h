@@ -101,7 +101,7 @@ struct lsmkv_options {
     size_t block_size;        /* bytes of a data block before it is cut; 4096 */
     size_t
         blob_threshold; /* values of so many bytes and more are kept apart from their keys, in
-                                 blob files; 0: none is; 4096 */
+                                 blob files; 0: none is; 2048 */
     size_t table_size;      /* bytes of a table before compaction cuts it; 16 MiB */
     size_t level_base_size; /* bytes of level 1; each deeper one is ten times larger */
     unsigned

@@ -143,6 +143,31 @@ const struct block *blob_find(struct blob_files *files, const struct blob_ref *r
 int LSMKV_CHECKED blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
                                    const struct block **block);
 
+/* For who asks for one value after the other in the order of keys: in each of the files that its
+ * values stand in they follow each other, and are read many at a time.  Embedded; zero it to
+ * begin.  One thread at a time. */
+#define BLOB_STREAMS 8u
+
+struct blob_stream {
+    uint64_t file, offset; /* of `bytes` */
+    struct keybuf bytes;
+    uint64_t next;     /* where the value asked for last ended */
+    uint64_t used;     /* when */
+    unsigned in_order; /* so many were asked for, each close behind the one before */
+};
+
+struct blob_run {
+    /* private */
+    const struct block *cached; /* the value asked for last, pinned; may be NULL */
+    uint64_t asked;
+    struct blob_stream streams[BLOB_STREAMS];
+};
+
+void blob_run_fini(struct blob_run *run);
+/* As blob_read; *value holds until the next call. */
+int LSMKV_CHECKED blob_run_read(struct blob_run *run, struct blob_files *files,
+                                const struct blob_ref *ref, const uint8_t **value);
+
 /* Files, and their bytes; of these, those that no table of the newest versions refers to. */
 struct blob_totals {
     uint64_t files, bytes, dead_bytes;

@@ -283,6 +283,19 @@ find_to_read(struct blob_files *files, uint64_t number, struct blob_file **file)
     return result;
 }
 
+static bool
+is_intact(const struct blob_files *files, const struct blob_ref *ref,
+          const uint8_t *value)
+{
+    struct table_counters *counters = files->context->counters;
+
+    atomic_fetch_add_explicit(&counters->blobs_read, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&counters->blob_bytes_read, ref->length,
+                              memory_order_relaxed);
+    return blob_value_checksum(ref->file, ref->offset, lsmkv_bytes(value, ref->length)) ==
+           ref->checksum;
+}
+
 static int
 read_value(struct blob_files *files, const struct blob_file *blob,
            const struct blob_ref *ref, void *buffer)
@@ -307,7 +320,6 @@ read_value(struct blob_files *files, const struct blob_file *blob,
 int
 blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
 {
-    struct table_counters *counters = files->context->counters;
     struct blob_file *blob;
     int result = find_to_read(files, ref->file, &blob);
 
@@ -319,11 +331,7 @@ blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
     atomic_fetch_sub(&blob->readers, 1);
     if (result != 0)
         return result;
-    atomic_fetch_add_explicit(&counters->blobs_read, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counters->blob_bytes_read, ref->length,
-                              memory_order_relaxed);
-    if (blob_value_checksum(ref->file, ref->offset, lsmkv_bytes(buffer, ref->length)) !=
-        ref->checksum)
+    if (!is_intact(files, ref, buffer))
         return damaged(files, -EBADMSG, ref, "its checksum does not match");
     return 0;
 }
@@ -392,6 +400,128 @@ blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
         return 0;
     block_unpin(*block);
     return damaged(files, -EUCLEAN, ref, "another reference gives it another length");
+}
+
+/* ---- reading one after the other ---- */
+
+#define STREAM_BYTES_MIN (16u << 10)
+#define STREAM_DOUBLINGS 3u          /* to 128 KiB */
+#define STREAM_GAP       (16u << 10) /* of other bytes, between two values in order */
+
+static void
+unpin(struct blob_run *run)
+{
+    if (run->cached != NULL)
+        block_unpin(run->cached);
+    run->cached = NULL;
+}
+
+void
+blob_run_fini(struct blob_run *run)
+{
+    unpin(run);
+    for (unsigned i = 0; i < BLOB_STREAMS; i++)
+        keybuf_fini(&run->streams[i].bytes);
+}
+
+/* The one of a file; a new one in place of that which was not used for longest. */
+static struct blob_stream *
+stream_of(struct blob_run *run, uint64_t file)
+{
+    struct blob_stream *oldest = &run->streams[0];
+
+    for (unsigned i = 0; i < BLOB_STREAMS; i++) {
+        if (run->streams[i].file == file)
+            return &run->streams[i];
+        if (run->streams[i].used < oldest->used)
+            oldest = &run->streams[i];
+    }
+    oldest->bytes.size = 0;
+    *oldest = (struct blob_stream){.file = file, .bytes = oldest->bytes};
+    return oldest;
+}
+
+/* A value is about to be asked for. */
+static void
+stream_advance(struct blob_stream *stream, const struct blob_ref *ref, uint64_t now)
+{
+    if (ref->offset < stream->next || ref->offset - stream->next > STREAM_GAP)
+        stream->in_order = 0;
+    else if (stream->in_order < STREAM_DOUBLINGS)
+        stream->in_order++;
+    stream->next = ref->offset + ref->length;
+    stream->used = now;
+}
+
+/* NULL also for what its checksum refuses. */
+static const uint8_t *
+stream_find(const struct blob_stream *stream, const struct blob_files *files,
+            const struct blob_ref *ref)
+{
+    const uint64_t skip = ref->offset - stream->offset;
+
+    if (ref->offset < stream->offset || skip > stream->bytes.size ||
+        ref->length > stream->bytes.size - skip)
+        return NULL;
+    return is_intact(files, ref, stream->bytes.data + skip) ? stream->bytes.data + skip
+                                                            : NULL;
+}
+
+/* The stream begins with the value and has `size` bytes, if there are as many; without a word if
+ * that fails. */
+static void
+stream_fill(struct blob_stream *stream, struct blob_files *files,
+            const struct blob_ref *ref, size_t size)
+{
+    struct blob_file *blob;
+    struct env_file *file;
+    ssize_t got;
+
+    if (keybuf_reserve(&stream->bytes, size) != 0 ||
+        find_to_read(files, ref->file, &blob) != 0 || blob == NULL)
+        return;
+    if (open_file_hold(blob->file, &file) == 0) {
+        got = env_file_read(file, ref->offset, stream->bytes.data, size);
+        open_file_release(blob->file);
+        stream->bytes.size = got > 0 ? (size_t)got : 0;
+        stream->offset = ref->offset;
+    }
+    atomic_fetch_sub(&blob->readers, 1);
+}
+
+/* Nothing is put in the cache: a walk would throw out what gets ask for. */
+int
+blob_run_read(struct blob_run *run, struct blob_files *files, const struct blob_ref *ref,
+              const uint8_t **value)
+{
+    struct blob_stream *stream = stream_of(run, ref->file);
+    size_t ahead;
+    int result;
+
+    unpin(run);
+    stream_advance(stream, ref, ++run->asked);
+    *value = stream_find(stream, files, ref);
+    if (*value != NULL)
+        return 0;
+    run->cached = blob_find(files, ref);
+    if (run->cached != NULL) {
+        *value = run->cached->data;
+        return 0;
+    }
+    stream->bytes.size = 0;
+    ahead = (size_t)STREAM_BYTES_MIN << stream->in_order;
+    if (stream->in_order > 0 && ref->length <= ahead / 2) {
+        stream_fill(stream, files, ref, ahead);
+        *value = stream_find(stream, files, ref);
+        if (*value != NULL)
+            return 0;
+        stream->bytes.size = 0;
+    }
+    result = keybuf_reserve(&stream->bytes, ref->length);
+    if (result == 0)
+        result = blob_read(files, ref, stream->bytes.data);
+    *value = stream->bytes.data;
+    return result;
 }
 
 /* ---- what is worth collecting ---- */

@@ -242,6 +242,51 @@ START_TEST(test_values_of_all_sizes_come_back)
 }
 END_TEST
 
+/* A walk that meets the values of two files by turns reads them in few calls, and tells of a
+ * damaged one as a get does. */
+START_TEST(test_a_run_reads_many_values_at_once)
+{
+    enum { VALUES = 100, SIZE = 3000, BROKEN = 70 };
+    struct table_blob blobs[2] = {{NUMBER, 1, 0}, {NUMBER + 1, 1, 0}};
+    struct blob_ref refs[VALUES];
+    struct blob_writer *writers[2];
+    struct blob_run run = {0};
+    char value[SIZE + 1];
+    const uint8_t *read;
+    uint64_t calls;
+
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER + i, 1, &writers[i]),
+                         0);
+    value[SIZE] = '\0';
+    for (unsigned i = 0; i < VALUES; i++) {
+        memset(value, 'A' + (int)i % 50, SIZE);
+        ck_assert_int_eq(add(writers[i % 2], "key", i + 1, value, &refs[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        blobs[i].size = blob_writer_size(writers[i]);
+        ck_assert_int_eq(blob_writer_finish(writers[i]), 0);
+    }
+    ck_assert_int_eq(blob_files_ref(files, 1, blobs, 2), 0);
+    refs[BROKEN].checksum ^= 1;
+    calls = fault_env_calls(fixture.fault, ENV_CALL_FILE_READ);
+    for (unsigned i = 0; i < VALUES; i++) {
+        int result = blob_run_read(&run, files, &refs[i], &read);
+
+        ck_assert_int_eq(result, i == BROKEN ? -EBADMSG : 0);
+        if (result != 0)
+            continue;
+        memset(value, 'A' + (int)i % 50, SIZE);
+        ck_assert_mem_eq(read, value, SIZE);
+    }
+    ck_assert_uint_lt(fault_env_calls(fixture.fault, ENV_CALL_FILE_READ) - calls, 20);
+    ck_assert_ptr_nonnull(strstr(fixture.last_report, "checksum"));
+    blob_run_fini(&run);
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert(blob_files_unref(files, NUMBER + i));
+}
+END_TEST
+
 /* What is short comes from the cache the second time, what is long does not. */
 START_TEST(test_a_short_value_is_kept_in_the_cache)
 {
@@ -467,6 +512,7 @@ main(void)
     tcase_add_test(tests, test_every_cut_is_found);
     tcase_add_test(tests, test_a_value_of_another_file_or_place_is_refused);
     tcase_add_test(tests, test_values_of_all_sizes_come_back);
+    tcase_add_test(tests, test_a_run_reads_many_values_at_once);
     tcase_add_test(tests, test_a_short_value_is_kept_in_the_cache);
     tcase_add_test(tests, test_a_cached_value_has_one_length);
     tcase_add_test(tests, test_a_block_of_a_table_is_not_taken_for_a_value);

@@ -21,6 +21,7 @@ static void
 setup(void)
 {
     rig_init(&rig);
+    rig.options.blob_threshold = 0; /* test_blob_store.c has those */
 }
 
 static void
