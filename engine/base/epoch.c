@@ -4,18 +4,18 @@
 #include <pthread.h>
 #include <stddef.h>
 
-enum { READERS = 128, CACHE_LINE = 64 };
+#define CACHE_LINE 64
 
 struct reader_slot {
     _Alignas(CACHE_LINE) _Atomic uint64_t entered; /* the time; 0: outside */
     atomic_bool taken;
 };
 
-static struct reader_slot slots[READERS];
+static struct reader_slot slots[EPOCH_SLOTS];
 static _Atomic uint64_t now = 1;
 
-static _Thread_local struct reader_slot *mine;
-static pthread_key_t key; /* its value is `mine`, given back when the thread ends */
+_Thread_local unsigned epoch_slot = EPOCH_SLOTS;
+static pthread_key_t key; /* its value is the slot, given back when the thread ends */
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool key_made;
 
@@ -24,7 +24,7 @@ static bool key_made;
 static void
 give_back(void *slot)
 {
-    mine = NULL;
+    epoch_slot = EPOCH_SLOTS;
     atomic_store_explicit(&((struct reader_slot *)slot)->taken, false,
                           memory_order_release);
 }
@@ -33,8 +33,8 @@ give_back(void *slot)
 static void
 after_fork(void)
 {
-    for (size_t i = 0; i < READERS; i++) {
-        if (&slots[i] == mine)
+    for (size_t i = 0; i < EPOCH_SLOTS; i++) {
+        if (i == epoch_slot)
             continue;
         atomic_store(&slots[i].entered, 0);
         atomic_store(&slots[i].taken, false);
@@ -48,25 +48,24 @@ make_key(void)
                pthread_atfork(NULL, NULL, after_fork) == 0;
 }
 
-static struct reader_slot *
-take_slot(void)
+unsigned
+epoch_take_slot(void)
 {
+    if (epoch_slot != EPOCH_SLOTS)
+        return epoch_slot;
     pthread_once(&key_once, make_key);
-    if (!key_made)
-        return NULL;
-    for (size_t i = 0; i < READERS; i++) {
+    for (unsigned i = 0; key_made && i < EPOCH_SLOTS; i++) {
         bool taken = atomic_load_explicit(&slots[i].taken, memory_order_relaxed);
 
         if (taken || !atomic_compare_exchange_strong(&slots[i].taken, &taken, true))
             continue;
-        if (pthread_setspecific(key, &slots[i]) == 0) {
-            mine = &slots[i];
-            return mine;
-        }
-        give_back(&slots[i]);
-        return NULL;
+        if (pthread_setspecific(key, &slots[i]) == 0)
+            epoch_slot = i;
+        else
+            give_back(&slots[i]);
+        break;
     }
-    return NULL;
+    return epoch_slot;
 }
 
 /* ---- readers ---- */
@@ -74,18 +73,18 @@ take_slot(void)
 bool
 epoch_enter(void)
 {
-    struct reader_slot *slot = mine != NULL ? mine : take_slot();
+    unsigned slot = epoch_take_slot();
 
-    if (slot == NULL)
+    if (slot == EPOCH_SLOTS)
         return false;
-    atomic_store(&slot->entered, atomic_load(&now)); /* E1 */
+    atomic_store(&slots[slot].entered, atomic_load(&now)); /* E1 */
     return true;
 }
 
 void
 epoch_leave(struct limbo *limbo)
 {
-    atomic_store_explicit(&mine->entered, 0, memory_order_release);
+    atomic_store_explicit(&slots[epoch_slot].entered, 0, memory_order_release);
     if (atomic_load_explicit(&limbo->any, memory_order_relaxed))
         epoch_collect(limbo);
 }
@@ -100,7 +99,7 @@ oldest_reader(void)
 {
     uint64_t oldest = atomic_load(&now);
 
-    for (size_t i = 0; i < READERS; i++) {
+    for (size_t i = 0; i < EPOCH_SLOTS; i++) {
         uint64_t entered = atomic_load(&slots[i].entered);
 
         if (entered != 0 && entered < oldest)

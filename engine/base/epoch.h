@@ -40,6 +40,14 @@ void limbo_empty(struct limbo *limbo);
 /* The same, and the end of it. */
 void limbo_fini(struct limbo *limbo);
 
+/* A thread has a slot, which no other that runs has, from when it first enters or takes it until
+ * it ends. */
+#define EPOCH_SLOTS 128u
+/* Its number; EPOCH_SLOTS: none yet. */
+extern _Thread_local unsigned epoch_slot;
+/* The same; EPOCH_SLOTS: all are taken. */
+unsigned epoch_take_slot(void);
+
 /* False: too many threads have entered at one time or another; count references instead. */
 bool epoch_enter(void);
 /* Releases what no reader can have any more. */

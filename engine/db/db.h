@@ -28,6 +28,7 @@
 #ifndef DB_DB_H
 #define DB_DB_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -114,17 +115,27 @@ struct named_snapshot {
     bool durable; /* its manifest line is written; until then only the name is taken */
 };
 
+/* What readers count, beside what the tables do (enum table_count), in one tally. */
+enum read_count {
+    READ_GETS = TABLE_COUNTS,
+    READ_LOOKUPS,
+    READ_ITERATORS,
+    READ_SEEKS,
+    READ_DEAD_RANGE_SKIPS,
+    READ_COUNTS
+};
+static_assert(READ_COUNTS <= TALLY_COUNTS, "a tally holds them all");
+
+/* What writers and background threads count. */
 struct db_counters {
     atomic_uint_fast64_t writes, write_groups, write_entries;
     atomic_uint_fast64_t log_bytes_written, log_syncs;
-    atomic_uint_fast64_t gets, lookups, iterators, seeks;
     atomic_uint_fast64_t flushes, flush_bytes_read, flush_bytes_written;
     atomic_uint_fast64_t compactions, trivial_moves;
     atomic_uint_fast64_t compaction_bytes_read, compaction_bytes_written;
     atomic_uint_fast64_t blob_bytes_written;
     atomic_uint_fast64_t stall_slowdowns, stall_stops;
     atomic_uint_fast64_t manifest_lines, manifest_bytes;
-    atomic_uint_fast64_t dead_range_skips;
 };
 
 /* Files that nothing refers to any more, waiting for the one place that deletes (files.c). */
@@ -195,7 +206,7 @@ struct lsmkv {
     struct env_thread *flush_thread, *compaction_thread;
 
     struct db_counters counters;
-    struct table_counters table_counters;
+    struct tally reads; /* enum table_count, enum read_count */
     struct obsolete_files obsolete;
     struct limbo limbo; /* views that readers may still be in */
     struct reclaim reclaim;

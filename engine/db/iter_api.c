@@ -108,7 +108,7 @@ iter_new(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
         return -ENOMEM;
     if (options == NULL)
         options = &everything;
-    atomic_fetch_add_explicit(&db->counters.iterators, 1, memory_order_relaxed);
+    tally_add(&db->reads, READ_ITERATORS, 1);
     point = read_point_take(db, keyspace, options->snapshot);
     iter->db = db;
     iter->view = point.view;
@@ -153,10 +153,8 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
 {
     if (iter == NULL)
         return;
-    atomic_fetch_add_explicit(&iter->db->counters.seeks, iter->cursor.seeks,
-                              memory_order_relaxed);
-    atomic_fetch_add_explicit(&iter->db->counters.dead_range_skips,
-                              iter->cursor.dead_skips, memory_order_relaxed);
+    tally_add(&iter->db->reads, READ_SEEKS, iter->cursor.seeks);
+    tally_add(&iter->db->reads, READ_DEAD_RANGE_SKIPS, iter->cursor.dead_skips);
     cursor_fini(&iter->cursor);
     keybuf_fini(&iter->upper);
     blob_run_fini(&iter->values);

@@ -406,7 +406,7 @@ make_caches(struct lsmkv *db)
         .env = db->env,
         .dir = db->dir,
         .reporter = &db->reporter,
-        .counters = &db->table_counters,
+        .counters = &db->reads,
         .block_size = options->block_size,
         .filter_bits_per_key = options->filter_bits_per_key,
         .salvage = options->salvage,

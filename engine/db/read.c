@@ -562,7 +562,7 @@ lsmkv_get(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     int result;
 
     error_clear();
-    atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
+    tally_add(&db->reads, READ_GETS, 1);
     result = get(&request, false, buffer, capacity, record);
     return result == REPEAT ? get(&request, true, buffer, capacity, record) : result;
 }
@@ -620,7 +620,7 @@ lsmkv_lookup(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     int result, answer;
 
     error_clear();
-    atomic_fetch_add_explicit(&db->counters.lookups, 1, memory_order_relaxed);
+    tally_add(&db->reads, READ_LOOKUPS, 1);
     result = look_up(&request, false, &lookup, &answer);
     if (result == REPEAT)
         result = look_up(&request, true, &lookup, &answer);
@@ -694,7 +694,7 @@ lsmkv_get_held(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     error_clear();
     if (held == NULL)
         return -ENOMEM;
-    atomic_fetch_add_explicit(&db->counters.gets, 1, memory_order_relaxed);
+    tally_add(&db->reads, READ_GETS, 1);
     held->db = db;
     held->block = NULL;
     held->view = NULL;

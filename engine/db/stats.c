@@ -18,24 +18,24 @@ static void
 copy_counters(struct lsmkv *db, struct lsmkv_stats *stats)
 {
     const struct db_counters *c = &db->counters;
-    const struct table_counters *t = &db->table_counters;
+    const struct tally *reads = &db->reads;
 
     stats->writes = read_counter(&c->writes);
     stats->write_groups = read_counter(&c->write_groups);
     stats->write_entries = read_counter(&c->write_entries);
     stats->log_bytes_written = read_counter(&c->log_bytes_written);
     stats->log_syncs = read_counter(&c->log_syncs);
-    stats->gets = read_counter(&c->gets);
-    stats->lookups = read_counter(&c->lookups);
-    stats->iterators = read_counter(&c->iterators);
-    stats->seeks = read_counter(&c->seeks);
-    stats->blocks_read = read_counter(&t->blocks_read);
-    stats->block_bytes_read = read_counter(&t->block_bytes_read);
-    stats->cache_hits = read_counter(&t->cache_hits);
-    stats->cache_misses = read_counter(&t->cache_misses);
-    stats->filter_checks = read_counter(&t->filter_checks);
-    stats->filter_negatives = read_counter(&t->filter_negatives);
-    stats->filter_false_positives = read_counter(&t->filter_false_positives);
+    stats->gets = tally_sum(reads, READ_GETS);
+    stats->lookups = tally_sum(reads, READ_LOOKUPS);
+    stats->iterators = tally_sum(reads, READ_ITERATORS);
+    stats->seeks = tally_sum(reads, READ_SEEKS);
+    stats->blocks_read = tally_sum(reads, TABLE_BLOCKS_READ);
+    stats->block_bytes_read = tally_sum(reads, TABLE_BLOCK_BYTES_READ);
+    stats->cache_hits = tally_sum(reads, TABLE_CACHE_HITS);
+    stats->cache_misses = tally_sum(reads, TABLE_CACHE_MISSES);
+    stats->filter_checks = tally_sum(reads, TABLE_FILTER_CHECKS);
+    stats->filter_negatives = tally_sum(reads, TABLE_FILTER_NEGATIVES);
+    stats->filter_false_positives = tally_sum(reads, TABLE_FILTER_FALSE_POSITIVES);
     stats->flushes = read_counter(&c->flushes);
     stats->flush_bytes_written = read_counter(&c->flush_bytes_written);
     stats->compactions = read_counter(&c->compactions);
@@ -46,10 +46,10 @@ copy_counters(struct lsmkv *db, struct lsmkv_stats *stats)
     stats->stall_stops = read_counter(&c->stall_stops);
     stats->manifest_lines = read_counter(&c->manifest_lines);
     stats->manifest_bytes = read_counter(&c->manifest_bytes);
-    stats->blobs_read = read_counter(&t->blobs_read);
-    stats->blob_bytes_read = read_counter(&t->blob_bytes_read);
+    stats->blobs_read = tally_sum(reads, TABLE_BLOBS_READ);
+    stats->blob_bytes_read = tally_sum(reads, TABLE_BLOB_BYTES_READ);
     stats->blob_bytes_written = read_counter(&c->blob_bytes_written);
-    stats->dead_range_skips = read_counter(&c->dead_range_skips);
+    stats->dead_range_skips = tally_sum(reads, READ_DEAD_RANGE_SKIPS);
 }
 
 /* What stands in memory and on disk now. */

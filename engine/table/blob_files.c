@@ -287,11 +287,10 @@ static bool
 is_intact(const struct blob_files *files, const struct blob_ref *ref,
           const uint8_t *value)
 {
-    struct table_counters *counters = files->context->counters;
+    struct tally *counters = files->context->counters;
 
-    atomic_fetch_add_explicit(&counters->blobs_read, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counters->blob_bytes_read, ref->length,
-                              memory_order_relaxed);
+    tally_add(counters, TABLE_BLOBS_READ, 1);
+    tally_add(counters, TABLE_BLOB_BYTES_READ, ref->length);
     return blob_value_checksum(ref->file, ref->offset, lsmkv_bytes(value, ref->length)) ==
            ref->checksum;
 }
@@ -358,8 +357,7 @@ blob_find(struct blob_files *files, const struct blob_ref *ref)
         block_unpin(found);
         return NULL;
     }
-    atomic_fetch_add_explicit(&files->context->counters->cache_hits, 1,
-                              memory_order_relaxed);
+    tally_add(files->context->counters, TABLE_CACHE_HITS, 1);
     return found;
 }
 
@@ -382,8 +380,7 @@ blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
     if (buffer == NULL)
         return -ENOMEM;
     if (keep)
-        atomic_fetch_add_explicit(&files->context->counters->cache_misses, 1,
-                                  memory_order_relaxed);
+        tally_add(files->context->counters, TABLE_CACHE_MISSES, 1);
     result = blob_read(files, ref, buffer);
     if (result != 0) {
         env->release(env, buffer, allocated);

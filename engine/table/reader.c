@@ -78,11 +78,10 @@ read_bytes_at(const struct table *table, uint64_t offset, void *buffer, size_t s
 void
 table_count_read(const struct table *table, struct block_handle handle)
 {
-    struct table_counters *counters = table->context->counters;
+    struct tally *counters = table->context->counters;
 
-    atomic_fetch_add_explicit(&counters->blocks_read, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&counters->block_bytes_read, handle.size,
-                              memory_order_relaxed);
+    tally_add(counters, TABLE_BLOCKS_READ, 1);
+    tally_add(counters, TABLE_BLOCK_BYTES_READ, handle.size);
 }
 
 int
@@ -159,8 +158,7 @@ table_find_block(struct table *table, size_t i)
         table->context->cache, table->footer.number, table->index.entries[i].offset);
 
     if (found != NULL)
-        atomic_fetch_add_explicit(&table->context->counters->cache_hits, 1,
-                                  memory_order_relaxed);
+        tally_add(table->context->counters, TABLE_CACHE_HITS, 1);
     return found;
 }
 
@@ -177,8 +175,7 @@ table_pin_block(struct table *table, size_t i, bool keep, const struct block **b
     *block = table_find_block(table, i);
     if (*block != NULL)
         return 0;
-    atomic_fetch_add_explicit(&table->context->counters->cache_misses, 1,
-                              memory_order_relaxed);
+    tally_add(table->context->counters, TABLE_CACHE_MISSES, 1);
     return read_and_pin(table, table_data_handle(table, i), keep, block);
 }
 
@@ -398,15 +395,15 @@ table_hash(struct lsmkv_slice user_key)
 bool
 table_may_contain(const struct table *table, uint64_t hash)
 {
-    struct table_counters *counters = table->context->counters;
+    struct tally *counters = table->context->counters;
     bool may;
 
     if (table->filter.lines == NULL)
         return true;
     may = filter_may_contain(&table->filter, hash);
-    atomic_fetch_add_explicit(&counters->filter_checks, 1, memory_order_relaxed);
+    tally_add(counters, TABLE_FILTER_CHECKS, 1);
     if (!may)
-        atomic_fetch_add_explicit(&counters->filter_negatives, 1, memory_order_relaxed);
+        tally_add(counters, TABLE_FILTER_NEGATIVES, 1);
     return may;
 }
 
@@ -467,8 +464,7 @@ static void
 count_false_positive(const struct table *table)
 {
     if (table->filter.lines != NULL)
-        atomic_fetch_add_explicit(&table->context->counters->filter_false_positives, 1,
-                                  memory_order_relaxed);
+        tally_add(table->context->counters, TABLE_FILTER_FALSE_POSITIVES, 1);
 }
 
 /* A search for one user key. */

@@ -18,16 +18,24 @@
 
 #include "base/key.h"
 #include "base/report.h"
+#include "base/tally.h"
 #include "env/env.h"
 #include "iter/iterator.h"
 #include "table/cache.h"
 #include "table/open_files.h"
 
-/* Counts, shared by all tables of a store. */
-struct table_counters {
-    atomic_uint_fast64_t blocks_read, block_bytes_read, cache_hits, cache_misses;
-    atomic_uint_fast64_t filter_checks, filter_negatives, filter_false_positives;
-    atomic_uint_fast64_t blobs_read, blob_bytes_read;
+/* Counts of all tables and blob files of a store, in one tally. */
+enum table_count {
+    TABLE_CACHE_HITS,
+    TABLE_CACHE_MISSES,
+    TABLE_FILTER_CHECKS,
+    TABLE_FILTER_NEGATIVES,
+    TABLE_FILTER_FALSE_POSITIVES,
+    TABLE_BLOCKS_READ,
+    TABLE_BLOCK_BYTES_READ,
+    TABLE_BLOBS_READ,
+    TABLE_BLOB_BYTES_READ,
+    TABLE_COUNTS /* others may follow */
 };
 
 /* What a salvaging walk could not read of a file, as struct lsmkv_loss has it. */
@@ -51,7 +59,7 @@ struct table_context {
     struct open_files *files;
     struct blob_files *blobs; /* NULL: no table refers to any */
     struct reporter *reporter;
-    struct table_counters *counters;
+    struct tally *counters;
     size_t block_size;
     unsigned filter_bits_per_key;
     bool salvage; /* tables that are damaged open, too: see table_open_salvaging */

@@ -215,7 +215,7 @@ dump_path(struct dump *dump, const char *path)
 int
 main(int argc, char **argv)
 {
-    struct table_counters counters = {0};
+    struct tally counters = {0};
     struct reporter reporter;
     struct block_cache *cache;
     struct dump dump = {

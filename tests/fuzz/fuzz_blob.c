@@ -101,7 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct lsmkv_slice given = fuzz_take(&input, input.left);
     uint8_t *bytes = fuzz_copy(given);
     struct table_blob blob = {NUMBER, 1, given.size};
-    struct table_counters counters = {0};
+    struct tally counters = {0};
     struct table_context context = {.counters = &counters};
     struct walk walk = {.end = BLOB_HEADER_SIZE};
     struct fuzz_files store;

@@ -152,7 +152,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned how = (unsigned)fuzz_number(&input, 1);
     struct lsmkv_slice bytes = lsmkv_bytes(NULL, input.left);
     uint8_t *sealed = fuzz_copy(fuzz_take(&input, input.left));
-    struct table_counters counters = {0};
+    struct tally counters = {0};
     struct table_context context = {.counters = &counters};
     struct fuzz_files files;
     struct table *table;

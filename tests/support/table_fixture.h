@@ -19,7 +19,7 @@ struct table_fixture {
     struct env_dir *dir;
     struct block_cache *cache;
     struct reporter reporter;
-    struct table_counters counters;
+    struct tally counters;
     struct open_files *files; /* two at a time */
     struct table_context context;
     unsigned reports; /* lines reported */

@@ -30,7 +30,7 @@ static struct env_dir *dir;
 static struct manifest_edit state; /* of the store's manifest, to be changed and rolled */
 static struct block_cache *cache;
 static struct reporter reporter;
-static struct table_counters counters;
+static struct tally counters;
 static struct table_context context;
 
 static void

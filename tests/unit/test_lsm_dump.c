@@ -24,7 +24,7 @@ static char output[OUTPUT_MAX]; /* of the last run, standard error too */
 static struct env_dir *dir;
 static struct block_cache *cache;
 static struct reporter reporter;
-static struct table_counters counters;
+static struct tally counters;
 static struct table_context context;
 
 static void

@@ -21,7 +21,7 @@
 static struct rig rig;
 static struct env_dir *dir;
 static struct reporter reporter;
-static struct table_counters counters;
+static struct tally counters;
 static struct table_context tables;
 static struct manifest_edit state;
 

@@ -98,11 +98,11 @@ START_TEST(test_a_passing_walk_reads_many_blocks_at_once)
     ck_assert_uint_gt(blocks, 500);
     begin(TABLE_PASSING);
     before = reads();
-    counted = atomic_load(&fixture.counters.blocks_read);
+    counted = tally_sum(&fixture.counters, TABLE_BLOCKS_READ);
     ck_assert_uint_eq(walk_forwards(), model.count);
     ck_assert_int_eq(it->status, 0);
     ck_assert_uint_le(reads() - before, 4);
-    counted = atomic_load(&fixture.counters.blocks_read) - counted;
+    counted = tally_sum(&fixture.counters, TABLE_BLOCKS_READ) - counted;
     ck_assert_uint_eq(counted, blocks);
 
     i = model.count;
