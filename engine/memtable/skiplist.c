@@ -14,7 +14,8 @@
  * A level is one list: the last slot of a block leads to the next block (=>, a bridge).  What is
  * above only says where to begin, so that a block that is missing there costs steps, nothing
  * more.  Levels are not drawn by lot: a block that is full is cut in two, and the second half's
- * first entry is added to the level above.  Inserts in order leave full blocks behind.
+ * first entry is added to the level above.  Inserts in order, up or down, leave full blocks
+ * behind: a run of them cuts where it stands.
  *
  * Within a block the order is a list, too, by the numbers of slots: an entry takes any free slot.
  * The slot FIRST is the entry that the block begins with; it never changes.
@@ -28,6 +29,11 @@
  *     What it may have read till then are hints and pointers of other entries: wrong, but safe
  *     to follow, for a slot's number tells what its pointer leads to.
  * S4  Only the writer stores.  There is one at a time.
+ * S5  A batch that is reserved for, of `count` entries, adds to level 0 no more blocks than there
+ *     are, and one, and one for five entries.  For a cut in the middle needs a full block and
+ *     leaves two that are half full, and any other needs a run of RUN.  Let T be 8 for each entry
+ *     that a block has beyond half, and 9 for each of the run, up to RUN.  Adding an entry adds 17
+ *     at most to T, or takes at least 72 from it if it cuts; and T is at most 80 a block, and 81.
  */
 #include "memtable/skiplist.h"
 
@@ -38,7 +44,9 @@
 #include "memtable/hint.h"
 
 #define ENTRIES    20u /* slots for entries; a block is nine lines of the cache */
-#define BRIDGES    2u  /* one in use and one free */
+#define HALF       (ENTRIES / 2)
+#define RUN        9u /* entries, each next to the one before */
+#define BRIDGES    2u /* one in use and one free */
 #define FIRST      (ENTRIES + BRIDGES)
 #define END        UINT8_MAX /* nothing follows */
 #define ALL_FREE   ((1u << FIRST) - 1)
@@ -89,6 +97,13 @@ slot_node(const struct block *block, unsigned slot)
     void *to = slot_to(block, slot);
 
     return block->level == 0 && !is_bridge(slot) ? to : ((const struct block *)to)->first;
+}
+
+/* The same of any slot; NULL: before all keys. */
+static inline const struct node *
+entry_node(const struct block *block, unsigned slot)
+{
+    return slot == FIRST ? block->first : slot_node(block, slot);
 }
 
 /* Its lines come from memory all at once. */
@@ -323,19 +338,33 @@ skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_key, uint64_t t
     return node;
 }
 
+/* How many blocks on level 0 so many entries make at most. */
+static size_t
+blocks_for(const struct skiplist *list, size_t count)
+{
+    size_t most = list->bottom + 1 + count / 5; /* S5 */
+
+    return count < most ? count : most;
+}
+
 /* NULL: no memory, or none to spare: what is promised comes before blocks above level 0. */
 static struct block *
 new_block(struct skiplist *list, unsigned level, const struct node *first, void *to)
 {
     struct block *block;
 
-    if (level > 0 && list->promised > 0 && list->blocks <= list->promised)
+    if (level > 0 && list->promised > 0 &&
+        list->blocks <= blocks_for(list, list->promised))
         return NULL;
     block = arena_allocate_lines(&list->arena, sizeof(*block));
     if (block == NULL)
         return NULL;
     if (list->blocks > 0)
         list->blocks--;
+    if (level == 0) {
+        list->bottom++;
+        list->run = 0;
+    }
     block->first = first;
     block->level = (uint8_t)level;
     block->free = ALL_FREE;
@@ -354,6 +383,36 @@ slot_hint(const struct block *block, unsigned slot)
     };
 
     return hint;
+}
+
+/* The hint of an entry that follows another, which may be NULL. */
+static struct hint
+hint_behind(const struct skiplist *list, const struct node *before,
+            const struct node *node)
+{
+    uint32_t shared = 0;
+
+    if (before != NULL)
+        shared = key_common(before->bytes, node->bytes,
+                            smaller(before->key_size, node->key_size), 0);
+    return hint_of(list->order, node->bytes, node->key_size, shared);
+}
+
+/* The hint of a slot that is moved.  It is made anew if it does not tell the entry from the one
+ * before it, as happens when that was put in later: then the skip is too low, and is 0 when all
+ * came in falling order. */
+static struct hint
+moved_hint(const struct skiplist *list, const struct block *block, unsigned before,
+           unsigned slot)
+{
+    struct hint hint = slot_hint(block, slot), other;
+
+    if (before != FIRST) {
+        other = slot_hint(block, before);
+        if (hint.high != other.high || hint.low != other.low)
+            return hint;
+    }
+    return hint_behind(list, entry_node(block, before), slot_node(block, slot));
 }
 
 /* Fills a slot that nobody can reach. */
@@ -388,15 +447,17 @@ free_bridge(const struct block *block)
 /* Copies what follows `slot` behind the first of a new block; a spot there moves along.  Returns
  * the slots that were copied, as bits. */
 static uint32_t
-copy_rest(const struct block *block, unsigned slot, struct block *new, struct spot *spot)
+copy_rest(const struct skiplist *list, const struct block *block, unsigned slot,
+          struct block *new, struct spot *spot)
 {
-    unsigned from = next_slot(block, slot), last = FIRST;
+    unsigned from = next_slot(block, slot), before = slot, last = FIRST;
     uint32_t copied = 0;
 
-    for (; from != END; from = next_slot(block, from)) {
+    for (; from != END; before = from, from = next_slot(block, from)) {
         unsigned to = is_bridge(from) ? ENTRIES : free_slot(new);
 
-        set_slot(new, to, slot_hint(block, from), slot_to(block, from), END);
+        set_slot(new, to, moved_hint(list, block, before, from), slot_to(block, from),
+                 END);
         set_next(new, last, to);
         last = to;
         copied |= 1u << from;
@@ -423,17 +484,16 @@ bridge_to(struct block *block, unsigned slot, struct hint hint, struct block *ne
 }
 
 static int insert(struct skiplist *list, unsigned level, struct hint hint,
-                  const struct node *node, void *to, bool in_order);
+                  const struct node *node, void *to, bool in_run);
 
 /* The level above learns of a new block. */
 static void
-promote(struct skiplist *list, struct block *block, bool in_order)
+promote(struct skiplist *list, struct block *block, bool in_run)
 {
     unsigned level = block->level + 1u;
-    const struct node *node = block->first, *before;
+    const struct node *node = block->first;
     struct block *top = atomic_load_explicit(&list->top, memory_order_relaxed);
     struct spot *spot = &list->path[level];
-    uint32_t shared = 0;
     struct hint hint;
 
     if (level == SKIPLIST_LEVELS_MAX)
@@ -445,14 +505,9 @@ promote(struct skiplist *list, struct block *block, bool in_order)
         *spot = (struct spot){.block = top, .slot = FIRST};
         atomic_store_explicit(&list->top, top, memory_order_release);
     }
-    before =
-        spot->slot == FIRST ? spot->block->first : slot_node(spot->block, spot->slot);
-    if (before != NULL)
-        shared = key_common(before->bytes, node->bytes,
-                            smaller(before->key_size, node->key_size), 0);
-    hint = hint_of(list->order, node->bytes, node->key_size, shared);
+    hint = hint_behind(list, entry_node(spot->block, spot->slot), node);
     /* Without memory the block is found all the same, from the one before it. */
-    (void)insert(list, level, hint, node, block, in_order);
+    (void)insert(list, level, hint, node, block, in_run);
 }
 
 /* Whether a slot is its block's last entry. */
@@ -474,7 +529,8 @@ begin_block(struct skiplist *list, struct spot *spot, struct hint hint,
 
     if (new == NULL)
         return -ENOMEM;
-    bridge_to(block, spot->slot, hint, new, copy_rest(block, spot->slot, new, spot));
+    bridge_to(block, spot->slot, hint, new,
+              copy_rest(list, block, spot->slot, new, spot));
     spot->block = new;
     spot->slot = FIRST;
     promote(list, new, true);
@@ -487,13 +543,13 @@ cut_block(struct skiplist *list, struct spot *spot, unsigned slot)
 {
     struct block *block = spot->block, *new;
     unsigned after = next_slot(block, slot);
-    struct hint hint = slot_hint(block, after);
+    struct hint hint = moved_hint(list, block, slot, after);
     uint32_t copied;
 
     new = new_block(list, block->level, slot_node(block, after), slot_to(block, after));
     if (new == NULL)
         return NULL;
-    copied = copy_rest(block, after, new, spot) | 1u << after;
+    copied = copy_rest(list, block, after, new, spot) | 1u << after;
     if (spot->block == block && spot->slot == after) {
         spot->block = new;
         spot->slot = FIRST;
@@ -507,25 +563,25 @@ middle_slot(const struct block *block)
 {
     unsigned slot = FIRST;
 
-    for (unsigned i = 0; i < ENTRIES / 2; i++)
+    for (unsigned i = 0; i < HALF; i++)
         slot = next_slot(block, slot);
     return slot;
 }
 
-/* Adds an entry behind the path's slot on a level.  Inserts in order leave full blocks behind,
- * others blocks that are half full. */
+/* Adds an entry behind the path's slot on a level.  A run leaves full blocks behind, other entries
+ * blocks that are half full. */
 static int
 insert(struct skiplist *list, unsigned level, struct hint hint, const struct node *node,
-       void *to, bool in_order)
+       void *to, bool in_run)
 {
     struct spot *spot = &list->path[level];
     struct block *block = spot->block, *new = NULL;
     unsigned slot;
 
     if ((block->free & ENTRY_BITS) == 0) {
-        if (in_order && is_last(block, spot->slot))
+        if (in_run && is_last(block, spot->slot))
             return begin_block(list, spot, hint, node, to);
-        new = cut_block(list, spot, in_order ? spot->slot : middle_slot(block));
+        new = cut_block(list, spot, in_run ? spot->slot : middle_slot(block));
         if (new == NULL)
             return -ENOMEM;
         list->newest = NULL; /* of the path only this level is mended */
@@ -561,7 +617,7 @@ int
 skiplist_link(struct skiplist *list, struct node *node)
 {
     struct sought sought;
-    bool in_order;
+    bool next_to_newest;
     struct landing landing;
     struct spot spot;
     struct hint hint;
@@ -570,31 +626,35 @@ skiplist_link(struct skiplist *list, struct node *node)
     sought_init(&sought, list->order, node_user_key(node), node_trailer(node));
     if (list->promised > 0)
         list->promised--;
-    in_order = path_leads_to(list, &sought);
-    if (!in_order)
+    next_to_newest = path_leads_to(list, &sought);
+    if (!next_to_newest) {
         descend(list, &sought, list->path, &spot, &landing);
+        next_to_newest = list->newest != NULL && landing.to_next == list->newest;
+    }
+    list->run = next_to_newest ? list->run + 1 : 0;
     list->newest = node;
     hint = hint_of(list->order, sought.data, sought.size,
                    hint_skip(list->order, sought.data, list->path[0].shared));
-    result = insert(list, 0, hint, node, node, in_order);
+    result = insert(list, 0, hint, node, node, list->run >= RUN);
     if (result != 0)
         list->newest = NULL;
     return result;
 }
 
-/* Each entry may cut a block on level 0, and one of them a block on every level. */
+/* What is above level 0 needs a block for some ten below, and one of the entries may cut one on
+ * each level; should that not do, it goes without. */
 int
 skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 {
     const struct block *top = atomic_load_explicit(&list->top, memory_order_relaxed);
-    size_t blocks = count + top->level + 1;
-    size_t most = sizeof(struct node) + KEY_TRAILER_SIZE + ARENA_ALIGNMENT + sizeof(*top);
+    size_t least = blocks_for(list, count);
+    size_t blocks = least + least / 8 + top->level + 1;
+    size_t each = sizeof(struct node) + KEY_TRAILER_SIZE + ARENA_ALIGNMENT;
     int result;
 
-    if (bytes > SIZE_MAX / 2 || count > SIZE_MAX / 4 / most)
+    if (bytes > SIZE_MAX / 4 || count > SIZE_MAX / 8 / (each + sizeof(*top)))
         return -ENOMEM;
-    result = arena_reserve(&list->arena,
-                           bytes + count * most + (blocks - count) * sizeof(*top));
+    result = arena_reserve(&list->arena, bytes + count * each + blocks * sizeof(*top));
     if (result != 0)
         return result;
     list->promised = count;

@@ -43,8 +43,10 @@ struct skiplist {
     /* The writer's alone. */
     struct node *newest; /* linked last; NULL: the path is not its own */
     struct spot path[SKIPLIST_LEVELS_MAX]; /* to `newest` */
-    size_t promised;                       /* entries reserved and not yet added */
-    size_t blocks; /* that the arena has room for, if promised > 0 */
+    unsigned run;    /* entries added since the last cut, each next to the one before */
+    size_t bottom;   /* blocks on level 0 */
+    size_t promised; /* entries reserved and not yet added */
+    size_t blocks;   /* that the arena has room for, if promised > 0 */
 };
 
 /* -ENOMEM. */

@@ -338,6 +338,76 @@ START_TEST(test_a_reserved_batch_cannot_fail)
 }
 END_TEST
 
+/* Orders in which the numbers below `count` are added. */
+enum order_of_adding { RISING, FALLING, FALLING_PAIRS, FALLING_RUNS, HALVING, ORDERS };
+
+static size_t
+number_at(enum order_of_adding order, size_t i, size_t count)
+{
+    size_t run = order == FALLING_PAIRS ? 2 : 9, bits = 0;
+
+    switch (order) {
+    case RISING:
+        return i;
+    case FALLING:
+        return count - 1 - i;
+    case FALLING_PAIRS:
+    case FALLING_RUNS:
+        return count - run * (i / run + 1) + i % run;
+    default: /* the bits of i, the other way round: always between others */
+        for (size_t bit = 1; bit < count; bit *= 2)
+            bits = bits * 2 + ((i & bit) != 0);
+        return bits;
+    }
+}
+
+static void
+add_in_order(enum order_of_adding order, size_t count, unsigned offset,
+             uint64_t *sequence)
+{
+    const struct lsmkv_record none = {0};
+
+    for (size_t i = 0; i < count; i++) {
+        char key[16];
+
+        snprintf(key, sizeof(key), "/d/%08zx%x", number_at(order, i, count), offset);
+        ck_assert_int_eq(
+            memtable_add(memtable, lsmkv_bytes(key, 12), ++*sequence, KIND_DELETE, &none),
+            0);
+    }
+}
+
+/* What stood there before decides how many blocks a batch cuts: whole ones, as a list has that was
+ * filled in order, are cut by one entry each.  Bug: room was reserved as if each entry cut a
+ * block: 616 bytes for one that took 80, so that a batch of 32 MiB took 862 MB. */
+START_TEST(test_a_batch_in_any_order_fits_what_is_reserved_and_that_is_little)
+{
+    enum { COUNT = 9 << 11, BITS = 1 << 14 };
+    enum order_of_adding after = _i % ORDERS, before = _i / ORDERS; /* ORDERS: few are */
+    size_t count = after == HALVING ? BITS : COUNT;
+    uint64_t sequence = 0;
+
+    begin(LSMKV_ORDER_PATH);
+    /* So many that pairs in front of pairs fill their block over and over. */
+    for (char key[] = "/c/a"; before == ORDERS && key[3] < 'a' + 17; key[3]++)
+        add(lsmkv_str(key), ++sequence, KIND_DELETE, lsmkv_bytes(NULL, 0));
+    if (before != ORDERS)
+        add_in_order(before, before == HALVING ? BITS : COUNT, 0, &sequence);
+    for (unsigned round = 1; round < 3; round++) {
+        ck_assert_int_eq(memtable_reserve(memtable, count * 20, count), 0);
+        env.failing = true;
+        add_in_order(after, count, round, &sequence);
+        env.failing = false;
+    }
+    finish();
+
+    begin(LSMKV_ORDER_PATH);
+    ck_assert_int_eq(memtable_reserve(memtable, COUNT * 20, COUNT), 0);
+    ck_assert_uint_le(env.bytes, COUNT * (20 + 24 + 576 / 4));
+    finish();
+}
+END_TEST
+
 START_TEST(test_without_memory_the_memtable_stays_as_it_was)
 {
     struct lsmkv_record record = {.value = lsmkv_bytes("v", 1)};
@@ -513,6 +583,9 @@ main(void)
                         2);
     tcase_add_loop_test(tests, test_keys_and_values_of_every_size_fit, 0, 2);
     tcase_add_test(tests, test_a_reserved_batch_cannot_fail);
+    tcase_add_loop_test(
+        tests, test_a_batch_in_any_order_fits_what_is_reserved_and_that_is_little, 0,
+        (ORDERS + 1) * ORDERS);
     tcase_add_test(tests, test_without_memory_the_memtable_stays_as_it_was);
     tcase_add_test(tests, test_a_memtable_without_memory_is_not_made);
     tcase_add_loop_test(
