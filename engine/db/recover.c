@@ -116,8 +116,6 @@ stop_text(enum wal_stop stop)
         return "clean end";
     case WAL_ZERO_TAIL:
         return "zero tail";
-    case WAL_STALE_TAIL:
-        return "stale tail";
     case WAL_TORN:
         return "torn frame";
     case WAL_DAMAGED:

@@ -56,7 +56,7 @@ frame_first_encode(uint8_t *out, const struct frame_first *first)
     put_u32(out + 4, first->features);
     put_u64(out + 8, first->previous);
     put_u64(out + 16, first->end);
-    put_u64(out + 24, first->earlier);
+    put_u64(out + 24, 0);
 }
 
 int
@@ -65,12 +65,11 @@ frame_first_decode(struct lsmkv_slice entries, struct frame_first *first)
     const uint8_t *in = entries.data;
 
     if (entries.size != FRAME_FIRST_SIZE || get_u32(in) != FRAME_VERSION ||
-        (get_u32(in + 4) & ~FRAME_FEATURES) != 0)
+        (get_u32(in + 4) & ~FRAME_FEATURES) != 0 || get_u64(in + 24) != 0)
         return -EUCLEAN;
     first->version = get_u32(in);
     first->features = get_u32(in + 4);
     first->previous = get_u64(in + 8);
     first->end = get_u64(in + 16);
-    first->earlier = get_u64(in + 24);
     return 0;
 }

@@ -19,13 +19,12 @@
  *          4     4  features   bits that a reader must know or refuse the log; none yet
  *          8     8  previous   number of the log before, 0: none
  *         16     8  end        where the last frame of that log ends
- *         24     8  earlier    number under which this file was written before it was
- *                              recycled, 0: it is new
+ *         24     8  zero       kept for a file that was another log before; none is
  *
  * F1  A frame begins at a multiple of 8: who searches for one has an eighth of the places to
  *     look at.
- * F2  The seed makes a frame foreign in any other log and at any other offset, so one left
- *     from a recycled file's earlier life is never taken for a new one.
+ * F2  The seed makes a frame foreign in any other log and at any other offset, so one that was
+ *     left where a log is written now is never taken for a new one.
  * F3  synced is at most the frame's own offset.
  */
 #ifndef LOG_FRAME_H
@@ -85,11 +84,11 @@ struct frame_first {
     uint32_t features;
     uint64_t previous;
     uint64_t end;
-    uint64_t earlier;
 };
 
 void frame_first_encode(uint8_t *out, const struct frame_first *first);
-/* -EUCLEAN: not the size or not the version that this program knows, or an unknown feature. */
+/* -EUCLEAN: not the size or not the version that this program knows, or an unknown feature, or
+ * what is to be zero is not. */
 int LSMKV_CHECKED frame_first_decode(struct lsmkv_slice entries,
                                      struct frame_first *first);
 

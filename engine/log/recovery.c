@@ -290,7 +290,7 @@ note_newest(struct recoverer *recoverer, const struct link *link,
     recoverer->synced = wal_reader_synced(reader);
     if (outcome->stop != WAL_TORN)
         return;
-    outcome->cut_bytes = recoverer->size - outcome->stop_offset;
+    outcome->cut_bytes = wal_reader_torn_end(reader) - outcome->stop_offset;
     report_warning(recoverer->reporter, "%06llu.log: offset %llu: %s; the log ends there",
                    (unsigned long long)link->number,
                    (unsigned long long)outcome->stop_offset, wal_reader_reason(reader));

@@ -15,8 +15,6 @@
  * T2  The bytes checksummed in all are bounded by a multiple of the tail.  Only bytes made on
  *     purpose exceed it; then nothing is lost by calling them damage, everything by not.
  * T3  The search steps over good frames as wholes: a frame inside a value proves nothing.
- * T4  Stale frames of the file's earlier life are good under the earlier number (F2) and only
- *     tell a stale tail from a torn one, which are both cut.
  */
 #include "log/tail.h"
 
@@ -43,9 +41,7 @@ struct search {
     size_t filled;
     uint64_t effort; /* bytes that may still be checksummed */
 
-    bool nonzero; /* some byte is not 0 */
-    bool ours;    /* a good frame of this log was found, or what may have begun one */
-    bool stale;   /* a good frame of the earlier life was found */
+    uint64_t end; /* behind the last byte met that is not 0; 0: none */
     bool gave_up; /* at `proof` (T2) */
     bool damaged; /* the frame at `proof` says that all before `durable` was synced */
     uint64_t proof, durable;
@@ -85,12 +81,11 @@ search_crc(struct search *search, uint64_t offset, uint64_t size, uint32_t *crc)
     return 0;
 }
 
-/* 1 if a frame with this header at `offset` is good under `number`, 0 if not. */
+/* 1 if a frame with this header at `offset` is good, 0 if not. */
 static int
-is_good(struct search *search, uint64_t number, uint64_t offset,
-        const struct frame_header *header)
+is_good(struct search *search, uint64_t offset, const struct frame_header *header)
 {
-    uint32_t crc = frame_seed(number, offset);
+    uint32_t crc = frame_seed(search->question->file->number, offset);
     uint64_t size = frame_size(header->length);
     int result;
 
@@ -103,14 +98,14 @@ is_good(struct search *search, uint64_t number, uint64_t offset,
 
 /* Looks for a frame of this log at `offset`: 1 if there is one, 0 if not. */
 static int
-try_ours(struct search *search, uint64_t offset, const struct frame_header *header)
+try_frame(struct search *search, uint64_t offset, const struct frame_header *header)
 {
     const struct tail_question *question = search->question;
     int result;
 
     if (header->first_sequence < question->min_sequence)
         return 0;
-    result = is_good(search, question->file->number, offset, header);
+    result = is_good(search, offset, header);
     if (result == -E2BIG) {
         search->gave_up = header->synced > question->offset;
         search->proof = offset;
@@ -118,7 +113,6 @@ try_ours(struct search *search, uint64_t offset, const struct frame_header *head
     }
     if (result <= 0)
         return result;
-    search->ours = true;
     if (header->synced > question->offset) {
         search->damaged = true;
         search->proof = offset;
@@ -127,51 +121,24 @@ try_ours(struct search *search, uint64_t offset, const struct frame_header *head
     return 1;
 }
 
-static int
-try_stale(struct search *search, uint64_t offset, const struct frame_header *header)
-{
-    int result;
-
-    if (search->question->earlier == 0)
-        return 0;
-    result = is_good(search, search->question->earlier, offset, header);
-    if (result == -E2BIG)
-        return 0;
-    if (result > 0) {
-        search->stale = true;
-        if (offset == search->question->offset)
-            search->ours = false; /* it only looked so */
-    }
-    return result;
-}
-
 /* Sets `*next` to where the search goes on. */
 static int
 search_at(struct search *search, uint64_t offset, const uint8_t *bytes, uint64_t *next)
 {
-    const struct tail_question *question = search->question;
     struct frame_header header;
     int result;
 
     *next = offset + FRAME_ALIGNMENT;
     frame_header_decode(bytes, &header);
-    if (offset == question->offset)
-        search->ours = header.type == WAL_FRAME_BATCH && header.synced <= offset &&
-                       header.first_sequence >= question->min_sequence;
     if (!is_plausible(search, offset, &header))
         return 0;
-    result = try_ours(search, offset, &header);
-    if (result == 0)
-        result = try_stale(search, offset, &header);
-    if (result > 0)
+    result = try_frame(search, offset, &header);
+    if (result > 0) {
         *next = offset + frame_size(header.length); /* T3 */
+        if (*next > search->end)
+            search->end = *next;
+    }
     return result < 0 ? result : 0;
-}
-
-static bool
-is_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 static int
@@ -187,8 +154,10 @@ search_fill(struct search *search, uint64_t offset)
         return result;
     search->start = offset;
     search->filled = size;
-    if (!search->nonzero)
-        search->nonzero = !is_zero(search->window, size);
+    while (size > 0 && search->window[size - 1] == 0)
+        size--;
+    if (size > 0 && offset + size > search->end)
+        search->end = offset + size;
     return 0;
 }
 
@@ -209,16 +178,20 @@ search_tail(struct search *search)
             result = search_at(search, offset, search->window + (offset - search->start),
                                &offset);
     }
+    if (search->damaged || search->gave_up)
+        return result;
     /* The last bytes, fewer than a header. */
-    if (result == 0 && !search->nonzero && search->start + search->filled < size)
-        result = search_fill(search, search->start + search->filled);
+    if (offset < search->start + search->filled)
+        offset = search->start + search->filled;
+    if (result == 0 && offset < size)
+        result = search_fill(search, offset);
     return result;
 }
 
 static void
 verdict_of(const struct search *search, struct tail_verdict *verdict)
 {
-    unsigned long long left = search->question->file->size - search->question->offset;
+    const struct tail_question *question = search->question;
     size_t size = sizeof(verdict->reason);
 
     if (search->damaged) {
@@ -233,18 +206,16 @@ verdict_of(const struct search *search, struct tail_verdict *verdict)
             verdict->reason, size,
             "a bad frame, and up to offset %llu too much behind it that resembles frames",
             (unsigned long long)search->proof);
-    } else if (!search->nonzero) {
+    } else if (search->end == 0) {
         verdict->stop = WAL_ZERO_TAIL;
-        snprintf(verdict->reason, size, "%llu zero bytes", left);
-    } else if (search->stale && !search->ours) {
-        verdict->stop = WAL_STALE_TAIL;
-        snprintf(verdict->reason, size,
-                 "%llu bytes of log %llu, which the file was before", left,
-                 (unsigned long long)search->question->earlier);
+        snprintf(verdict->reason, size, "%llu zero bytes",
+                 (unsigned long long)(question->file->size - question->offset));
     } else {
         verdict->stop = WAL_TORN;
+        verdict->end = search->end;
         snprintf(verdict->reason, size,
-                 "a torn frame, never acknowledged as durable; %llu bytes", left);
+                 "a torn frame, never acknowledged as durable; %llu bytes",
+                 (unsigned long long)(search->end - question->offset));
     }
 }
 

@@ -10,12 +10,12 @@
 struct tail_question {
     const struct wal_file *file;
     uint64_t offset;
-    uint64_t earlier;      /* number of the file's earlier life; 0: none known */
     uint64_t min_sequence; /* of a frame behind those that were read */
 };
 
 struct tail_verdict {
     enum wal_stop stop; /* any but WAL_CLEAN_END */
+    uint64_t end;       /* of WAL_TORN: behind the last byte that is not 0 */
     char reason[160];   /* in words */
 };
 

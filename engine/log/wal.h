@@ -75,10 +75,9 @@ int wal_close(struct wal_writer *writer);
 /* ---- reading ---- */
 
 enum wal_stop {
-    WAL_CLEAN_END,  /* the file ends with its last frame */
-    WAL_ZERO_TAIL,  /* zeros follow (written ahead) */
-    WAL_STALE_TAIL, /* frames of the file's earlier life follow */
-    WAL_TORN,       /* a frame that was never acknowledged durable is bad */
+    WAL_CLEAN_END, /* the file ends with its last frame */
+    WAL_ZERO_TAIL, /* zeros follow (written ahead) */
+    WAL_TORN,      /* a frame that was never acknowledged durable is bad */
     WAL_DAMAGED, /* a frame that was durable is bad, or a log or its beginning is missing */
 };
 
@@ -110,6 +109,8 @@ enum wal_stop wal_reader_stop(const struct wal_reader *reader, uint64_t *offset)
  * the damage is: -EBADMSG, or -EUCLEAN if the checksum holds but not the structure; else 0. */
 const char *wal_reader_reason(const struct wal_reader *reader);
 int wal_reader_error(const struct wal_reader *reader);
+/* After WAL_TORN: where what was written ends; only zeros follow. */
+uint64_t wal_reader_torn_end(const struct wal_reader *reader);
 /* The file's size when it was opened, and the largest `synced` of the frames read. */
 uint64_t wal_reader_size(const struct wal_reader *reader);
 uint64_t wal_reader_synced(const struct wal_reader *reader);
@@ -164,7 +165,7 @@ struct wal_recovery {
     uint64_t logs, frames, bytes; /* replayed; frames of batches */
     enum wal_stop stop;           /* of the newest log */
     uint64_t stop_offset;
-    uint64_t cut_bytes; /* of a torn tail */
+    uint64_t cut_bytes; /* of a torn tail, the zeros written ahead left out */
 };
 
 /* Replays the logs `numbers` (ascending, all those at or above the manifest's oldest live

@@ -231,7 +231,6 @@ end_in_tail(struct wal_reader *reader)
     struct tail_question question = {
         .file = &reader->file,
         .offset = reader->offset,
-        .earlier = reader->first.earlier,
         .min_sequence = reader->min_sequence,
     };
     int result = tail_judge(&question, &reader->verdict);
@@ -290,6 +289,12 @@ int
 wal_reader_error(const struct wal_reader *reader)
 {
     return reader->error;
+}
+
+uint64_t
+wal_reader_torn_end(const struct wal_reader *reader)
+{
+    return reader->verdict.end;
 }
 
 uint64_t

@@ -33,7 +33,7 @@ static const char help[] =
     "\n"
     "Shows the frames of a write-ahead log (FILE), or of all logs of a store in order:\n"
     "offset, length, checksum, sequences and operations, and at which offset and why each\n"
-    "log ends: clean_end, zero_tail, stale_tail, torn_frame or damage.  Changes nothing\n"
+    "log ends: clean_end, zero_tail, torn_frame or damage.  Changes nothing\n"
     "and needs no lock.\n"
     "\n"
     "      --json       one JSON object a line, bytes as hex and, if they are UTF-8, as text\n"
@@ -140,7 +140,6 @@ print_first(struct printer *printer, const struct log *log, const struct wal_fra
     print_number(printer, "features", first.features);
     print_number(printer, "previous", first.previous);
     print_number(printer, "previous_end", first.end);
-    print_number(printer, "earlier", first.earlier);
     print_end(printer);
 }
 
@@ -181,8 +180,6 @@ stop_name(enum wal_stop stop)
         return "clean_end";
     case WAL_ZERO_TAIL:
         return "zero_tail";
-    case WAL_STALE_TAIL:
-        return "stale_tail";
     case WAL_TORN:
         return "torn_frame";
     case WAL_DAMAGED:

@@ -141,7 +141,7 @@ START_TEST(test_a_store_is_shown_log_by_log_and_operation_by_operation)
     expect_line("log log=7 size=");
     expect_line(
         "first log=7 offset=0 length=32 checksum=ok version=1 features=0 previous=0 "
-        "previous_end=0 earlier=0\n");
+        "previous_end=0\n");
     expect_line("batch log=7 offset=56 length=69 checksum=ok first_sequence=10 entries=3 "
                 "synced=56 time=1234567890\n");
     expect_line("operation log=7 sequence=10 kind=put keyspace=0 key=\"a/b\" "
@@ -152,7 +152,7 @@ START_TEST(test_a_store_is_shown_log_by_log_and_operation_by_operation)
     expect_line("end log=7 offset=152 stop=clean_end reason=where log 9 says");
     expect_line(
         "first log=9 offset=0 length=32 checksum=ok version=1 features=0 previous=7 "
-        "previous_end=152 earlier=0\n");
+        "previous_end=152\n");
     expect_line("stop=clean_end reason=the end of the file\n");
 }
 END_TEST

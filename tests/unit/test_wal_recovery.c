@@ -259,7 +259,9 @@ START_TEST(test_the_newest_log_is_cut_at_a_torn_frame_and_the_cut_is_told)
     ck_assert_int_eq(replay.outcome.stop, WAL_TORN);
     ck_assert_uint_eq(size_of(10), replay.outcome.last.end);
     ck_assert_uint_eq(replay.outcome.stop_offset, replay.outcome.last.end);
-    ck_assert_uint_eq(replay.outcome.cut_bytes, whole - replay.outcome.last.end);
+    whole -= replay.outcome.last.end; /* with up to 7 zeros in the end */
+    ck_assert_uint_le(replay.outcome.cut_bytes, whole);
+    ck_assert_uint_gt(replay.outcome.cut_bytes + FRAME_ALIGNMENT, whole);
     ck_assert_uint_eq(fixture.warnings, 1);
     ck_assert_ptr_nonnull(strstr(fixture.report, "000010.log: offset "));
     log_fixture_crash(&fixture, worst, 0);

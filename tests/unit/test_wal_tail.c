@@ -1,11 +1,12 @@
 /*
- * test_wal_tail.c - where a log ends: torn or damaged, zeros, stale frames, hostile bytes.
+ * test_wal_tail.c - where a log ends: torn or damaged, zeros, foreign frames, hostile bytes.
  *
  * Each test writes a log, changes its bytes as a power cut, a bad disk or an enemy would, and
  * asks where reading stops and why.
  */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,12 +251,33 @@ START_TEST(test_zeros_behind_the_last_frame_are_its_end)
 }
 END_TEST
 
+/* Bug: the zeros that were written ahead counted as cut. */
+START_TEST(test_of_a_torn_tail_what_was_written_counts)
+{
+    size_t tails[] = {1, 24, 4096, 262144, 262144 + 20, 1 << 20};
+    char reason[80];
+    unsigned i;
+
+    write_small(5, 0x7);
+    bytes[starts[3] + 30] ^= 1; /* a good frame follows */
+    for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+        extend(tails[i]);
+        expect_stop(WAL_TORN, 3, 0);
+        snprintf(reason, sizeof(reason), "durable; %zu bytes",
+                 size - tails[i] - (size_t)starts[3]);
+        ck_assert_msg(strstr(read_changed().reason, reason) != NULL, "%s",
+                      read_changed().reason);
+        size -= tails[i];
+    }
+}
+END_TEST
+
 /* A file first written as log 5, then begun again as log NUMBER: the second's frames over the
  * first's.  Returns where the second ends. */
 static size_t
-recycle(unsigned stale_frames, unsigned frames)
+recycle(unsigned foreign_frames, unsigned frames)
 {
-    const struct frame_first first = {FRAME_VERSION, 0, 0, 0, 5};
+    const struct frame_first first = {FRAME_VERSION, 0, 0, 0};
     struct wal_writer *writer = log_create(&fixture, 5, none);
     struct lsmkv_batch batch;
     uint8_t body[FRAME_FIRST_SIZE];
@@ -263,7 +285,7 @@ recycle(unsigned stale_frames, unsigned frames)
     size_t length, end;
     unsigned i;
 
-    for (i = 0; i < stale_frames; i++) {
+    for (i = 0; i < foreign_frames; i++) {
         log_append_ok(writer, i + 1, 40);
         ck_assert_int_eq(wal_sync(writer), 0);
     }
@@ -292,20 +314,20 @@ recycle(unsigned stale_frames, unsigned frames)
 }
 
 /* Invariant 7; rocksdb #746 #12591, pebble #567.  The number of new frames moves the seam to
- * the middle of stale frames and, once, to a border. */
-START_TEST(test_stale_frames_of_a_recycled_file_are_never_read)
+ * the middle of foreign frames and, once, to a border. */
+START_TEST(test_frames_of_another_log_are_never_read)
 {
     size_t end = recycle(30, (unsigned)_i);
     struct log_reading reading = read_changed();
 
     ck_assert_uint_eq(reading.frames, (unsigned)_i);
     ck_assert_uint_eq(reading.offset, end);
-    ck_assert_msg(reading.stop == WAL_STALE_TAIL, "%s", reading.reason);
+    ck_assert_msg(reading.stop == WAL_TORN, "%s", reading.reason);
     ck_assert_int_eq(reading.error, 0);
 }
 END_TEST
 
-START_TEST(test_a_torn_frame_over_stale_ones_is_torn)
+START_TEST(test_a_torn_frame_over_foreign_ones_is_torn)
 {
     struct log_reading reading;
 
@@ -370,7 +392,7 @@ END_TEST
 
 START_TEST(test_a_log_of_another_version_is_refused_as_a_whole)
 {
-    struct frame_first first = {FRAME_VERSION + 1, 0, 0, 0, 0};
+    struct frame_first first = {FRAME_VERSION + 1, 0, 0, 0};
     uint8_t body[FRAME_FIRST_SIZE];
     struct log_reading reading;
     uint8_t *frame;
@@ -563,9 +585,9 @@ main(void)
     tcase_add_loop_test(tests, test_proof_is_found_across_windows_of_the_search, 0, 4);
     tcase_add_test(tests, test_a_bad_first_frame_is_damage_exactly_if_a_frame_follows);
     tcase_add_test(tests, test_zeros_behind_the_last_frame_are_its_end);
-    tcase_add_loop_test(tests, test_stale_frames_of_a_recycled_file_are_never_read, 0,
-                        12);
-    tcase_add_test(tests, test_a_torn_frame_over_stale_ones_is_torn);
+    tcase_add_test(tests, test_of_a_torn_tail_what_was_written_counts);
+    tcase_add_loop_test(tests, test_frames_of_another_log_are_never_read, 0, 12);
+    tcase_add_test(tests, test_a_torn_frame_over_foreign_ones_is_torn);
     tcase_add_test(tests, test_a_good_checksum_over_a_bad_structure_is_damage);
     tcase_add_test(tests, test_a_log_of_another_version_is_refused_as_a_whole);
     tcase_add_test(tests, test_a_length_beyond_the_file_or_the_limit_is_a_bad_frame);
