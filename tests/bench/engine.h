@@ -12,41 +12,9 @@
 #ifndef BENCH_ENGINE_H
 #define BENCH_ENGINE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "common.h"
 
 enum { ATTRIBUTES = 32 };
-
-struct bytes {
-    const void *data;
-    size_t size;
-};
-
-/* What reads have seen. */
-struct tally {
-    uint64_t entries;
-    uint64_t bytes;
-    uint64_t sum; /* of 64-bit words; a multiple of 8 bytes may be added in parts */
-};
-
-static inline void
-tally_add(struct tally *tally, const void *data, size_t size)
-{
-    const unsigned char *at = data;
-    uint64_t word, sum = 0;
-    size_t left = size;
-
-    for (; left >= sizeof(word); at += sizeof(word), left -= sizeof(word)) {
-        memcpy(&word, at, sizeof(word));
-        sum += word;
-    }
-    for (word = 0; left > 0; left--)
-        word = word << 8 | at[left - 1];
-    tally->sum += sum + word;
-    tally->bytes += size;
-}
 
 struct engine_options {
     const char *path; /* a directory that is there */
@@ -85,11 +53,5 @@ struct engine {
 
 /* Ends with a NULL. */
 extern const struct engine *const engines[];
-
-/* Prints "lsm-bench: ..." and ends the process with status 1. */
-__attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
-
-/* As malloc, or ends the process. */
-void *need(size_t size);
 
 #endif

@@ -10,7 +10,7 @@
 #ifndef BENCH_KEYS_H
 #define BENCH_KEYS_H
 
-#include "engine.h"
+#include "common.h"
 
 enum { KEY_SIZE = 27, FILES_IN_DIRECTORY = 50, PAYLOAD_MAX = 64 << 10 };
 

@@ -4,11 +4,10 @@
  * Order: a repetition runs each series on each engine before the next one begins, and begins with
  * another engine, so that what else the machine does meets them alike.
  */
-#include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
+#include "apart.h"
 #include "run.h"
 
 static void
@@ -64,33 +63,11 @@ static const struct option options[] = {
 
 struct plan {
     struct run_settings settings;
-    const char *engines; /* names between commas; NULL: all */
+    const char *names; /* of engines, between commas; NULL: all */
+    const struct engine *engines[SUBJECTS_MAX]; /* the subjects of the report */
     const char *json;
     char **series; /* names, up to NULL; none: all */
 };
-
-void
-die(const char *format, ...)
-{
-    va_list arguments;
-
-    fputs("lsm-bench: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputs("\n", stderr);
-    exit(1);
-}
-
-void *
-need(size_t size)
-{
-    void *memory = malloc(size);
-
-    if (memory == NULL)
-        die("no memory");
-    return memory;
-}
 
 /* ---- options ---- */
 
@@ -104,22 +81,6 @@ list(void)
         printf("series %-12s %s\n", series->name, series->about);
 }
 
-/* False: it is none, or lies outside; that was told. */
-static bool
-parse_number(const char *text, double least, double most, double *number)
-{
-    char *end;
-    double value = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(value >= least && value <= most)) {
-        fprintf(stderr, "lsm-bench: %s: a number from %g to %g is wanted\n", text, least,
-                most);
-        return false;
-    }
-    *number = value;
-    return true;
-}
-
 /* False: bad usage, and the reason was told. */
 static bool
 take_option(struct plan *plan, struct report *report, int option)
@@ -131,7 +92,7 @@ take_option(struct plan *plan, struct report *report, int option)
         plan->settings.directory = optarg;
         return true;
     case OPTION_ENGINES:
-        plan->engines = optarg;
+        plan->names = optarg;
         return true;
     case OPTION_REPEAT:
         if (!parse_number(optarg, 1, REPEATS_MAX, &number))
@@ -182,32 +143,23 @@ parse_arguments(struct plan *plan, struct report *report, int argc, char **argv)
 
 /* ---- what is to run ---- */
 
-/* Is `name` one of the `count` names in `text`, which commas part? */
-static bool
-names_it(const char *text, const char *name)
-{
-    size_t length = strlen(name);
-
-    for (; text != NULL; text = strchr(text, ',')) {
-        text += *text == ',';
-        if (strncmp(text, name, length) == 0 &&
-            (text[length] == ',' || text[length] == '\0'))
-            return true;
-    }
-    return false;
-}
-
 static void
-choose_engines(struct report *report, const char *names)
+choose_engines(struct plan *plan, struct report *report)
 {
+    const char *names = plan->names;
     size_t known = 0, wanted = 1;
 
     for (size_t i = 0; engines[i] != NULL; i++) {
-        if (names == NULL || names_it(names, engines[i]->name)) {
-            report->engines[report->engine_count++] = engines[i];
-            known++;
+        const struct engine *engine = engines[i];
+
+        if (names == NULL || names_it(names, engine->name)) {
+            plan->engines[known] = engine;
+            report->subjects[known++] =
+                (struct subject){engine->name, engine->build(), engine->durability,
+                                 engine->puts_only ? ASIDE : PEER};
         }
     }
+    report->subject_count = (unsigned)known;
     for (const char *at = names; at != NULL && *at != '\0'; at++)
         wanted += *at == ',';
     if (names != NULL && known != wanted) {
@@ -250,14 +202,15 @@ run_series_on_all(const struct plan *plan, struct report *report,
 {
     bool good = true;
 
-    for (unsigned i = 0; i < report->engine_count; i++) {
-        unsigned engine = (i + repeat) % report->engine_count;
+    for (unsigned i = 0; i < report->subject_count; i++) {
+        unsigned subject = (i + repeat) % report->subject_count;
+        const struct engine *engine = plan->engines[subject];
 
-        if (report->engines[engine]->puts_only && !series->puts_only)
+        if (engine->puts_only && !series->puts_only)
             continue;
         fprintf(stderr, "%u/%u %s %s\n", repeat + 1, report->repeats, series->name,
-                report->engines[engine]->name);
-        good = run_series(&plan->settings, series, report, engine) && good;
+                engine->name);
+        good = run_series(&plan->settings, series, engine, report, subject) && good;
     }
     return good;
 }
@@ -274,18 +227,6 @@ run_all(const struct plan *plan, struct report *report)
     return good;
 }
 
-static void
-write_json(const struct report *report, const char *path)
-{
-    FILE *file = fopen(path, "w");
-
-    if (file == NULL)
-        die("%s: %s", path, strerror(errno));
-    report_json(report, file);
-    if (ferror(file) || fclose(file) != 0)
-        die("%s cannot be written", path);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -294,13 +235,13 @@ main(int argc, char **argv)
     bool good;
 
     parse_arguments(&plan, &report, argc, argv);
-    choose_engines(&report, plan.engines);
+    choose_engines(&plan, &report);
     check_series(&plan);
     report.scale = plan.settings.scale;
-    run_catch_signals();
+    catch_signals();
     good = run_all(&plan, &report);
     report_print(&report, stdout);
     if (plan.json != NULL)
-        write_json(&report, plan.json);
+        report_save(&report, plan.json);
     return good && fflush(stdout) == 0 ? 0 : 1;
 }

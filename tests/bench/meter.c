@@ -1,6 +1,7 @@
 /* meter.c - see meter.h. */
 #include "meter.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "engine.h"
+#include "common.h"
 
 enum { STEPS = 32, OPEN_DIRECTORIES = 16 };
 
@@ -158,5 +159,6 @@ void
 remove_tree(const char *path)
 {
     if (nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS) != 0)
-        fprintf(stderr, "lsm-bench: %s: cannot be removed\n", path);
+        fprintf(stderr, "%s: %s: cannot be removed\n", program_invocation_short_name,
+                path);
 }

@@ -1,10 +1,14 @@
 /* report.c - see report.h. */
 #include "report.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common.h"
 
 /* ---- collecting ---- */
 
@@ -26,14 +30,14 @@ find_row(struct report *report, const struct sample *sample)
 }
 
 bool
-report_add(struct report *report, unsigned engine, const struct sample *sample)
+report_add(struct report *report, unsigned subject, const struct sample *sample)
 {
     struct row *row = find_row(report, sample);
-    struct cell *cell = &row->cells[engine];
+    struct cell *cell = &row->cells[subject];
 
     if (row->check != 0 && sample->check != 0 && row->check != sample->check) {
-        fprintf(stderr, "lsm-bench: %s: %s has read something else than the others\n",
-                report->engines[engine]->name, row->name);
+        fprintf(stderr, "%s: %s: %s has read something else than the others\n",
+                program_invocation_short_name, row->name, report->subjects[subject].name);
         return false;
     }
     if (sample->check != 0)
@@ -74,10 +78,10 @@ best_peer(const struct report *report, const struct row *row)
     int best = -1;
     double best_value = 0, spread;
 
-    for (unsigned i = 1; i < report->engine_count; i++) {
+    for (unsigned i = 1; i < report->subject_count; i++) {
         double value;
 
-        if (row->cells[i].count == 0 || report->engines[i]->puts_only)
+        if (row->cells[i].count == 0 || report->subjects[i].standing != PEER)
             continue;
         value = median(&row->cells[i], &spread);
         if (best < 0 || (row->better == BETTER_MORE) == (value > best_value)) {
@@ -94,7 +98,7 @@ ratio(const struct row *row, int peer)
 {
     double own, best, spread;
 
-    if (peer < 0 || row->cells[0].count == 0)
+    if (peer < 0 || row->cells[0].count == 0 || row->cells[peer].count == 0)
         return 0;
     own = median(&row->cells[0], &spread);
     best = median(&row->cells[peer], &spread);
@@ -124,12 +128,40 @@ print_cell(const struct cell *cell, FILE *out)
 static void
 print_head(const struct report *report, FILE *out)
 {
+    unsigned columns = report->subject_count + 3;
+
     fprintf(out, "| row | unit |");
-    for (unsigned i = 0; i < report->engine_count; i++)
-        fprintf(out, " %s |", report->engines[i]->name);
-    fprintf(out, " %s / best other |\n|---|---|", report->engines[0]->name);
-    for (unsigned i = 0; i <= report->engine_count; i++)
+    for (unsigned i = 0; i < report->subject_count; i++)
+        fprintf(out, " %s |", report->subjects[i].name);
+    fprintf(out, " %s / best other |", report->subjects[0].name);
+    for (unsigned i = 0; i < report->subject_count; i++) {
+        if (report->subjects[i].standing == YARDSTICK) {
+            fprintf(out, " / %s |", report->subjects[i].name);
+            columns++;
+        }
+    }
+    fprintf(out, "\n|");
+    for (unsigned i = 0; i < columns; i++)
         fprintf(out, "---|");
+    fprintf(out, "\n");
+}
+
+static void
+print_ratios(const struct report *report, const struct row *row, FILE *out)
+{
+    int peer = best_peer(report, row);
+    double factor = ratio(row, peer);
+
+    if (factor == 0)
+        fprintf(out, " - |");
+    else
+        fprintf(out, " %.2f (%s) |", factor, report->subjects[peer].name);
+    for (unsigned i = 0; i < report->subject_count; i++) {
+        if (report->subjects[i].standing != YARDSTICK)
+            continue;
+        factor = ratio(row, (int)i);
+        fprintf(out, factor == 0 ? " - |" : " %.2f |", factor);
+    }
     fprintf(out, "\n");
 }
 
@@ -139,17 +171,12 @@ report_print(const struct report *report, FILE *out)
     print_head(report, out);
     for (unsigned i = 0; i < report->row_count; i++) {
         const struct row *row = &report->rows[i];
-        int peer = best_peer(report, row);
-        double factor = ratio(row, peer);
 
         fprintf(out, "| %s | %s%s |", row->name, row->unit,
                 row->better == BETTER_LESS ? ", less is better" : "");
-        for (unsigned j = 0; j < report->engine_count; j++)
+        for (unsigned j = 0; j < report->subject_count; j++)
             print_cell(&row->cells[j], out);
-        if (factor == 0)
-            fprintf(out, " - |\n");
-        else
-            fprintf(out, " %.2f (%s) |\n", factor, report->engines[peer]->name);
+        print_ratios(report, row, out);
     }
     fprintf(
         out,
@@ -181,18 +208,27 @@ json_row(const struct report *report, const struct row *row, FILE *out)
     fprintf(out, "  {\"row\": \"%s\", \"unit\": \"%s\", \"better\": \"%s\",\n", row->name,
             row->unit, row->better == BETTER_MORE ? "more" : "less");
     fprintf(out, "   \"engines\": {");
-    for (unsigned i = 0; i < report->engine_count; i++) {
+    for (unsigned i = 0; i < report->subject_count; i++) {
         if (row->cells[i].count == 0)
             continue;
         fprintf(out, "%s", comma);
-        json_cell(&row->cells[i], report->engines[i]->name, out);
+        json_cell(&row->cells[i], report->subjects[i].name, out);
         comma = ",\n    ";
     }
     fprintf(out, "}");
     if (factor != 0)
         fprintf(out, ",\n   \"best_peer\": \"%s\", \"ratio\": %.4g",
-                report->engines[peer]->name, factor);
-    fprintf(out, "}");
+                report->subjects[peer].name, factor);
+    fprintf(out, ",\n   \"ratios\": {");
+    comma = "";
+    for (unsigned i = 0; i < report->subject_count; i++) {
+        factor = report->subjects[i].standing == YARDSTICK ? ratio(row, (int)i) : 0;
+        if (factor == 0)
+            continue;
+        fprintf(out, "%s\"%s\": %.4g", comma, report->subjects[i].name, factor);
+        comma = ", ";
+    }
+    fprintf(out, "}}");
 }
 
 void
@@ -204,17 +240,20 @@ report_json(const struct report *report, FILE *out)
 
     uname(&system);
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-    fprintf(out, "{\"date\": \"%s\", \"system\": \"%s %s\", \"processors\": %ld,\n", date,
-            system.sysname, system.machine, sysconf(_SC_NPROCESSORS_ONLN));
+    fprintf(out,
+            "{\"program\": \"%s\", \"date\": \"%s\", \"system\": \"%s %s\", "
+            "\"processors\": %ld,\n",
+            program_invocation_short_name, date, system.sysname, system.machine,
+            sysconf(_SC_NPROCESSORS_ONLN));
     fprintf(out, " \"scale\": %g, \"repeats\": %u,\n \"engines\": [", report->scale,
             report->repeats);
-    for (unsigned i = 0; i < report->engine_count; i++) {
-        const struct engine *engine = report->engines[i];
+    for (unsigned i = 0; i < report->subject_count; i++) {
+        const struct subject *subject = &report->subjects[i];
 
         fprintf(out,
                 "%s\n  {\"name\": \"%s\", \"build\": \"%s\",\n"
                 "   \"durability\": \"%s\"}",
-                i == 0 ? "" : ",", engine->name, engine->build(), engine->durability);
+                i == 0 ? "" : ",", subject->name, subject->build, subject->durability);
     }
     fprintf(out, "],\n \"rows\": [");
     for (unsigned i = 0; i < report->row_count; i++) {
@@ -222,4 +261,16 @@ report_json(const struct report *report, FILE *out)
         json_row(report, &report->rows[i], out);
     }
     fprintf(out, "]}\n");
+}
+
+void
+report_save(const struct report *report, const char *path)
+{
+    FILE *file = fopen(path, "w");
+
+    if (file == NULL)
+        die("%s: %s", path, strerror(errno));
+    report_json(report, file);
+    if (ferror(file) || fclose(file) != 0)
+        die("%s cannot be written", path);
 }

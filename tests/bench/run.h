@@ -2,7 +2,7 @@
 #ifndef BENCH_RUN_H
 #define BENCH_RUN_H
 
-#include "report.h"
+#include "series.h"
 
 struct run_settings {
     const char *directory; /* stores are made in it, and removed */
@@ -10,12 +10,9 @@ struct run_settings {
     double seconds;        /* that parts without a number of operations last */
 };
 
-/* Adds the samples to the report.  False: the process failed and has said why, or this one was
- * asked to end. */
+/* Adds the samples to the report, as those of `subject`.  False: the process failed and has said
+ * why, or this one was asked to end. */
 bool run_series(const struct run_settings *settings, const struct series *series,
-                struct report *report, unsigned engine);
-
-/* From now on SIGINT and SIGTERM end the series that is running, and clear its store away. */
-void run_catch_signals(void);
+                const struct engine *engine, struct report *report, unsigned subject);
 
 #endif

@@ -1,10 +1,10 @@
 /* series.c - the list of series, and what they share. */
 #include "series.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "apart.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -83,8 +83,7 @@ emit(struct bench *bench, const char *name, const char *unit, enum better better
 
     snprintf(sample.row, sizeof(sample.row), "%s.%s", bench->series->name, name);
     snprintf(sample.unit, sizeof(sample.unit), "%s", unit);
-    if (write(bench->out, &sample, sizeof(sample)) != sizeof(sample))
-        die("the driver does not listen: %s", strerror(errno));
+    sample_emit(bench->out, &sample);
 }
 
 void
@@ -100,7 +99,7 @@ bench_emit_rate(struct bench *bench, const char *name, const struct outcome *out
     char cpu[32];
 
     emit(bench, name, "k/s", BETTER_MORE, outcome_rate(outcome),
-         outcome->cut ? 0 : outcome->tally.sum ^ outcome->tally.entries << 32);
+         outcome->cut ? 0 : tally_check(&outcome->tally));
     snprintf(cpu, sizeof(cpu), "%s-cpu", name);
     bench_emit(bench, cpu, "cpu us", BETTER_LESS,
                outcome->cpu_seconds / (double)outcome->latencies.count * 1e6);

@@ -8,21 +8,10 @@
 #ifndef BENCH_SERIES_H
 #define BENCH_SERIES_H
 
-#include <stdbool.h>
-
+#include "report.h"
 #include "work.h"
 
 struct bench;
-
-enum better { BETTER_MORE, BETTER_LESS };
-
-struct sample {
-    char row[48];
-    char unit[16];
-    enum better better;
-    double value;
-    uint64_t check; /* of what was read: the same for all engines; 0: not compared */
-};
 
 struct series {
     const char *name;
