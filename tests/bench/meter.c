@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common.h"
 
@@ -123,7 +124,16 @@ io_counters_read(struct io_counters *counters)
 uint64_t
 peak_memory(void)
 {
-    return read_number("/proc/self/status", "VmHWM") << 10;
+    return peak_memory_of(getpid());
+}
+
+uint64_t
+peak_memory_of(pid_t process)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)process);
+    return read_number(path, "VmHWM") << 10;
 }
 
 /* ---- directories ---- */

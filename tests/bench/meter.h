@@ -3,6 +3,7 @@
 #define BENCH_METER_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Nanoseconds, from some fixed moment. */
 uint64_t meter_now(void);
@@ -31,6 +32,7 @@ void io_counters_read(struct io_counters *counters);
 
 /* Most memory that the process ever held, mapped files included, bytes. */
 uint64_t peak_memory(void);
+uint64_t peak_memory_of(pid_t process);
 
 /* Bytes of all that lies below a directory, as it takes place on the disk. */
 uint64_t space_taken(const char *path);

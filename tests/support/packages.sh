@@ -15,6 +15,9 @@ long_packages='bonnie++ dbench postmark'
 # What tests/run --bench measures beside lsmkv, and what draws the result.
 # shellcheck disable=SC2034
 bench_packages='librocksdb-dev libleveldb-dev liblmdb-dev libwiredtiger-dev python3'
+# What tests/run --bench-mount measures beside lsmfs.
+# shellcheck disable=SC2034
+bench_mount_packages='bindfs gocryptfs fuse-overlayfs'
 # Node from elsewhere brings an npm of its own, beside which Debian's cannot be installed.
 command -v npm >/dev/null || long_packages="$long_packages npm"
 
