@@ -22,11 +22,11 @@ dir_is_reserved(const struct node *parent, struct lsmkv_slice name)
            (is_text(name, KEY_SNAPSHOTS) || is_text(name, KEY_PRIVATE));
 }
 
-int
-dir_init(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
-         struct dir *dir)
+/* All but reading the directory; `own` becomes its key. */
+static int
+begin(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
+      struct dir *dir, struct lsmkv_slice *own)
 {
-    struct lsmkv_slice key;
     int result;
 
     dir->node = node;
@@ -44,11 +44,28 @@ dir_init(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice nam
         return -EPERM;
     if (node->unlinked)
         return -ENOENT;
-    result = op_child_key(op, slot, node, name, &key, &dir->key);
-    if (result < 0)
-        return result;
     dir->now = store_now();
-    return inode_of_key(op, node, key, INODE_ATTRIBUTES, &dir->inode);
+    return op_child_key(op, slot, node, name, own, &dir->key);
+}
+
+int
+dir_init(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
+         struct dir *dir)
+{
+    struct lsmkv_slice key;
+    int result = begin(op, slot, node, name, dir, &key);
+
+    return result < 0 ? result
+                      : inode_of_key(op, node, key, INODE_ATTRIBUTES, &dir->inode);
+}
+
+int
+dir_init_unread(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
+                struct dir *dir)
+{
+    struct lsmkv_slice key;
+
+    return begin(op, slot, node, name, dir, &key);
 }
 
 void

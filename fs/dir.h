@@ -26,6 +26,9 @@ bool dir_is_reserved(const struct node *parent, struct lsmkv_slice name);
  * returns, dir_fini ends the use. */
 LSMKV_CHECKED int dir_init(struct op *op, unsigned slot, struct node *node,
                            struct lsmkv_slice name, struct dir *dir);
+/* The same without reading the directory: `inode` is nothing.  For the second name in one. */
+LSMKV_CHECKED int dir_init_unread(struct op *op, unsigned slot, struct node *node,
+                                  struct lsmkv_slice name, struct dir *dir);
 void dir_fini(struct dir *dir);
 
 /* -EEXIST: there is something at the name. */

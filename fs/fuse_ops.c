@@ -146,8 +146,10 @@ on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 static bool
 again(fuse_req_t req, int result, unsigned *tries)
 {
-    return result == -ENOSPC && (*tries)++ < SPACE_TRIES && loop_may_wait() &&
-           vfs_wait_for_space(req_vfs(req));
+    if (result != -ENOSPC || (*tries)++ == SPACE_TRIES)
+        return false;
+    loop_step_aside();
+    return vfs_wait_for_space(req_vfs(req));
 }
 
 static void

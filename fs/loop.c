@@ -3,7 +3,8 @@
  *
  * One thread leads: it alone reads requests, and it answers what memory can answer itself, since
  * waking another thread costs more than most answers do.  Before a request that may wait for the
- * disk or that copies much, it hands the lead over to a thread that waits for it.  So a stream of
+ * disk or that copies much, it hands the lead over to a thread that waits for it; or within one
+ * that turns out to be so (loop_step_aside).  So a stream of
  * small requests is served by one warm thread, and a slow fsync holds up nobody; several of them
  * at once share the engine's group commit.
  *
@@ -61,8 +62,6 @@ is_slow(uint32_t opcode)
     case FUSE_SYNCFS:
     case FUSE_FALLOCATE:
     case FUSE_COPY_FILE_RANGE:
-    case FUSE_RENAME:
-    case FUSE_RENAME2:
     case FUSE_READDIR:
     case FUSE_READDIRPLUS:
     case FUSE_STATFS:
@@ -84,6 +83,8 @@ is_change(uint32_t opcode)
     case FUSE_MKNOD:
     case FUSE_UNLINK:
     case FUSE_LINK:
+    case FUSE_RENAME:
+    case FUSE_RENAME2:
     case FUSE_WRITE:
     case FUSE_SETXATTR:
     case FUSE_REMOVEXATTR:
@@ -160,12 +161,16 @@ announce_end(struct loop *loop)
                 strerror(errno));
 }
 
-static _Thread_local bool handed_over; /* the lead, for the request at hand */
+static _Thread_local struct loop *led; /* by this thread, at a request */
 
-bool
-loop_may_wait(void)
+void
+loop_step_aside(void)
 {
-    return handed_over;
+    struct loop *loop = led;
+
+    led = NULL;
+    if (loop != NULL)
+        pthread_mutex_unlock(&loop->lead);
 }
 
 static void *
@@ -178,13 +183,14 @@ thread_main(void *argument)
     while (receive(loop, buffer)) {
         if ((buffer->flags & FUSE_BUF_IS_FD) == 0)
             newer_translate(buffer->mem, buffer->size);
-        handed_over = may_wait(loop, buffer);
-        if (handed_over)
-            pthread_mutex_unlock(&loop->lead);
+        led = loop;
+        if (may_wait(loop, buffer))
+            loop_step_aside();
         fuse_session_process_buf(loop->session, buffer);
-        if (handed_over)
+        if (led == NULL)
             pthread_mutex_lock(&loop->lead);
     }
+    led = NULL;
     pthread_mutex_unlock(&loop->lead);
     announce_end(loop);
     return NULL;

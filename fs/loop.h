@@ -17,8 +17,9 @@ LSMKV_CHECKED int loop_start(struct fuse_session *session,
                              bool (*changes_wait)(void *context), void *context,
                              struct loop **loop);
 
-/* In a request's handler: may it wait, since other threads read and answer meanwhile? */
-bool loop_may_wait(void);
+/* In a request's handler, before what may wait or be long: from here on other threads read and
+ * answer.  Does nothing if they do already. */
+void loop_step_aside(void);
 
 /* A file descriptor that becomes readable when the threads have ended: because the file system
  * was unmounted, or its connection failed. */

@@ -168,6 +168,7 @@ open_vfs(struct mount *mount)
     vfs.atime = options->atime;
     vfs.nodiratime = options->nodiratime;
     vfs.node_limit = NODE_LIMIT;
+    vfs.step_aside = loop_step_aside;
 
     manager_begin_work(mount->manager, "opening %s", options->store);
     int result = open_patiently(&vfs, &mount->vfs, why, sizeof(why));

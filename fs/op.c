@@ -85,8 +85,18 @@ op_begin_exclusive(struct vfs *vfs)
         return NULL;
     op->vfs = vfs;
     op->exclusive = true;
-    pthread_rwlock_wrlock(&vfs->tree);
+    if (pthread_rwlock_trywrlock(&vfs->tree) != 0) {
+        op_step_aside(vfs);
+        pthread_rwlock_wrlock(&vfs->tree);
+    }
     return op;
+}
+
+void
+op_step_aside(const struct vfs *vfs)
+{
+    if (vfs->step_aside)
+        vfs->step_aside();
 }
 
 struct op *

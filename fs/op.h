@@ -40,6 +40,7 @@ struct vfs {
     size_t node_limit;
     void (*log)(void *context, enum lsmkv_level level, const char *line);
     void *log_context;
+    void (*step_aside)(void);
     struct timespec born; /* of the root: the times of implied directories */
     pthread_t walker;     /* looks whether it is so, if `walking` */
     bool walking;
@@ -108,6 +109,8 @@ struct op {
 /* Begins an operation: the tree is locked, the batch empty.  NULL: out of memory. */
 struct op *op_begin(struct vfs *vfs);
 struct op *op_begin_exclusive(struct vfs *vfs);
+/* What follows may wait for others, or be long. */
+void op_step_aside(const struct vfs *vfs);
 /* Exclusively if the node's kind needs it (keysdir.h). */
 struct op *op_begin_for(struct vfs *vfs, const struct node *node);
 /* Gives up all locks. */

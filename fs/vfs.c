@@ -271,6 +271,7 @@ vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t 
     vfs->atime = vfs->read_only ? VFS_NOATIME : options->atime;
     vfs->nodiratime = options->nodiratime;
     vfs->sync = store.sync;
+    vfs->step_aside = options->step_aside;
     if (store.engine) {
         vfs->log = store.engine->log;
         vfs->log_context = store.engine->log_context;

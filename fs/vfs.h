@@ -69,6 +69,9 @@ struct vfs_options {
     enum vfs_atime atime;
     bool nodiratime;   /* that of a directory: never */
     size_t node_limit; /* nodes above which the kernel is asked to forget */
+    /* Called in an operation's thread, with locks held, before what may wait for others or be
+     * long though most of its kind are not; NULL. */
+    void (*step_aside)(void);
 };
 
 /* Read-write, no snapshot, hidden .snapshots, no ACLs, relatime, 262,144 nodes. */

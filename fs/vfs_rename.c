@@ -49,6 +49,7 @@ look(struct op *op, struct side *side)
     side->directory = S_ISDIR(side->inode.attr.mode);
     if (!side->directory)
         return 0;
+    op_step_aside(op->vfs); /* to move a tree may take long */
     result = op_has_below(op, side->inode.view, side->inode.key);
     side->full = result > 0;
     return result < 0 ? result : 0;
@@ -228,7 +229,9 @@ rename_tree(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     r.from.full = r.to.full = r.from.directory = r.to.directory = false;
     r.from.inode.held = r.to.inode.held = r.to.dir.inode.held = NULL;
     result = dir_init(op, 0, parent, name, &r.from.dir);
-    if (result == 0)
+    if (result == 0 && parent == new_parent)
+        result = dir_init_unread(op, 1, parent, new_name, &r.to.dir);
+    else if (result == 0)
         result = dir_init(op, 1, new_parent, new_name, &r.to.dir);
     if (result == 0)
         result = rename_in(op, &r, flags);
@@ -254,8 +257,10 @@ vfs_rename(struct vfs *vfs, struct node *parent, const char *text,
         return -EINVAL;
     if (parent->view != new_parent->view || parent->realm != new_parent->realm)
         return -EXDEV;
-    if (parent->realm == REALM_SNAPSHOTS)
+    if (parent->realm == REALM_SNAPSHOTS) {
+        op_step_aside(vfs); /* it is made durable */
         return snapdir_rename(vfs, parent, name, new_name, flags);
+    }
     if (parent->realm != REALM_TREE)
         return -EPERM;
     return rename_tree(vfs, parent, name, new_parent, new_name, flags);

@@ -3,6 +3,7 @@
  * nobody sees half a rename, no write goes to an old path, nothing is left behind.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "vfs_fixture.h"
@@ -324,6 +325,85 @@ START_TEST(test_a_lookup_never_shows_older_times)
 }
 END_TEST
 
+/* ---- who leads the loop steps aside ---- */
+
+static atomic_uint stepped_aside;
+static pthread_t renaming;
+
+static void
+step_aside(void)
+{
+    stepped_aside++;
+}
+
+static void
+watch_steps(void)
+{
+    fs.options.step_aside = step_aside;
+    fs.options.store.commit_ms = 3600 * 1000; /* or its thread may have the tree */
+    fs_reopen(&fs);
+    ck_assert_int_eq(fs_put(&fs, "file", "text"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, "directory"), 0);
+    stepped_aside = 0;
+}
+
+START_TEST(test_renaming_a_file_steps_not_aside)
+{
+    watch_steps();
+    ck_assert_int_eq(fs_rename(&fs, "file", "other", 0), 0);
+    ck_assert_int_eq(fs_put(&fs, "file", "more"), 0);
+    ck_assert_int_eq(fs_rename(&fs, "file", "other", 0), 0);
+    ck_assert_int_eq(fs_rename(&fs, "other", "directory/file", 0), 0);
+    ck_assert_uint_eq(stepped_aside, 0);
+}
+END_TEST
+
+/* What is below them may be moved, or snapshots made durable. */
+START_TEST(test_renaming_a_directory_or_snapshot_steps_aside)
+{
+    watch_steps();
+    ck_assert_int_eq(fs_rename(&fs, "directory", "other", 0), 0);
+    ck_assert_uint_eq(stepped_aside, 1);
+    ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/one"), 0);
+    ck_assert_int_eq(fs_rename(&fs, ".snapshots/one", ".snapshots/two", 0), 0);
+    ck_assert_uint_eq(stepped_aside, 2);
+}
+END_TEST
+
+static void *
+rename_file(void *unused)
+{
+    (void)unused;
+    ck_assert_int_eq(fs_rename(&fs, "file", "other", 0), 0);
+    return NULL;
+}
+
+/* Holds the tree until another thread wants it, and has said that it will wait. */
+static bool
+hold_tree(void *started, const struct vfs_listed *listed)
+{
+    (void)listed;
+    if (!*(bool *)started)
+        ck_assert_int_eq(pthread_create(&renaming, NULL, rename_file, NULL), 0);
+    *(bool *)started = true;
+    while (stepped_aside == 0)
+        sched_yield();
+    return true;
+}
+
+START_TEST(test_a_rename_that_has_to_wait_steps_aside_before)
+{
+    bool started = false;
+
+    watch_steps();
+    ck_assert_int_eq(vfs_readdir(fs.vfs, vfs_root(fs.vfs), 0, false, hold_tree, &started),
+                     0);
+    ck_assert(started);
+    pthread_join(renaming, NULL);
+    ck_assert_uint_eq(stepped_aside, 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -337,6 +417,9 @@ main(void)
     tcase_add_test(tcase, test_the_last_two_names_are_removed_once_each);
     tcase_add_test(tcase, test_snapshots_can_be_taken_at_any_time);
     tcase_add_test(tcase, test_a_lookup_never_shows_older_times);
+    tcase_add_test(tcase, test_renaming_a_file_steps_not_aside);
+    tcase_add_test(tcase, test_renaming_a_directory_or_snapshot_steps_aside);
+    tcase_add_test(tcase, test_a_rename_that_has_to_wait_steps_aside_before);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
