@@ -204,6 +204,7 @@ static const struct row_plan {
     void (*step)(struct caller *caller, uint64_t n);
 } plans[] = {
     {"create", EACH_FILE, false, step_create},
+    {"read-fresh", EACH_FILE, false, step_read},
     {"stat-cold", EACH_FILE, true, step_stat},
     {"stat-warm", EACH_FILE, false, step_stat},
     {"stat-absent", EACH_FILE, false, step_stat_absent},
