@@ -359,6 +359,18 @@ begin_without_timer(void)
     fs_open(&fs);
 }
 
+/* Found by a mutant: which images the sweep takes, of those that a sync leaves, is drawn. */
+START_TEST(test_a_sync_of_the_mount_outlives_the_power)
+{
+    begin_without_timer();
+    ck_assert_int_eq(fs_put(&fs, "f", "x"), 0);
+    ck_assert_int_eq(vfs_sync(fs.vfs), 0);
+    fs_cut_power(&fs);
+    fs_expect(&fs, "f", "x");
+    fs_fini(&fs);
+}
+END_TEST
+
 /* Found by a mutant: nothing wrote with these flags, so a database's commit could have waited
  * for the timer. */
 START_TEST(test_a_synced_write_outlives_the_power)
@@ -441,6 +453,7 @@ main(int argc, char **argv)
 
     (void)argc;
     fix_addresses(argv);
+    tcase_add_test(tcase, test_a_sync_of_the_mount_outlives_the_power);
     tcase_add_loop_test(tcase, test_a_synced_write_outlives_the_power, 0, 2);
     tcase_add_test(tcase, test_fsync_of_a_directory_makes_its_times_durable);
     tcase_add_test(tcase, test_a_file_removed_by_its_key_stays_removed);

@@ -588,10 +588,12 @@ mem_env_set_hook(struct mem_env *env,
                  void (*hook)(void *context, uint64_t ordinal, enum env_call call),
                  void *context)
 {
+    pthread_mutex_lock(&env->hook_mutex);
     pthread_mutex_lock(&env->mutex);
     env->hook = hook;
     env->hook_context = context;
     pthread_mutex_unlock(&env->mutex);
+    pthread_mutex_unlock(&env->hook_mutex);
 }
 
 uint64_t

@@ -48,7 +48,8 @@ uint64_t mem_env_hash(struct mem_env *env);
 
 /* Called before every storage call takes effect, with its ordinal, counted from 1.  Calls of
  * the hook never overlap.  It may use the functions of this header, but must not make env
- * calls on the same env.  NULL ends it. */
+ * calls on the same env.  NULL ends it: when that returns, no call of the hook is under way (so it
+ * is not for the hook itself). */
 void mem_env_set_hook(struct mem_env *env,
                       void (*hook)(void *context, uint64_t ordinal, enum env_call call),
                       void *context);

@@ -383,7 +383,8 @@ add_in_order(enum order_of_adding order, size_t count, unsigned offset,
 START_TEST(test_a_batch_in_any_order_fits_what_is_reserved_and_that_is_little)
 {
     enum { COUNT = 9 << 11, BITS = 1 << 14 };
-    enum order_of_adding after = _i % ORDERS, before = _i / ORDERS; /* ORDERS: few are */
+    enum order_of_adding after = (unsigned)_i % ORDERS,
+                         before = (unsigned)_i / ORDERS; /* ORDERS: few are */
     size_t count = after == HALVING ? BITS : COUNT;
     uint64_t sequence = 0;
 
