@@ -535,7 +535,8 @@ delete_xattrs(struct change *change, const struct attr *attr)
     struct record_key lower = record_xattr(attr->ino, nothing);
     struct record_key upper = record_xattr_end(attr->ino);
     struct lsmkv_iter_options options = {.lower = record_slice(&lower),
-                                         .upper = record_slice(&upper)};
+                                         .upper = record_slice(&upper),
+                                         .lazy_values = true};
     struct lsmkv_iter *iter;
     if (!attr->xattr_records)
         return 0;

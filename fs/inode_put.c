@@ -198,8 +198,8 @@ delete_xattrs(struct op *op, uint64_t ino)
     struct store *store = op->vfs->store;
     struct record_key first = record_xattr(ino, lsmkv_bytes(NULL, 0));
     struct record_key end = record_xattr_end(ino);
-    struct lsmkv_iter_options options = {.lower = record_slice(&first),
-                                         .upper = record_slice(&end)};
+    struct lsmkv_iter_options options = {
+        .lower = record_slice(&first), .upper = record_slice(&end), .lazy_values = true};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
 

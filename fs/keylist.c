@@ -119,7 +119,7 @@ list_child(struct keylist *list, struct store *store, struct lsmkv_iter *iter,
 static int
 list_below(struct keylist *list, struct store *store, struct lsmkv_slice key, bool *found)
 {
-    struct lsmkv_iter_options options = {.lower = key};
+    struct lsmkv_iter_options options = {.lower = key, .lazy_values = true};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->files, &options, &iter);
     if (result)

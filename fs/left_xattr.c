@@ -15,14 +15,16 @@ left_xattr_name(const struct left_xattr *left)
     return lsmkv_bytes(left->bytes, left->name_size);
 }
 
-struct lsmkv_slice
-left_xattr_value(const struct left_xattr *left)
+int
+left_xattr_value(const struct left_xattr *left, struct lsmkv_slice *value)
 {
-    return lsmkv_bytes(left->bytes + left->name_size, left->value_size);
+    *value = lsmkv_bytes(left->bytes + left->name_size, left->value_size);
+    return left->unread;
 }
 
 static int
-add(struct left_xattr **list, struct lsmkv_slice name, struct lsmkv_slice value)
+add(struct left_xattr **list, struct lsmkv_slice name, struct lsmkv_slice value,
+    int unread)
 {
     struct left_xattr *left = malloc(sizeof(*left) + name.size + value.size);
 
@@ -30,6 +32,7 @@ add(struct left_xattr **list, struct lsmkv_slice name, struct lsmkv_slice value)
         return -ENOMEM;
     left->name_size = name.size;
     left->value_size = value.size;
+    left->unread = unread;
     memcpy(left->bytes, name.data, name.size);
     if (value.size > 0)
         memcpy(left->bytes + name.size, value.data, value.size);
@@ -38,14 +41,26 @@ add(struct left_xattr **list, struct lsmkv_slice name, struct lsmkv_slice value)
     return 0;
 }
 
+/* A damaged value is no reason to keep the file. */
+static int
+add_record(struct left_xattr **list, struct lsmkv_iter *iter)
+{
+    struct lsmkv_slice value = lsmkv_bytes(NULL, 0);
+    int unread = lsmkv_iter_value(iter, &value);
+
+    if (unread == -ENOMEM)
+        return unread;
+    return add(list, record_xattr_name(lsmkv_iter_key(iter)), value, unread);
+}
+
 int
 left_xattr_load(struct op *op, uint64_t ino, struct left_xattr **out)
 {
     struct store *store = op->vfs->store;
     struct record_key first = record_xattr(ino, lsmkv_bytes(NULL, 0));
     struct record_key end = record_xattr_end(ino);
-    struct lsmkv_iter_options options = {.lower = record_slice(&first),
-                                         .upper = record_slice(&end)};
+    struct lsmkv_iter_options options = {
+        .lower = record_slice(&first), .upper = record_slice(&end), .lazy_values = true};
     struct left_xattr *list = NULL;
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
@@ -54,8 +69,7 @@ left_xattr_load(struct op *op, uint64_t ino, struct left_xattr **out)
         return result;
     for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
          lsmkv_iter_next(iter))
-        result = add(&list, record_xattr_name(lsmkv_iter_key(iter)),
-                     lsmkv_iter_record(iter)->value);
+        result = add_record(&list, iter);
     if (result == 0)
         result = lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);
@@ -85,9 +99,12 @@ left_xattr_put(struct op *op, uint64_t ino, const struct left_xattr *list)
 
     for (; list && result == 0; list = list->next) {
         struct record_key key = record_xattr(ino, left_xattr_name(list));
+        struct lsmkv_slice value;
 
-        result = lsmkv_batch_put(op->batch, store->inodes, record_slice(&key),
-                                 lsmkv_bytes(NULL, 0), left_xattr_value(list));
+        result = left_xattr_value(list, &value);
+        if (result == 0)
+            result = lsmkv_batch_put(op->batch, store->inodes, record_slice(&key),
+                                     lsmkv_bytes(NULL, 0), value);
     }
     return result;
 }
@@ -112,7 +129,7 @@ left_xattr_change(struct left_xattr **list, struct lsmkv_slice name,
                   const struct lsmkv_slice *value)
 {
     struct left_xattr *old = left_xattr_find(*list, name), **slot;
-    int result = value ? add(list, name, *value) : 0;
+    int result = value ? add(list, name, *value, 0) : 0;
 
     if (result < 0 || !old)
         return result;

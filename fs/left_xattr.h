@@ -15,12 +15,15 @@
 struct left_xattr {
     struct left_xattr *next;
     size_t name_size, value_size;
+    int unread;      /* why the value could not be read; 0: it was */
     uint8_t bytes[]; /* name, value */
 };
 
 /* Valid while the attribute is left as it is. */
 struct lsmkv_slice left_xattr_name(const struct left_xattr *left);
-struct lsmkv_slice left_xattr_value(const struct left_xattr *left);
+/* The error of a value that could not be read. */
+LSMKV_CHECKED int left_xattr_value(const struct left_xattr *left,
+                                   struct lsmkv_slice *value);
 
 /* All that the records of a number hold; the caller's to free. */
 LSMKV_CHECKED int left_xattr_load(struct op *op, uint64_t ino, struct left_xattr **list);

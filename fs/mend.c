@@ -181,7 +181,8 @@ drop_xattrs(struct mend *mend, const struct mend_item *item)
     struct record_key lower = record_xattr(item->number, lsmkv_bytes(NULL, 0));
     struct record_key upper = record_xattr_end(item->number);
     struct lsmkv_iter_options options = {.lower = record_slice(&lower),
-                                         .upper = record_slice(&upper)};
+                                         .upper = record_slice(&upper),
+                                         .lazy_values = true};
     struct lsmkv_iter *iter;
     bool any = false;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
@@ -302,7 +303,7 @@ note_attr(struct bounds *bounds, const struct attr *attr)
 static int
 scan_files(struct lsmkv *db, const struct attr_defaults *defaults, struct bounds *bounds)
 {
-    struct lsmkv_iter_options all = {0};
+    struct lsmkv_iter_options all = {.lazy_values = true};
     struct lsmkv_iter *iter;
     struct attr attr;
     int result = lsmkv_iter_new(db, NULL, &all, &iter);
@@ -320,7 +321,7 @@ scan_files(struct lsmkv *db, const struct attr_defaults *defaults, struct bounds
 static int
 scan_numbers(struct lsmkv *db, const char *name, struct bounds *bounds)
 {
-    struct lsmkv_iter_options all = {0};
+    struct lsmkv_iter_options all = {.lazy_values = true};
     struct lsmkv_keyspace *keyspace;
     struct lsmkv_iter *iter;
     uint64_t id, index;

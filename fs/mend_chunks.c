@@ -174,7 +174,7 @@ static int
 find_names(struct sufferers *sufferers)
 {
     struct store *store = sufferers->mend->store;
-    struct lsmkv_iter_options all = {0};
+    struct lsmkv_iter_options all = {.lazy_values = true};
     struct lsmkv_iter *iter;
     if (sufferers->count == 0)
         return 0;

@@ -307,7 +307,8 @@ static int
 add_owners_of(struct owners *owners, struct lsmkv_keyspace *keyspace,
               struct lsmkv_slice lower, struct lsmkv_slice upper, bool shared)
 {
-    struct lsmkv_iter_options options = {.lower = lower, .upper = upper};
+    struct lsmkv_iter_options options = {
+        .lower = lower, .upper = upper, .lazy_values = true};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(owners->mend->store->db, keyspace, &options, &iter);
     if (result)

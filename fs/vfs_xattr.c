@@ -116,7 +116,8 @@ list_records(struct op *op, const struct inode *inode, struct names *names)
     struct record_key end = record_xattr_end(inode->attr.ino);
     struct lsmkv_iter_options options = {.snapshot = inode->view->snapshot,
                                          .lower = record_slice(&first),
-                                         .upper = record_slice(&end)};
+                                         .upper = record_slice(&end),
+                                         .lazy_values = true};
     struct lsmkv_iter *iter;
     int result;
 

@@ -30,8 +30,7 @@ find_left(const struct inode *inode, struct lsmkv_slice name, struct xattr *xatt
 
     if (!left)
         return -ENODATA;
-    xattr->value = left_xattr_value(left);
-    return 0;
+    return left_xattr_value(left, &xattr->value);
 }
 
 static int

@@ -256,6 +256,52 @@ START_TEST(test_extended_attributes_go_with_the_last_name)
 END_TEST
 
 /* They were deleted with the name, and new ones that did not fit beside the inode refused. */
+static int
+break_blob(void *context, const char *name)
+{
+    struct env_dir *dir = context;
+    struct env_file *file;
+    uint64_t size;
+
+    if (strstr(name, ".blob") == NULL)
+        return 0;
+    ck_assert_int_eq(env_file_open(dir, name, ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_size(file, &size), 0);
+    ck_assert_int_eq(env_file_write(file, size - 1, "?", 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    return 1;
+}
+
+/* Bug: listing names and removing a file read the values, so that one damaged value hid the others'
+ * names, and its file could not be removed. */
+START_TEST(test_a_damaged_extended_attribute_is_in_nobodys_way)
+{
+    static char value[9000], names[64];
+    struct env_dir *dir;
+    size_t length;
+
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(
+        vfs_setxattr(fs.vfs, &fs.caller, node, "user.long", value, sizeof(value), 0), 0);
+    ck_assert_int_eq(lsmkv_flush(vfs_store(fs.vfs)->db), 0);
+    vfs_forget(fs.vfs, node, 1);
+    fs_close(&fs);
+    ck_assert_int_eq(env_dir_open(fs.engine.env, fs.options.store.path, false, &dir), 0);
+    ck_assert_int_eq(env_dir_list(dir, break_blob, dir), 1);
+    env_dir_close(dir);
+    fs_open(&fs);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+    ck_assert_int_eq(
+        vfs_listxattr(fs.vfs, &fs.caller, node, names, sizeof(names), &length), 0);
+    ck_assert_uint_eq(length, sizeof("user.long"));
+    ck_assert_int_lt(
+        vfs_getxattr(fs.vfs, node, "user.long", value, sizeof(value), &length), 0);
+    vfs_forget(fs.vfs, node, 1);
+    ck_assert_int_eq(fs_unlink(&fs, "f"), 0);
+    ck_assert_int_eq(fs_write(&fs, "f", "contents", 8, &node), 0);
+}
+END_TEST
+
 START_TEST(test_removed_file_keeps_long_extended_attributes_while_open)
 {
     static char value[5000], back[5000];
@@ -663,6 +709,7 @@ main(void)
     tcase_add_test(tcase, test_many_extended_attributes_of_any_size);
     tcase_add_test(tcase, test_setting_what_is_set_leaves_ctime_alone);
     tcase_add_test(tcase, test_extended_attributes_go_with_the_last_name);
+    tcase_add_test(tcase, test_a_damaged_extended_attribute_is_in_nobodys_way);
     tcase_add_test(tcase, test_removed_file_keeps_long_extended_attributes_while_open);
     tcase_add_test(tcase, test_default_list_of_any_length_is_inherited);
     tcase_add_test(tcase, test_directories_that_are_no_records_have_no_list);
