@@ -107,7 +107,9 @@ START_TEST(test_golden_properties)
     ck_assert_int_eq(
         table_properties_decode(lsmkv_bytes(golden, sizeof(golden)), &again, &problem),
         0);
-    ck_assert_mem_eq(&again, &properties, sizeof(again));
+    memset(bytes, 0xff, sizeof(bytes));
+    table_properties_encode(bytes, &again); /* not the structs: they have gaps */
+    ck_assert_mem_eq(bytes, golden, sizeof(golden));
 }
 END_TEST
 
