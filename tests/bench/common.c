@@ -63,3 +63,14 @@ names_it(const char *text, const char *name)
     }
     return false;
 }
+
+bool
+is_chosen(char **names, const char *name)
+{
+    if (*names == NULL)
+        return true;
+    for (; *names != NULL; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}

@@ -53,5 +53,7 @@ bool parse_number(const char *text, double least, double most, double *number);
 
 /* Is `name` one of the names in `text`, which commas part? */
 bool names_it(const char *text, const char *name);
+/* Is `name` one of those that NULL ends, or are there none? */
+bool is_chosen(char **names, const char *name);
 
 #endif

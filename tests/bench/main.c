@@ -168,17 +168,6 @@ choose_engines(struct plan *plan, struct report *report)
     }
 }
 
-static bool
-is_chosen(const struct plan *plan, const struct series *series)
-{
-    if (*plan->series == NULL)
-        return true;
-    for (char **name = plan->series; *name != NULL; name++)
-        if (strcmp(*name, series->name) == 0)
-            return true;
-    return false;
-}
-
 static void
 check_series(const struct plan *plan)
 {
@@ -222,7 +211,7 @@ run_all(const struct plan *plan, struct report *report)
 
     for (unsigned repeat = 0; repeat < report->repeats; repeat++)
         for (const struct series *series = all_series; series->name != NULL; series++)
-            if (is_chosen(plan, series))
+            if (is_chosen(plan->series, series->name))
                 good = run_series_on_all(plan, report, series, repeat) && good;
     return good;
 }

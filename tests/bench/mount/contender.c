@@ -190,6 +190,7 @@ site_open(struct site *site, const struct contender *contender, const char *pare
 {
     bool daemon = contender->program != NULL;
 
+    /* The name ends as mkdtemp(3) wants it, which fills it in; a slash comes behind. */
     snprintf(site->directory, sizeof(site->directory) - 1, "%s/run.XXXXXX", parent);
     if (mkdtemp(site->directory) == NULL)
         die("%s: %s", site->directory, strerror(errno));

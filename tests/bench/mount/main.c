@@ -187,17 +187,6 @@ choose_contenders(struct plan *plan, struct report *report)
     }
 }
 
-static bool
-is_chosen(const struct plan *plan, const struct series *series)
-{
-    if (*plan->series == NULL)
-        return true;
-    for (char **name = plan->series; *name != NULL; name++)
-        if (strcmp(*name, series->name) == 0)
-            return true;
-    return false;
-}
-
 static void
 check_series(const struct plan *plan)
 {
@@ -227,6 +216,7 @@ make_directory(struct plan *plan)
 
     if (given == NULL)
         die("%s: %s", plan->given, strerror(errno));
+    /* The name ends as mkdtemp(3) wants it, which fills it in. */
     snprintf(plan->directory, sizeof(plan->directory), "%s/lsm-mount-bench.XXXXXX",
              given);
     free(given);
@@ -325,7 +315,7 @@ run_all(struct plan *plan, struct report *report)
 
     for (unsigned repeat = 0; repeat < report->repeats; repeat++)
         for (const struct series *series = all_series; series->name != NULL; series++)
-            if (is_chosen(plan, series))
+            if (is_chosen(plan->series, series->name))
                 good = run_series_on_all(plan, report, series, repeat) && good;
     return good;
 }
