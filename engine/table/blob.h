@@ -4,7 +4,7 @@
  *     header
  *     record 0
  *     ...          no gaps: each record begins where the one before ended
- *     record n-1   the file ends with it; its size is in the manifest
+ *     record n-1   the file ends with it; its size is in the manifest, if a table refers to it
  *
  * Integers are little-endian.
  *
@@ -28,16 +28,23 @@
  *         16        internal key, as it was when the value was written
  *                   value
  *
- * A table's entry refers to a value by file, offset, length and value checksum (base/record.h),
- * so a get reads the value and nothing else.  Key and head are for who has only the file.
- * Records never change; a move of an entry or a merge carries the reference.
+ * An entry of a table, a memtable or the log refers to a value by file, offset, length and value
+ * checksum (base/record.h), so a get reads the value and nothing else.  Key and head are for who
+ * has only the file.  Records never change; a move of an entry or a merge carries the reference.
  *
- * B1  A blob file is synced before a manifest line names it (invariant 14).
- * B2  It stays while a table refers to it, of whatever version some reader holds: tables count
- *     as references.  It is deleted when the last table that did was deleted.
+ * Most files are written whole, by a flush or a merge.  Others grow while the store is written to
+ * (db/direct.h), until their log does no more.
+ *
+ * B1  A blob file is synced before a manifest line names it, and before the frames of the log that
+ *     refer to it are (invariant 14).
+ * B2  It stays while a table or a generation of memtables refers to it, of whatever version or
+ *     view some reader holds; a generation stands for its log, too.  It is deleted when the last
+ *     that did has gone.
  * B3  `live`, the bytes of records that tables of the newest versions refer to, only chooses what is
  *     worth collecting.  A record counts with the key that its entry has now, as it would be written
  *     again.
+ * B4  A write that failed is undone durably before another is tried: a file ends with its last
+ *     record.
  */
 #ifndef TABLE_BLOB_H
 #define TABLE_BLOB_H
@@ -106,6 +113,35 @@ int LSMKV_CHECKED blob_writer_finish(struct blob_writer *writer);
 /* Closes and deletes the file, frees the writer.  NULL is allowed. */
 void blob_writer_abandon(struct blob_writer *writer);
 
+/* ---- writing beside the log ---- */
+
+/* One thread at a time. */
+struct blob_appender;
+
+/* Creates the file of blob `number`; on failure there is none. */
+int LSMKV_CHECKED blob_appender_open(const struct table_context *context, uint64_t number,
+                                     uint32_t keyspace, struct blob_appender **appender);
+/* Says where a value that is not empty will stand.  It is borrowed until it is written.  -ENOMEM
+ * leaves all as it was. */
+int LSMKV_CHECKED blob_appender_add(struct blob_appender *appender,
+                                    struct lsmkv_slice internal, struct lsmkv_slice value,
+                                    struct blob_ref *ref);
+/* Forgets what was added since the last write, and how to undo that. */
+void blob_appender_forget(struct blob_appender *appender);
+/* Writes what was added since the last write, by write(2).  Writing back begins every few MiB.  A
+ * failed write is undone (B4), unless blob_appender_is_broken then. */
+int LSMKV_CHECKED blob_appender_write(struct blob_appender *appender);
+/* Takes back what blob_appender_write wrote when it was called last, durably; if that fails it is
+ * broken. */
+int LSMKV_CHECKED blob_appender_undo(struct blob_appender *appender);
+bool blob_appender_is_broken(const struct blob_appender *appender);
+/* Makes all that was written durable, and the file's name.  Not to be tried again after a failure. */
+int LSMKV_CHECKED blob_appender_sync(struct blob_appender *appender);
+/* Of the file. */
+uint64_t blob_appender_size(const struct blob_appender *appender);
+/* Closes the file without syncing it.  NULL is allowed. */
+void blob_appender_close(struct blob_appender *appender);
+
 /* ---- the blob files of a store ---- */
 
 struct blob_files;
@@ -116,12 +152,14 @@ int LSMKV_CHECKED blob_files_new(const struct table_context *context,
 /* NULL is allowed. */
 void blob_files_free(struct blob_files *files);
 
-/* A table refers to these (B2).  -ENOMEM; -EUCLEAN: other tables give a file another size or
- * keyspace (reported).  All or none. */
+/* A table, or a generation, refers to these (B2).  -ENOMEM; -EUCLEAN: others give a file another
+ * size or keyspace (reported).  All or none. */
 int LSMKV_CHECKED blob_files_ref(struct blob_files *files, uint32_t keyspace,
                                  const struct table_blob *blobs, size_t count);
-/* One table less refers to it.  True: it was the last one. */
+/* One less refers to it.  True: it was the last one. */
 bool LSMKV_CHECKED blob_files_unref(struct blob_files *files, uint64_t number);
+/* It grew, or was cut; only its generation refers to it yet. */
+void blob_files_set_size(struct blob_files *files, uint64_t number, uint64_t size);
 /* A table with these became part of the newest version, or ceased to be (B3). */
 void blob_files_add_live(struct blob_files *files, const struct table_blob *blobs,
                          size_t count);
@@ -133,10 +171,14 @@ void blob_files_drop_live(struct blob_files *files, const struct table_blob *blo
  * pages. */
 #define BLOB_CACHED_MAX (16u << 10)
 
-/* Reads a value of ref->length bytes and checks it.  Somebody holds a table that refers to it.
- * Reports damage. */
+/* Reads a value of ref->length bytes and checks it.  Somebody holds a table or a generation that
+ * refers to it.  Reports damage. */
 int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
                             void *buffer);
+/* Bytes of a file, whatever they are: how many there are of `size`.  -ENOENT: no such file; other
+ * errors are reported. */
+ssize_t LSMKV_CHECKED blob_files_bytes(struct blob_files *files, uint64_t number,
+                                       uint64_t offset, void *buffer, size_t size);
 /* A value that is in the cache, pinned; or NULL.  Neither waits nor locks. */
 const struct block *blob_find(struct blob_files *files, const struct blob_ref *ref);
 /* As blob_read, into a block that is pinned, and kept in the cache unless it is long. */
@@ -174,7 +216,7 @@ struct blob_totals {
 };
 struct blob_totals blob_files_totals(struct blob_files *files);
 
-/* The size of a file that some table refers to. */
+/* The size of a file that something refers to. */
 uint64_t blob_files_size(struct blob_files *files, uint64_t number);
 /* Something of it, or of a table that refers to it, cannot be read: it is no victim any more. */
 void blob_files_pass_over(struct blob_files *files, uint64_t number);
@@ -212,5 +254,23 @@ int LSMKV_CHECKED blob_walk(const struct table_context *context, uint64_t number
                             uint64_t size, uint32_t *keyspace,
                             int (*each)(void *user, const struct blob_record *record),
                             void *user);
+/* The same of a file that a log may go on with: what lies beyond `size` is nothing. */
+int LSMKV_CHECKED blob_walk_growing(
+    const struct table_context *context, uint64_t number, uint64_t size,
+    int (*each)(void *user, const struct blob_record *record), void *user);
+
+/* ---- recovering a file beside its log ---- */
+
+/* Is the record of `ref`, whose internal key has `key_size` bytes, there whole, and the header, too, if
+ * it is the first?  1; 0: no; or an error of reading (reported).  `room` is for its bytes. */
+int LSMKV_CHECKED blob_probe(struct blob_files *files, const struct blob_ref *ref,
+                             size_t key_size, struct keybuf *room);
+/* The size of the file itself.  -ENOENT; other errors are reported. */
+int LSMKV_CHECKED blob_length(const struct table_context *context, uint64_t number,
+                              uint64_t *size);
+/* Cuts off what lies beyond `end`, writes the bytes from `from` on again in place, and syncs.  Errors
+ * are reported. */
+int LSMKV_CHECKED blob_mend(const struct table_context *context, uint64_t number,
+                            uint64_t from, uint64_t end);
 
 #endif

@@ -14,13 +14,14 @@
 
 struct blob_file {
     /* constant */
-    uint64_t number, size;
+    uint64_t number;
     uint32_t keyspace;
     struct open_file *file;
     /* Reading it at this moment.  Becomes more under the mutex only. */
     atomic_uint readers;
     /* guarded by the mutex of blob_files */
-    size_t refs; /* tables */
+    uint64_t size;
+    size_t refs; /* tables and generations */
     uint64_t
         live; /* bytes, B3; after a move by reference they may be more than there are */
     bool passed_over;       /* as a victim */
@@ -169,8 +170,8 @@ ref_one(struct blob_files *files, uint32_t keyspace, const struct table_blob *bl
         return 0;
     file->refs--;
     return report_error(files->context->reporter, -EUCLEAN,
-                        "MANIFEST: offset 0: two tables differ about the size or the "
-                        "keyspace of %06" PRIu64 ".blob",
+                        "MANIFEST: offset 0: two that refer to %06" PRIu64
+                        ".blob differ about its size or keyspace",
                         blob->number);
 }
 
@@ -224,6 +225,18 @@ blob_files_unref(struct blob_files *files, uint64_t number)
     last = unref_one(files, number);
     mutex_unlock(&files->mutex);
     return last;
+}
+
+void
+blob_files_set_size(struct blob_files *files, uint64_t number, uint64_t size)
+{
+    struct blob_file *file;
+
+    mutex_lock(&files->mutex);
+    file = find(files, number);
+    assert(file != NULL);
+    file->size = size;
+    mutex_unlock(&files->mutex);
 }
 
 void
@@ -325,7 +338,8 @@ blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
     if (result != 0)
         return result;
     if (blob == NULL)
-        return damaged(files, -EUCLEAN, ref, "no table in MANIFEST has this file");
+        return damaged(files, -EUCLEAN, ref,
+                       "nothing that the store knows refers to this file");
     result = read_value(files, blob, ref, buffer);
     atomic_fetch_sub(&blob->readers, 1);
     if (result != 0)
@@ -333,6 +347,35 @@ blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
     if (!is_intact(files, ref, buffer))
         return damaged(files, -EBADMSG, ref, "its checksum does not match");
     return 0;
+}
+
+ssize_t
+blob_files_bytes(struct blob_files *files, uint64_t number, uint64_t offset, void *buffer,
+                 size_t size)
+{
+    struct blob_file *blob;
+    struct env_file *file;
+    ssize_t got = 0;
+    int result = find_to_read(files, number, &blob);
+
+    if (result == 0 && blob == NULL)
+        result = -ENOENT;
+    if (result != 0)
+        return result;
+    result = open_file_hold(blob->file, &file);
+    if (result == 0) {
+        got = env_file_read(file, offset, buffer, size);
+        open_file_release(blob->file);
+        result = got < 0 ? (int)got : 0;
+    }
+    atomic_fetch_sub(&blob->readers, 1);
+    if (result == 0)
+        return got;
+    if (result == -ENOENT || result == -ENOMEM)
+        return result;
+    return report_error(files->context->reporter, result,
+                        "%06" PRIu64 ".blob: offset %" PRIu64 ": reading failed", number,
+                        offset);
 }
 
 /* Under what a value's file is known to the cache: a crafted MANIFEST may have a table of the same

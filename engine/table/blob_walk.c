@@ -51,7 +51,7 @@ read_at(struct walk *walk, uint64_t offset, size_t at, size_t size)
 }
 
 static int
-open_walk(struct walk *walk, uint64_t expected)
+open_walk(struct walk *walk, uint64_t expected, bool is_growing)
 {
     int result = env_file_open(walk->context->dir, walk->name, ENV_READ, &walk->file);
 
@@ -62,6 +62,8 @@ open_walk(struct walk *walk, uint64_t expected)
     result = env_file_size(walk->file, &walk->size);
     if (result != 0)
         return finding(walk, result, 0, "its size cannot be asked");
+    if (is_growing && walk->size > expected)
+        walk->size = expected; /* what lies beyond is cut off by the next opening */
     if (expected != 0 && walk->size != expected)
         (void)report_error(walk->context->reporter, walk->first_error = -EUCLEAN,
                            "%s: offset %" PRIu64 ": the file ends here, expected %" PRIu64
@@ -126,17 +128,17 @@ read_record(struct walk *walk, struct blob_record *record)
     return 0;
 }
 
-int
-blob_walk(const struct table_context *context, uint64_t number, uint64_t size,
-          uint32_t *keyspace, int (*each)(void *user, const struct blob_record *record),
-          void *user)
+static int
+walk_records(const struct table_context *context, uint64_t number, uint64_t size,
+             bool is_growing, uint32_t *keyspace,
+             int (*each)(void *user, const struct blob_record *record), void *user)
 {
     struct walk walk = {.context = context, .number = number};
     struct blob_record record = {.offset = BLOB_HEADER_SIZE};
     int result;
 
     blob_name(walk.name, number);
-    result = open_walk(&walk, size);
+    result = open_walk(&walk, size, is_growing);
     if (result == 0)
         result = read_header(&walk, keyspace);
     while (result == 0 && record.offset < walk.size) {
@@ -148,4 +150,19 @@ blob_walk(const struct table_context *context, uint64_t number, uint64_t size,
     (void)env_file_close(walk.file); /* only read */
     free(walk.buffer);
     return walk.first_error != 0 ? walk.first_error : result;
+}
+
+int
+blob_walk(const struct table_context *context, uint64_t number, uint64_t size,
+          uint32_t *keyspace, int (*each)(void *user, const struct blob_record *record),
+          void *user)
+{
+    return walk_records(context, number, size, false, keyspace, each, user);
+}
+
+int
+blob_walk_growing(const struct table_context *context, uint64_t number, uint64_t size,
+                  int (*each)(void *user, const struct blob_record *record), void *user)
+{
+    return walk_records(context, number, size, true, NULL, each, user);
 }

@@ -3,7 +3,7 @@
 
 #include "log/wal.h"
 #include "seal.h"
-#include "table/table.h"
+#include "table/blob.h"
 
 void
 fuzz_silence(void *context, enum lsmkv_level level, const char *line)
@@ -63,6 +63,9 @@ name_file(struct fuzz_file *file)
     case FUZZ_TABLE:
         table_name(file->name, file->number);
         break;
+    case FUZZ_BLOB:
+        blob_name(file->name, file->number);
+        break;
     default:
         snprintf(file->name, sizeof(file->name), "%s",
                  file->kind == FUZZ_MANIFEST ? "MANIFEST" : "CLOSED");
@@ -83,6 +86,8 @@ seal_file(const struct fuzz_file *file, unsigned how, struct lsmkv_slice bytes,
     sealed = fuzz_copy(bytes);
     if (file->kind == FUZZ_LOG)
         seal_log(sealed, bytes.size, file->number, how);
+    else if (file->kind == FUZZ_BLOB)
+        seal_blob(sealed, bytes.size, file->number);
     else
         seal_table(sealed, bytes.size, file->number, how % 2 == 1);
     return sealed;

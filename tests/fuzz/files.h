@@ -4,7 +4,7 @@
  *
  *     offset  size  field
  *          0     1  kind    enum fuzz_kind, modulo FUZZ_KINDS
- *          1     1  number  of a table or log
+ *          1     1  number  of a table, a log or a blob file
  *          2     1  how     to seal it: 0 not at all; of a log, so many frames; of a table,
  *                           an odd one makes it fit (seal.h)
  *          3     3  size    little-endian, cut to what there is
@@ -22,6 +22,7 @@ enum fuzz_kind {
     FUZZ_LOG,
     FUZZ_TABLE,
     FUZZ_CLOSED,
+    FUZZ_BLOB,
     FUZZ_KINDS,
 };
 

@@ -2,16 +2,15 @@
  * fuzz_blob.c - a blob file (table/blob.h) walked from end to end, and references into it.
  *
  * What must hold: a walk ends; what it gives lies in the file, record behind record; a value that it
- * gives is what a read by its reference gives; without an error every byte was part of a record.
+ * gives is what a read by its reference gives, and a probe finds it; without an error every byte was part of a record.
  *
  * Input: 1, whether checksums are made right (odd); reference: offset 8, length 4; then the file.
  */
 #include <errno.h>
 
-#include "base/coding.h"
-#include "base/crc32c.h"
 #include "files.h"
 #include "fuzz.h"
+#include "seal.h"
 #include "table/blob.h"
 
 #define NUMBER 7u
@@ -19,35 +18,8 @@
 struct walk {
     struct blob_files *files;
     uint64_t end; /* of the record before */
+    struct keybuf room;
 };
-
-/* The header's checksum, and those of records as far as their lengths lead. */
-static void
-seal(uint8_t *bytes, size_t size)
-{
-    size_t at = BLOB_HEADER_SIZE;
-
-    if (size < BLOB_HEADER_SIZE)
-        return;
-    put_u64(bytes + 20, NUMBER);
-    put_u32(bytes + 28, crc32c(0, bytes, 28));
-    while (size - at >= BLOB_HEAD_SIZE) {
-        struct blob_head head;
-        const char *problem;
-        size_t value;
-
-        if (blob_head_decode(bytes + at, &head, &problem) != 0 ||
-            head.key_size > size - at - BLOB_HEAD_SIZE ||
-            head.length > size - at - BLOB_HEAD_SIZE - head.key_size)
-            return;
-        value = at + BLOB_HEAD_SIZE + head.key_size;
-        head.checksum =
-            blob_value_checksum(NUMBER, value, lsmkv_bytes(bytes + value, head.length));
-        blob_head_encode(bytes + at, NUMBER, at, &head,
-                         lsmkv_bytes(bytes + at + BLOB_HEAD_SIZE, head.key_size));
-        at = value + head.length;
-    }
-}
 
 static int
 read_again(struct blob_files *files, const struct blob_ref *ref, uint8_t **value)
@@ -72,6 +44,8 @@ check_record(void *user, const struct blob_record *record)
     fuzz_check(result == (record->value != NULL ? 0 : -EBADMSG));
     fuzz_check(result != 0 || memcmp(value, record->value, record->ref.length) == 0);
     free(value);
+    fuzz_check(blob_probe(walk->files, &record->ref, record->key.size, &walk->room) ==
+               (result == 0));
     walk->end = record->ref.offset + record->ref.length;
     return 0;
 }
@@ -109,7 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int result;
 
     if (sealed)
-        seal(bytes, given.size);
+        seal_blob(bytes, given.size, NUMBER);
     fuzz_files_init(&store);
     fuzz_files_put(&store, "000007.blob", lsmkv_bytes(bytes, given.size));
     fuzz_check(open_files_new(1, &open) == 0);
@@ -127,6 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fuzz_check(blob_files_unref(walk.files, NUMBER));
     blob_files_free(walk.files);
+    keybuf_fini(&walk.room);
     open_files_free(open);
     fuzz_files_fini(&store);
     free(bytes);

@@ -7,6 +7,7 @@
 #include "base/crc32c.h"
 #include "fuzz.h"
 #include "log/frame.h"
+#include "table/blob.h"
 #include "table/format.h"
 #include "table/index.h"
 
@@ -39,6 +40,33 @@ seal_log(uint8_t *bytes, size_t size, uint64_t number, unsigned frames)
         memset(entries + length, 0, frame_padding(length));
         frame_seal(bytes + offset, number, offset, lsmkv_bytes(entries, length));
         offset += (size_t)frame_size(length);
+    }
+}
+
+void
+seal_blob(uint8_t *bytes, size_t size, uint64_t number)
+{
+    size_t at = BLOB_HEADER_SIZE;
+
+    if (size < BLOB_HEADER_SIZE)
+        return;
+    put_u64(bytes + 20, number);
+    put_u32(bytes + 28, crc32c(0, bytes, 28));
+    while (size - at >= BLOB_HEAD_SIZE) {
+        struct blob_head head;
+        const char *problem;
+        size_t value;
+
+        if (blob_head_decode(bytes + at, &head, &problem) != 0 ||
+            head.key_size > size - at - BLOB_HEAD_SIZE ||
+            head.length > size - at - BLOB_HEAD_SIZE - head.key_size)
+            return;
+        value = at + BLOB_HEAD_SIZE + head.key_size;
+        head.checksum =
+            blob_value_checksum(number, value, lsmkv_bytes(bytes + value, head.length));
+        blob_head_encode(bytes + at, number, at, &head,
+                         lsmkv_bytes(bytes + at + BLOB_HEAD_SIZE, head.key_size));
+        at = value + head.length;
     }
 }
 

@@ -18,6 +18,10 @@ void seal_log(uint8_t *bytes, size_t size, uint64_t number, unsigned frames);
  * properties made to agree with them. */
 void seal_table(uint8_t *bytes, size_t size, uint64_t number, bool fit);
 
+/* Blob file `number`: its header, and head and value of each record, as far as their lengths lead from
+ * one to the next. */
+void seal_blob(uint8_t *bytes, size_t size, uint64_t number);
+
 /* The lines of a MANIFEST or a CLOSED: each gets its checksum, in place of what follows its
  * last tab.  Text behind the last newline stays as it is.  The result is malloced. */
 uint8_t *seal_lines(const uint8_t *bytes, size_t size, size_t *sealed_size);

@@ -81,7 +81,145 @@ put_file(const uint8_t *bytes, size_t size)
     ck_assert_int_eq(env_file_close(file), 0);
 }
 
+static int
+append(struct blob_appender *appender, const char *key, uint64_t sequence,
+       const char *value, struct blob_ref *ref)
+{
+    struct keybuf internal = {0};
+    int result;
+
+    ck_assert_int_eq(
+        keybuf_set_internal(&internal, lsmkv_str(key), sequence, KIND_PUT_TIMED), 0);
+    result = blob_appender_add(appender, keybuf_slice(&internal), lsmkv_str(value), ref);
+    keybuf_fini(&internal);
+    return result;
+}
+
+static uint64_t
+length(void)
+{
+    uint64_t size;
+
+    ck_assert_int_eq(blob_length(&fixture.context, NUMBER, &size), 0);
+    return size;
+}
+
 /* ---- bytes ---- */
+
+/* One that grows has the same as one that is written whole. */
+START_TEST(test_an_appended_file_has_these_bytes)
+{
+    struct blob_appender *appender;
+    uint8_t bytes[sizeof(golden) + 1];
+    char name[TABLE_NAME_SIZE];
+    struct env_file *file;
+    struct blob_ref ref;
+
+    ck_assert_int_eq(blob_appender_open(&fixture.context, NUMBER, 0x21, &appender), 0);
+    ck_assert_int_eq(append(appender, "a/b", 5, "value", &ref), 0);
+    ck_assert_mem_eq(&ref, &golden_ref, sizeof(ref));
+    ck_assert_uint_eq(length(), 0);
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    ck_assert_uint_eq(blob_appender_size(appender), sizeof(golden));
+    blob_name(name, NUMBER);
+    ck_assert_int_eq(env_file_open(fixture.dir, name, ENV_READ, &file), 0);
+    ck_assert_int_eq(env_file_read(file, 0, bytes, sizeof(bytes)), sizeof(golden));
+    ck_assert_mem_eq(bytes, golden, sizeof(golden));
+    ck_assert_int_eq(env_file_close(file), 0);
+    blob_appender_close(appender);
+}
+END_TEST
+
+/* What is forgotten is not written, what is undone is gone, and only that. */
+START_TEST(test_only_the_last_write_is_undone)
+{
+    struct blob_appender *appender;
+    struct blob_ref first, again;
+    uint64_t size;
+
+    ck_assert_int_eq(blob_appender_open(&fixture.context, NUMBER, 0x21, &appender), 0);
+    ck_assert_int_eq(append(appender, "a", 1, "one", &first), 0);
+    blob_appender_forget(appender);
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    ck_assert_uint_eq(length(), 0);
+    ck_assert_int_eq(append(appender, "b", 2, "two", &again), 0);
+    ck_assert_uint_eq(again.offset, first.offset);
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    size = length();
+    ck_assert_int_eq(append(appender, "c", 3, "three", &first), 0);
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    ck_assert_uint_gt(length(), size);
+    ck_assert_int_eq(blob_appender_undo(appender), 0);
+    ck_assert_uint_eq(length(), size);
+    ck_assert_int_eq(blob_appender_undo(appender), 0);
+    ck_assert_uint_eq(length(), size);
+    ck_assert_int_eq(append(appender, "d", 4, "four", &again), 0);
+    ck_assert_uint_eq(again.offset, first.offset);
+    blob_appender_forget(appender);
+    ck_assert_int_eq(blob_appender_undo(appender), 0);
+    ck_assert_uint_eq(blob_appender_size(appender), size);
+    ck_assert_int_eq(blob_appender_write(appender), 0); /* nothing */
+    ck_assert_int_eq(blob_appender_undo(appender), 0);
+    ck_assert_uint_eq(length(), size);
+    blob_appender_close(appender);
+}
+END_TEST
+
+/* More records than one call takes, of sizes about those of a head. */
+START_TEST(test_many_records_are_appended_at_once)
+{
+    struct blob_appender *appender;
+    struct blob_ref refs[1500];
+    const struct table_blob blob = {.number = NUMBER};
+    char key[16], back[16];
+
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    ck_assert_int_eq(blob_appender_open(&fixture.context, NUMBER, 0x21, &appender), 0);
+    for (unsigned i = 0; i < 1500; i++) {
+        snprintf(key, sizeof(key), "%u", i);
+        ck_assert_int_eq(append(appender, key, i + 1, "same value", &refs[i]), 0);
+    }
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    ck_assert_int_eq(blob_appender_sync(appender), 0);
+    for (unsigned i = 0; i < 1500; i++) {
+        ck_assert_int_eq(blob_read(files, &refs[i], back), 0);
+        ck_assert_mem_eq(back, "same value", refs[i].length);
+    }
+    ck_assert_uint_eq(length(), blob_appender_size(appender));
+    blob_appender_close(appender);
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
+/* Every byte of the file is held against a checksum, those of a record that is not the first, too. */
+START_TEST(test_a_probe_finds_every_flipped_byte_and_every_cut)
+{
+    const struct table_blob blob = {NUMBER, 5, sizeof(golden)};
+    const size_t key_size = 3 + KEY_TRAILER_SIZE;
+    struct blob_ref low = golden_ref;
+    struct keybuf room = {0};
+    uint8_t bytes[sizeof(golden)];
+
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    ck_assert_int_eq(blob_probe(files, &golden_ref, key_size, &room), 0); /* no file */
+    put_file(golden, sizeof(golden));
+    ck_assert_int_eq(blob_probe(files, &golden_ref, key_size, &room), 1);
+    ck_assert_int_eq(blob_probe(files, &golden_ref, key_size - 1, &room), 0);
+    low.offset = BLOB_HEADER_SIZE + 1; /* there is no place for a head before it */
+    ck_assert_int_eq(blob_probe(files, &low, key_size, &room), 0);
+    for (size_t at = 0; at < sizeof(golden); at++) {
+        memcpy(bytes, golden, sizeof(golden));
+        bytes[at] ^= 0x40;
+        put_file(bytes, sizeof(bytes));
+        ck_assert_int_eq(blob_probe(files, &golden_ref, key_size, &room), 0);
+        put_file(golden, at);
+        ck_assert_int_eq(blob_probe(files, &golden_ref, key_size, &room), 0);
+    }
+    ck_assert_uint_eq(fixture.reports, 0);
+    keybuf_fini(&room);
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
 
 START_TEST(test_a_blob_file_has_these_bytes)
 {
@@ -507,6 +645,10 @@ main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_blob_file_has_these_bytes);
+    tcase_add_test(tests, test_an_appended_file_has_these_bytes);
+    tcase_add_test(tests, test_only_the_last_write_is_undone);
+    tcase_add_test(tests, test_many_records_are_appended_at_once);
+    tcase_add_test(tests, test_a_probe_finds_every_flipped_byte_and_every_cut);
     tcase_add_test(tests, test_a_walk_finds_every_record);
     tcase_add_test(tests, test_every_flipped_byte_is_found);
     tcase_add_test(tests, test_every_cut_is_found);

@@ -1,0 +1,289 @@
+/*
+ * blob_appender.c - a blob file that grows beside the log; the byte table is in blob.h.
+ *
+ *      0         before        end           next
+ *      |  written  | last write  | added, not yet written |
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "table/blob.h"
+
+/* As the log's: so that no sync waits for a second's worth. */
+#define WRITEBACK_SIZE (4u << 20)
+
+/* A record that was added: its head and key, in `heads`, and its value. */
+struct added {
+    size_t head_size;
+    struct lsmkv_slice value;
+};
+
+struct blob_appender {
+    /* constant */
+    const struct table_context *context;
+    char name[TABLE_NAME_SIZE];
+    uint64_t number;
+    struct env_file *file;
+    uint8_t header[BLOB_HEADER_SIZE];
+
+    uint64_t before, end, next;
+    uint64_t hinted; /* writeback was asked for up to here */
+    bool dirty;      /* changed since the last sync */
+    bool is_named;   /* the directory was synced since the file was made */
+    bool is_broken;
+    /* what was added */
+    struct keybuf heads;
+    struct added *added;
+    struct iovec *parts; /* the header, then head and value of each */
+    size_t count, capacity;
+};
+
+static void
+appender_free(struct blob_appender *appender)
+{
+    keybuf_fini(&appender->heads);
+    free(appender->added);
+    free(appender->parts);
+    free(appender);
+}
+
+int
+blob_appender_open(const struct table_context *context, uint64_t number,
+                   uint32_t keyspace, struct blob_appender **appender)
+{
+    struct blob_header header = {keyspace, number};
+    struct blob_appender *made = calloc(1, sizeof(*made));
+    int result;
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->context = context;
+    made->number = number;
+    made->next = BLOB_HEADER_SIZE;
+    blob_name(made->name, number);
+    blob_header_encode(made->header, &header);
+    result = env_file_open(context->dir, made->name, ENV_CREATE, &made->file);
+    if (result != 0) {
+        appender_free(made);
+        return report_error(context->reporter, result, "%06llu.blob: cannot be created",
+                            (unsigned long long)number);
+    }
+    *appender = made;
+    return 0;
+}
+
+void
+blob_appender_close(struct blob_appender *appender)
+{
+    if (appender == NULL)
+        return;
+    (void)env_file_close(appender->file); /* what must be durable was synced */
+    appender_free(appender);
+}
+
+/* ---- adding ---- */
+
+static int
+reserve(struct blob_appender *appender)
+{
+    size_t capacity = appender->capacity == 0 ? 16 : 2 * appender->capacity;
+    struct added *added;
+    struct iovec *parts;
+
+    if (appender->count < appender->capacity)
+        return 0;
+    added = reallocarray(appender->added, capacity, sizeof(*added));
+    if (added == NULL)
+        return -ENOMEM;
+    appender->added = added;
+    parts = reallocarray(appender->parts, 1 + 2 * capacity, sizeof(*parts));
+    if (parts == NULL)
+        return -ENOMEM;
+    appender->parts = parts;
+    appender->capacity = capacity;
+    return 0;
+}
+
+int
+blob_appender_add(struct blob_appender *appender, struct lsmkv_slice internal,
+                  struct lsmkv_slice value, struct blob_ref *ref)
+{
+    const size_t head_size = BLOB_HEAD_SIZE + internal.size;
+    struct blob_ref made = {.file = appender->number,
+                            .offset = appender->next + head_size,
+                            .length = (uint32_t)value.size};
+    struct blob_head head = {.length = made.length, .key_size = (uint32_t)internal.size};
+    struct keybuf *heads = &appender->heads;
+    int result = reserve(appender);
+
+    if (result == 0 && heads->capacity - heads->size < head_size)
+        result = keybuf_reserve(heads, 2 * heads->capacity + head_size);
+    if (result != 0)
+        return result;
+    head.checksum = made.checksum =
+        blob_value_checksum(appender->number, made.offset, value);
+    blob_head_encode(heads->data + heads->size, appender->number, appender->next, &head,
+                     internal);
+    memcpy(heads->data + heads->size + BLOB_HEAD_SIZE, internal.data, internal.size);
+    heads->size += head_size;
+    appender->added[appender->count++] = (struct added){head_size, value};
+    appender->next = made.offset + made.length;
+    *ref = made;
+    return 0;
+}
+
+static void
+drop_added(struct blob_appender *appender)
+{
+    appender->heads.size = 0;
+    appender->count = 0;
+    appender->next = appender->end > 0 ? appender->end : BLOB_HEADER_SIZE;
+}
+
+void
+blob_appender_forget(struct blob_appender *appender)
+{
+    drop_added(appender);
+    appender->before = appender->end;
+}
+
+/* ---- writing ---- */
+
+static struct iovec
+part_of(const void *data, size_t size)
+{
+    union {
+        const void *in;
+        void *out; /* struct iovec has no const */
+    } base = {data};
+
+    return (struct iovec){base.out, size};
+}
+
+static size_t
+make_parts(struct blob_appender *appender)
+{
+    const uint8_t *head = appender->heads.data;
+    size_t count = 0;
+
+    if (appender->end == 0)
+        appender->parts[count++] = part_of(appender->header, sizeof(appender->header));
+    for (size_t i = 0; i < appender->count; i++) {
+        const struct added *added = &appender->added[i];
+
+        appender->parts[count++] = part_of(head, added->head_size);
+        appender->parts[count++] = part_of(added->value.data, added->value.size);
+        head += added->head_size;
+    }
+    return count;
+}
+
+static int
+write_parts(struct blob_appender *appender, size_t count)
+{
+    const struct iovec *parts = appender->parts;
+    uint64_t offset = appender->end;
+    int result = 0;
+
+    while (count > 0 && result == 0) {
+        size_t now = count < IOV_MAX ? count : IOV_MAX;
+
+        result = env_file_writev(appender->file, offset, parts, (int)now);
+        for (; now > 0; now--, parts++, count--)
+            offset += parts->iov_len;
+    }
+    return result;
+}
+
+/* B4. */
+static int
+undo(struct blob_appender *appender)
+{
+    int result;
+
+    if (appender->before == appender->end)
+        return 0;
+    appender->end = appender->before;
+    drop_added(appender);
+    if (appender->hinted > appender->end)
+        appender->hinted = appender->end;
+    result = env_file_truncate(appender->file, appender->end);
+    if (result == 0)
+        result = env_file_sync(appender->file);
+    if (result == 0)
+        return 0;
+    appender->is_broken = true;
+    return report_error(appender->context->reporter, result,
+                        "%s: undoing a write at offset %llu failed", appender->name,
+                        (unsigned long long)appender->end);
+}
+
+int
+blob_appender_write(struct blob_appender *appender)
+{
+    int result;
+
+    appender->before = appender->end;
+    if (appender->count == 0)
+        return 0;
+    appender->dirty = true;
+    result = write_parts(appender, make_parts(appender));
+    appender->end = appender->next;
+    drop_added(appender);
+    if (result != 0) {
+        result = report_error(appender->context->reporter, result,
+                              "%s: offset %llu: %llu bytes cannot be written",
+                              appender->name, (unsigned long long)appender->before,
+                              (unsigned long long)(appender->end - appender->before));
+        /* If that fails too it is broken; the cause is still the write's. */
+        (void)undo(appender);
+        return result;
+    }
+    if (appender->end - appender->hinted >= WRITEBACK_SIZE) {
+        env_file_writeback(appender->file, appender->hinted,
+                           appender->end - appender->hinted);
+        appender->hinted = appender->end;
+    }
+    return 0;
+}
+
+int
+blob_appender_undo(struct blob_appender *appender)
+{
+    return undo(appender);
+}
+
+bool
+blob_appender_is_broken(const struct blob_appender *appender)
+{
+    return appender->is_broken;
+}
+
+int
+blob_appender_sync(struct blob_appender *appender)
+{
+    int result = 0;
+
+    if (!appender->dirty)
+        return 0;
+    result = env_file_sync(appender->file);
+    if (result == 0 && !appender->is_named)
+        result = env_dir_sync(appender->context->dir);
+    if (result != 0) {
+        appender->is_broken = true;
+        return report_error(appender->context->reporter, result,
+                            "%s: sync up to offset %llu failed", appender->name,
+                            (unsigned long long)appender->end);
+    }
+    appender->is_named = true;
+    appender->dirty = false;
+    return 0;
+}
+
+uint64_t
+blob_appender_size(const struct blob_appender *appender)
+{
+    return appender->end;
+}
