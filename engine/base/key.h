@@ -43,7 +43,7 @@ kind_is_put(uint8_t kind)
     return kind != KIND_DELETE;
 }
 
-/* Whether the value stands apart, in a blob file.  Only tables hold such entries. */
+/* Whether the value stands apart, in a blob file. */
 static inline bool
 kind_is_apart(uint8_t kind)
 {

@@ -10,6 +10,7 @@
  *     blob files   blob_walk: every record
  *     levels       take_state
  *     CLOSED, log  recover_logs: the chain of logs    damaged: each log by itself
+ *                  and the blob files that they refer to
  *     the rest     files of the directory that nothing names
  *     versions     check_order, if nothing was damaged so far; and what tables refer to
  *
@@ -33,7 +34,7 @@ struct store_file {
     uint64_t number;
     uint64_t size;
     enum file_kind kind;
-    bool is_live; /* the manifest names it */
+    bool is_live; /* the manifest names it, or a log refers to it */
 };
 
 struct checker {
@@ -51,6 +52,7 @@ struct checker {
     struct manifest_edit state; /* if has_state */
     uint64_t manifest_number, manifest_end, oldest_log;
     bool has_state;
+    bool knows_logged; /* which blob files the logs refer to */
 };
 
 /* ---- findings ---- */
@@ -401,6 +403,29 @@ check_recovery(struct checker *checker)
     return recover_logs(db, checker->oldest_log, closed, &last);
 }
 
+/* The blob files that the logs refer to, which were found there, and long enough. */
+static int
+check_logged_blobs(struct checker *checker)
+{
+    struct lsmkv *db = checker->db;
+    int result = 0;
+
+    checker->knows_logged = true;
+    for (const struct generation *g = db->oldest; g != NULL; g = g->newer)
+        for (size_t i = 0; i < g->blob_count && result == 0; i++) {
+            const struct generation_blob *blob = &g->blobs[i];
+            struct store_file *file = find_file(checker, blob->number, FILE_BLOB);
+
+            result = unless_damage(blob_walk_growing(&db->tables, blob->number,
+                                                     blob->size, pass_record, NULL));
+            if (file == NULL)
+                continue;
+            file->is_live = true;
+            advance(checker, file->size);
+        }
+    return result;
+}
+
 /* Levels, logs, and what readers would see.  Sets `*readable` if all of that can be read. */
 static int
 check_state(struct checker *checker, bool *readable)
@@ -410,6 +435,8 @@ check_state(struct checker *checker, bool *readable)
 
     if (result == 0)
         result = check_recovery(checker);
+    if (result == 0)
+        result = check_logged_blobs(checker);
     if (result == 0 && checker->damage == before)
         result = begin_read_only(checker->db);
     *readable = result == 0 && checker->damage == 0;
@@ -450,6 +477,8 @@ note_leftovers(struct checker *checker)
         char name[TABLE_NAME_SIZE];
 
         if (file->kind == FILE_LOG ? file->number >= checker->oldest_log : file->is_live)
+            continue;
+        if (file->kind == FILE_BLOB && !checker->knows_logged)
             continue;
         file_name(name, file->kind, file->number);
         report_warning(reporter,

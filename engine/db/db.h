@@ -61,7 +61,17 @@
 struct generation {
     struct generation *newer; /* guarded by db->mutex */
     atomic_uint refs;         /* the store's one, and one a view */
+    struct lsmkv *db;
     uint64_t log_number;
+    bool flushed; /* and its log replaced: set before the store's reference goes */
+    /* Blob files that the log refers to, and so the memtables (direct.h); of the active one in the
+     * writer's turn, then constant. */
+    struct generation_blob {
+        uint64_t number, size;
+        uint32_t keyspace;
+        struct blob_appender *appender; /* NULL: nothing is added any more */
+    } * blobs;
+    size_t blob_count;
     size_t count; /* of slots; grows, under mutex, when a keyspace is made */
     struct generation_slot {
         uint32_t keyspace;
@@ -133,7 +143,7 @@ struct db_counters {
     atomic_uint_fast64_t flushes, flush_bytes_read, flush_bytes_written;
     atomic_uint_fast64_t compactions, trivial_moves;
     atomic_uint_fast64_t compaction_bytes_read, compaction_bytes_written;
-    atomic_uint_fast64_t blob_bytes_written;
+    atomic_uint_fast64_t blob_bytes_written, direct_bytes_written; /* these of those */
     atomic_uint_fast64_t stall_slowdowns, stall_stops;
     atomic_uint_fast64_t manifest_lines, manifest_bytes;
 };
@@ -202,6 +212,7 @@ struct lsmkv {
     bool is_rebuilt; /* salvaging: MANIFEST cannot be relied upon, V3 does not hold */
     struct lsmkv_keyspace *default_keyspace;
     uint64_t space_reserve;
+    size_t direct_least; /* of direct.h */
     char *recovery_text; /* what the opening found */
     struct env_thread *flush_thread, *compaction_thread;
 
@@ -267,6 +278,13 @@ struct memtable *generation_memtable(const struct generation *generation,
                                      uint32_t keyspace);
 bool generation_is_empty(const struct generation *generation);
 size_t generation_memory(const struct generation *generation);
+/* Bytes of its blob files; in the writer's turn. */
+uint64_t generation_blob_bytes(const struct generation *generation);
+/* It refers to a blob file, of at least `size` bytes.  -ENOMEM, -EUCLEAN as blob_files_ref. */
+int LSMKV_CHECKED generation_refer(struct generation *generation, uint32_t keyspace,
+                                   uint64_t number, uint64_t size);
+/* Takes the last one back. */
+void generation_refer_no_more(struct generation *generation);
 void generation_unref(struct generation *generation);
 
 /* Makes the view of `keyspace` anew from the live generations and `version`. */
@@ -332,7 +350,7 @@ int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* -ENOSPC if free space is below the reserve and the batch adds data (invariant 15); without
  * a batch, of something that does. */
 int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
-/* Looks at free space again once a MiB of log; in the writer's turn. */
+/* Looks at free space again once a MiB of what writers wrote; in the writer's turn. */
 void space_look(struct lsmkv *db);
 /* The disk itself said that it is full: somebody else may have filled it. */
 void space_note_full(struct lsmkv *db);
@@ -469,8 +487,9 @@ void files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log);
 /* All logs at or above `oldest_log`, ascending, and the highest number of any file. */
 int LSMKV_CHECKED files_scan(struct lsmkv *db, uint64_t oldest_log, uint64_t **logs,
                              size_t *count, uint64_t *highest);
-/* Deletes tables and blob files that no version names and logs below `oldest_log`, left by a crash; at
- * opening, after replay, with an undamaged manifest (invariant 9). */
+/* Deletes tables and blob files that no version and no generation names and logs below
+ * `oldest_log`, left by a crash; at opening, after replay, with an undamaged manifest (invariant
+ * 9). */
 int LSMKV_CHECKED files_sweep(struct lsmkv *db, uint64_t oldest_log);
 
 /* ---- opening (open.c, recover.c) ---- */

@@ -2,11 +2,12 @@
  * files.c - the names of the store's files, and the one place that deletes them.
  *
  * A table dies when its last reference goes and no durable version names it, and with it the blob
- * files that no other table refers to; their numbers are then handed to the reaper here and deleted
- * by the next caller of files_delete_obsolete (invariant 13).  A log dies when the manifest line that
- * replaces it is durable (invariant 8).  Only names of our own form are ever deleted, and none after
- * a manifest line whose sync failed: it may come to be, and names blob files whose last reference in
- * memory may go (T2 of move.c).  The sweep of the next opening decides.
+ * files that nothing else refers to; a flushed generation of memtables lets go of them likewise.
+ * Their numbers are then handed to the reaper here and deleted by the next caller of
+ * files_delete_obsolete (invariant 13).  A log dies when the manifest line that replaces it is
+ * durable (invariant 8).  Only names of our own form are ever deleted, and none after a manifest
+ * line whose sync failed: it may come to be, and names blob files whose last reference in memory
+ * may go (T2 of move.c).  The sweep of the next opening decides.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -258,6 +259,8 @@ collect_live(struct lsmkv *db, struct sweep *sweep) LSMKV_REQUIRES(db->mutex)
             for (size_t k = 0; k < level->count; k++)
                 room += 1 + level->files[k]->meta.blob_count;
         }
+    for (struct generation *g = db->oldest; g != NULL; g = g->newer)
+        room += g->blob_count;
     sweep->live = malloc(room * sizeof(*sweep->live));
     if (sweep->live == NULL)
         return -ENOMEM;
@@ -273,6 +276,9 @@ collect_live(struct lsmkv *db, struct sweep *sweep) LSMKV_REQUIRES(db->mutex)
                     sweep->live[sweep->live_count++] = meta->blobs[b].number;
             }
         }
+    for (struct generation *g = db->oldest; g != NULL; g = g->newer)
+        for (size_t i = 0; i < g->blob_count; i++)
+            sweep->live[sweep->live_count++] = g->blobs[i].number;
     qsort(sweep->live, sweep->live_count, sizeof(*sweep->live), compare_numbers);
     return 0;
 }

@@ -185,6 +185,7 @@ retire(struct lsmkv *db, struct generation *generation) LSMKV_REQUIRES(db->mutex
     assert(db->oldest == generation && generation->newer != NULL);
     db->oldest = generation->newer;
     db->frozen--;
+    generation->flushed = true;
 }
 
 /* Files that the edit removed and did not put at another level die with their last reader. */

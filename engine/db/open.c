@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/db.h"
+#include "db/direct.h"
 #include "db/open.h"
 #include "db/salvage.h"
 #include "table/blob.h"
@@ -32,6 +32,7 @@ lsmkv_options_init(struct lsmkv_options *options)
     options->cache_size = 64 * MIB;
     options->block_size = 4096;
     options->blob_threshold = 2048;
+    options->direct_threshold = 32 << 10;
     options->table_size = 16 * MIB;
     options->level_base_size = 64 * MIB;
     options->l0_compaction_trigger = 4;
@@ -286,6 +287,7 @@ begin_log(struct lsmkv *db, const struct wal_previous *last)
 
     if (result != 0)
         return result;
+    wal_set_ahead(db->wal, direct_sync, db);
     mutex_lock(&db->mutex);
     result = generation_new(db, number, &generation);
     if (result == 0) {
@@ -437,6 +439,7 @@ open_environment(struct lsmkv *db, const char *path)
     if (result == 0)
         result = lock_take(db, path);
     derive_reserve(db);
+    db->direct_least = direct_least(options);
     return result == 0 ? make_caches(db) : result;
 }
 

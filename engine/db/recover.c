@@ -3,7 +3,11 @@
  *
  * Each log becomes a generation of its own, frozen, to be flushed in the background as if the
  * store had never stopped; nothing is flushed while opening.  What is a torn tail and what is
- * damage is decided by the log layer (wal_recover); here its frames are applied.
+ * damage is decided by the log layer (wal_recover); here its frames are applied, and what they refer
+ * to is looked at (direct.h):
+ *
+ *     frames up to the newest log's last `synced`     the blob file must be there, so long
+ *     frames behind that                              each record is verified (invariant 14)
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,15 +16,41 @@
 
 #include "db/db.h"
 #include "db/salvage.h"
+#include "table/blob.h"
 
-struct replay {
-    struct lsmkv *db;
-    struct generation *generation;
-    uint64_t log_number;
+/* An entry of the newest log that refers to a blob file. */
+struct logged_ref {
+    uint64_t frame; /* its offset */
+    struct blob_ref ref;
+    size_t key_size; /* internal */
+};
+
+struct replayed {
     uint64_t last_sequence;
     uint64_t entries, skipped;
 };
 
+struct replay {
+    struct lsmkv *db;
+    bool was_closed; /* cleanly: all is durable */
+    struct generation *generation;
+    uint64_t log_number;
+    struct replayed done, before; /* the log at hand */
+    /* Of the log at hand. */
+    struct logged_ref *refs;
+    size_t ref_count, ref_capacity;
+    struct keybuf room; /* for a record */
+};
+
+static void
+replay_fini(struct replay *replay)
+{
+    generation_unref(replay->generation);
+    free(replay->refs);
+    keybuf_fini(&replay->room);
+}
+
+/* A log that was not ended is begun again. */
 static int
 begin_log(void *context, uint64_t number)
 {
@@ -28,11 +58,41 @@ begin_log(void *context, uint64_t number)
     struct lsmkv *db = replay->db;
     int result;
 
+    if (replay->generation != NULL)
+        replay->done = replay->before;
+    generation_unref(replay->generation);
+    replay->generation = NULL;
+    replay->before = replay->done;
+    replay->ref_count = 0;
     replay->log_number = number;
     mutex_lock(&db->mutex);
     result = generation_new(db, number, &replay->generation);
     mutex_unlock(&db->mutex);
     return result;
+}
+
+static int
+note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
+{
+    struct logged_ref *noted;
+    struct blob_ref ref;
+    int result = blob_ref_decode(entry->record.value, &ref);
+
+    if (result != 0)
+        return result; /* batch_next has decoded it: cannot be */
+    if (replay->ref_count == replay->ref_capacity) {
+        size_t capacity = replay->ref_capacity == 0 ? 64 : 2 * replay->ref_capacity;
+
+        noted = reallocarray(replay->refs, capacity, sizeof(*noted));
+        if (noted == NULL)
+            return -ENOMEM;
+        replay->refs = noted;
+        replay->ref_capacity = capacity;
+    }
+    replay->refs[replay->ref_count++] =
+        (struct logged_ref){frame, ref, entry->key.size + KEY_TRAILER_SIZE};
+    return generation_refer(replay->generation, entry->keyspace, ref.file,
+                            ref.offset + ref.length);
 }
 
 /* Entries of a keyspace that was dropped meanwhile are passed over; one that never was is
@@ -43,9 +103,12 @@ apply_entry(struct replay *replay, const struct batch_entry *entry, uint64_t off
     struct memtable *memtable = generation_memtable(replay->generation, entry->keyspace);
 
     if (memtable != NULL) {
-        replay->entries++;
-        return memtable_add(memtable, entry->key, entry->sequence, entry->kind,
-                            &entry->record);
+        int result = kind_is_apart(entry->kind) ? note_ref(replay, entry, offset) : 0;
+
+        replay->done.entries++;
+        return result != 0 ? result
+                           : memtable_add(memtable, entry->key, entry->sequence,
+                                          entry->kind, &entry->record);
     }
     if (entry->keyspace >= replay->db->next_keyspace)
         return report_error(
@@ -54,7 +117,7 @@ apply_entry(struct replay *replay, const struct batch_entry *entry, uint64_t off
             "was",
             (unsigned long long)replay->log_number, (unsigned long long)offset,
             entry->keyspace);
-    replay->skipped++;
+    replay->done.skipped++;
     return 0;
 }
 
@@ -67,13 +130,13 @@ replay_frame(void *context, const struct wal_frame *frame)
     struct batch_entry entry;
     int result;
 
-    if (frame->first_sequence <= replay->last_sequence)
+    if (frame->first_sequence <= replay->done.last_sequence)
         return report_error(&db->reporter, -EUCLEAN,
                             "%06llu.log: offset %llu: sequence %llu comes after %llu",
                             (unsigned long long)replay->log_number,
                             (unsigned long long)frame->offset,
                             (unsigned long long)frame->first_sequence,
-                            (unsigned long long)replay->last_sequence);
+                            (unsigned long long)replay->done.last_sequence);
     if (frame->first_sequence > SEQUENCE_LIMIT)
         return report_error(
             &db->reporter, -EUCLEAN,
@@ -82,9 +145,47 @@ replay_frame(void *context, const struct wal_frame *frame)
             (unsigned long long)frame->first_sequence);
     result = batch_read(&reader, frame->entries, frame->first_sequence);
     while (result == 0 && (result = batch_next(&reader, &entry)) == 1) {
-        replay->last_sequence = entry.sequence;
+        replay->done.last_sequence = entry.sequence;
         result = apply_entry(replay, &entry, frame->offset);
     }
+    return result;
+}
+
+/* What was durable must be there: all that the log refers to, but for what settle has cut. */
+static int
+measure_blob(struct replay *replay, const struct generation_blob *blob)
+{
+    struct lsmkv *db = replay->db;
+    uint64_t size;
+    int result = blob_length(&db->tables, blob->number, &size);
+
+    if (result == -ENOENT)
+        return report_error(&db->reporter, -EUCLEAN,
+                            "%06llu.blob: offset 0: the file is missing, and %06llu.log "
+                            "needs it",
+                            (unsigned long long)blob->number,
+                            (unsigned long long)replay->log_number);
+    if (result != 0)
+        return result;
+    if (size < blob->size || (replay->was_closed && size > blob->size))
+        return report_error(&db->reporter, -EUCLEAN,
+                            "%06llu.blob: offset %llu: the file ends here, expected %llu "
+                            "bytes, to which %06llu.log refers",
+                            (unsigned long long)blob->number, (unsigned long long)size,
+                            (unsigned long long)blob->size,
+                            (unsigned long long)replay->log_number);
+    blob_files_set_size(db->blobs, blob->number, blob->size);
+    return 0;
+}
+
+static int
+measure_blobs(struct replay *replay)
+{
+    const struct generation *generation = replay->generation;
+    int result = 0;
+
+    for (size_t i = 0; i < generation->blob_count && result == 0; i++)
+        result = measure_blob(replay, &generation->blobs[i]);
     return result;
 }
 
@@ -93,9 +194,12 @@ end_log(void *context, uint64_t number, uint64_t end)
 {
     struct replay *replay = context;
     struct lsmkv *db = replay->db;
+    int result = measure_blobs(replay);
 
     (void)number;
     (void)end;
+    if (result != 0)
+        return result;
     mutex_lock(&db->mutex);
     if (db->oldest == NULL)
         db->oldest = replay->generation;
@@ -106,6 +210,75 @@ end_log(void *context, uint64_t number, uint64_t end)
     mutex_unlock(&db->mutex);
     replay->generation = NULL;
     return 0;
+}
+
+static int
+settle(void *context, uint64_t synced, uint64_t *end)
+{
+    struct replay *replay = context;
+    struct lsmkv *db = replay->db;
+
+    for (size_t i = 0; i < replay->ref_count && !replay->was_closed; i++) {
+        const struct logged_ref *noted = &replay->refs[i];
+        int there;
+
+        if (noted->frame < synced)
+            continue;
+        there = blob_probe(db->blobs, &noted->ref, noted->key_size, &replay->room);
+        if (there < 0)
+            return there;
+        if (there > 0)
+            continue;
+        report_warning(
+            &db->reporter,
+            "%06llu.log: offset %llu: refers to %06llu.blob, offset %llu, "
+            "where its value is not, never acknowledged as durable; the log "
+            "ends there",
+            (unsigned long long)replay->log_number, (unsigned long long)noted->frame,
+            (unsigned long long)noted->ref.file, (unsigned long long)noted->ref.offset);
+        *end = noted->frame;
+        return 1;
+    }
+    return 0;
+}
+
+/* Where the first record begins that the newest log refers to from `synced` on. */
+static uint64_t
+unsynced_from(const struct replay *replay, const struct generation_blob *blob,
+              uint64_t synced)
+{
+    for (size_t i = 0; i < replay->ref_count; i++) {
+        const struct logged_ref *noted = &replay->refs[i];
+        uint64_t before = BLOB_HEAD_SIZE + noted->key_size;
+
+        if (noted->frame < synced || noted->ref.file != blob->number)
+            continue;
+        return noted->ref.offset > BLOB_HEADER_SIZE + before ? noted->ref.offset - before
+                                                             : 0;
+    }
+    return blob->size;
+}
+
+/* As V4 of log/recovery.c has it for the log, for the files beside it (invariant 14). */
+static int
+mend(void *context, uint64_t synced)
+{
+    struct replay *replay = context;
+    struct lsmkv *db = replay->db;
+    bool any = false;
+    int result = 0;
+
+    for (const struct generation *g = db->oldest; g != NULL; g = g->newer)
+        for (size_t i = 0; i < g->blob_count && result == 0; i++) {
+            const struct generation_blob *blob = &g->blobs[i];
+            uint64_t from = g->log_number == replay->log_number
+                                ? unsynced_from(replay, blob, synced)
+                                : blob->size;
+
+            result = blob_mend(&db->tables, blob->number, from, blob->size);
+            any = true;
+        }
+    return result == 0 && any ? env_dir_sync(db->dir) : result;
 }
 
 static const char *
@@ -128,15 +301,15 @@ static int
 describe(struct lsmkv *db, const struct replay *replay,
          const struct wal_recovery *recovery, bool was_closed)
 {
-    int size =
-        asprintf(&db->recovery_text,
-                 "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
-                 "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
-                 was_closed ? "clean close" : "unclean stop",
-                 (unsigned long long)recovery->logs, (unsigned long long)recovery->frames,
-                 (unsigned long long)replay->entries, (unsigned long long)replay->skipped,
-                 stop_text(recovery->stop), (unsigned long long)recovery->stop_offset,
-                 (unsigned long long)recovery->cut_bytes);
+    int size = asprintf(
+        &db->recovery_text,
+        "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
+        "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
+        was_closed ? "clean close" : "unclean stop", (unsigned long long)recovery->logs,
+        (unsigned long long)recovery->frames, (unsigned long long)replay->done.entries,
+        (unsigned long long)replay->done.skipped, stop_text(recovery->stop),
+        (unsigned long long)recovery->stop_offset,
+        (unsigned long long)recovery->cut_bytes);
 
     if (size < 0) {
         db->recovery_text = NULL;
@@ -211,8 +384,8 @@ salvage_frame(void *context, const struct wal_frame *frame)
         struct memtable *memtable =
             generation_memtable(replay->generation, entry.keyspace);
 
-        if (entry.sequence > replay->last_sequence)
-            replay->last_sequence = entry.sequence;
+        if (entry.sequence > replay->done.last_sequence)
+            replay->done.last_sequence = entry.sequence;
         result = memtable == NULL ? 0
                                   : memtable_add(memtable, entry.key, entry.sequence,
                                                  entry.kind, &entry.record);
@@ -319,7 +492,7 @@ salvage_logs(struct replay *replay, uint64_t oldest_log, const uint64_t *logs,
     if (result < 0)
         return result;
     generation_unref(replay->generation);
-    replay->generation = NULL;
+    replay->generation = NULL; /* what it refers to is found as it is read */
     forget_generations(replay->db);
     return salvage_each_log(replay->db, logs, count, closed, &replay->db->reporter,
                             begin_log, end_log, &ops);
@@ -331,8 +504,9 @@ int
 recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *closed,
              struct wal_previous *last)
 {
-    static const struct wal_recovery_ops ops = {begin_log, replay_frame, end_log};
-    struct replay replay = {.db = db};
+    static const struct wal_recovery_ops ops = {begin_log, replay_frame, end_log, settle,
+                                                mend};
+    struct replay replay = {.db = db, .was_closed = closed != NULL};
     struct wal_recovery recovery = {0};
     uint64_t *logs = NULL, highest;
     bool salvaged = false;
@@ -364,14 +538,14 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
         result = salvage_logs(&replay, oldest_log, logs, count, closed);
         salvaged = true;
     }
-    generation_unref(replay.generation);
+    replay_fini(&replay);
     free(logs);
     if (result == 0 && !salvaged)
         result = describe(db, &replay, &recovery, closed != NULL);
     if (result != 0)
         return result;
-    if (replay.last_sequence > db->last_sequence)
-        db->last_sequence = replay.last_sequence;
+    if (replay.done.last_sequence > db->last_sequence)
+        db->last_sequence = replay.done.last_sequence;
     db->next_sequence = db->last_sequence + 1;
     *last = recovery.last;
     return 0;

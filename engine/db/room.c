@@ -2,7 +2,8 @@
  * room.c - room to write: freezing a full generation, slowing and stopping writers, and free
  * space on the disk.
  *
- * A generation is full when its memtables hold write_buffer_size bytes.  Writers are delayed a
+ * A generation is full when its memtables and the blob files beside its log hold
+ * write_buffer_size bytes.  Writers are delayed a
  * little each when level 0 has many tables, and stop when it has too many or when FROZEN_MAX
  * generations wait for the flush.  A background error lets them go with that error instead of
  * keeping them waiting for space that may never come.
@@ -10,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "db/db.h"
+#include "db/direct.h"
 
 #define SLOWDOWN_NS UINT64_C(1000000)
 #define FAILURES_TOLD \
@@ -60,6 +61,8 @@ rotate(struct lsmkv *db)
         return wal_is_broken(db->wal) ? poison(db, result) : result;
     }
     (void)wal_close(db->wal); /* wholly synced */
+    direct_finish(db->active);
+    wal_set_ahead(wal, direct_sync, db);
     db->wal = wal;
     atomic_store(&db->dirty, false);
     atomic_fetch_add(&db->counters.log_syncs, 1);
@@ -127,7 +130,8 @@ make_room(struct lsmkv *db)
 
     mutex_lock(&db->mutex);
     result = db->poison;
-    full = generation_memory(db->active) >= db->options.write_buffer_size;
+    full = generation_memory(db->active) + generation_blob_bytes(db->active) >=
+           db->options.write_buffer_size; /* L4 of direct.h */
     slow = l0_count(db) >= db->options.l0_slowdown_trigger;
     if (result == 0 && full)
         result = wait_for_background(db);
@@ -162,7 +166,8 @@ lsmkv_is_full(const struct lsmkv *db)
 void
 space_look(struct lsmkv *db)
 {
-    uint64_t written = atomic_load(&db->counters.log_bytes_written);
+    uint64_t written = atomic_load(&db->counters.log_bytes_written) +
+                       atomic_load(&db->counters.direct_bytes_written);
     uint64_t interval = db->space_reserve / 8;
 
     if (interval > SPACE_LOOK_BYTES)

@@ -11,6 +11,7 @@
 
 #include "db/db.h"
 #include "iter/merge.h"
+#include "table/blob.h"
 
 /* ---- generations ---- */
 
@@ -46,12 +47,70 @@ generation_ref(struct generation *generation)
     atomic_fetch_add_explicit(&generation->refs, 1, memory_order_relaxed);
 }
 
+int
+generation_refer(struct generation *generation, uint32_t keyspace, uint64_t number,
+                 uint64_t size)
+{
+    const struct table_blob blob = {.number = number};
+    struct generation_blob *blobs;
+    int result = 0;
+
+    for (size_t i = 0; i < generation->blob_count; i++) {
+        struct generation_blob *known = &generation->blobs[i];
+
+        if (known->number == number && known->keyspace == keyspace) {
+            if (known->size < size)
+                known->size = size;
+            return 0;
+        }
+    }
+    blobs = reallocarray(generation->blobs, generation->blob_count + 1, sizeof(*blobs));
+    if (blobs == NULL)
+        return -ENOMEM;
+    generation->blobs = blobs;
+    result = blob_files_ref(generation->db->blobs, keyspace, &blob, 1);
+    if (result == 0)
+        blobs[generation->blob_count++] = (struct generation_blob){
+            .number = number, .size = size, .keyspace = keyspace};
+    return result;
+}
+
+/* One that was flushed: tables have what they need of it (L3 of direct.h). */
+static void
+unref_blob(struct generation *generation, struct generation_blob *blob)
+{
+    struct file_reaper *reaper = &generation->db->obsolete.reaper;
+
+    blob_appender_close(blob->appender);
+    if (blob_files_unref(generation->db->blobs, blob->number) && generation->flushed)
+        reaper->reap(reaper, FILE_BLOB, blob->number);
+}
+
+void
+generation_refer_no_more(struct generation *generation)
+{
+    unref_blob(generation, &generation->blobs[--generation->blob_count]);
+}
+
+uint64_t
+generation_blob_bytes(const struct generation *generation)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < generation->blob_count; i++)
+        sum += generation->blobs[i].size;
+    return sum;
+}
+
 void
 generation_unref(struct generation *generation)
 {
     if (generation == NULL ||
         atomic_fetch_sub_explicit(&generation->refs, 1, memory_order_acq_rel) != 1)
         return;
+    while (generation->blob_count > 0)
+        generation_refer_no_more(generation);
+    free(generation->blobs);
     for (size_t i = 0; i < generation->count; i++)
         memtable_free(generation->slots[i].memtable);
     free(generation->slots);
@@ -67,6 +126,7 @@ generation_new(struct lsmkv *db, uint64_t log_number, struct generation **out)
     if (generation == NULL)
         return -ENOMEM;
     atomic_init(&generation->refs, 1);
+    generation->db = db;
     pool_expect(&db->pool, db->options.write_buffer_size);
     generation->log_number = log_number;
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;

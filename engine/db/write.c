@@ -2,16 +2,16 @@
  * write.c - the life of a write: queue, log, sync, memtables, publish.
  *
  * Writers queue.  The one at the head has the turn: it takes a group of the batches behind it,
- * appends their frames to the log with one write, syncs once if any of them asked for it,
- * inserts the entries, publishes the last sequence, gives the turn to the next in the queue and
- * wakes the others: one word for each, which it waits for without a lock.  Meanwhile the next
- * group forms behind it.
+ * writes large values to blob files (direct.h), appends their frames to the log with one write,
+ * syncs once if any of them asked for it, inserts the entries, publishes the last sequence, gives
+ * the turn to the next in the queue and wakes the others: one word for each, which it waits for
+ * without a lock.  Meanwhile the next group forms behind it.
  *
  * R1  A synced write returns 0 only after wal_sync covered its frame.
  * R2  Nothing of a failed write shows: entries reach the memtables only after the log took
  *     them, and memory for them is reserved before that.  Its sequences are burned.
- * R3  A failed sync poisons the store.  A failed append was undone by the log; if it could
- *     not be, the log is broken and the store poisoned.
+ * R3  A failed sync poisons the store.  A failed append was undone by the log, or the blob file; if it
+ *     could not be, that is broken and the store poisoned.
  * R4  A plain sync fails only if a sync did, whatever the writes of its group met.
  */
 #include <assert.h>
@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/record.h"
-#include "db/db.h"
+#include "db/direct.h"
 
 #define GROUP_MAX       64u        /* batches in one group */
 #define GROUP_BYTES_MAX (1u << 20) /* their bytes, unless the first alone is larger */
@@ -121,6 +121,7 @@ struct group {
     struct writer *writers[GROUP_MAX];
     struct wal_append frames[GROUP_MAX];
     int results[GROUP_MAX];
+    bool direct[GROUP_MAX]; /* large values go to a blob file at once */
     size_t count;
     bool sync;
     uint64_t last_sequence;
@@ -132,6 +133,8 @@ group_add(struct lsmkv *db, struct group *group, struct writer *writer)
 {
     group->writers[group->count] = writer;
     group->frames[group->count] = (struct wal_append){0};
+    group->direct[group->count] =
+        !writer->sync && writer->batch->largest >= db->direct_least;
     group->sync = group->sync || writer->sync;
     if (writer->batch->count > 0) {
         group->frames[group->count].first_sequence = db->next_sequence;
@@ -241,42 +244,70 @@ sync_in_turn(struct lsmkv *db)
     return 0;
 }
 
-/* Log and sync. */
+/* What frames refer to, then the frames: all, or nothing. */
 static int
-log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count, bool sync)
+log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count)
 {
     uint64_t before = wal_end(db->wal);
-    int result = 0;
+    int result = direct_write(db);
 
-    if (count > 0) {
-        result = wal_append(db->wal, frames, count);
-        if (result != 0)
-            return wal_is_broken(db->wal) ? poison(db, result) : result;
-        atomic_fetch_add(&db->counters.log_bytes_written, wal_end(db->wal) - before);
-        atomic_store(&db->dirty, true);
+    if (result != 0 || count == 0)
+        return result;
+    result = wal_append(db->wal, frames, count);
+    if (result != 0) {
+        if (wal_is_broken(db->wal))
+            return poison(db, result);
+        direct_undo(db);
+        return result;
     }
-    return sync ? sync_in_turn(db) : 0;
+    atomic_fetch_add(&db->counters.log_bytes_written, wal_end(db->wal) - before);
+    atomic_store(&db->dirty, true);
+    return 0;
 }
 
-/* All of a group but its queueing.  Frames without entries are plain syncs.  `results` gets
- * each frame's own outcome, if the whole went well. */
+/* All of a group but its queueing.  Frames without entries are plain syncs.  Of those with `direct`,
+ * `placed` gets the entries that are logged.  `results` gets each frame's own outcome, if the whole
+ * went well. */
 static int
-commit(struct lsmkv *db, struct wal_append *frames, int *results, size_t count, bool sync)
+commit_placed(struct lsmkv *db, struct wal_append *frames, const bool *direct,
+              struct lsmkv_batch *placed, int *results, size_t count, bool sync)
 {
     size_t kept = 0;
-    int result = reserve(db, frames, results, count);
+    int result = direct_place(db, frames, direct, count, placed);
 
+    if (result == 0)
+        result = reserve(db, frames, results, count);
+    if (result != 0) {
+        direct_forget(db);
+        return result;
+    }
     for (size_t i = 0; i < count; i++)
         if (frames[i].entries.size > 0)
             frames[kept++] = frames[i];
-    if (result == 0)
-        result = log_frames(db, frames, kept, sync);
+    result = log_frames(db, frames, kept);
+    if (result == 0 && sync)
+        result = sync_in_turn(db);
     if (result != 0)
         return result;
     for (size_t i = 0; i < kept && result == 0; i++)
         result = insert(db, &frames[i]);
     /* Reserved and read once already: a failure means that memory and log differ. */
     return result == 0 ? 0 : poison(db, result);
+}
+
+static int
+commit(struct lsmkv *db, struct wal_append *frames, const bool *direct, int *results,
+       size_t count, bool sync)
+{
+    struct lsmkv_batch placed[GROUP_MAX];
+    int result;
+
+    for (size_t i = 0; i < count; i++)
+        batch_init(&placed[i]);
+    result = commit_placed(db, frames, direct, placed, results, count, sync);
+    for (size_t i = 0; i < count; i++)
+        batch_fini(&placed[i]);
+    return result;
 }
 
 static void
@@ -346,7 +377,8 @@ lead(struct lsmkv *db, const struct writer *head)
     group_form(db, &group);
     mutex_unlock(&db->mutex);
     if (result == 0)
-        result = commit(db, group.frames, group.results, group.count, group.sync);
+        result = commit(db, group.frames, group.direct, group.results, group.count,
+                        group.sync);
     if (result == 0) {
         space_look(db);
         count_writes(db, group.count, group.entries);
@@ -373,6 +405,8 @@ queue_write(struct lsmkv *db, struct lsmkv_batch *batch, bool sync)
 int
 write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
 {
+    const bool sync = (flags & LSMKV_UNSYNCED) == 0;
+    const bool direct = !sync && batch->largest >= db->direct_least;
     struct wal_append frame;
     int result = make_room(db), refused;
 
@@ -382,7 +416,7 @@ write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
     frame.first_sequence = db->next_sequence;
     frame.entries = batch->count > 0 ? batch_slice(batch) : lsmkv_bytes(NULL, 0);
     db->next_sequence += batch->count;
-    result = commit(db, &frame, &refused, 1, (flags & LSMKV_UNSYNCED) == 0);
+    result = commit(db, &frame, &direct, &refused, 1, sync);
     if (result == 0)
         result = refused;
     if (result != 0)

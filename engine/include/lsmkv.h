@@ -102,6 +102,9 @@ struct lsmkv_options {
     size_t
         blob_threshold; /* values of so many bytes and more are kept apart from their keys, in
                                  blob files; 0: none is; 2048 */
+    size_t
+        direct_threshold; /* of those, values of so many bytes and more that are put unsynced go to a
+                             blob file at once, and the log only refers to it; 0: none; 32 KiB */
     size_t table_size;      /* bytes of a table before compaction cuts it; 16 MiB */
     size_t level_base_size; /* bytes of level 1; each deeper one is ten times larger */
     unsigned
@@ -297,8 +300,7 @@ LSMKV_API LSMKV_CHECKED int lsmkv_batch_put(struct lsmkv_batch *batch,
                                             struct lsmkv_slice key,
                                             struct lsmkv_slice attributes,
                                             struct lsmkv_slice value);
-/* As lsmkv_batch_put with the value of `held`, which is written to the log whole wherever it is
- * kept.  `held` must stay unreleased until the batch is written or cleared. */
+/* As lsmkv_batch_put with the value of `held`, which is written once more wherever it is kept.  `held` must stay unreleased until the batch is written or cleared. */
 LSMKV_API LSMKV_CHECKED int lsmkv_batch_put_held(struct lsmkv_batch *batch,
                                                  struct lsmkv_keyspace *keyspace,
                                                  struct lsmkv_slice key,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/coding.h"
+#include "base/record.h"
 #include "lsmkv.h"
 
 /* kind, keyspace and the length of an empty key: what `count` is bounded by. */
@@ -22,7 +23,7 @@
 static bool
 kind_is_stamped(uint8_t kind)
 {
-    return kind == KIND_PUT_STAMPED;
+    return (kind & ~(unsigned)KIND_BLOB_BIT) == KIND_PUT_STAMPED;
 }
 
 void
@@ -41,7 +42,7 @@ batch_fini(struct lsmkv_batch *batch)
 void
 batch_clear(struct lsmkv_batch *batch)
 {
-    batch->count = batch->tombstones = 0;
+    batch->count = batch->tombstones = batch->largest = 0;
     batch->size = 0;
     if (batch->data != NULL) {
         memset(batch->data, 0, BATCH_HEADER_SIZE);
@@ -122,8 +123,8 @@ batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
     size_t size;
     int result;
 
-    assert(kind_is_known(kind) && !kind_is_apart(kind) &&
-           kind_is_put(kind) == (record != NULL));
+    assert(kind_is_known(kind) && kind_is_put(kind) == (record != NULL));
+    assert(!kind_is_apart(kind) || record->value.size == BLOB_REF_SIZE);
     if (key.size > LSMKV_KEY_MAX || batch->count == UINT32_MAX)
         return -E2BIG;
     if (record != NULL && (record->attributes.size > LSMKV_ATTRIBUTES_MAX ||
@@ -150,6 +151,8 @@ batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
     assert((size_t)(out - batch->data) == batch->size + size);
     batch_grown(batch, size, 1);
     batch->tombstones += !kind_is_put(kind);
+    if (record != NULL && record->value.size > batch->largest)
+        batch->largest = (uint32_t)record->value.size;
     return 0;
 }
 
@@ -172,6 +175,8 @@ batch_append(struct lsmkv_batch *batch, const struct lsmkv_batch *other)
     memcpy(batch->data + batch->size, other->data + BATCH_HEADER_SIZE, size);
     batch_grown(batch, size, count);
     batch->tombstones += other->tombstones;
+    if (other->largest > batch->largest)
+        batch->largest = other->largest;
     return 0;
 }
 
@@ -226,17 +231,22 @@ static void
 read_record(struct reader *bytes, uint8_t kind, int64_t batch_time,
             struct lsmkv_record *record)
 {
+    struct blob_ref ref;
+
     record->stamp_sequence = record->sequence;
     if (kind_is_stamped(kind)) {
         record->stamp_sequence = read_u64(bytes);
         record->stamp_time = (int64_t)read_u64(bytes);
         if (record->stamp_sequence > SEQUENCE_MAX)
             bytes->failed = true;
-    } else if (kind == KIND_PUT_TIMED) {
+    } else if ((kind & ~(unsigned)KIND_BLOB_BIT) == KIND_PUT_TIMED) {
         record->stamp_time = batch_time;
     }
     record->attributes = read_sized(bytes, LSMKV_ATTRIBUTES_MAX);
     record->value = read_sized(bytes, LSMKV_VALUE_MAX);
+    if (kind_is_apart(kind) && !bytes->failed &&
+        blob_ref_decode(record->value, &ref) != 0)
+        bytes->failed = true;
 }
 
 int
@@ -248,7 +258,7 @@ batch_next(struct batch_reader *reader, struct batch_entry *entry)
     if (reader->left == 0)
         return reader->rest.size == 0 ? 0 : -EUCLEAN;
     parsed.kind = read_u8(&bytes);
-    if (bytes.failed || !kind_is_known(parsed.kind) || kind_is_apart(parsed.kind))
+    if (bytes.failed || !kind_is_known(parsed.kind))
         return -EUCLEAN;
     parsed.keyspace = read_varint32(&bytes);
     parsed.key = read_sized(&bytes, LSMKV_KEY_MAX);

@@ -12,6 +12,7 @@
  *                   of a KIND_PUT_STAMPED: sequence 8, time 8
  *                   of a put: varint attributes' length, attributes,
  *                             varint value's length, value
+ *                             with KIND_BLOB_BIT: the value's reference (base/record.h)
  *
  * A KIND_PUT_TIMED takes its time from the batch.  Entry i has sequence first + i.
  */
@@ -31,6 +32,7 @@ struct lsmkv_batch {
     size_t capacity;
     uint32_t count;
     uint32_t tombstones; /* of them */
+    uint32_t largest;    /* bytes of the largest value */
 };
 
 void batch_init(struct lsmkv_batch *batch);
@@ -38,7 +40,8 @@ void batch_fini(struct lsmkv_batch *batch);
 /* Keeps the memory. */
 void batch_clear(struct lsmkv_batch *batch);
 /* Appends an entry.  `kind` as in base/key.h; `record` is NULL for a tombstone; its stamp is
- * written for KIND_PUT_STAMPED only.  -E2BIG beyond the limits of lsmkv.h; -ENOMEM. */
+ * written for KIND_PUT_STAMPED only, its value is the reference if it stands apart.  -E2BIG
+ * beyond the limits of lsmkv.h; -ENOMEM. */
 int LSMKV_CHECKED batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
                             struct lsmkv_slice key, const struct lsmkv_record *record);
 /* Appends all entries of `other`. */

@@ -18,6 +18,9 @@
  *     same log behind: the newest one is cut, the bytes past its last `synced` are written
  *     again as they are, because a kernel that failed to sync them may hold them clean, and it
  *     is synced.  So recovery may stop anywhere and start again.
+ * V5  A frame of the newest log past its last `synced` that refers to something which is not there whole
+ *     is a torn one, whatever follows: it was never acknowledged as durable.  What frames refer to is
+ *     durable before they are.
  */
 #include <assert.h>
 #include <errno.h>
@@ -296,38 +299,76 @@ note_newest(struct recoverer *recoverer, const struct link *link,
                    (unsigned long long)outcome->stop_offset, wal_reader_reason(reader));
 }
 
+/* All of a log but for its end, which `settle` may set. */
 static int
-replay_log(struct recoverer *recoverer, const struct link *link)
+replay_whole(struct recoverer *recoverer, const struct link *link, bool *settle,
+             uint64_t *end)
 {
     struct wal_reader *reader;
-    uint64_t end, offset;
+    uint64_t offset;
     int result;
 
+    *settle = false;
     result = wal_reader_open(recoverer->dir, link->number, recoverer->reporter, &reader);
     if (result < 0)
         return result;
     result = recoverer->ops->begin_log(recoverer->context, link->number);
     if (result < 0)
         goto out;
-    result = replay_frames(recoverer, link, reader, &end);
+    result = replay_frames(recoverer, link, reader, end);
     if (result < 0)
         goto out;
     if (link->end == NO_LIMIT) {
+        *settle = recoverer->ops->settle != NULL;
         if (wal_reader_stop(reader, &offset) == WAL_DAMAGED)
             result = damage(recoverer, link->number, reader);
         else
             note_newest(recoverer, link, reader);
-    } else if (end < link->end) {
-        result = older_is_short(recoverer, link, reader, end);
+    } else if (*end < link->end) {
+        result = older_is_short(recoverer, link, reader, *end);
     }
-    if (result < 0)
-        goto out;
-    recoverer->outcome.logs++;
-    recoverer->outcome.bytes += end;
-    result = recoverer->ops->end_log(recoverer->context, link->number, end);
 out:
     wal_reader_close(reader);
     return result;
+}
+
+/* V5: the newest log once more, up to a frame that is torn although it is good itself. */
+static int
+replay_before(struct recoverer *recoverer, uint64_t number, uint64_t offset)
+{
+    struct wal_recovery *outcome = &recoverer->outcome;
+    struct link cut = {number, offset};
+    uint64_t end;
+    bool settle;
+    int result = replay_whole(recoverer, &cut, &settle, &end);
+
+    outcome->stop = WAL_TORN;
+    outcome->stop_offset = outcome->last.end = offset;
+    outcome->cut_bytes = recoverer->size - offset;
+    return result;
+}
+
+static int
+replay_log(struct recoverer *recoverer, const struct link *link)
+{
+    const uint64_t frames = recoverer->outcome.frames,
+                   min_sequence = recoverer->min_sequence;
+    uint64_t end;
+    bool settle;
+    int result = replay_whole(recoverer, link, &settle, &end);
+
+    if (result == 0 && settle)
+        result = recoverer->ops->settle(recoverer->context, recoverer->synced, &end);
+    if (result > 0) {
+        recoverer->outcome.frames = frames;
+        recoverer->min_sequence = min_sequence;
+        result = replay_before(recoverer, link->number, end);
+    }
+    if (result < 0)
+        return result;
+    recoverer->outcome.logs++;
+    recoverer->outcome.bytes += end;
+    return recoverer->ops->end_log(recoverer->context, link->number, end);
 }
 
 static int
@@ -393,7 +434,11 @@ recover(struct recoverer *recoverer, bool read_only)
         if (result < 0)
             return result;
     }
-    return recoverer->links == 0 || read_only ? 0 : mend_newest(recoverer);
+    if (recoverer->links == 0 || read_only)
+        return 0;
+    if (recoverer->ops->mend != NULL)
+        result = recoverer->ops->mend(recoverer->context, recoverer->synced);
+    return result < 0 ? result : mend_newest(recoverer);
 }
 
 int

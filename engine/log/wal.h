@@ -58,6 +58,9 @@ int LSMKV_CHECKED wal_append(struct wal_writer *writer, const struct wal_append 
 /* Makes all that was appended before this call durable.  Never tried again after a failure:
  * the writer is broken. */
 int LSMKV_CHECKED wal_sync(struct wal_writer *writer);
+/* What is to be made durable before each sync from now on, because frames refer to it; a failure is one
+ * of the sync.  Called by the thread that syncs. */
+void wal_set_ahead(struct wal_writer *writer, int (*ahead)(void *context), void *context);
 bool wal_is_broken(const struct wal_writer *writer);
 uint64_t wal_number(const struct wal_writer *writer);
 /* Where the last frame ends, and up to where the log is known durable. */
@@ -157,6 +160,14 @@ struct wal_recovery_ops {
     int (*begin_log)(void *context, uint64_t number);
     int (*frame)(void *context, const struct wal_frame *frame);
     int (*end_log)(void *context, uint64_t number, uint64_t end);
+    /* Of the newest log, before end_log: whether what its frames from `synced` on refer to is there
+     * whole, for those were never acknowledged as durable.  1: the frame at `*end` is the first
+     * of which it is not, and the log ends before it (which was reported); then it is begun again,
+     * and the frames before that are given once more.  NULL: frames refer to nothing. */
+    int (*settle)(void *context, uint64_t synced, uint64_t *end);
+    /* Unless `read_only`, before the newest log is made durable: makes durable what the frames of
+     * all logs refer to.  NULL likewise. */
+    int (*mend)(void *context, uint64_t synced);
 };
 
 /* The outcome, for the recovery report and for the next log's first frame. */

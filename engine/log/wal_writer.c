@@ -20,6 +20,8 @@
  *     else, so a zero header is the end (tail.c), and zeros whose write fails cost speed alone
  *     (if it is the writing back that fails, the next sync does).  Zeros that were only allocated would not do: the first write into each of them is
  *     a change of the file's map, to be synced with it.
+ * W7  What its frames refer to is durable before they are: `ahead` is called before every sync
+ *     (invariant 14).
  */
 #include <assert.h>
 #include <errno.h>
@@ -49,6 +51,8 @@ struct wal_writer {
     struct reporter *reporter;
     uint64_t number;
     char name[WAL_NAME_SIZE];
+    int (*ahead)(void *context); /* W7; NULL: they refer to nothing */
+    void *context;
 
     /* Of the appending thread. */
     uint64_t hinted; /* writeback was asked for up to here */
@@ -85,6 +89,10 @@ writer_sync_locked(struct wal_writer *writer)
     if (result < 0)
         return result;
     atomic_fetch_add(&writer->syncs, 1);
+    if (writer->ahead != NULL)
+        result = writer->ahead(writer->context); /* which reports */
+    if (result < 0)
+        return writer_break(writer, result);
     result = env_file_sync(writer->file);
     if (result < 0) {
         writer_break(writer, result);
@@ -312,6 +320,7 @@ writer_begin(struct wal_writer *writer, struct env_dir *dir,
 {
     struct frame_first first = {
         .version = FRAME_VERSION,
+        .features = FRAME_FEATURES,
         .previous = previous->number,
         .end = previous->end,
     };
@@ -410,6 +419,13 @@ wal_rotate(struct env_dir *dir, uint64_t number, struct wal_writer *older,
     if (result < 0 && !undone)
         writer_break(older, result);
     return result;
+}
+
+void
+wal_set_ahead(struct wal_writer *writer, int (*ahead)(void *context), void *context)
+{
+    writer->ahead = ahead;
+    writer->context = context;
 }
 
 bool

@@ -7,19 +7,6 @@
 /* ---- entries ---- */
 
 static void
-print_reference(struct printer *printer, struct lsmkv_slice bytes)
-{
-    struct blob_ref ref;
-
-    if (blob_ref_decode(bytes, &ref) != 0)
-        return; /* the record's decoding has looked at it */
-    print_number(printer, "blob", ref.file);
-    print_number(printer, "offset", ref.offset);
-    print_number(printer, "bytes", ref.length);
-    print_number(printer, "checksum", ref.checksum);
-}
-
-static void
 print_record(struct printer *printer, uint8_t kind, const struct lsmkv_record *record)
 {
     if (!kind_is_put(kind))

@@ -91,7 +91,10 @@ print_operation(struct printer *printer, const struct log *log,
         print_number(printer, "stamp_sequence", entry->record.stamp_sequence);
         print_signed(printer, "stamp_time", entry->record.stamp_time);
         print_bytes(printer, "attributes", entry->record.attributes);
-        print_bytes(printer, "value", entry->record.value);
+        if (kind_is_apart(entry->kind))
+            print_reference(printer, entry->record.value);
+        else
+            print_bytes(printer, "value", entry->record.value);
     }
     print_end(printer);
 }

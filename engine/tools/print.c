@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/key.h"
+#include "base/record.h"
 
 /* ---- fields ---- */
 
@@ -291,4 +291,17 @@ print_unescape(char *text, size_t *size)
     }
     *size = (size_t)(out - text);
     return true;
+}
+
+void
+print_reference(struct printer *printer, struct lsmkv_slice bytes)
+{
+    struct blob_ref ref;
+
+    if (blob_ref_decode(bytes, &ref) != 0)
+        return; /* the record's decoding has looked at it */
+    print_number(printer, "blob", ref.file);
+    print_number(printer, "offset", ref.offset);
+    print_number(printer, "bytes", ref.length);
+    print_number(printer, "checksum", ref.checksum);
 }

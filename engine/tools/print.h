@@ -36,6 +36,8 @@ void print_fraction(struct printer *printer, const char *name, double number);
 void print_word(struct printer *printer, const char *name, const char *word);
 void print_bool(struct printer *printer, const char *name, bool value);
 void print_bytes(struct printer *printer, const char *name, struct lsmkv_slice bytes);
+/* The fields of a value's reference, which are those of base/record.h. */
+void print_reference(struct printer *printer, struct lsmkv_slice bytes);
 
 /* The name of an entry's kind, as base/key.h has them, "unknown" for others. */
 const char *print_kind_name(uint8_t kind);

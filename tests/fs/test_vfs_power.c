@@ -269,6 +269,7 @@ begin(uint64_t number, bool cut)
     lsmkv_options_init(&fs.engine);
     fs.engine.write_buffer_size = 128 << 10; /* flushes and merges in between */
     fs.engine.table_size = 64 << 10;
+    fs.engine.direct_threshold = 4096; /* chunks and fragments */
     fs.engine.space_reserve = 1 << 20;
     fs.engine.log = quiet;
     fs.engine.move_log_limit = number % 2 == 0 ? 1000 : 1 << 20;

@@ -7,15 +7,24 @@
  */
 #include <errno.h>
 
+#include "base/record.h"
 #include "files.h"
 #include "log/batch.h"
 #include "log/frame.h"
 #include "log/wal.h"
 
-/* What a recovery replayed. */
+/* What a recovery replayed.  Of the values that frames refer to those are not there whose checksum
+ * is odd. */
 struct replay {
     unsigned begun, ended, frames;
     uint64_t number, next_sequence;
+    unsigned frames_before; /* the log at hand */
+    uint64_t sequence_before;
+    uint64_t torn[64]; /* where its frames are that refer to such */
+    unsigned torn_count;
+    uint64_t
+        durable; /* what lies before it is there, whatever the log still says of that */
+    bool settled, mended;
 };
 
 static int
@@ -23,9 +32,18 @@ begin_log(void *context, uint64_t number)
 {
     struct replay *replay = context;
 
+    if (replay->settled) { /* once more, up to a torn frame */
+        fuzz_check(replay->begun == replay->ended + 1 && number == replay->number);
+        replay->frames = replay->frames_before;
+        replay->next_sequence = replay->sequence_before;
+        return 0;
+    }
     fuzz_check(replay->begun == replay->ended && number > replay->number);
     replay->begun++;
     replay->number = number;
+    replay->frames_before = replay->frames;
+    replay->sequence_before = replay->next_sequence;
+    replay->torn_count = 0;
     return 0;
 }
 
@@ -35,14 +53,21 @@ replay_frame(void *context, const struct wal_frame *frame)
     struct replay *replay = context;
     struct batch_reader reader;
     struct batch_entry entry;
+    struct blob_ref ref;
+    bool torn = false;
     int result;
 
     fuzz_check(frame->type == WAL_FRAME_BATCH);
     fuzz_check(frame->first_sequence >= replay->next_sequence);
     fuzz_check(batch_read(&reader, frame->entries, frame->first_sequence) == 0);
     while ((result = batch_next(&reader, &entry)) > 0)
-        continue;
+        if (kind_is_apart(entry.kind)) {
+            fuzz_check(blob_ref_decode(entry.record.value, &ref) == 0);
+            torn = torn || ref.checksum % 2 == 1;
+        }
     fuzz_check(result == 0);
+    if (torn && replay->torn_count < 64)
+        replay->torn[replay->torn_count++] = frame->offset;
     replay->next_sequence = reader.next_sequence;
     replay->frames++;
     return 0;
@@ -59,7 +84,36 @@ end_log(void *context, uint64_t number, uint64_t end)
     return 0;
 }
 
-static const struct wal_recovery_ops recovery_ops = {begin_log, replay_frame, end_log};
+static int
+settle(void *context, uint64_t synced, uint64_t *end)
+{
+    struct replay *replay = context;
+
+    fuzz_check(!replay->settled && replay->begun == replay->ended + 1);
+    replay->settled = true;
+    if (replay->durable < synced)
+        replay->durable = synced;
+    for (unsigned i = 0; i < replay->torn_count; i++)
+        if (replay->torn[i] >= replay->durable) {
+            *end = replay->torn[i];
+            return 1;
+        }
+    return 0;
+}
+
+static int
+mend(void *context, uint64_t synced)
+{
+    struct replay *replay = context;
+
+    (void)synced;
+    fuzz_check(replay->settled && !replay->mended && replay->begun == replay->ended);
+    replay->mended = true;
+    return 0;
+}
+
+static const struct wal_recovery_ops recovery_ops = {begin_log, replay_frame, end_log,
+                                                     settle, mend};
 
 /* Frames stand one behind the other inside the file, and what ended them is said. */
 static void
@@ -92,9 +146,10 @@ read_log(struct fuzz_files *files, uint64_t number)
 
 static int
 recover(struct fuzz_files *files, const uint64_t *numbers, size_t count, uint64_t oldest,
-        bool read_only, struct replay *replay, struct wal_recovery *recovery)
+        bool read_only, uint64_t durable, struct replay *replay,
+        struct wal_recovery *recovery)
 {
-    *replay = (struct replay){.begun = 0};
+    *replay = (struct replay){.durable = durable};
     return wal_recover(files->dir, numbers, count, oldest, read_only, &files->reporter,
                        &recovery_ops, replay, recovery);
 }
@@ -106,19 +161,22 @@ recover_logs(struct fuzz_files *files, const uint64_t *numbers, size_t count,
 {
     struct wal_recovery looked = {0}, mended = {0}, again = {0};
     struct replay first, second, third;
-    int result = recover(files, numbers, count, oldest, true, &first, &looked);
+    int result = recover(files, numbers, count, oldest, true, 0, &first, &looked);
 
-    fuzz_check(recover(files, numbers, count, oldest, false, &second, &mended) == result);
+    fuzz_check(recover(files, numbers, count, oldest, false, 0, &second, &mended) ==
+               result);
     fuzz_check(first.frames == second.frames);
     if (result != 0) {
         fuzz_check(result == -EBADMSG || result == -EUCLEAN);
         return;
     }
-    fuzz_check(recover(files, numbers, count, oldest, false, &third, &again) == 0);
+    fuzz_check(recover(files, numbers, count, oldest, false, second.durable, &third,
+                       &again) == 0);
     fuzz_check(third.frames == first.frames && third.begun == first.begun);
     fuzz_check(again.last.number == looked.last.number &&
                again.last.end == looked.last.end);
     fuzz_check(again.logs == 0 || again.stop == WAL_CLEAN_END);
+    fuzz_check(second.mended == (mended.logs > 0) && !first.mended);
 }
 
 int

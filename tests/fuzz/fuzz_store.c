@@ -15,6 +15,7 @@
 #define STEPS_MAX 200000u /* far more entries than an input can hold */
 
 static const char mine[] = "fuzz/mine";
+static const char large[] = "of so many bytes that it goes to a blob file at once";
 
 static struct lsmkv_options
 options_of(struct fuzz_files *files)
@@ -28,6 +29,7 @@ options_of(struct fuzz_files *files)
     options.block_size = 512;
     options.table_size = 16 << 10;
     options.level_base_size = 32 << 10;
+    options.blob_threshold = options.direct_threshold = 40;
     options.space_reserve = 1;
     options.lock_wait_ms = 1;
     options.log = fuzz_silence;
@@ -195,6 +197,9 @@ merge_all(struct lsmkv *db)
     fuzz_check(result == 0 || result == -EEXIST || is_an_error(result));
     result = lsmkv_keyspace_create(db, "fuzz", LSMKV_ORDER_BYTES, &made);
     fuzz_check(result == 0 || result == -EEXIST || is_an_error(result));
+    result = lsmkv_put(db, NULL, lsmkv_str("a/large"), lsmkv_str(""), lsmkv_str(large),
+                       LSMKV_UNSYNCED);
+    fuzz_check(result == 0 || is_an_error(result));
     result = lsmkv_move_trees(db, NULL, &move, 1, NULL, LSMKV_UNSYNCED);
     fuzz_check(result == 0 || is_an_error(result));
     result = lsmkv_compact(db, NULL, all, all);

@@ -305,7 +305,8 @@ on_end(void *context, uint64_t number, uint64_t end)
     return 0;
 }
 
-const struct wal_recovery_ops log_recovery_ops = {on_begin, on_frame, on_end};
+const struct wal_recovery_ops log_recovery_ops = {
+    .begin_log = on_begin, .frame = on_frame, .end_log = on_end};
 
 int
 log_recover(struct log_fixture *fixture, uint64_t oldest, bool read_only,

@@ -255,6 +255,7 @@ plan_options(struct lsmkv_env *env)
     options.cache_size = 64 << 10;
     options.move_log_limit = 600;
     options.blob_threshold = 40; /* a third of the values */
+    options.direct_threshold = 50;
     return options;
 }
 

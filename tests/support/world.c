@@ -150,6 +150,7 @@ world_init(struct world *world, uint64_t seed, bool dead_ranges)
     world->options.l0_compaction_trigger = 2;
     world->options.move_log_limit = 8 << 10;
     world->options.blob_threshold = thresholds[seed % 3];
+    world->options.direct_threshold = thresholds[seed / 3 % 3];
     world->options.dead_ranges = dead_ranges;
     model_init(&world->models[0], LSMKV_ORDER_PATH);
     model_init(&world->models[1], LSMKV_ORDER_BYTES);

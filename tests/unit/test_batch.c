@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/coding.h"
+#include "base/record.h"
 #include "log/batch.h"
 #include "lsmkv.h"
 #include "support/random.h"
@@ -124,6 +125,87 @@ START_TEST(test_entries_come_back_with_their_sequences_and_stamps)
     expect_string(entry.record.value, "v");
 
     ck_assert_int_eq(batch_next(&reader, &entry), 0);
+}
+END_TEST
+
+/* Of a value that stands apart a batch has the reference, which is golden in test_record. */
+static const struct blob_ref reference = {7, 32, 5000, 0x01020304};
+
+static void
+add_apart(uint8_t kind, const char *key)
+{
+    struct lsmkv_record record = record_of("at", "");
+    uint8_t bytes[BLOB_REF_SIZE];
+
+    blob_ref_encode(bytes, &reference);
+    record.value = lsmkv_bytes(bytes, sizeof(bytes));
+    ck_assert_int_eq(batch_add(&batch, 1, kind | KIND_BLOB_BIT, lsmkv_str(key), &record),
+                     0);
+}
+
+START_TEST(test_a_value_that_stands_apart_is_its_reference)
+{
+    static const uint8_t head[] = {0x11, 1, 1, 'k', 2, 'a', 't', BLOB_REF_SIZE};
+    struct batch_reader reader;
+    struct batch_entry entry;
+    struct blob_ref back;
+
+    add_apart(KIND_PUT, "k");
+    add_apart(KIND_PUT_TIMED, "t");
+    add_apart(KIND_PUT_STAMPED, "s");
+    batch_set_time(&batch, 77);
+    ck_assert_mem_eq(batch.data + BATCH_HEADER_SIZE, head, sizeof(head));
+    ck_assert_int_eq(batch_read(&reader, batch_slice(&batch), 5), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_int_eq(batch_next(&reader, &entry), 1);
+        ck_assert(kind_is_apart(entry.kind));
+        ck_assert_int_eq(blob_ref_decode(entry.record.value, &back), 0);
+        ck_assert_uint_eq(back.offset, reference.offset);
+        ck_assert_uint_eq(back.checksum, reference.checksum);
+        ck_assert_int_eq(entry.record.stamp_time, i == 0 ? 0 : i == 1 ? 77 : -2);
+    }
+    ck_assert_int_eq(batch_next(&reader, &entry), 0);
+}
+END_TEST
+
+/* The bit with a tombstone, and a reference that is none, of another size or length. */
+START_TEST(test_what_is_no_reference_is_refused)
+{
+    const size_t at = BATCH_HEADER_SIZE + 7;
+    uint8_t bytes[128];
+    size_t size;
+
+    add_apart(KIND_PUT, "k");
+    size = batch.size;
+    memcpy(bytes, batch.data, size);
+    ck_assert_int_eq(batch_verify(lsmkv_bytes(bytes, size)), 0);
+    for (size_t cut = 0; cut < size; cut++)
+        ck_assert_int_eq(batch_verify(lsmkv_bytes(bytes, cut)), -EUCLEAN);
+    bytes[BATCH_HEADER_SIZE] = KIND_DELETE | KIND_BLOB_BIT;
+    ck_assert_int_eq(batch_verify(lsmkv_bytes(bytes, size)), -EUCLEAN);
+    memcpy(bytes, batch.data, size);
+    bytes[at] = BLOB_REF_SIZE - 1;
+    ck_assert_int_eq(batch_verify(lsmkv_bytes(bytes, size - 1)), -EUCLEAN);
+    memcpy(bytes, batch.data, size);
+    memset(bytes + at + 1 + 16, 0, 4); /* its length */
+    ck_assert_int_eq(batch_verify(lsmkv_bytes(bytes, size)), -EUCLEAN);
+}
+END_TEST
+
+START_TEST(test_a_batch_knows_its_largest_value)
+{
+    struct lsmkv_batch other;
+
+    add(0, KIND_PUT, "a", "12345");
+    add(0, KIND_PUT, "b", "123");
+    add(0, KIND_DELETE, "c", "");
+    ck_assert_uint_eq(batch.largest, 5);
+    batch_init(&other);
+    ck_assert_int_eq(batch_append(&other, &batch), 0);
+    ck_assert_uint_eq(other.largest, 5);
+    batch_clear(&other);
+    ck_assert_uint_eq(other.largest, 0);
+    batch_fini(&other);
 }
 END_TEST
 
@@ -356,6 +438,9 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_batch_bytes_are_golden);
     tcase_add_test(tests, test_entries_come_back_with_their_sequences_and_stamps);
+    tcase_add_test(tests, test_a_value_that_stands_apart_is_its_reference);
+    tcase_add_test(tests, test_what_is_no_reference_is_refused);
+    tcase_add_test(tests, test_a_batch_knows_its_largest_value);
     tcase_add_test(tests, test_an_empty_batch_has_a_header);
     tcase_add_test(tests, test_append_joins_entries_and_counts_even_its_own);
     tcase_add_test(tests, test_limits_are_held_to_the_byte_and_leave_the_batch_as_it_was);

@@ -18,10 +18,10 @@
 /* clang-format off: the columns are the point. */
 static const uint8_t golden[] = {
     /* the first frame, at 0 */
-    0x13,
-    0xa4,
-    0x77,
-    0x9e, /* checksum */
+    0x27,
+    0x2f,
+    0x62,
+    0x3c, /* checksum */
     32,
     0,
     0,
@@ -46,7 +46,7 @@ static const uint8_t golden[] = {
     0,
     0,
     0, /* version */
-    0,
+    1,
     0,
     0,
     0, /* features */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/coding.h"
+#include "base/record.h"
 #include "log/frame.h"
 #include "log/wal.h"
 #include "support/log_fixture.h"
@@ -140,7 +141,7 @@ START_TEST(test_a_store_is_shown_log_by_log_and_operation_by_operation)
     ck_assert_int_eq(dump(""), 0);
     expect_line("log log=7 size=");
     expect_line(
-        "first log=7 offset=0 length=32 checksum=ok version=1 features=0 previous=0 "
+        "first log=7 offset=0 length=32 checksum=ok version=1 features=1 previous=0 "
         "previous_end=0\n");
     expect_line("batch log=7 offset=56 length=69 checksum=ok first_sequence=10 entries=3 "
                 "synced=56 time=1234567890\n");
@@ -151,9 +152,35 @@ START_TEST(test_a_store_is_shown_log_by_log_and_operation_by_operation)
                 "stamp_time=4 ");
     expect_line("end log=7 offset=152 stop=clean_end reason=where log 9 says");
     expect_line(
-        "first log=9 offset=0 length=32 checksum=ok version=1 features=0 previous=7 "
+        "first log=9 offset=0 length=32 checksum=ok version=1 features=1 previous=7 "
         "previous_end=152\n");
     expect_line("stop=clean_end reason=the end of the file\n");
+}
+END_TEST
+
+START_TEST(test_a_value_that_stands_apart_is_shown_as_its_reference)
+{
+    const struct wal_previous none = {0, 0};
+    const struct blob_ref ref = {8, 60, 5000, 77};
+    uint8_t bytes[BLOB_REF_SIZE];
+    struct lsmkv_record record = {.attributes = lsmkv_str("at")};
+    struct wal_append frame = {.first_sequence = 10};
+    struct wal_writer *writer;
+    struct lsmkv_batch batch;
+
+    blob_ref_encode(bytes, &ref);
+    record.value = lsmkv_bytes(bytes, sizeof(bytes));
+    batch_init(&batch);
+    ck_assert_int_eq(
+        batch_add(&batch, 0, KIND_PUT | KIND_BLOB_BIT, lsmkv_str("a"), &record), 0);
+    frame.entries = batch_slice(&batch);
+    ck_assert_int_eq(wal_create(dir, 7, &none, &reporter, &writer), 0);
+    ck_assert_int_eq(wal_append(writer, &frame, 1), 0);
+    ck_assert_int_eq(wal_close(writer), 0);
+    batch_fini(&batch);
+    ck_assert_int_eq(dump(""), 0);
+    expect_line("kind=put_blob keyspace=0 key=\"a\" stamp_sequence=10 stamp_time=0 "
+                "attributes=\"at\" blob=8 offset=60 bytes=5000 checksum=77\n");
 }
 END_TEST
 
@@ -239,6 +266,7 @@ main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_store_is_shown_log_by_log_and_operation_by_operation);
+    tcase_add_test(tests, test_a_value_that_stands_apart_is_shown_as_its_reference);
     tcase_add_test(tests, test_one_file_is_shown_and_a_copy_by_its_number);
     tcase_add_test(tests, test_a_torn_frame_is_status_4_and_damage_status_1);
     tcase_add_test(tests, test_a_zero_tail_is_no_fault);

@@ -393,6 +393,121 @@ START_TEST(test_what_a_failed_sync_lost_is_written_again)
 }
 END_TEST
 
+/* A recovery whose frames refer to something: that of `bad` is not there. */
+struct settling {
+    struct log_replay replay; /* first */
+    uint64_t bad;             /* a sequence; 0: all is there */
+    uint64_t bad_at;          /* where it was given */
+    uint64_t synced;          /* that was said */
+    unsigned settled, mended, writes;
+};
+
+static int
+settling_begin(void *context, uint64_t number)
+{
+    struct settling *settling = context;
+    struct log_replay *replay = &settling->replay;
+
+    if (replay->begun > replay->ended) { /* it is begun again */
+        ck_assert_uint_eq(settling->settled, 1);
+        ck_assert_uint_eq(replay->numbers[replay->begun - 1], number);
+        replay->begun--;
+        replay->last = 6;
+    }
+    return log_recovery_ops.begin_log(replay, number);
+}
+
+static int
+settling_frame(void *context, const struct wal_frame *frame)
+{
+    struct settling *settling = context;
+
+    if (frame->first_sequence == settling->bad)
+        settling->bad_at = frame->offset;
+    return log_recovery_ops.frame(&settling->replay, frame);
+}
+
+static int
+settling_settle(void *context, uint64_t synced, uint64_t *end)
+{
+    struct settling *settling = context;
+
+    settling->settled++;
+    settling->synced = synced;
+    ck_assert_uint_eq(settling->replay.ended, 2); /* only of the newest */
+    if (settling->bad == 0)
+        return 0;
+    *end = settling->bad_at;
+    return 1;
+}
+
+static int
+settling_mend(void *context, uint64_t synced)
+{
+    struct settling *settling = context;
+
+    settling->mended++;
+    ck_assert_uint_eq(settling->synced, synced);
+    ck_assert_uint_eq(settling->replay.ended, 3);
+    ck_assert_uint_eq(fault_env_calls(fixture.fault, ENV_CALL_FILE_WRITE),
+                      settling->writes); /* before the log's own */
+    return 0;
+}
+
+static int
+settling_end(void *context, uint64_t number, uint64_t end)
+{
+    return log_recovery_ops.end_log(&((struct settling *)context)->replay, number, end);
+}
+
+static struct settling
+recover_settling(uint64_t bad, bool read_only)
+{
+    static const struct wal_recovery_ops ops = {
+        settling_begin, settling_frame, settling_end, settling_settle, settling_mend};
+    struct settling settling = {.bad = bad};
+    struct log_list list = {.oldest = 5};
+
+    log_list_logs(&fixture, &list);
+    settling.writes = (unsigned)fault_env_calls(fixture.fault, ENV_CALL_FILE_WRITE);
+    settling.replay.result =
+        wal_recover(fixture.dir, list.numbers, list.count, 5, read_only,
+                    &fixture.reporter, &ops, &settling, &settling.replay.outcome);
+    ck_assert_int_eq(settling.replay.result, 0);
+    ck_assert_uint_eq(settling.settled, 1);
+    ck_assert_uint_eq(settling.mended, read_only ? 0 : 1);
+    return settling;
+}
+
+/* V5. */
+START_TEST(test_a_frame_that_refers_to_nothing_is_a_torn_one)
+{
+    struct settling settling;
+    struct log_replay replay;
+    size_t whole;
+
+    write_three();
+    whole = size_of(10);
+    settling = recover_settling(0, false);
+    ck_assert_uint_eq(settling.replay.last, 9);
+    settling = recover_settling(8, true);
+    ck_assert_uint_eq(settling.replay.last, 7);
+    ck_assert_uint_eq(size_of(10), whole);
+    settling = recover_settling(8, false);
+    ck_assert_uint_eq(settling.replay.last, 7);
+    ck_assert_uint_eq(settling.replay.outcome.frames, 7);
+    ck_assert_uint_eq(settling.replay.outcome.logs, 3);
+    ck_assert_int_eq(settling.replay.outcome.stop, WAL_TORN);
+    ck_assert_uint_eq(settling.replay.outcome.last.end, settling.bad_at);
+    ck_assert_uint_eq(settling.replay.outcome.cut_bytes, whole - settling.bad_at);
+    ck_assert_uint_eq(size_of(10), settling.bad_at);
+    log_fixture_crash(&fixture, worst, 0);
+    replay = recover(5);
+    ck_assert_uint_eq(replay.last, 7);
+    ck_assert_int_eq(replay.outcome.stop, WAL_CLEAN_END);
+}
+END_TEST
+
 START_TEST(test_a_read_only_recovery_changes_nothing)
 {
     struct log_replay replay = {0};
@@ -566,6 +681,7 @@ main(void)
     tcase_add_test(tests, test_a_log_that_none_names_may_hold_no_batch);
     tcase_add_test(tests, test_sequences_must_go_up_from_log_to_log);
     tcase_add_test(tests, test_what_a_failed_sync_lost_is_written_again);
+    tcase_add_test(tests, test_a_frame_that_refers_to_nothing_is_a_torn_one);
     tcase_add_test(tests, test_a_read_only_recovery_changes_nothing);
     tcase_add_test(tests, test_a_callbacks_error_ends_the_recovery);
     tcase_add_test(tests, test_any_failing_call_fails_the_recovery_and_loses_nothing);
