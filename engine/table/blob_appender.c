@@ -32,7 +32,7 @@ struct blob_appender {
     uint64_t hinted; /* writeback was asked for up to here */
     bool dirty;      /* changed since the last sync */
     bool is_named;   /* the directory was synced since the file was made */
-    bool is_broken;
+    int error;       /* of the sync or the undoing that broke it; 0: none */
     /* what was added */
     struct keybuf heads;
     struct added *added;
@@ -214,7 +214,7 @@ undo(struct blob_appender *appender)
         result = env_file_sync(appender->file);
     if (result == 0)
         return 0;
-    appender->is_broken = true;
+    appender->error = result;
     return report_error(appender->context->reporter, result,
                         "%s: undoing a write at offset %llu failed", appender->name,
                         (unsigned long long)appender->end);
@@ -258,21 +258,21 @@ blob_appender_undo(struct blob_appender *appender)
 bool
 blob_appender_is_broken(const struct blob_appender *appender)
 {
-    return appender->is_broken;
+    return appender->error != 0;
 }
 
 int
 blob_appender_sync(struct blob_appender *appender)
 {
-    int result = 0;
+    int result = appender->error;
 
-    if (!appender->dirty)
-        return 0;
+    if (result != 0 || !appender->dirty)
+        return result;
     result = env_file_sync(appender->file);
     if (result == 0 && !appender->is_named)
         result = env_dir_sync(appender->context->dir);
     if (result != 0) {
-        appender->is_broken = true;
+        appender->error = result;
         return report_error(appender->context->reporter, result,
                             "%s: sync up to offset %llu failed", appender->name,
                             (unsigned long long)appender->end);

@@ -165,6 +165,31 @@ START_TEST(test_only_the_last_write_is_undone)
 }
 END_TEST
 
+/* A file whose undoing failed in its sync took the next one, which the kernel passed: a snapshot that
+ * had waited for its turn meanwhile said that what the first had lost was durable. */
+START_TEST(test_a_file_that_broke_is_not_synced_again)
+{
+    struct blob_appender *appender;
+    struct blob_ref ref;
+    uint64_t syncs;
+
+    ck_assert_int_eq(blob_appender_open(&fixture.context, NUMBER, 0x21, &appender), 0);
+    ck_assert_int_eq(append(appender, "a", 1, "one", &ref), 0);
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    ck_assert_int_eq(append(appender, "b", 2, "two", &ref), 0);
+    ck_assert_int_eq(blob_appender_write(appender), 0);
+    fault_env_set(fixture.fault,
+                  (struct fault){.call = ENV_CALL_FILE_SYNC, .nth = 1, .error = EIO});
+    ck_assert_int_eq(blob_appender_undo(appender), -EIO);
+    fault_env_heal(fixture.fault);
+    ck_assert(blob_appender_is_broken(appender));
+    syncs = fault_env_calls(fixture.fault, ENV_CALL_FILE_SYNC);
+    ck_assert_int_eq(blob_appender_sync(appender), -EIO);
+    ck_assert_uint_eq(fault_env_calls(fixture.fault, ENV_CALL_FILE_SYNC), syncs);
+    blob_appender_close(appender);
+}
+END_TEST
+
 /* More records than one call takes, of sizes about those of a head. */
 START_TEST(test_many_records_are_appended_at_once)
 {
@@ -647,6 +672,7 @@ main(void)
     tcase_add_test(tests, test_a_blob_file_has_these_bytes);
     tcase_add_test(tests, test_an_appended_file_has_these_bytes);
     tcase_add_test(tests, test_only_the_last_write_is_undone);
+    tcase_add_test(tests, test_a_file_that_broke_is_not_synced_again);
     tcase_add_test(tests, test_many_records_are_appended_at_once);
     tcase_add_test(tests, test_a_probe_finds_every_flipped_byte_and_every_cut);
     tcase_add_test(tests, test_a_walk_finds_every_record);
