@@ -18,20 +18,31 @@ direct_least(const struct lsmkv_options *options)
 
 /* ---- placing ---- */
 
-/* The file of the active generation that takes a keyspace's values. */
+/* Each file is a descriptor, and one more to sync: values of more keyspaces go to the log whole. */
+#define FILES_MAX 32u
+
+/* The file of the active generation that takes a keyspace's values; NULL: there is none yet. */
+static struct generation_blob *
+file_of(const struct generation *active, uint32_t keyspace)
+{
+    for (size_t i = 0; i < active->blob_count; i++)
+        if (active->blobs[i].keyspace == keyspace)
+            return &active->blobs[i];
+    return NULL;
+}
+
 static int
 appender_of(struct lsmkv *db, uint32_t keyspace, struct blob_appender **appender)
 {
     struct generation *active = db->active;
-    struct generation_blob *blob;
+    struct generation_blob *blob = file_of(active, keyspace);
     uint64_t number;
     int result;
 
-    for (size_t i = 0; i < active->blob_count; i++)
-        if (active->blobs[i].keyspace == keyspace) {
-            *appender = active->blobs[i].appender;
-            return 0;
-        }
+    if (blob != NULL) {
+        *appender = blob->appender;
+        return 0;
+    }
     number = file_number_take(db);
     result = generation_refer(active, keyspace, number, 0);
     if (result != 0)
@@ -46,10 +57,13 @@ appender_of(struct lsmkv *db, uint32_t keyspace, struct blob_appender **appender
 }
 
 static bool
-is_large(const struct lsmkv *db, const struct batch_entry *entry)
+is_to_be_placed(const struct lsmkv *db, const struct batch_entry *entry)
 {
+    const struct generation *active = db->active;
+
     return kind_is_put(entry->kind) && !kind_is_apart(entry->kind) &&
-           entry->record.value.size >= db->direct_least;
+           entry->record.value.size >= db->direct_least &&
+           (active->blob_count < FILES_MAX || file_of(active, entry->keyspace) != NULL);
 }
 
 /* One that names a keyspace which is not there will be refused: its values would stay in a file
@@ -98,7 +112,7 @@ place_frame(struct lsmkv *db, struct wal_append *frame, struct lsmkv_batch *plac
     int result = batch_read(&reader, frame->entries, frame->first_sequence);
 
     while (result == 0 && (result = batch_next(&reader, &entry)) == 1) {
-        result = is_large(db, &entry) ? place_value(db, &entry, bytes) : 0;
+        result = is_to_be_placed(db, &entry) ? place_value(db, &entry, bytes) : 0;
         if (result == 0)
             result = batch_add(placed, entry.keyspace, entry.kind, entry.key,
                                kind_is_put(entry.kind) ? &entry.record : NULL);

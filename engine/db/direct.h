@@ -4,7 +4,8 @@
  * Of a batch that is written unsynced, each value of direct_threshold bytes and more is appended to
  * a blob file of the active generation, one a keyspace, made when it is first wanted.  The frame
  * carries the reference, the memtable too, and a flush takes it on into the table: the value itself
- * is not touched again.  When the generation freezes, nothing is appended to its files any more.
+ * is not touched again.  Of many keyspaces only the first get one.  When the generation freezes, nothing
+ * is appended to its files any more.
  *
  *     value      -> 000014.blob      write(2), before
  *     reference  -> 000012.log       write(2)

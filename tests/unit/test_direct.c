@@ -226,6 +226,39 @@ START_TEST(test_each_keyspace_has_a_file_of_its_own)
 }
 END_TEST
 
+/* Each had one, and the store ran out of descriptors: a put in one keyspace more failed. */
+START_TEST(test_of_many_keyspaces_only_some_have_a_file)
+{
+    static const unsigned many = 40, most = 32;
+    struct lsmkv_keyspace *keyspaces[40];
+    struct lsmkv_record record;
+    char name[16];
+
+    rig.options.write_buffer_size = 64u << 20; /* one generation */
+    die_and_open();
+    for (unsigned i = 0; i < many; i++) {
+        snprintf(name, sizeof(name), "k%u", i);
+        ck_assert_int_eq(
+            lsmkv_keyspace_create(rig.db, name, LSMKV_ORDER_BYTES, &keyspaces[i]), 0);
+    }
+    for (unsigned version = 1; version <= 2; version++)
+        for (unsigned i = 0; i < many; i++)
+            ck_assert_int_eq(lsmkv_put(rig.db, keyspaces[i], lsmkv_str(key_of(i)), none,
+                                       value_of(i, version), LSMKV_UNSYNCED),
+                             0);
+    ck_assert_uint_eq(blob_files().count, most);
+    die_and_open();
+    for (unsigned i = 0; i < many; i++) {
+        snprintf(name, sizeof(name), "k%u", i);
+        ck_assert_int_eq(lsmkv_keyspace_open(rig.db, name, &keyspaces[i]), 0);
+        ck_assert_int_eq(lsmkv_get(rig.db, keyspaces[i], NULL, lsmkv_str(key_of(i)),
+                                   buffer, sizeof(buffer), &record),
+                         0);
+        assert_value(record.value, i, 2);
+    }
+}
+END_TEST
+
 /* The log still refers to the file when the keyspace is gone; no replay may want it. */
 START_TEST(test_a_dropped_keyspace_lets_its_file_go)
 {
@@ -528,6 +561,7 @@ main(void)
     tcase_add_test(tests, test_moves_and_copies_take_values_from_a_memtable);
     tcase_add_test(tests, test_a_generation_is_full_by_what_stands_beside_its_log);
     tcase_add_test(tests, test_each_keyspace_has_a_file_of_its_own);
+    tcase_add_test(tests, test_of_many_keyspaces_only_some_have_a_file);
     tcase_add_test(tests, test_a_dropped_keyspace_lets_its_file_go);
     tcase_add_test(tests, test_a_file_of_which_nothing_is_left_goes_with_its_memtable);
     tcase_add_test(tests, test_what_is_overwritten_in_a_memtable_is_dead);
