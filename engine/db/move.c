@@ -5,8 +5,9 @@
  * published, so no write falls between.  A small one is one batch: one log frame.  A large one
  * would not fit a frame: the memtables are flushed, the moved entries are written straight to
  * level-0 tables, and one manifest line installs them together with the tombstones of the old
- * keys and the caller's batch; readers go on meanwhile.  Its values that stand apart stay where they
- * are, only the references are written.  A log refers to files of its own only (direct.h), so a small move writes values anew.
+ * keys and the caller's batch; readers go on meanwhile.  Its values that stand apart stay where
+ * they are, only the references are written.  A log refers to files of its own only (direct.h), so
+ * a small move writes values anew.
  *
  * T1  Level-0 tables made here are newer than everything before (the memtables were flushed
  *     in this turn), so V3 holds.

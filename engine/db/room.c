@@ -3,10 +3,9 @@
  * space on the disk.
  *
  * A generation is full when its memtables and the blob files beside its log hold
- * write_buffer_size bytes.  Writers are delayed a
- * little each when level 0 has many tables, and stop when it has too many or when FROZEN_MAX
- * generations wait for the flush.  A background error lets them go with that error instead of
- * keeping them waiting for space that may never come.
+ * write_buffer_size bytes.  Writers are delayed a little each when level 0 has many tables, and
+ * stop when it has too many or when FROZEN_MAX generations wait for the flush.  A background error
+ * lets them go with that error instead of keeping them waiting for space that may never come.
  */
 #include <errno.h>
 #include <string.h>

@@ -300,7 +300,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_batch_put(struct lsmkv_batch *batch,
                                             struct lsmkv_slice key,
                                             struct lsmkv_slice attributes,
                                             struct lsmkv_slice value);
-/* As lsmkv_batch_put with the value of `held`, which is written once more wherever it is kept.  `held` must stay unreleased until the batch is written or cleared. */
+/* As lsmkv_batch_put with the value of `held`, which is written once more wherever it is kept.
+ * `held` must stay unreleased until the batch is written or cleared. */
 LSMKV_API LSMKV_CHECKED int lsmkv_batch_put_held(struct lsmkv_batch *batch,
                                                  struct lsmkv_keyspace *keyspace,
                                                  struct lsmkv_slice key,
