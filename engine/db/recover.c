@@ -71,15 +71,35 @@ begin_log(void *context, uint64_t number)
     return result;
 }
 
+/* Where the next record of a file begins. */
+static uint64_t
+end_of(const struct generation *generation, uint64_t number)
+{
+    for (size_t i = 0; i < generation->blob_count; i++)
+        if (generation->blobs[i].number == number)
+            return generation->blobs[i].size;
+    return BLOB_HEADER_SIZE;
+}
+
+/* Frames come in the order of the records that they refer to (L2 of direct.h), so a log made on
+ * purpose has no more to be read and written again than the files have. */
 static int
 note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
 {
+    const size_t key_size = entry->key.size + KEY_TRAILER_SIZE;
     struct logged_ref *noted;
     struct blob_ref ref;
     int result = blob_ref_decode(entry->record.value, &ref);
 
     if (result != 0)
         return result; /* batch_next has decoded it: cannot be */
+    if (ref.offset != end_of(replay->generation, ref.file) + BLOB_HEAD_SIZE + key_size)
+        return report_error(
+            &replay->db->reporter, -EUCLEAN,
+            "%06llu.log: offset %llu: refers to %06llu.blob, offset %llu, "
+            "which does not follow the value before",
+            (unsigned long long)replay->log_number, (unsigned long long)frame,
+            (unsigned long long)ref.file, (unsigned long long)ref.offset);
     if (replay->ref_count == replay->ref_capacity) {
         size_t capacity = replay->ref_capacity == 0 ? 64 : 2 * replay->ref_capacity;
 
@@ -89,8 +109,7 @@ note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
         replay->refs = noted;
         replay->ref_capacity = capacity;
     }
-    replay->refs[replay->ref_count++] =
-        (struct logged_ref){frame, ref, entry->key.size + KEY_TRAILER_SIZE};
+    replay->refs[replay->ref_count++] = (struct logged_ref){frame, ref, key_size};
     return generation_refer(replay->generation, entry->keyspace, ref.file,
                             ref.offset + ref.length);
 }

@@ -15,6 +15,7 @@
 #include "db/db.h"
 #include "log/frame.h"
 #include "support/rig.h"
+#include "table/blob.h"
 
 #define PATH "store"
 
@@ -193,21 +194,28 @@ END_TEST
 /* ---- logs ---- */
 
 static void
-write_log(uint64_t number, struct wal_previous previous, uint64_t sequence)
+write_entries(uint64_t number, struct wal_previous previous, uint64_t sequence,
+              struct lsmkv_batch *batch)
 {
-    struct wal_append frame = {.first_sequence = sequence};
-    struct lsmkv_record record = {.value = lsmkv_str("value")};
+    struct wal_append frame = {.first_sequence = sequence, .entries = batch_slice(batch)};
     struct wal_writer *writer;
-    struct lsmkv_batch batch;
 
-    batch_init(&batch);
-    ck_assert_int_eq(batch_add(&batch, 0, KIND_PUT, lsmkv_str("key"), &record), 0);
-    frame.entries = batch_slice(&batch);
     ck_assert_int_eq(wal_create(dir, number, &previous, &reporter, &writer), 0);
     ck_assert_int_eq(wal_append(writer, &frame, 1), 0);
     ck_assert_int_eq(wal_sync(writer), 0);
     ck_assert_int_eq(wal_close(writer), 0);
-    batch_fini(&batch);
+    batch_fini(batch);
+}
+
+static void
+write_log(uint64_t number, struct wal_previous previous, uint64_t sequence)
+{
+    struct lsmkv_record record = {.value = lsmkv_str("value")};
+    struct lsmkv_batch batch;
+
+    batch_init(&batch);
+    ck_assert_int_eq(batch_add(&batch, 0, KIND_PUT, lsmkv_str("key"), &record), 0);
+    write_entries(number, previous, sequence, &batch);
 }
 
 /* Bug: a sequence that only a log names was believed.  The next ones would have run into the
@@ -234,6 +242,32 @@ START_TEST(test_logs_that_name_each_other_are_refused)
     write_log(4, earlier, 102);
     expect_refused("names log 4 as the one before it");
     ck_assert(is_there("000003.log") && is_there("000004.log"));
+}
+END_TEST
+
+/* What it refers to would be read once an entry, and all between written again, holes too. */
+START_TEST(test_a_log_that_refers_to_values_out_of_turn_is_refused)
+{
+    static const uint64_t first = BLOB_HEADER_SIZE + BLOB_HEAD_SIZE + 3 + 8;
+    const uint64_t offsets[][2] = {
+        {0, first}, {first + 1, first}, {first, first}, {first, UINT64_C(1) << 50}};
+    struct blob_ref ref = {.file = 9, .length = 10};
+    struct lsmkv_record record;
+    struct lsmkv_batch batch;
+    uint8_t bytes[BLOB_REF_SIZE];
+
+    batch_init(&batch);
+    for (unsigned i = 0; i < 2; i++) {
+        ref.offset = offsets[_i][i];
+        blob_ref_encode(bytes, &ref);
+        record = (struct lsmkv_record){.value = lsmkv_bytes(bytes, sizeof(bytes))};
+        ck_assert_int_eq(
+            batch_add(&batch, 0, KIND_PUT | KIND_BLOB_BIT, lsmkv_str("key"), &record), 0);
+    }
+    write_entries(3, (struct wal_previous){0, 0}, 101, &batch);
+    write_manifest();
+    expect_refused("which does not follow the value before");
+    ck_assert_ptr_nonnull(strstr(rig.last_error, "000003.log: offset"));
 }
 END_TEST
 
@@ -413,6 +447,8 @@ main(void)
     tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
     tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
     tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);
+    tcase_add_loop_test(tcase, test_a_log_that_refers_to_values_out_of_turn_is_refused, 0,
+                        4);
     tcase_add_test(tcase, test_tables_of_a_level_that_overlap_are_refused);
     tcase_add_test(tcase, test_a_table_of_an_absurd_size_is_refused);
     tcase_add_test(tcase, test_a_table_with_larger_sequences_than_told_is_not_merged);
