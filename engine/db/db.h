@@ -56,6 +56,8 @@
 #define SEQUENCE_LIMIT  (SEQUENCE_MAX / 2)
 
 #define FROZEN_MAX 2u /* frozen generations before writers wait for the flush */
+/* Each is a descriptor, and one more file to sync with the log. */
+#define GENERATION_BLOBS_MAX 32u
 
 /* The memtables of one log. */
 struct generation {
@@ -71,8 +73,8 @@ struct generation {
         uint32_t keyspace;
         struct blob_appender *appender; /* NULL: nothing is added any more */
     } * blobs;
-    size_t blob_count;
-    size_t count; /* of slots; grows, under mutex, when a keyspace is made */
+    size_t blob_count; /* at most GENERATION_BLOBS_MAX */
+    size_t count;      /* of slots; grows, under mutex, when a keyspace is made */
     struct generation_slot {
         uint32_t keyspace;
         struct memtable *memtable;
@@ -280,7 +282,8 @@ bool generation_is_empty(const struct generation *generation);
 size_t generation_memory(const struct generation *generation);
 /* Bytes of its blob files; in the writer's turn. */
 uint64_t generation_blob_bytes(const struct generation *generation);
-/* It refers to a blob file, of at least `size` bytes.  -ENOMEM, -EUCLEAN as blob_files_ref. */
+/* It refers to a blob file, of at least `size` bytes.  -ENOMEM; -EUCLEAN as blob_files_ref, and if it
+ * would be one file too many. */
 int LSMKV_CHECKED generation_refer(struct generation *generation, uint32_t keyspace,
                                    uint64_t number, uint64_t size);
 /* Takes the last one back. */

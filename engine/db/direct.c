@@ -18,9 +18,6 @@ direct_least(const struct lsmkv_options *options)
 
 /* ---- placing ---- */
 
-/* Each file is a descriptor, and one more to sync: values of more keyspaces go to the log whole. */
-#define FILES_MAX 32u
-
 /* The file of the active generation that takes a keyspace's values; NULL: there is none yet. */
 static struct generation_blob *
 file_of(const struct generation *active, uint32_t keyspace)
@@ -63,7 +60,8 @@ is_to_be_placed(const struct lsmkv *db, const struct batch_entry *entry)
 
     return kind_is_put(entry->kind) && !kind_is_apart(entry->kind) &&
            entry->record.value.size >= db->direct_least &&
-           (active->blob_count < FILES_MAX || file_of(active, entry->keyspace) != NULL);
+           (active->blob_count < GENERATION_BLOBS_MAX ||
+            file_of(active, entry->keyspace) != NULL);
 }
 
 /* One that names a keyspace which is not there will be refused: its values would stay in a file

@@ -110,8 +110,16 @@ note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
         replay->ref_capacity = capacity;
     }
     replay->refs[replay->ref_count++] = (struct logged_ref){frame, ref, key_size};
-    return generation_refer(replay->generation, entry->keyspace, ref.file,
-                            ref.offset + ref.length);
+    result = generation_refer(replay->generation, entry->keyspace, ref.file,
+                              ref.offset + ref.length);
+    if (result == -EUCLEAN)
+        return report_error(
+            &replay->db->reporter, -EUCLEAN,
+            "%06llu.log: offset %llu: refers to %06llu.blob, one file more "
+            "than the %u that are written beside a log",
+            (unsigned long long)replay->log_number, (unsigned long long)frame,
+            (unsigned long long)ref.file, GENERATION_BLOBS_MAX);
+    return result;
 }
 
 /* Entries of a keyspace that was dropped meanwhile are passed over; one that never was is

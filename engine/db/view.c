@@ -64,6 +64,8 @@ generation_refer(struct generation *generation, uint32_t keyspace, uint64_t numb
             return 0;
         }
     }
+    if (generation->blob_count == GENERATION_BLOBS_MAX)
+        return -EUCLEAN;
     blobs = reallocarray(generation->blobs, generation->blob_count + 1, sizeof(*blobs));
     if (blobs == NULL)
         return -ENOMEM;

@@ -53,6 +53,7 @@ struct recoverer {
     size_t links;
     uint64_t min_sequence; /* of the next batch */
     uint64_t size, synced; /* of the newest log */
+    uint64_t written;      /* up to where it was: only zeros follow */
     struct wal_recovery outcome;
 };
 
@@ -291,9 +292,11 @@ note_newest(struct recoverer *recoverer, const struct link *link,
     outcome->last = (struct wal_previous){link->number, outcome->stop_offset};
     recoverer->size = wal_reader_size(reader);
     recoverer->synced = wal_reader_synced(reader);
+    recoverer->written =
+        outcome->stop == WAL_TORN ? wal_reader_torn_end(reader) : outcome->stop_offset;
     if (outcome->stop != WAL_TORN)
         return;
-    outcome->cut_bytes = wal_reader_torn_end(reader) - outcome->stop_offset;
+    outcome->cut_bytes = recoverer->written - outcome->stop_offset;
     report_warning(recoverer->reporter, "%06llu.log: offset %llu: %s; the log ends there",
                    (unsigned long long)link->number,
                    (unsigned long long)outcome->stop_offset, wal_reader_reason(reader));
@@ -344,7 +347,7 @@ replay_before(struct recoverer *recoverer, uint64_t number, uint64_t offset)
 
     outcome->stop = WAL_TORN;
     outcome->stop_offset = outcome->last.end = offset;
-    outcome->cut_bytes = recoverer->size - offset;
+    outcome->cut_bytes = recoverer->written - offset;
     return result;
 }
 

@@ -245,28 +245,51 @@ START_TEST(test_logs_that_name_each_other_are_refused)
 }
 END_TEST
 
+/* An entry of the log that refers to a value in a blob file. */
+static void
+add_ref(struct lsmkv_batch *batch, uint64_t file, uint64_t offset)
+{
+    const struct blob_ref ref = {.file = file, .offset = offset, .length = 10};
+    uint8_t bytes[BLOB_REF_SIZE];
+    const struct lsmkv_record record = {.value = lsmkv_bytes(bytes, sizeof(bytes))};
+
+    blob_ref_encode(bytes, &ref);
+    ck_assert_int_eq(
+        batch_add(batch, 0, KIND_PUT | KIND_BLOB_BIT, lsmkv_str("key"), &record), 0);
+}
+
+static const uint64_t first_value = BLOB_HEADER_SIZE + BLOB_HEAD_SIZE + 3 + 8;
+
 /* What it refers to would be read once an entry, and all between written again, holes too. */
 START_TEST(test_a_log_that_refers_to_values_out_of_turn_is_refused)
 {
-    static const uint64_t first = BLOB_HEADER_SIZE + BLOB_HEAD_SIZE + 3 + 8;
-    const uint64_t offsets[][2] = {
-        {0, first}, {first + 1, first}, {first, first}, {first, UINT64_C(1) << 50}};
-    struct blob_ref ref = {.file = 9, .length = 10};
-    struct lsmkv_record record;
+    const uint64_t offsets[][2] = {{0, first_value},
+                                   {first_value + 1, first_value},
+                                   {first_value, first_value},
+                                   {first_value, UINT64_C(1) << 50}};
     struct lsmkv_batch batch;
-    uint8_t bytes[BLOB_REF_SIZE];
 
     batch_init(&batch);
-    for (unsigned i = 0; i < 2; i++) {
-        ref.offset = offsets[_i][i];
-        blob_ref_encode(bytes, &ref);
-        record = (struct lsmkv_record){.value = lsmkv_bytes(bytes, sizeof(bytes))};
-        ck_assert_int_eq(
-            batch_add(&batch, 0, KIND_PUT | KIND_BLOB_BIT, lsmkv_str("key"), &record), 0);
-    }
+    for (unsigned i = 0; i < 2; i++)
+        add_ref(&batch, 9, offsets[_i][i]);
     write_entries(3, (struct wal_previous){0, 0}, 101, &batch);
     write_manifest();
     expect_refused("which does not follow the value before");
+    ck_assert_ptr_nonnull(strstr(rig.last_error, "000003.log: offset"));
+}
+END_TEST
+
+/* Each entry was looked for among all files that the log referred to. */
+START_TEST(test_a_log_that_refers_to_many_blob_files_is_refused)
+{
+    struct lsmkv_batch batch;
+
+    batch_init(&batch);
+    for (unsigned i = 0; i < 100000; i++)
+        add_ref(&batch, 9 + i, first_value);
+    write_entries(3, (struct wal_previous){0, 0}, 101, &batch);
+    write_manifest();
+    expect_refused("one file more than the 32");
     ck_assert_ptr_nonnull(strstr(rig.last_error, "000003.log: offset"));
 }
 END_TEST
@@ -447,6 +470,7 @@ main(void)
     tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
     tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
     tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);
+    tcase_add_test(tcase, test_a_log_that_refers_to_many_blob_files_is_refused);
     tcase_add_loop_test(tcase, test_a_log_that_refers_to_values_out_of_turn_is_refused, 0,
                         4);
     tcase_add_test(tcase, test_tables_of_a_level_that_overlap_are_refused);
