@@ -9,7 +9,9 @@
  *
  * Victims are at least half dead: then a collection writes no more than it frees, and files are no
  * more than twice what is live in them.  It is worth it, too, only if what is dead in them is more
- * than the tables that are to be rewritten.
+ * than the tables that are to be rewritten.  While free space is below the reserve an eighth dead
+ * is enough, whatever the tables are, the deadest first: puts are refused until it is done, and
+ * where nothing is dead there is nothing to do.
  *
  * G1  Victims are collected within what the disk has free: their live bytes stand twice until the
  *     last table is rewritten.  A merge does without those that do not fit.
@@ -52,12 +54,10 @@ collect_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
 {
     uint64_t file = db->options.write_buffer_size, room = room_for_values(db);
     uint64_t most = LIVE_FILES * file + table_bytes(keyspace->view->version);
-    unsigned least = HALF_DEAD;
+    unsigned least = space_presses(db) ? LITTLE_DEAD : HALF_DEAD;
 
-    if (atomic_load(&db->reclaim.is_short)) {
+    if (atomic_load(&db->reclaim.is_short))
         most = 2 * file; /* what the reserve has for a merge */
-        least = atomic_load(&db->space_low) ? LITTLE_DEAD : HALF_DEAD;
-    }
     return blob_files_victims(db->blobs, keyspace->id, least, most < room ? most : room,
                               victims);
 }
@@ -73,7 +73,8 @@ is_due(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mut
         return false; /* no memory: at another time */
     keyspace->collect_due =
         victims.count > 0 &&
-        victims.dead >= compaction_referring_bytes(keyspace->view->version, &victims);
+        (space_presses(db) ||
+         victims.dead >= compaction_referring_bytes(keyspace->view->version, &victims));
     keyspace->collect_known = true;
     blob_victims_fini(&victims);
     return keyspace->collect_due;
@@ -93,6 +94,23 @@ bool
 collect_due(struct lsmkv *db)
 {
     return due_keyspace(db) != NULL;
+}
+
+void
+collect_look_again(struct lsmkv *db)
+{
+    mutex_lock(&db->mutex);
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        ks->collect_known = false;
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
+}
+
+void
+collect_note_room(struct lsmkv *db)
+{
+    if (atomic_load(&db->reclaim.is_short))
+        collect_look_again(db);
 }
 
 int

@@ -20,6 +20,7 @@ compaction_limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspa
         .table_size = db->options.table_size,
         .passed_over = keyspace->failed_levels,
         .narrow = atomic_load(&db->reclaim.is_short),
+        .pressing = space_presses(db),
     };
 
     return limits;

@@ -32,6 +32,8 @@ struct compaction_limits {
     uint64_t table_size;
     unsigned passed_over; /* bit i: not level i now, its merge has just failed */
     bool narrow;          /* choices are not grown: space is short */
+    bool
+        pressing; /* puts are refused: level 0 is due from its first table, for what that overwrites */
     /* Of compaction_pick_tombstones.  Only choices of which the tombstones are at least one in so
      * many of the entries that are rewritten for them; 0: all. */
     unsigned worth;

@@ -58,6 +58,8 @@
 #define FROZEN_MAX 2u /* frozen generations before writers wait for the flush */
 /* Each is a descriptor, and one more file to sync with the log. */
 #define GENERATION_BLOBS_MAX 32u
+#define FAILURES_TOLD \
+    2u /* a flush that failed once may have met a merge's passing outputs */
 
 /* The memtables of one log. */
 struct generation {
@@ -159,6 +161,7 @@ struct obsolete_files {
         uint64_t number;
     } * files;
     size_t count, capacity;
+    unsigned deleting; /* threads that took files from here and are at it */
     atomic_bool any;
     atomic_bool stopped; /* a manifest line is in doubt: nothing is deleted any more */
 };
@@ -355,8 +358,10 @@ int LSMKV_CHECKED make_room(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 int LSMKV_CHECKED space_check(struct lsmkv *db, const struct lsmkv_batch *batch);
 /* Looks at free space again once a MiB of what writers wrote; in the writer's turn. */
 void space_look(struct lsmkv *db);
-/* The disk itself said that it is full: somebody else may have filled it. */
-void space_note_full(struct lsmkv *db);
+/* Space is short, by a look or as the disk itself said: somebody else may have filled it. */
+void space_note_full(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Puts are refused, as far as is known. */
+bool space_presses(const struct lsmkv *db);
 /* The most level-0 tables of any keyspace. */
 size_t l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 /* Poisons the store: no write succeeds until it is opened again.  Returns `error`. */
@@ -481,7 +486,9 @@ bool file_name_parse(const char *name, uint64_t *number, enum file_kind *kind);
 void obsolete_init(struct obsolete_files *obsolete);
 void obsolete_fini(struct obsolete_files *obsolete);
 /* Deletes what the reaper was given; costs next to nothing when that is nothing. */
-void files_delete_obsolete(struct lsmkv *db);
+void files_delete_obsolete(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Is there still something to delete, or somebody who does? */
+bool files_are_going(struct lsmkv *db);
 /* Gives the tables of an edit that will not be installed, and the blob files made for them, to the
  * reaper. */
 void files_discard_added(struct lsmkv *db, const struct manifest_edit *edit);

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/db.h"
+#include "db/collect.h"
 #include "table/blob.h"
 
 /* Digits beyond this cannot be a 64-bit number of ours. */
@@ -131,6 +131,7 @@ files_delete_obsolete(struct lsmkv *db)
     count = obsolete->count;
     obsolete->files = NULL;
     obsolete->count = obsolete->capacity = 0;
+    obsolete->deleting++;
     mutex_unlock(&obsolete->mutex);
     for (size_t i = 0; i < count; i++) {
         char name[TABLE_NAME_SIZE];
@@ -139,6 +140,22 @@ files_delete_obsolete(struct lsmkv *db)
         delete_file(db, name);
     }
     free(files);
+    mutex_lock(&obsolete->mutex);
+    obsolete->deleting--;
+    mutex_unlock(&obsolete->mutex);
+    collect_note_room(db);
+}
+
+bool
+files_are_going(struct lsmkv *db)
+{
+    struct obsolete_files *obsolete = &db->obsolete;
+    bool going;
+
+    mutex_lock(&obsolete->mutex);
+    going = obsolete->count > 0 || obsolete->deleting > 0;
+    mutex_unlock(&obsolete->mutex);
+    return going || atomic_load(&db->limbo.any);
 }
 
 void
@@ -235,6 +252,7 @@ files_delete_logs(struct lsmkv *db, uint64_t from, uint64_t oldest_log)
         }
     }
     free(scan.logs);
+    collect_note_room(db);
 }
 
 /* ---- the sweep at opening ---- */

@@ -94,7 +94,8 @@ double
 compaction_score(const struct version *version, const struct compaction_limits *limits,
                  int *level)
 {
-    unsigned trigger = limits->l0_trigger > 0 ? limits->l0_trigger : 1;
+    unsigned trigger =
+        limits->pressing || limits->l0_trigger == 0 ? 1 : limits->l0_trigger;
     double most = 0;
     uint64_t targets[LEVEL_COUNT];
 

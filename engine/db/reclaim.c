@@ -22,6 +22,9 @@
  *     the store was opened, and then nothing was written for a while.  It leaves alone what its
  *     tombstones are too few for, it is not repeated, and what has gone down as far as it can is
  *     written again only for a snapshot that was dropped since, and may have held it.
+ * R5  Overwriting begins no round.  While puts are refused, any table of level 0 is merged (pick.c),
+ *     and then blob files are collected for little (collect.c): both are done once, and free what
+ *     newer versions hide.
  */
 #include <errno.h>
 #include <string.h>
@@ -345,21 +348,44 @@ reclaim_fini(struct lsmkv *db)
 
 #define LOOK_NS UINT64_C(10000000)
 
+static bool
+has_room(struct lsmkv *db)
+{
+    return free_space(db) >= db->space_reserve;
+}
+
+/* Whether something is under way or due whose end gives space back: what it replaces goes only then,
+ * a flush's log, a merge's inputs.  What failed more than once is not relied upon. */
+static bool
+space_may_come(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
+{
+    if (db->poison != 0)
+        return false;
+    return db->flushing || db->compacting || reclaim_is_pending(db) ||
+           (db->frozen > 0 && db->flush_failures < FAILURES_TOLD) ||
+           (compaction_due(db) && db->compaction_failures < FAILURES_TOLD) ||
+           files_are_going(db);
+}
+
 int
 lsmkv_wait_for_space(struct lsmkv *db, unsigned ms)
 {
     for (uint64_t waited = 0;; waited += LOOK_NS) {
-        bool pending;
+        bool may_come;
 
-        if (free_space(db) >= db->space_reserve)
+        files_delete_obsolete(db); /* what only readers kept */
+        if (has_room(db))
             return 0;
+        space_note_full(db);
         mutex_lock(&db->mutex);
-        pending = reclaim_is_pending(db) && db->poison == 0;
+        may_come = space_may_come(db);
         if (db->reclaim.rest > REST_WANTED) /* by somebody, soon */
             db->reclaim.rest = REST_WANTED;
         mutex_unlock(&db->mutex);
-        if (!pending || waited >= ms * UINT64_C(1000000))
-            return pending ? -ETIMEDOUT : -ENOSPC;
+        if (!may_come) /* but it may have come between the two looks */
+            return has_room(db) ? 0 : -ENOSPC;
+        if (waited >= ms * UINT64_C(1000000))
+            return -ETIMEDOUT;
         db->env->sleep(db->env, LOOK_NS);
     }
 }

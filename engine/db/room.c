@@ -10,11 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "db/collect.h"
 #include "db/direct.h"
 
 #define SLOWDOWN_NS UINT64_C(1000000)
-#define FAILURES_TOLD \
-    2u /* a flush that failed once may have met a merge's passing outputs */
 #define SPACE_LOOK_BYTES \
     (UINT64_C(1) << 20) /* or an eighth of the reserve, if that is less */
 /* A batch with a delete may put this many bytes although space is short: removing a file puts
@@ -162,6 +161,12 @@ lsmkv_is_full(const struct lsmkv *db)
     return atomic_load_explicit(&db->space_low, memory_order_relaxed);
 }
 
+bool
+space_presses(const struct lsmkv *db)
+{
+    return atomic_load(&db->reclaim.is_short) && lsmkv_is_full(db);
+}
+
 void
 space_look(struct lsmkv *db)
 {
@@ -174,16 +179,18 @@ space_look(struct lsmkv *db)
     if (written > 0 && written - db->space_checked_at < interval)
         return;
     db->space_checked_at = written;
-    atomic_store(&db->space_low, space_is_low(db));
-    if (atomic_load(&db->space_low))
-        reclaim_note_short(db);
+    if (space_is_low(db))
+        space_note_full(db);
+    else
+        atomic_store(&db->space_low, false);
 }
 
 void
 space_note_full(struct lsmkv *db)
 {
-    atomic_store(&db->space_low, true);
     reclaim_note_short(db);
+    if (!atomic_exchange(&db->space_low, true))
+        collect_look_again(db);
 }
 
 /* Whether the batch grows the store: more than small puts beside a delete. */

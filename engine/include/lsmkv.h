@@ -462,8 +462,9 @@ LSMKV_API LSMKV_CHECKED int lsmkv_compact(struct lsmkv *db,
 LSMKV_API LSMKV_CHECKED int lsmkv_settle(struct lsmkv *db);
 /* Was free space below the reserve at the last look?  No lock, no system call. */
 LSMKV_API bool lsmkv_is_full(const struct lsmkv *db);
-/* After -ENOSPC: what was deleted comes free in the background.  Waits until a put may succeed,
- * at most `ms` milliseconds.  -ENOSPC: there is nothing to come; -ETIMEDOUT: there may be. */
+/* After -ENOSPC: what was deleted or overwritten comes free in the background.  Waits until a put
+ * may succeed, at most `ms` milliseconds.  -ENOSPC: there is nothing to come; -ETIMEDOUT: there may
+ * be. */
 LSMKV_API LSMKV_CHECKED int lsmkv_wait_for_space(struct lsmkv *db, unsigned ms);
 
 /* Counters since the store was opened, and sizes now. */

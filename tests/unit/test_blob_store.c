@@ -441,6 +441,8 @@ put_when_there_is_room(unsigned i, unsigned round)
     return result;
 }
 
+/* After the one round that the deletes began, who waited was told that nothing would come, though
+ * a merge was under way and a third of the blob files was dead. */
 START_TEST(test_deleted_values_come_free_on_a_full_disk)
 {
     unsigned count = 0;
@@ -467,6 +469,87 @@ START_TEST(test_deleted_values_come_free_on_a_full_disk)
     for (unsigned i = 0; i < count; i++)
         if (i % 3 != 0)
             assert_at(NULL, key_of(i), i, 1);
+}
+END_TEST
+
+/* Nothing is deleted, so no round began after the first: the values that were overwritten were
+ * dead, and who waited was told that nothing would come. */
+START_TEST(test_overwritten_values_come_free_on_a_full_disk)
+{
+    const unsigned count = 1700;
+
+    rig_close(&rig);
+    mem_env_set_capacity(rig.memory, 8 << 20);
+    rig_open(&rig);
+    put_all(count, 1);
+    for (unsigned round = 2; round < 5; round++)
+        for (unsigned i = 0; i < count; i++) {
+            int result = put_when_there_is_room(i * 7 % count, round);
+
+            ck_assert_msg(result == 0, "%u of round %u: %s", i, round,
+                          lsmkv_error_detail());
+        }
+    assert_all(NULL, count, 4);
+}
+END_TEST
+
+/* Makes less than half of each file dead, and has all merges done. */
+static void
+make_a_part_dead(unsigned count, unsigned first)
+{
+    for (unsigned i = first; i < count; i += 4)
+        put(i, 2);
+    compact();
+    ck_assert_uint_gt(rig_stats(&rig).blob_dead_bytes, count / 5 * VALUE);
+}
+
+/* So much of the disk is used that free space is a little below the reserve. */
+static void
+run_short(void)
+{
+    flush();
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    mem_env_set_capacity(rig.memory, mem_env_used(rig.memory) +
+                                         rig.options.space_reserve - (32 << 10));
+}
+
+/* Small values between the others, so that the tables are larger than what is dead beside them. */
+static void
+put_small(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct lsmkv_slice value = value_of(i, 9);
+        char key[32];
+
+        value.size = THRESHOLD - 1;
+        for (int k = 0; k < 2; k++) {
+            snprintf(key, sizeof(key), "%s-%d", key_of(i), k);
+            ck_assert_int_eq(
+                lsmkv_put(rig.db, NULL, lsmkv_str(key), none, value, LSMKV_UNSYNCED), 0);
+        }
+    }
+}
+
+/* Which files are worth collecting was known from when there was space, until the tables changed;
+ * which they do not while puts are refused.  And what is dead was weighed against the tables. */
+START_TEST(test_a_disk_that_gets_short_again_is_freed_again)
+{
+    const unsigned count = 600;
+
+    rig_close(&rig);
+    rig.options.write_buffer_size = 192 << 10;
+    rig.options.space_reserve = 1 << 20;
+    rig_open(&rig);
+    put_all(count, 1);
+    put_small(count);
+    for (unsigned round = 0; round < 2; round++) {
+        make_a_part_dead(count, round);
+        run_short();
+        ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
+        ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+        ck_assert_uint_lt(rig_stats(&rig).blob_dead_bytes, count / 10 * VALUE);
+        mem_env_set_capacity(rig.memory, 64 << 20);
+    }
 }
 END_TEST
 
@@ -576,6 +659,7 @@ main(void)
 {
     Suite *suite = suite_create("blob_store");
     TCase *tests = tcase_create("blob_store");
+    TCase *full = tcase_create("full disk");
     SRunner *runner = srunner_create(suite);
     int failed;
 
@@ -596,12 +680,16 @@ main(void)
     tcase_add_test(tests, test_a_collection_is_due_by_itself);
     tcase_add_test(tests, test_collecting_keeps_what_snapshots_see);
     tcase_add_test(tests, test_a_bad_value_does_not_stop_merges);
-    tcase_add_test(tests, test_deleted_values_come_free_on_a_full_disk);
     tcase_add_test(tests, test_a_missing_or_short_file_is_found_by_opening);
     tcase_add_test(tests, test_check_finds_a_flipped_byte_anywhere);
     tcase_add_test(tests, test_repair_keeps_what_can_be_read_and_tells_the_rest);
     tcase_add_test(tests, test_repair_without_a_manifest_finds_the_values);
     suite_add_tcase(suite, tests);
+    tcase_add_checked_fixture(full, setup, teardown);
+    tcase_add_test(full, test_deleted_values_come_free_on_a_full_disk);
+    tcase_add_test(full, test_overwritten_values_come_free_on_a_full_disk);
+    tcase_add_test(full, test_a_disk_that_gets_short_again_is_freed_again);
+    suite_add_tcase(suite, full);
     srunner_run_all(runner, CK_ENV);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);

@@ -226,6 +226,59 @@ START_TEST(test_a_merge_that_fails_does_not_end_the_round)
 }
 END_TEST
 
+/* A store that is short of space, of whose round nothing comes; then there is space again. */
+static uint64_t
+open_after_a_shortage(void)
+{
+    uint64_t reserve = rig.options.space_reserve = 1 << 20;
+
+    rig_open(&rig);
+    mem_env_set_capacity(rig.memory, reserve);
+    ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), -ENOSPC);
+    mem_env_set_capacity(rig.memory, 4 * reserve);
+    return reserve;
+}
+
+/* Only rounds were waited for: who waited while a flush was to be tried again, whose log holds the
+ * space, was told that nothing would come. */
+START_TEST(test_a_flush_that_is_due_is_waited_for)
+{
+    uint64_t reserve = open_after_a_shortage();
+
+    fault_env_set(rig.faults, (struct fault){.call = ENV_CALL_FILE_OPEN,
+                                             .nth = 2,
+                                             .error = EIO}); /* its table */
+    for (unsigned i = 0; i < 30; i++)                        /* of which one stays */
+        ck_assert_int_eq(put(0), 0);
+    while (fault_env_failures(rig.faults) == 0)
+        rig.options.env->sleep(rig.options.env, 1000000);
+    mem_env_set_capacity(rig.memory, mem_env_used(rig.memory) + reserve - (16 << 10));
+    ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
+    ck_assert_uint_eq(rig_stats(&rig).flushes, 1);
+}
+END_TEST
+
+/* R5: what the few tables of level 0 hide stayed, for puts that would have made them more were
+ * refused. */
+START_TEST(test_what_was_overwritten_comes_free)
+{
+    uint64_t reserve = open_after_a_shortage();
+
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 15; i++)
+            ck_assert_int_eq(put(i), 0);
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    }
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_uint_eq(rig_stats(&rig).tables, 3);
+    mem_env_set_capacity(rig.memory, mem_env_used(rig.memory) + reserve - (16 << 10));
+    ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_int_eq(put(0), 0);
+    expect_rest(15, 15, 15);
+}
+END_TEST
+
 /* R1: each look into a snapshot, which is a second pin of what it sees, and lets go of it again,
  * had all that it keeps rewritten. */
 START_TEST(test_looking_into_a_snapshot_begins_no_round)
@@ -457,6 +510,8 @@ main(void)
     tcase_add_test(tcase, test_what_a_snapshot_holds_comes_free_with_it);
     tcase_add_test(tcase, test_a_store_that_is_opened_full_can_be_emptied);
     tcase_add_test(tcase, test_a_merge_that_fails_does_not_end_the_round);
+    tcase_add_test(tcase, test_a_flush_that_is_due_is_waited_for);
+    tcase_add_test(tcase, test_what_was_overwritten_comes_free);
     tcase_add_test(tcase, test_looking_into_a_snapshot_begins_no_round);
     tcase_add_test(tcase, test_what_was_overwritten_under_a_snapshot_comes_free_with_it);
     tcase_add_test(tcase, test_a_writer_that_stops_at_level_0_is_no_deadlock);
