@@ -10,6 +10,7 @@
  * P2  An entry is taken only if it can be one: it comes after the one before, its payload can be
  *     read, and its value, where that stands apart.  Two tables may hold the same one, for tables that were merged may be there beside what
  *     they were merged into.
+ * P3  Of snapshots ids and sequences ascend together, as lsmkv_check has it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -351,13 +352,67 @@ copy_keyspace(struct repairer *repairer, struct lsmkv_keyspace *keyspace)
 }
 
 static int
+compare_sequences(const void *left, const void *right)
+{
+    const struct lsmkv_snapshot_info *a = left, *b = right;
+
+    if (a->sequence != b->sequence)
+        return a->sequence > b->sequence ? 1 : -1;
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+static int
+compare_numbers(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* P3: the ids, as they are, in order go to the snapshots in the order of their sequences. */
+static bool
+put_in_order(struct lsmkv_snapshot_info *infos, uint64_t *ids, size_t count)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < count; i++)
+        ids[i] = infos[i].id;
+    qsort(infos, count, sizeof(*infos), compare_sequences);
+    qsort(ids, count, sizeof(*ids), compare_numbers);
+    for (size_t i = 0; i < count; i++) {
+        changed = changed || infos[i].id != ids[i];
+        infos[i].id = ids[i];
+    }
+    return changed;
+}
+
+static int
 copy_snapshots(struct repairer *repairer)
 {
+    struct lsmkv *db = repairer->db;
+    struct lsmkv_snapshot_info *infos;
+    uint64_t *ids;
+    size_t count = 0;
     int result = 0;
 
-    for (struct named_snapshot *named = repairer->db->named; named != NULL && result == 0;
+    for (struct named_snapshot *named = db->named; named != NULL; named = named->next)
+        count++;
+    infos = calloc(count + 1, sizeof(*infos));
+    ids = calloc(count + 1, sizeof(*ids));
+    if (infos == NULL || ids == NULL)
+        result = -ENOMEM;
+    count = 0;
+    for (struct named_snapshot *named = db->named; named != NULL && result == 0;
          named = named->next)
-        result = manifest_edit_snapshot(&repairer->made, &named->info);
+        infos[count++] = named->info;
+    if (result == 0 && put_in_order(infos, ids, count))
+        (void)report_error(&db->reporter, -EUCLEAN,
+                           "MANIFEST: offset 0: the ids of snapshots are not in the "
+                           "order of their sequences");
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = manifest_edit_snapshot(&repairer->made, &infos[i]);
+    free(infos);
+    free(ids);
     return result;
 }
 

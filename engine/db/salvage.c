@@ -263,8 +263,9 @@ note_keyspaces(void *context, const struct wal_frame *frame)
 
     while (result == 0 && (result = batch_next(&reader, &entry)) == 1)
         result =
-            need_keyspace(salvage, entry.keyspace,
-                          entry.keyspace == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES);
+            entry.keyspace == KEYSPACE_UNKNOWN ? 0 : /* replaying tells of it */
+                need_keyspace(salvage, entry.keyspace,
+                              entry.keyspace == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES);
     return result;
 }
 

@@ -117,6 +117,8 @@ table_properties_decode(struct lsmkv_slice in, struct table_properties *properti
     p.filter_keys = read_u64(&reader);
     if (reader.failed)
         return found(-EUCLEAN, "it is too short for properties", problem);
+    if (p.keyspace == KEYSPACE_UNKNOWN)
+        return found(-EUCLEAN, "its keyspace has a number that none can have", problem);
     if (order != LSMKV_ORDER_BYTES && order != LSMKV_ORDER_PATH)
         return found(-EUCLEAN, "its order of keys is unknown to this version", problem);
     p.order = (enum lsmkv_order)order;

@@ -39,7 +39,7 @@ enum table_count {
 };
 
 /* What a salvaging walk could not read of a file, as struct lsmkv_loss has it. */
-#define KEYSPACE_UNKNOWN UINT32_MAX /* of a log */
+#define KEYSPACE_UNKNOWN UINT32_MAX /* of a log; no keyspace has this number */
 struct table_loss {
     const char *file;
     uint64_t offset, size; /* bytes of the file; size 0: all of it */

@@ -127,6 +127,22 @@ START_TEST(test_properties_cut_short_are_refused)
 }
 END_TEST
 
+/* Repairing made a store with such a keyspace, which did not open: MANIFEST takes no such number. */
+START_TEST(test_properties_of_no_keyspace_are_refused)
+{
+    struct table_properties none = properties, again;
+    uint8_t bytes[TABLE_PROPERTIES_SIZE];
+    const char *problem;
+
+    none.keyspace = KEYSPACE_UNKNOWN;
+    table_properties_encode(bytes, &none);
+    ck_assert_int_eq(
+        table_properties_decode(lsmkv_bytes(bytes, sizeof(bytes)), &again, &problem),
+        -EUCLEAN);
+    ck_assert_ptr_nonnull(strstr(problem, "keyspace"));
+}
+END_TEST
+
 static const struct table_footer footer = {
     .number = 7,
     .filter = {0x1000, 0x81},
@@ -329,6 +345,7 @@ format_suite(void)
     tcase_add_test(tcase, test_compressed_and_unknown_blocks_are_refused_by_name);
     tcase_add_test(tcase, test_golden_properties);
     tcase_add_test(tcase, test_properties_cut_short_are_refused);
+    tcase_add_test(tcase, test_properties_of_no_keyspace_are_refused);
     tcase_add_test(tcase, test_golden_footer);
     tcase_add_test(tcase, test_golden_block);
     tcase_add_test(tcase, test_every_sixteenth_entry_is_a_restart_point);
