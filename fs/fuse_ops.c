@@ -68,13 +68,14 @@ on_init(void *userdata, struct fuse_conn_info *conn)
         ops->ready(ops->ready_context);
 }
 
-/* How long the kernel may keep attributes.  Set-group-id without execution by the group is for
- * the daemon to take away (see vfs_setattr); of the reply to a write or fallocate the kernel
- * learns only that size and times are new, and would answer statx(STATX_MODE) with the old. */
+/* How long the kernel may keep attributes.  Set-id bits that a write takes away are the daemon's:
+ * all of them past the kernel's pages (only_fills), else set-group-id without execution by the
+ * group.  Of the reply the kernel learns only that size and times are new; it would answer
+ * statx(STATX_MODE) with the old mode, and execute the new contents with it. */
 static double
 attributes_last(const struct node *node, const struct stat *st)
 {
-    if (S_ISREG(st->st_mode) && (st->st_mode & (S_ISGID | S_IXGRP)) == S_ISGID)
+    if (S_ISREG(st->st_mode) && st->st_mode & (S_ISUID | S_ISGID))
         return 0;
     return vfs_attributes_last(node) ? FOR_EVER : 0;
 }
@@ -398,6 +399,15 @@ on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 /* ---- contents ---- */
 
+/* Is a file, empty now, only written through this descriptor?  Then its writes go past the kernel's
+ * pages: before each one through them the kernel asks for security.capability, copies, and keeps
+ * what this descriptor never reads.  With writeback it need not ask us at all. */
+static bool
+only_fills(const struct fuse_ops *ops, int flags)
+{
+    return !ops->writeback && (flags & O_ACCMODE) == O_WRONLY;
+}
+
 static void
 on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
           struct fuse_file_info *fi)
@@ -422,6 +432,7 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         return;
     }
     fi->keep_cache = 1;
+    fi->direct_io = only_fills(fuse_req_userdata(req), fi->flags);
     param = entry_param(vfs, &entry);
     vfs_opened(vfs, entry.node, fi->flags);
     if (fuse_reply_create(req, &param, fi) != 0) {
@@ -448,6 +459,7 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         return;
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
+    fi->direct_io = fi->flags & O_TRUNC && only_fills(fuse_req_userdata(req), fi->flags);
     fi->noflush = 1;
     vfs_opened(vfs, node, fi->flags);
     if (fuse_reply_open(req, fi) != 0)

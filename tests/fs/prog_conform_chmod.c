@@ -268,6 +268,36 @@ set_ids_go(void)
     after(01777, 01777, &bob, 01777);
 }
 
+/* Of a file by the descriptor that created it, or cut it to nothing, and only writes. */
+static void
+set_ids_and_writer(void)
+{
+    static const unsigned char capability[20] = {0, 0, 0, 2, 0, 4};
+    int fd;
+
+    group("chmod: set-id bits and who fills a file");
+    for (int i = 0; i < 2; i++) {
+        be(&bob);
+        if (i == 0)
+            OK(fd = open("f", O_WRONLY | O_CREAT | O_EXCL, 0666));
+        else
+            OK(fd = open("f", O_WRONLY | O_TRUNC));
+        be(&root);
+        OK(chmod("f", 06777));
+        IS(1, write(fd, "x", 1));
+        IS(06777, mode_alone("f"));
+        OK(setxattr("f", "security.capability", capability, sizeof(capability), 0));
+        be(&bob);
+        IS(1, write(fd, "x", 1));
+        IS(0777, mode_alone("f"));
+        IS(0777, mode_of("f"));
+        FAILS(ENODATA, getxattr("f", "security.capability", NULL, 0));
+        OK(close(fd));
+        TEXT("xx", contents_of("f"));
+    }
+    be(&root);
+}
+
 /* Stores through a mapping take nothing away, whoever does them. */
 static void
 set_ids_and_mmap(void)
@@ -394,6 +424,7 @@ main(int argc, char **argv)
     errors();
     effects();
     set_ids_go();
+    set_ids_and_writer();
     set_ids_and_mmap();
     privilege();
     capabilities();

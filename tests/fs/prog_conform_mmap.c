@@ -258,6 +258,42 @@ with_others(void)
 
 /* The kernel asks for data and holes without writing what mappings have stored: a sparse copy
  * lost it. */
+/* A mapping beside the descriptor that created the file and only writes. */
+static void
+with_writer(void)
+{
+    char text[16] = {0};
+    int writer, fd;
+    char *a;
+
+    group("mmap: with a descriptor that only writes");
+    OK(writer = open("f", O_WRONLY | O_CREAT | O_EXCL, 0644));
+    IS(8, write(writer, "contents", 8));
+    OK(fd = open("f", O_RDWR));
+    OK(a = map(PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    IS(0, memcmp(a, "contents", 8));
+    a[0] = 'C';
+    IS(4, pwrite(writer, "TENT", 4, 3));
+    IS(0, memcmp(a, "ConTENTs", 8));
+    a[1] = 'O';
+    IS(8, pread(fd, text, sizeof(text), 0));
+    TEXT("COnTENTs", text);
+    IS(5, write(writer, " more", 5));
+    IS(0, memcmp(a, "COnTENTs more", 13));
+    a[12] = 'E';
+    OK(ftruncate(writer, 3));
+    IS(0, a[12]);
+    OK(msync(a, PAGE, MS_SYNC));
+    TEXT("COn", contents_of("f"));
+    OK(close(writer));
+    OK(writer = open("f", O_WRONLY | O_TRUNC));
+    IS(3, write(writer, "new", 3));
+    IS(0, memcmp(a, "new", 4));
+    OK(munmap(a, PAGE));
+    OK(close(fd));
+    OK(close(writer));
+}
+
 static void
 holes(void)
 {
@@ -312,6 +348,7 @@ main(int argc, char **argv)
     private();
     ends();
     with_others();
+    with_writer();
     holes();
     return conform_end();
 }
