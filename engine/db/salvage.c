@@ -95,10 +95,20 @@ scan_directory(struct salvage *salvage)
 
 /* ---- keyspaces ---- */
 
+static bool
+is_taken(const struct manifest_edit *state, const char *name)
+{
+    for (size_t i = 0; i < state->keyspace_count; i++)
+        if (strcmp(state->keyspaces[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static int
 need_keyspace(struct salvage *salvage, uint32_t id, enum lsmkv_order order)
 {
     struct edit_keyspace keyspace = {.id = id, .order = order};
+    unsigned again = 1;
 
     if (manifest_state_keyspace(salvage->state, id) != NULL)
         return 0;
@@ -106,6 +116,8 @@ need_keyspace(struct salvage *salvage, uint32_t id, enum lsmkv_order order)
         snprintf(keyspace.name, sizeof(keyspace.name), "default");
     else
         snprintf(keyspace.name, sizeof(keyspace.name), "keyspace-%u", id);
+    while (is_taken(salvage->state, keyspace.name)) /* somebody chose it */
+        snprintf(keyspace.name, sizeof(keyspace.name), "keyspace-%u-%u", id, ++again);
     if (id > 0)
         (void)report_error(&salvage->db->reporter, -EUCLEAN,
                            "MANIFEST: offset 0: the name of keyspace %u is lost", id);

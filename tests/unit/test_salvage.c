@@ -422,6 +422,62 @@ START_TEST(test_a_damaged_mark_of_a_clean_close)
 }
 END_TEST
 
+static void
+put_in(const char *name, const char *key)
+{
+    struct lsmkv_keyspace *keyspace;
+
+    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, name, LSMKV_ORDER_BYTES, &keyspace),
+                     0);
+    ck_assert_int_eq(
+        lsmkv_put(rig.db, keyspace, lsmkv_str(key), lsmkv_str(""), lsmkv_str("value"), 0),
+        0);
+}
+
+static void
+assert_in(struct lsmkv *db, const char *name, const char *key)
+{
+    struct lsmkv_keyspace *keyspace;
+    struct lsmkv_record record;
+    char buffer[64];
+
+    ck_assert_int_eq(lsmkv_keyspace_open(db, name, &keyspace), 0);
+    ck_assert_int_eq(
+        lsmkv_get(db, keyspace, NULL, lsmkv_str(key), buffer, sizeof(buffer), &record),
+        0);
+}
+
+/* Bug: the name that was made up for a keyspace without one stood twice in a repaired store. */
+START_TEST(test_a_name_made_up_is_nobody_elses)
+{
+    char manifest[16384];
+    struct env_file *file;
+    struct env_dir *dir;
+    struct lsmkv *db;
+    const char *lost;
+    ssize_t got;
+
+    put_in("keyspace-2", "first");
+    put_in("misplaced", "second");
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_close(&rig);
+    dir = find_files("MANIFEST");
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
+    got = env_file_read(file, 0, manifest, sizeof(manifest) - 1);
+    ck_assert_int_gt(got, 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    manifest[got] = '\0';
+    lost = strstr(manifest, "misplaced");
+    ck_assert_ptr_nonnull(lost);
+    flip(dir, "MANIFEST", (uint64_t)(lost - manifest));
+    env_dir_close(dir);
+    ck_assert_int_eq(open_salvaging(&db), 0);
+    assert_in(db, "keyspace-2", "first");
+    assert_in(db, "keyspace-2-2", "second");
+    ck_assert_int_eq(lsmkv_close(db), 0);
+}
+END_TEST
+
 START_TEST(test_an_undamaged_store_is_whole)
 {
     struct lsmkv *db;
@@ -463,6 +519,7 @@ main(void)
     tcase_add_test(tcase, test_a_store_without_manifest_is_read);
     tcase_add_test(tcase, test_a_missing_log_leaves_the_tables);
     tcase_add_test(tcase, test_a_damaged_mark_of_a_clean_close);
+    tcase_add_test(tcase, test_a_name_made_up_is_nobody_elses);
     tcase_add_test(tcase, test_an_undamaged_store_is_whole);
     tcase_add_test(tcase, test_salvaging_never_writes);
     suite_add_tcase(suite, tcase);
