@@ -20,16 +20,14 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fuse_req.h"
+#include "fuse_attr.h"
 #include "loop.h"
 #include "newer.h"
 
-#define FOR_EVER     1e9 /* seconds */
 #define READDIR_MAX  (1u << 20)
 #define XATTR_MAX    65536u
 #define LINK_MAX_LEN 4096u
 #define BACKGROUND   64u
-#define SPACE_TRIES  3u
 
 /* ---- the session ---- */
 
@@ -58,7 +56,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_ASYNC_DIO, true);
     want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,
          false);
-    want(conn, FUSE_CAP_WRITEBACK_CACHE, ops->writeback);
+    want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
     want(conn, FUSE_CAP_POSIX_ACL, ops->acl);
     want(conn, FUSE_CAP_DONT_MASK, ops->acl);
     conn->time_gran = 1;
@@ -68,33 +66,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
         ops->ready(ops->ready_context);
 }
 
-/* How long the kernel may keep attributes.  Set-id bits that a write takes away are the daemon's:
- * all of them past the kernel's pages (only_fills), else set-group-id without execution by the
- * group.  Of the reply the kernel learns only that size and times are new; it would answer
- * statx(STATX_MODE) with the old mode, and execute the new contents with it. */
-static double
-attributes_last(const struct node *node, const struct stat *st)
-{
-    if (S_ISREG(st->st_mode) && st->st_mode & (S_ISUID | S_ISGID))
-        return 0;
-    return vfs_attributes_last(node) ? FOR_EVER : 0;
-}
-
 /* ---- names ---- */
-
-static struct fuse_entry_param
-entry_param(struct vfs *vfs, const struct vfs_entry *entry)
-{
-    struct fuse_entry_param param = {
-        .ino = req_id(vfs, entry->node),
-        .generation = vfs_generation(entry->node),
-        .attr = entry->stat,
-        .attr_timeout = attributes_last(entry->node, &entry->stat),
-        .entry_timeout = entry->lasting ? FOR_EVER : 0,
-    };
-
-    return param;
-}
 
 static void
 reply_entry(fuse_req_t req, int result, const struct vfs_entry *entry)
@@ -106,7 +78,7 @@ reply_entry(fuse_req_t req, int result, const struct vfs_entry *entry)
         req_reply(req, result);
         return;
     }
-    param = entry_param(vfs, entry);
+    param = attr_entry(req, entry);
     if (fuse_reply_entry(req, &param) != 0)
         vfs_forget(vfs, entry->node, 1); /* interrupted: the kernel never saw it */
 }
@@ -119,7 +91,7 @@ on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     int result = vfs_lookup(req_vfs(req), req_node(req, parent), name, &entry, &lasting);
 
     if (result == -ENOENT && lasting) {
-        struct fuse_entry_param absent = {.entry_timeout = FOR_EVER};
+        struct fuse_entry_param absent = {.entry_timeout = ATTR_FOR_EVER};
 
         fuse_reply_entry(req, &absent);
         return;
@@ -142,17 +114,6 @@ on_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
     fuse_reply_none(req);
 }
 
-/* Is a change that had this result to be tried again?  Whoever removes a file and at once writes
- * another finds the disk full, for what was removed comes free a little later. */
-static bool
-again(fuse_req_t req, int result, unsigned *tries)
-{
-    if (result != -ENOSPC || (*tries)++ == SPACE_TRIES)
-        return false;
-    loop_step_aside();
-    return vfs_wait_for_space(req_vfs(req));
-}
-
 static void
 on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
@@ -164,7 +125,7 @@ on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t
     do
         result = vfs_mknod(req_vfs(req), &caller, req_node(req, parent), name, mode, rdev,
                            &entry);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -179,7 +140,7 @@ on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
     do
         result =
             vfs_mkdir(req_vfs(req), &caller, req_node(req, parent), name, mode, &entry);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -194,7 +155,7 @@ on_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *na
     do
         result = vfs_symlink(req_vfs(req), &caller, target, req_node(req, parent), name,
                              &entry);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -208,7 +169,7 @@ on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
     do
         result = vfs_link(req_vfs(req), req_node(req, ino), req_node(req, parent), name,
                           &entry);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     reply_entry(req, result, &entry);
 }
 
@@ -234,7 +195,7 @@ on_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_pa
     do
         result = vfs_rename(req_vfs(req), req_node(req, parent), name,
                             req_node(req, new_parent), new_name, flags);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     req_reply(req, result);
 }
 
@@ -248,89 +209,6 @@ on_readlink(fuse_req_t req, fuse_ino_t ino)
         req_reply(req, result);
     else
         fuse_reply_readlink(req, target);
-}
-
-/* ---- attributes ---- */
-
-static void
-reply_attr(fuse_req_t req, const struct node *node, int result, const struct stat *st)
-{
-    if (result < 0)
-        req_reply(req, result);
-    else
-        fuse_reply_attr(req, st, attributes_last(node, st));
-}
-
-static void
-on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-    struct node *node = req_node(req, ino);
-    struct stat st;
-    int result = vfs_getattr(req_vfs(req), node, &st, NULL);
-
-    (void)fi;
-    reply_attr(req, node, result, &st);
-}
-
-/* STATX: see newer.h. */
-static void
-on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
-{
-    struct node *node = req_node(req, ino);
-    struct newer_statx statx;
-    struct timespec birth;
-    struct stat st;
-    int result = vfs_getattr(req_vfs(req), node, &st, &birth);
-
-    (void)block_size, (void)block;
-    if (result < 0) {
-        req_reply(req, result);
-        return;
-    }
-    newer_statx(&st, birth, (uint64_t)attributes_last(node, &st), &statx);
-    fuse_reply_buf(req, (const char *)&statx, sizeof(statx));
-}
-
-static unsigned
-which_of(int to_set)
-{
-    static const struct {
-        int fuse;
-        unsigned vfs;
-    } table[] = {
-        {FUSE_SET_ATTR_MODE, VFS_MODE},
-        {FUSE_SET_ATTR_UID, VFS_UID},
-        {FUSE_SET_ATTR_GID, VFS_GID},
-        {FUSE_SET_ATTR_SIZE, VFS_SIZE},
-        {FUSE_SET_ATTR_ATIME, VFS_ATIME},
-        {FUSE_SET_ATTR_MTIME, VFS_MTIME},
-        {FUSE_SET_ATTR_ATIME_NOW, VFS_ATIME_NOW},
-        {FUSE_SET_ATTR_MTIME_NOW, VFS_MTIME_NOW},
-        {FUSE_SET_ATTR_CTIME, VFS_CTIME},
-    };
-    unsigned which = 0;
-
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (to_set & table[i].fuse)
-            which |= table[i].vfs;
-    return which;
-}
-
-static void
-on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
-           struct fuse_file_info *fi)
-{
-    struct vfs_caller caller = req_caller(req);
-    struct node *node = req_node(req, ino);
-    struct stat st;
-    unsigned tries = 0;
-    int result;
-
-    (void)fi;
-    do
-        result = vfs_setattr(req_vfs(req), &caller, node, change, which_of(to_set), &st);
-    while (again(req, result, &tries));
-    reply_attr(req, node, result, &st);
 }
 
 static void
@@ -387,7 +265,7 @@ on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
     do
         result = vfs_setxattr(req_vfs(req), &caller, req_node(req, ino), name, value,
                               size, flags);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     req_reply(req, result);
 }
 
@@ -401,11 +279,11 @@ on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 /* Is a file, empty now, only written through this descriptor?  Then its writes go past the kernel's
  * pages: before each one through them the kernel asks for security.capability, copies, and keeps
- * what this descriptor never reads.  With writeback it need not ask us at all. */
+ * what this descriptor never reads. */
 static bool
-only_fills(const struct fuse_ops *ops, int flags)
+only_fills(int flags)
 {
-    return !ops->writeback && (flags & O_ACCMODE) == O_WRONLY;
+    return (flags & O_ACCMODE) == O_WRONLY;
 }
 
 static void
@@ -426,14 +304,14 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         else
             result = vfs_create(vfs, &caller, req_node(req, parent), name, mode,
                                 fi->flags, &entry);
-    } while (again(req, result, &tries));
+    } while (req_again(req, result, &tries));
     if (result < 0) {
         req_reply(req, result);
         return;
     }
     fi->keep_cache = 1;
-    fi->direct_io = only_fills(fuse_req_userdata(req), fi->flags);
-    param = entry_param(vfs, &entry);
+    fi->direct_io = only_fills(fi->flags);
+    param = attr_entry(req, &entry);
     vfs_opened(vfs, entry.node, fi->flags);
     if (fuse_reply_create(req, &param, fi) != 0) {
         vfs_released(vfs, entry.node, fi->flags);
@@ -459,7 +337,7 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         return;
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
-    fi->direct_io = fi->flags & O_TRUNC && only_fills(fuse_req_userdata(req), fi->flags);
+    fi->direct_io = fi->flags & O_TRUNC && only_fills(fi->flags);
     fi->noflush = 1;
     vfs_opened(vfs, node, fi->flags);
     if (fuse_reply_open(req, fi) != 0)
@@ -522,7 +400,7 @@ on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
     do
         result = vfs_write(req_vfs(req), &caller, req_node(req, ino), (uint64_t)offset,
                            bytes, size, flags);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     if (result < 0)
         req_reply(req, result);
     else
@@ -543,7 +421,7 @@ on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t lengt
                      ? -EINVAL
                      : vfs_fallocate(req_vfs(req), &caller, req_node(req, ino), mode,
                                      (uint64_t)offset, (uint64_t)length);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     req_reply(req, result);
 }
 
@@ -596,7 +474,7 @@ on_copy(fuse_req_t req, fuse_ino_t from, off_t from_offset,
         result =
             vfs_copy(req_vfs(req), &caller, req_node(req, from), (uint64_t)from_offset,
                      req_node(req, to), (uint64_t)to_offset, size, flags, &copied);
-    while (again(req, result, &tries));
+    while (req_again(req, result, &tries));
     if (result < 0)
         req_reply(req, result);
     else
@@ -661,7 +539,7 @@ fill(void *context, const struct vfs_listed *listed)
     if (filling->plus && listed->node) {
         struct vfs_entry entry = {listed->node, listed->st, listed->lasting};
 
-        param = entry_param(filling->vfs, &entry);
+        param = attr_entry(filling->req, &entry);
     }
     if (filling->plus)
         needed = fuse_add_direntry_plus(filling->req, at, left, listed->name, &param,
@@ -764,9 +642,9 @@ static const struct fuse_lowlevel_ops table = {
     .lookup = on_lookup,
     .forget = on_forget,
     .forget_multi = on_forget_multi,
-    .getattr = on_getattr,
-    .bmap = on_statx,
-    .setattr = on_setattr,
+    .getattr = attr_on_getattr,
+    .bmap = attr_on_statx,
+    .setattr = attr_on_setattr,
     .readlink = on_readlink,
     .mknod = on_mknod,
     .mkdir = on_mkdir,

@@ -11,14 +11,15 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 
+#include "shown.h"
 #include "vfs.h"
 
 /* The user data of the session: fill in, then fuse_session_new(args, fuse_ops_table(),
  * sizeof(struct fuse_lowlevel_ops), &ops). */
 struct fuse_ops {
     struct vfs *vfs;
-    bool acl;       /* negotiate POSIX ACLs: the same as vfs_options.acl */
-    bool writeback; /* -o writeback: the kernel collects writes */
+    bool acl;           /* negotiate POSIX ACLs: the same as vfs_options.acl */
+    struct shown shown; /* instead of owners and modes */
     /* Called from the INIT request's handler: the mount answers from now on.  May be NULL. */
     void (*ready)(void *context);
     void *ready_context;

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define GROUPS_MAX 1024 /* of one caller, that are looked at */
+#include "loop.h"
+
+#define SPACE_TRIES 3u
+#define GROUPS_MAX  1024 /* of one caller, that are looked at */
 
 struct vfs *
 req_vfs(fuse_req_t req)
@@ -93,6 +96,15 @@ req_reply(fuse_req_t req, int result)
 }
 
 /* ---- a buffer for each thread that answers ---- */
+
+bool
+req_again(fuse_req_t req, int result, unsigned *tries)
+{
+    if (result != -ENOSPC || (*tries)++ == SPACE_TRIES)
+        return false;
+    loop_step_aside();
+    return vfs_wait_for_space(req_vfs(req));
+}
 
 struct buffer {
     size_t size;

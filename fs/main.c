@@ -43,6 +43,8 @@ static const char help[] =
     "  snapshot=NAME     show that snapshot, read-only\n"
     "  snapdir=visible   list .snapshots in the root directory\n"
     "  acl               POSIX access control lists\n"
+    "  uid=USER, gid=GROUP  show all files as theirs\n"
+    "  umask=MASK        show all files with the permissions 0777 but MASK, in octal\n"
     "  noatime           reading does not change access times; strictatime: it always does\n"
     "  allow_other       other users may use the mount; allow_root: root may\n"
     "  suid, dev         obey set-user-ID bits, device files (nosuid, nodev by default)\n"

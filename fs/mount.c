@@ -295,6 +295,7 @@ make_session(struct mount *mount)
 
     mount->ops.vfs = mount->vfs;
     mount->ops.acl = mount->options->acl;
+    mount->ops.shown = mount->options->shown;
     mount->ops.ready = on_ready;
     mount->ops.ready_context = mount;
     if (add_arguments(mount->options, &args) == 0)

@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <math.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,64 @@ set_snapshot(struct options *options, const char *value)
     return 0;
 }
 
+/* A number of `base` up to `most`, and nothing else; false: it is none. */
+static bool
+read_number(const char *value, int base, unsigned long most, unsigned long *number)
+{
+    char *end;
+
+    errno = 0;
+    *number = strtoul(value, &end, base);
+    return *value >= '0' && *value <= '9' && *end == '\0' && errno == 0 &&
+           *number <= most;
+}
+
+/* The largest number is nobody's: chown(2) takes it for "leave it". */
+static int
+set_uid(struct options *options, const char *value)
+{
+    const struct passwd *known;
+    unsigned long number;
+
+    if (read_number(value, 10, UINT32_MAX - 1, &number))
+        options->shown.uid = (uid_t)number;
+    else if ((known = getpwnam(value)) != NULL)
+        options->shown.uid = known->pw_uid;
+    else
+        return refuse("-o uid=%s: neither the number nor the name of a user", value);
+    options->shown.has_uid = true;
+    return 0;
+}
+
+static int
+set_gid(struct options *options, const char *value)
+{
+    const struct group *known;
+    unsigned long number;
+
+    if (read_number(value, 10, UINT32_MAX - 1, &number))
+        options->shown.gid = (gid_t)number;
+    else if ((known = getgrnam(value)) != NULL)
+        options->shown.gid = known->gr_gid;
+    else
+        return refuse("-o gid=%s: neither the number nor the name of a group", value);
+    options->shown.has_gid = true;
+    return 0;
+}
+
+static int
+set_umask(struct options *options, const char *value)
+{
+    unsigned long number;
+
+    if (!read_number(value, 8, 0777, &number))
+        return refuse("-o umask=%s: permissions in octal are expected, as in umask=022",
+                      value);
+    options->shown.umask = (mode_t)number;
+    options->shown.has_umask = true;
+    return 0;
+}
+
 static int
 refuse_fsname(struct options *options, const char *value)
 {
@@ -101,6 +161,9 @@ static const struct {
     {"commit", true, set_commit},
     {"snapdir", true, set_snapdir},
     {"snapshot", true, set_snapshot},
+    {"uid", true, set_uid},
+    {"gid", true, set_gid},
+    {"umask", true, set_umask},
     {"fsname", true, refuse_fsname},
     {"user_id", true, note_existing},
     {"group_id", true, note_existing},
@@ -260,6 +323,8 @@ options_place(struct options *options, const char *store, const char *mountpoint
 {
     if (options->existing && !options->remount)
         return refuse("-o user_id=, group_id=, max_read=, blksize=: only with remount");
+    if (options->acl && options->shown.has_umask)
+        return refuse("-o acl and umask= contradict each other");
     /* mount(8) says rw wherever nobody says ro. */
     options->read_only |= options->snapshot[0] != '\0';
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "lsmkv.h"
+#include "shown.h"
 #include "vfs.h"
 
 #define OPTIONS_PASSED_MAX 1024u
@@ -26,6 +27,7 @@ struct options {
     bool must_exist; /* `nocreate`: no store is made */
     bool show_snapshots;
     bool acl;
+    struct shown shown;
     enum vfs_atime atime;
     bool nodiratime;
     bool remount;  /* change a mount that there is: see remount.h */

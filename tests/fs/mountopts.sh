@@ -29,6 +29,10 @@ refuses_bad_lines() {
     fails_with 2 'commit=soon' "$lsmfs" "$store" "$mnt" -o commit=soon
     fails_with 2 'commit=0' "$lsmfs" "$store" "$mnt" -o commit=0
     fails_with 2 'value is expected' "$lsmfs" "$store" "$mnt" -o commit
+    fails_with 2 'uid=nobody-at-all' "$lsmfs" "$store" "$mnt" -o uid=nobody-at-all
+    fails_with 2 'gid=-1' "$lsmfs" "$store" "$mnt" -o gid=-1
+    fails_with 2 'umask=9' "$lsmfs" "$store" "$mnt" -o umask=9
+    fails_with 2 'contradict' "$lsmfs" "$store" "$mnt" -o acl,umask=022
     fails_with 2 "visible" "$lsmfs" "$store" "$mnt" -o snapdir=maybe
     fails_with 2 "auto_unmount" "$lsmfs" "$store" "$mnt" -o auto_unmount
     fails_with 2 'within' "$lsmfs" "$WORK" "$mnt"
@@ -305,6 +309,45 @@ option_nodiratime() {
     remount
 }
 
+option_shown() {
+    [ "$(id -u)" = 0 ] || return 0
+    "$lsmfs" "$WORK/shown" "$mnt"
+    mkdir "$mnt/dir"
+    echo contents >"$mnt/dir/file"
+    chmod 4600 "$mnt/dir/file"
+    ln -s file "$mnt/dir/link"
+    mkdir "$mnt/.snapshots/kept"
+    umount_store
+    "$lsmfs" "$WORK/shown" "$mnt" -o allow_other,uid=65533,gid=games,umask=027
+    local games
+    games=$(id -g games)
+    same "65533 $games 750" "$(stat -c '%u %g %a' "$mnt")"
+    same "65533 $games 750" "$(stat -c '%u %g %a' "$mnt/dir/file")"
+    same "65533 $games 777" "$(stat -c '%u %g %a' "$mnt/dir/link")"
+    same "65533 $games 750" "$(stat -c '%u %g %a' "$mnt/.snapshots/kept/dir/file")"
+    # What is shown is what counts, as a listing has it too.
+    same "65533 $games 750" "$(find "$mnt/dir" -name file -printf '%U %G %m')"
+    setpriv --reuid=65533 --regid=65533 --clear-groups sh -c "echo more >>'$mnt/dir/file'"
+    setpriv --reuid=65532 --regid="$games" --clear-groups cat "$mnt/dir/file" >/dev/null
+    not setpriv --reuid=65532 --regid="$games" --clear-groups sh -c "echo >>'$mnt/dir/file'" 2>/dev/null
+    not setpriv --reuid=65532 --regid=65532 --clear-groups cat "$mnt/dir/file" 2>/dev/null
+    # No change that would not show.
+    chmod 750 "$mnt/dir/file"
+    chown "65533:$games" "$mnt/dir/file"
+    not chmod 700 "$mnt/dir/file" 2>/dev/null
+    not chown 0 "$mnt/dir/file" 2>/dev/null
+    not chown ":0" "$mnt/dir/file" 2>/dev/null
+    touch -d 2001-01-01T00:00:00Z "$mnt/dir/file"
+    setpriv --reuid=65533 --regid=65533 --clear-groups sh -c "echo new >'$mnt/dir/new'"
+    umount_store
+    "$lsmfs" "$WORK/shown" "$mnt"
+    # Set-user-ID went with the stranger's write.
+    same '0 0 600 2001' "$(stat -c '%u %g %a %y' "$mnt/dir/file" | cut -c1-12)"
+    same "contents more" "$(tr '\n' ' ' <"$mnt/dir/file" | sed 's/ $//')"
+    same 65533 "$(stat -c %u "$mnt/dir/new")"
+    umount_store
+}
+
 debug_prints_requests() {
     umount_store
     "$lsmfs" -d "$store" "$mnt" 2>trace &
@@ -449,6 +492,7 @@ check "-o sync" option_sync
 check "-o commit" option_commit
 check "-o allow_other" option_allow_other
 check "options for the kernel and for others" options_passed_through
+check "-o uid, gid, umask" option_shown
 check "-o nodiratime" option_nodiratime
 check "-d" debug_prints_requests
 check "the daemon keeps nothing of its caller" keeps_nothing_open

@@ -116,6 +116,38 @@ START_TEST(test_remount_takes_what_mount_repeats)
 }
 END_TEST
 
+START_TEST(test_owners_and_modes_to_be_shown)
+{
+    ck_assert_int_eq(parse("/tmp/s /tmp/m"), 0);
+    ck_assert(!options.shown.has_uid && !options.shown.has_gid &&
+              !options.shown.has_umask);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o uid=17,gid=4294967294,umask=027"), 0);
+    ck_assert(options.shown.has_uid && options.shown.has_gid && options.shown.has_umask);
+    ck_assert_uint_eq(options.shown.uid, 17);
+    ck_assert_uint_eq(options.shown.gid, 4294967294);
+    ck_assert_uint_eq(options.shown.umask, 027);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o uid=root"), 0);
+    ck_assert(options.shown.has_uid && options.shown.uid == 0);
+    for (size_t i = 0; i < 9; i++) {
+        static const char *const bad[] = {
+            "uid=",
+            "uid=-1",
+            "uid=4294967295",
+            "uid=1x",
+            "gid=nobody-at-all",
+            "umask=1000",
+            "umask=8",
+            "umask=",
+            "umask=07,acl",
+        };
+        char line[80];
+
+        snprintf(line, sizeof(line), "/tmp/s /tmp/m -o %s", bad[i]);
+        ck_assert_int_eq(parse(line), -EINVAL);
+    }
+}
+END_TEST
+
 /* mount(8) adds rw to each list without ro, and so to one with snapshot=. */
 START_TEST(test_the_last_of_ro_and_rw_counts_but_a_snapshot_is_read_only)
 {
@@ -186,6 +218,7 @@ main(void)
     TCase *tests = tcase_create("options");
 
     tcase_add_test(tests, test_defaults);
+    tcase_add_test(tests, test_owners_and_modes_to_be_shown);
     tcase_add_test(tests, test_options_stand_anywhere_and_several_times);
     tcase_add_test(tests, test_commit_takes_seconds_and_parts_of_them);
     tcase_add_test(tests, test_a_snapshot_is_read_only);

@@ -1,0 +1,41 @@
+/* shown.c - see shown.h. */
+#include "shown.h"
+
+#include <errno.h>
+
+#include "vfs.h"
+
+#define PERMISSIONS 0777u
+
+void
+shown_apply(const struct shown *shown, struct stat *st)
+{
+    if (shown->has_uid)
+        st->st_uid = shown->uid;
+    if (shown->has_gid)
+        st->st_gid = shown->gid;
+    if (shown->has_umask && !S_ISLNK(st->st_mode))
+        st->st_mode = (st->st_mode & S_IFMT) | (PERMISSIONS & ~shown->umask);
+}
+
+int
+shown_change(const struct shown *shown, const struct stat *change, unsigned *which)
+{
+    struct stat after = *change;
+    unsigned kept = 0;
+
+    shown_apply(shown, &after);
+    if (shown->has_uid)
+        kept |= VFS_UID;
+    if (shown->has_gid)
+        kept |= VFS_GID;
+    if (shown->has_umask)
+        kept |= VFS_MODE;
+    kept &= *which;
+    if ((kept & VFS_UID && after.st_uid != change->st_uid) ||
+        (kept & VFS_GID && after.st_gid != change->st_gid) ||
+        (kept & VFS_MODE && (after.st_mode & 07777) != (change->st_mode & 07777)))
+        return -EPERM;
+    *which &= ~kept;
+    return 0;
+}
