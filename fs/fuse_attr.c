@@ -3,12 +3,10 @@
 
 #include "newer.h"
 
-static const struct shown *
-shown_of(fuse_req_t req)
+static const struct fuse_ops *
+ops_of(fuse_req_t req)
 {
-    const struct fuse_ops *ops = fuse_req_userdata(req);
-
-    return &ops->shown;
+    return fuse_req_userdata(req);
 }
 
 /* How long the kernel may keep attributes.  Set-id bits that a write takes away are the daemon's:
@@ -34,7 +32,7 @@ attr_entry(fuse_req_t req, const struct vfs_entry *entry)
         .entry_timeout = entry->lasting ? ATTR_FOR_EVER : 0,
     };
 
-    shown_apply(shown_of(req), &param.attr);
+    shown_apply(&ops_of(req)->shown, &param.attr);
     return param;
 }
 
@@ -48,7 +46,7 @@ reply_attr(fuse_req_t req, const struct node *node, int result, struct stat *st)
         return;
     }
     lasting = attributes_last(node, st);
-    shown_apply(shown_of(req), st);
+    shown_apply(&ops_of(req)->shown, st);
     fuse_reply_attr(req, st, lasting);
 }
 
@@ -79,11 +77,12 @@ attr_on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
         return;
     }
     lasting = attributes_last(node, &st);
-    shown_apply(shown_of(req), &st);
+    shown_apply(&ops_of(req)->shown, &st);
     newer_statx(&st, birth, (uint64_t)lasting, &statx);
     fuse_reply_buf(req, (const char *)&statx, sizeof(statx));
 }
 
+/* A change of nothing is chown(-1, -1), or comes before a write that takes set-id bits away. */
 static unsigned
 which_of(int to_set)
 {
@@ -106,7 +105,7 @@ which_of(int to_set)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (to_set & table[i].fuse)
             which |= table[i].vfs;
-    return which;
+    return which == 0 ? VFS_SAME_OWNER : which;
 }
 
 void
@@ -115,12 +114,14 @@ attr_on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
 {
     struct vfs_caller caller = req_caller(req);
     struct node *node = req_node(req, ino);
-    unsigned which = which_of(to_set), tries = 0;
+    unsigned asked = which_of(to_set), which = asked, tries = 0;
     struct stat st;
-    int result = shown_change(shown_of(req), change, &which);
+    int result = shown_change(&ops_of(req)->shown, change, &which);
 
     (void)fi;
-    if (result == 0) {
+    if (result == 0 && which == 0 && asked != 0) {
+        result = vfs_getattr(req_vfs(req), node, &st, NULL);
+    } else if (result == 0) {
         do
             result = vfs_setattr(req_vfs(req), &caller, node, change, which, &st);
         while (req_again(req, result, &tries));

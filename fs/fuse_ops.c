@@ -7,8 +7,10 @@
  * What libfuse 3.14 and the kernel want, found by tracing:
  *   - An absent name is kept only if the reply is an entry with inode 0 and a timeout.
  *   - AUTO_INVAL_DATA would drop pages just written; EXPLICIT_INVAL_DATA does not.
- *   - HANDLE_KILLPRIV must be off: with it the kernel leaves set-user-id bits alone before
- *     truncating, and does not say who writes.
+ *   - Before each write through its pages the kernel asks for security.capability, unless
+ *     HANDLE_KILLPRIV_V2 is on: then once a file.  It leaves all set-id bits to us then, which takes
+ *     attributes that do not last (fuse_attr.c).  HANDLE_KILLPRIV must be off: with it the kernel
+ *     leaves set-user-id bits alone before truncating, and asks all the same.
  *   - ENOSYS to the first FLUSH or OPEN ends all of them.  For OPEN only a read-only mount may do
  *     so: elsewhere nothing else refuses O_RDWR inside a snapshot.
  *   - Without lock handlers the kernel does all locking itself.
@@ -17,8 +19,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "fuse_attr.h"
 #include "loop.h"
@@ -43,7 +48,7 @@ want(struct fuse_conn_info *conn, unsigned capability, bool wanted)
 static void
 on_init(void *userdata, struct fuse_conn_info *conn)
 {
-    const struct fuse_ops *ops = userdata;
+    struct fuse_ops *ops = userdata;
 
     want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
     want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA, true);
@@ -62,8 +67,47 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
+    ops->init_reply_due = true;
     if (ops->ready)
         ops->ready(ops->ready_context);
+}
+
+/* libfuse 3.14 does not know FUSE_HANDLE_KILLPRIV_V2, so it is put into its reply on the way; a
+ * kernel before 5.11 passes it over. */
+static void
+promise_to_strip(const struct iovec *parts, int count)
+{
+    struct fuse_init_out *out = parts[1].iov_base;
+
+    if (count == 2 && parts[1].iov_len >= sizeof(*out))
+        out->flags |= FUSE_HANDLE_KILLPRIV_V2;
+}
+
+static ssize_t
+io_writev(int fd, struct iovec *parts, int count, void *userdata)
+{
+    struct fuse_ops *ops = userdata;
+
+    if (ops->init_reply_due) {
+        ops->init_reply_due = false;
+        promise_to_strip(parts, count);
+    }
+    return writev(fd, parts, count);
+}
+
+static ssize_t
+io_read(int fd, void *buffer, size_t size, void *userdata)
+{
+    (void)userdata;
+    return read(fd, buffer, size);
+}
+
+int
+fuse_ops_take_io(struct fuse_session *session)
+{
+    static const struct fuse_custom_io io = {.writev = io_writev, .read = io_read};
+
+    return fuse_session_custom_io(session, &io, fuse_session_fd(session));
 }
 
 /* ---- names ---- */

@@ -24,9 +24,15 @@ struct fuse_ops {
     void (*ready)(void *context);
     void *ready_context;
     struct fuse_session *session; /* set by fuse_ops_start_notices */
+    bool strips;         /* the kernel leaves all set-id bits and capabilities to us */
+    bool init_reply_due; /* the next reply is that to INIT */
 };
 
 const struct fuse_lowlevel_ops *fuse_ops_table(void);
+
+/* Reads and writes for libfuse, to say more to the kernel than it does: call this when the session is
+ * mounted, before its first request.  0, or what fuse_session_custom_io says. */
+LSMKV_CHECKED int fuse_ops_take_io(struct fuse_session *session);
 
 /* Tells the kernel of changes that it did not ask for, until vfs_stop_notices: call this when
  * the session is mounted. */

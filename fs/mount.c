@@ -350,6 +350,10 @@ mount_session(struct mount *mount)
     log_hold();
     int failed = fuse_session_mount(mount->session, point);
     const char *why = log_release();
+    if (!failed && fuse_ops_take_io(mount->session) != 0) {
+        log_say(LSMKV_LOG_ERROR, "cannot read from %s", point);
+        return STATUS_FAILED;
+    }
     if (!failed) {
         struct mountinfo info;
 

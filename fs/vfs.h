@@ -175,7 +175,8 @@ enum {
     VFS_MTIME = 32,
     VFS_ATIME_NOW = 64,
     VFS_MTIME_NOW = 128,
-    VFS_CTIME = 256, /* by a kernel that keeps times itself */
+    VFS_CTIME = 256,      /* by a kernel that keeps times itself */
+    VFS_SAME_OWNER = 512, /* chown(-1, -1), or what a kernel makes of a write */
 };
 /* Sets those fields of `change` that `which` names; `st` is the new state. */
 LSMKV_CHECKED int vfs_setattr(struct vfs *vfs, const struct vfs_caller *caller,

@@ -41,8 +41,14 @@ chmod_acl(struct op *op, struct inode *inode, struct lists *lists)
     return result;
 }
 
-/* Behind change_mode: a kernel that takes set-user-id away says so by a mode beside the owner,
- * and leaves set-group-id without execution by the group to us. */
+static bool
+is_owner(const struct vfs_caller *caller, const struct inode *inode)
+{
+    return caller->uid == inode->attr.uid || caller_capable(caller, CAP_FOWNER);
+}
+
+/* chown(-1, -1) takes set-id bits as any chown does, if it is the owner's.  If it is not, and would
+ * take some, it should fail; but so comes a stranger's write, too, which takes them by itself. */
 static int
 change_owner(struct op *op, const struct vfs_caller *caller, struct inode *inode,
              const struct stat *change, unsigned which, struct lists *lists)
@@ -53,22 +59,10 @@ change_owner(struct op *op, const struct vfs_caller *caller, struct inode *inode
         inode->attr.uid = change->st_uid;
     if (which & VFS_GID)
         inode->attr.gid = change->st_gid;
-    if (!(which & (VFS_UID | VFS_GID)))
+    if (!(which & (VFS_UID | VFS_GID)) &&
+        !(which & VFS_SAME_OWNER && is_owner(caller, inode)))
         return 0;
     return xattr_strip_by_owner(op, caller, old, inode, &lists->privileges);
-}
-
-/* chown(-1, -1) comes as a change of nothing, and takes this bit away all the same if it is the
- * owner's.  If it is not, it should fail; but so comes a write, too, which takes it by itself. */
-static void
-change_nothing(const struct vfs_caller *caller, struct inode *inode)
-{
-    uint32_t *mode = &inode->attr.mode;
-
-    if (!S_ISDIR(*mode) && (*mode & (S_ISGID | S_IXGRP)) == S_ISGID &&
-        !caller_owns_group(caller, inode->attr.gid) &&
-        (caller->uid == inode->attr.uid || caller_capable(caller, CAP_FOWNER)))
-        *mode &= ~(uint32_t)S_ISGID;
 }
 
 static int
@@ -104,7 +98,6 @@ put_size(struct op *op, const struct vfs_caller *caller, struct inode *inode,
         return S_ISDIR(inode->attr.mode) ? -EISDIR : -EINVAL;
     inode_edit(op, inode, &op->buffer, edit);
     result = data_truncate(edit, size);
-    /* With a mode too: it is the kernel's, without set-user-id (see change_owner). */
     if (result == 0 && !(which & (VFS_UID | VFS_GID)))
         result = xattr_strip_by_write(op, caller, inode, &lists->privileges);
     return result == 0 ? inode_put_contents(op, inode, edit) : result;
@@ -123,8 +116,6 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
         result = change_owner(op, caller, inode, change, which, &lists);
     if (result < 0)
         return result;
-    if (which == 0)
-        change_nothing(caller, inode);
     if (which & VFS_SIZE && !(which & (VFS_MTIME | VFS_MTIME_NOW)))
         inode->attr.mtime = now;
     change_times(inode, change, which, now);

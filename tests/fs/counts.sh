@@ -50,6 +50,15 @@ creates() {
     same 0 "$(count_of GETXATTR)"
 }
 
+rewrites() {
+    # Before its first write the kernel looks for a capability, and then knows.
+    dd if=/dev/zero of="$mnt/second" bs=100 count=3 conv=notrunc status=none
+    traced dd if=/dev/zero of="$mnt/second" bs=100 count=3 conv=notrunc status=none
+    same 3 "$(count_of WRITE)"
+    same 0 "$(count_of GETXATTR)"
+    at_most 6
+}
+
 reads_warm() {
     # The first read makes the kernel forget the access time, so the second asks for it.
     cat "$mnt/second" "$mnt/second" >/dev/null
@@ -148,6 +157,7 @@ absent_names() {
 
 mount_traced
 check "create, write and close" creates
+check "a file rewritten" rewrites
 check "a file read again" reads_warm
 check "a second stat, a second absence" stats_twice
 make_directory
