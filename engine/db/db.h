@@ -11,6 +11,7 @@
  * Locks, outermost first:
  *   the writer's turn    one thread at a time writes to the log and the active memtables;
  *                        a place at the head of a queue, not a mutex (write.c)
+ *   the sync's turn      one sync of the log at a time, beside writes; likewise (sync.c)
  *   manifest_mutex       one manifest line at a time (install.c)
  *   mutex                everything marked below
  *   leaf mutexes         of table files, blob files, dead ranges, the reaper, the reporter:
@@ -73,10 +74,12 @@ struct generation {
     struct generation_blob {
         uint64_t number, size;
         uint32_t keyspace;
-        struct blob_appender *appender; /* NULL: nothing is added any more */
     } * blobs;
     size_t blob_count; /* at most GENERATION_BLOBS_MAX */
-    size_t count;      /* of slots; grows, under mutex, when a keyspace is made */
+    /* What adds to each, in the same order; NULL: nothing is added, or not any more.  Set in the
+     * writer's turn, gone in both turns: so read in either. */
+    struct blob_appender *_Atomic appenders[GENERATION_BLOBS_MAX];
+    size_t count; /* of slots; grows, under mutex, when a keyspace is made */
     struct generation_slot {
         uint32_t keyspace;
         struct memtable *memtable;
@@ -177,6 +180,16 @@ struct writer {
     struct semaphore told;
 };
 
+/* A place in the queue for a sync of the log, on the stack of the thread that waits (sync.c). */
+struct syncer {
+    struct syncer *next;
+    uint64_t wanted; /* `logged` when it came: what is to be durable */
+    /* As a writer's. */
+    bool done;
+    int result;
+    struct semaphore told;
+};
+
 /* Rounds that free what was deleted (reclaim.c). */
 struct reclaim {
     atomic_bool is_short;         /* a write found space short; rounds go on */
@@ -228,11 +241,14 @@ struct lsmkv {
     struct reclaim reclaim;
     atomic_uint_fast64_t next_file;
     atomic_bool closing;
-    atomic_bool dirty;     /* something was written after the last log sync */
     atomic_bool space_low; /* at the last look, free space was below the reserve */
 
+    /* How often frames were appended to the log since opening, by who has the writer's turn; and how
+     * many of these are durable, by who has the sync's. */
+    atomic_uint_fast64_t logged, durable;
+
     /* The writer's turn. */
-    struct wal_writer *wal;
+    struct wal_writer *wal; /* exchanged in the sync's turn, too */
     uint64_t next_sequence;
     uint64_t space_checked_at; /* log bytes written at the last look at free space */
 
@@ -256,6 +272,7 @@ struct lsmkv {
     struct named_snapshot *named;
     uint64_t next_snapshot;
     struct writer *writers, *last_writer; /* the queue */
+    struct syncer *syncers, *last_syncer; /* likewise */
     bool compacting;                      /* somebody has the compaction's turn */
     bool flushing;
     int poison;           /* a failed sync: no more writes until reopened */
@@ -345,8 +362,6 @@ void writer_end(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mute
 /* Writes one batch while holding the turn: log, sync, memtables, publish. */
 int LSMKV_CHECKED write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch,
                                 unsigned flags) LSMKV_EXCLUDES(db->mutex);
-/* Syncs the log while holding the turn. */
-int LSMKV_CHECKED sync_in_turn(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Freezes the active generation and begins a new log; in the writer's turn.  The old log is
  * wholly synced first (invariant 4). */
 int LSMKV_CHECKED rotate(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
@@ -368,6 +383,15 @@ size_t l0_count(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 int poison(struct lsmkv *db, int error) LSMKV_EXCLUDES(db->mutex);
 /* 0, or why the store takes no writes: poisoned, or read-only. */
 int LSMKV_CHECKED check_writable(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+
+/* ---- syncing (sync.c) ---- */
+
+/* Makes durable what was in the log before the call; with or without the writer's turn.  A failed
+ * sync has poisoned the store; else it fails only if that was poisoned before. */
+int LSMKV_CHECKED sync_log(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
+/* Waits for the sync's turn: no sync runs until syncer_end.  In the writer's turn. */
+void syncer_begin(struct lsmkv *db, struct syncer *syncer) LSMKV_EXCLUDES(db->mutex);
+void syncer_end(struct lsmkv *db, struct syncer *syncer) LSMKV_EXCLUDES(db->mutex);
 
 /* ---- the manifest (install.c) ---- */
 

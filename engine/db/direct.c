@@ -18,38 +18,36 @@ direct_least(const struct lsmkv_options *options)
 
 /* ---- placing ---- */
 
-/* The file of the active generation that takes a keyspace's values; NULL: there is none yet. */
-static struct generation_blob *
-file_of(const struct generation *active, uint32_t keyspace)
+/* What adds to the file of the active generation that takes a keyspace's values; NULL: there is
+ * none yet. */
+static struct blob_appender *
+appender_of(const struct generation *active, uint32_t keyspace)
 {
     for (size_t i = 0; i < active->blob_count; i++)
         if (active->blobs[i].keyspace == keyspace)
-            return &active->blobs[i];
+            return atomic_load(&active->appenders[i]);
     return NULL;
 }
 
 static int
-appender_of(struct lsmkv *db, uint32_t keyspace, struct blob_appender **appender)
+need_appender(struct lsmkv *db, uint32_t keyspace, struct blob_appender **appender)
 {
     struct generation *active = db->active;
-    struct generation_blob *blob = file_of(active, keyspace);
     uint64_t number;
     int result;
 
-    if (blob != NULL) {
-        *appender = blob->appender;
+    *appender = appender_of(active, keyspace);
+    if (*appender != NULL)
         return 0;
-    }
     number = file_number_take(db);
     result = generation_refer(active, keyspace, number, 0);
     if (result != 0)
         return result;
-    blob = &active->blobs[active->blob_count - 1];
-    result = blob_appender_open(&db->tables, number, keyspace, &blob->appender);
+    result = blob_appender_open(&db->tables, number, keyspace, appender);
     if (result != 0)
         generation_refer_no_more(active);
     else
-        *appender = blob->appender;
+        atomic_store(&active->appenders[active->blob_count - 1], *appender);
     return result;
 }
 
@@ -61,7 +59,7 @@ is_to_be_placed(const struct lsmkv *db, const struct batch_entry *entry)
     return kind_is_put(entry->kind) && !kind_is_apart(entry->kind) &&
            entry->record.value.size >= db->direct_least &&
            (active->blob_count < GENERATION_BLOBS_MAX ||
-            file_of(active, entry->keyspace) != NULL);
+            appender_of(active, entry->keyspace) != NULL);
 }
 
 /* One that names a keyspace which is not there will be refused: its values would stay in a file
@@ -85,7 +83,7 @@ place_value(struct lsmkv *db, struct batch_entry *entry, uint8_t *bytes)
     struct blob_appender *appender;
     struct keybuf internal = {0};
     struct blob_ref ref;
-    int result = appender_of(db, entry->keyspace, &appender);
+    int result = need_appender(db, entry->keyspace, &appender);
 
     if (result == 0)
         result = keybuf_set_internal(&internal, entry->key, entry->sequence, entry->kind);
@@ -140,16 +138,17 @@ direct_forget(struct lsmkv *db)
     const struct generation *active = db->active;
 
     for (size_t i = 0; i < active->blob_count; i++)
-        blob_appender_forget(active->blobs[i].appender);
+        blob_appender_forget(atomic_load(&active->appenders[i]));
 }
 
 /* ---- writing ---- */
 
 /* The file's size, for whom it concerns. */
 static void
-measure(struct lsmkv *db, struct generation_blob *blob)
+measure(struct lsmkv *db, struct generation_blob *blob,
+        const struct blob_appender *appender)
 {
-    uint64_t size = blob_appender_size(blob->appender);
+    uint64_t size = blob_appender_size(appender);
 
     if (size == blob->size)
         return;
@@ -167,11 +166,12 @@ direct_undo(struct lsmkv *db)
     const struct generation *active = db->active;
 
     for (size_t i = 0; i < active->blob_count; i++) {
-        int result = blob_appender_undo(active->blobs[i].appender);
+        struct blob_appender *appender = atomic_load(&active->appenders[i]);
+        int result = blob_appender_undo(appender);
 
         if (result != 0)
             (void)poison(db, result);
-        measure(db, &active->blobs[i]);
+        measure(db, &active->blobs[i], appender);
     }
 }
 
@@ -182,16 +182,16 @@ direct_write(struct lsmkv *db)
     int result = 0;
 
     for (size_t i = 0; i < active->blob_count; i++) {
-        struct blob_appender *appender = active->blobs[i].appender;
+        struct blob_appender *appender = atomic_load(&active->appenders[i]);
 
         if (result != 0) {
             blob_appender_forget(appender);
             continue;
         }
         result = blob_appender_write(appender);
-        if (blob_appender_is_broken(appender))
+        if (result != 0 && blob_appender_is_broken(appender))
             (void)poison(db, result);
-        measure(db, &active->blobs[i]);
+        measure(db, &active->blobs[i], appender);
     }
     if (result != 0)
         direct_undo(db);
@@ -205,18 +205,22 @@ direct_sync(void *store)
 {
     struct lsmkv *db = store;
     const struct generation *active = db->active;
+    struct blob_appender *appender;
     int result = 0;
 
-    for (size_t i = 0; i < active->blob_count && result == 0; i++)
-        result = blob_appender_sync(active->blobs[i].appender);
+    /* Beside the writer: a file that comes now holds nothing that is to be synced now. */
+    for (size_t i = 0; i < GENERATION_BLOBS_MAX && result == 0; i++) {
+        appender = atomic_load(&active->appenders[i]);
+        if (appender == NULL)
+            break;
+        result = blob_appender_sync(appender);
+    }
     return result;
 }
 
 void
 direct_finish(struct generation *generation)
 {
-    for (size_t i = 0; i < generation->blob_count; i++) {
-        blob_appender_close(generation->blobs[i].appender);
-        generation->blobs[i].appender = NULL;
-    }
+    for (size_t i = 0; i < generation->blob_count; i++)
+        blob_appender_close(atomic_exchange(&generation->appenders[i], NULL));
 }

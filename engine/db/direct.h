@@ -23,7 +23,8 @@
  * A synced put of a large value is written to the log whole, and again at the flush: two files would
  * have to be synced for it.
  *
- * All of it in the writer's turn.
+ * All of it in the writer's turn, but the sync, which may run beside a writer: in the sync's turn, or
+ * in the writer's when the log undoes a write.
  */
 #ifndef DB_DIRECT_H
 #define DB_DIRECT_H
@@ -46,7 +47,7 @@ int LSMKV_CHECKED direct_write(struct lsmkv *db);
 void direct_undo(struct lsmkv *db);
 /* The `ahead` of the log (L1). */
 int LSMKV_CHECKED direct_sync(void *db);
-/* Nothing is appended to the generation's files any more. */
+/* Nothing is appended to the generation's files any more; in both turns. */
 void direct_finish(struct generation *generation);
 
 #endif

@@ -41,37 +41,50 @@ prepare_rotation(struct lsmkv *db, uint64_t number, struct generation **generati
     return result;
 }
 
+/* The new log, and the new memtables; in both turns. */
+static void
+exchange(struct lsmkv *db, struct wal_writer *wal, struct generation *generation,
+         struct view_set *views)
+{
+    (void)wal_close(db->wal); /* wholly synced */
+    direct_finish(db->active);
+    wal_set_ahead(wal, direct_sync, db);
+    db->wal = wal;
+    atomic_store(&db->durable, atomic_load(&db->logged));
+    atomic_fetch_add(&db->counters.log_syncs, 1);
+    mutex_lock(&db->mutex);
+    db->active->newer = generation;
+    db->active = generation;
+    db->frozen++;
+    view_set_install_all(db, views);
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
+}
+
 int
 rotate(struct lsmkv *db)
 {
     struct wal_writer *wal;
     struct generation *generation;
     struct view_set views;
+    struct syncer turn;
     uint64_t number = file_number_take(db);
     int result = prepare_rotation(db, number, &generation, &views);
 
     if (result != 0)
         return result;
+    syncer_begin(db, &turn); /* a sync that runs may be using the log */
     result = wal_rotate(db->dir, number, db->wal, &wal); /* invariant 4 */
-    if (result != 0) {
+    if (result == 0) {
+        exchange(db, wal, generation, &views);
+    } else {
         generation_unref(generation);
         view_set_fini(&views);
-        return wal_is_broken(db->wal) ? poison(db, result) : result;
+        if (wal_is_broken(db->wal))
+            (void)poison(db, result);
     }
-    (void)wal_close(db->wal); /* wholly synced */
-    direct_finish(db->active);
-    wal_set_ahead(wal, direct_sync, db);
-    db->wal = wal;
-    atomic_store(&db->dirty, false);
-    atomic_fetch_add(&db->counters.log_syncs, 1);
-    mutex_lock(&db->mutex);
-    db->active->newer = generation;
-    db->active = generation;
-    db->frozen++;
-    view_set_install_all(db, &views);
-    condition_broadcast(&db->work);
-    mutex_unlock(&db->mutex);
-    return 0;
+    syncer_end(db, &turn);
+    return result;
 }
 
 size_t

@@ -206,7 +206,7 @@ create_in_turn(struct lsmkv *db, const char *name, struct lsmkv_snapshot_info *i
     if (result != 0)
         return result;
     *info = named->info;
-    result = sync_in_turn(db);
+    result = sync_log(db);
     if (result == 0)
         result = manifest_edit_snapshot(&edit, info);
     if (result == 0) {

@@ -83,7 +83,6 @@ unref_blob(struct generation *generation, struct generation_blob *blob)
 {
     struct file_reaper *reaper = &generation->db->obsolete.reaper;
 
-    blob_appender_close(blob->appender);
     if (blob_files_unref(generation->db->blobs, blob->number) && generation->flushed)
         reaper->reap(reaper, FILE_BLOB, blob->number);
 }
@@ -91,7 +90,10 @@ unref_blob(struct generation *generation, struct generation_blob *blob)
 void
 generation_refer_no_more(struct generation *generation)
 {
-    unref_blob(generation, &generation->blobs[--generation->blob_count]);
+    size_t last = --generation->blob_count;
+
+    blob_appender_close(atomic_load(&generation->appenders[last]));
+    unref_blob(generation, &generation->blobs[last]);
 }
 
 uint64_t

@@ -5,14 +5,14 @@
  * writes large values to blob files (direct.h), appends their frames to the log with one write,
  * syncs once if any of them asked for it, inserts the entries, publishes the last sequence, gives
  * the turn to the next in the queue and wakes the others: one word for each, which it waits for
- * without a lock.  Meanwhile the next group forms behind it.
+ * without a lock.  Meanwhile the next group forms behind it.  A sync without a write does not join
+ * this queue (sync.c).
  *
- * R1  A synced write returns 0 only after wal_sync covered its frame.
+ * R1  A synced write returns 0 only after a sync covered its frame.
  * R2  Nothing of a failed write shows: entries reach the memtables only after the log took
  *     them, and memory for them is reserved before that.  Its sequences are burned.
  * R3  A failed sync poisons the store.  A failed append was undone by the log, or the blob file; if it
  *     could not be, that is broken and the store poisoned.
- * R4  A plain sync fails only if a sync did, whatever the writes of its group met.
  */
 #include <assert.h>
 #include <errno.h>
@@ -132,27 +132,22 @@ static void
 group_add(struct lsmkv *db, struct group *group, struct writer *writer)
 {
     group->writers[group->count] = writer;
-    group->frames[group->count] = (struct wal_append){0};
     group->direct[group->count] =
         !writer->sync && writer->batch->largest >= db->direct_least;
     group->sync = group->sync || writer->sync;
-    if (writer->batch->count > 0) {
-        group->frames[group->count].first_sequence = db->next_sequence;
-        group->frames[group->count].entries = batch_slice(writer->batch);
-        db->next_sequence += writer->batch->count; /* burned if the write fails (R2) */
-        group->entries += writer->batch->count;
-    }
+    group->frames[group->count].first_sequence = db->next_sequence;
+    group->frames[group->count].entries = batch_slice(writer->batch);
+    db->next_sequence += writer->batch->count; /* burned if the write fails (R2) */
+    group->entries += writer->batch->count;
     group->count++;
 }
 
-/* The head's batch and those behind it, up to one that wants the turn for itself.  An empty
- * batch stands for a plain sync. */
+/* The head's batch and those behind it, up to one that wants the turn for itself. */
 static void
 group_form(struct lsmkv *db, struct group *group) LSMKV_REQUIRES(db->mutex)
 {
     struct writer *writer = db->writers;
     size_t bytes = 0, limit = GROUP_BYTES_MAX;
-    bool only_syncs = writer->batch->count == 0;
 
     memset(&group->sync, 0, sizeof(*group) - offsetof(struct group, sync));
     group->count = 0;
@@ -160,8 +155,6 @@ group_form(struct lsmkv *db, struct group *group) LSMKV_REQUIRES(db->mutex)
         limit = writer->batch->size + GROUP_SMALL_BYTES;
     while (writer != NULL && writer->batch != NULL && group->count < GROUP_MAX) {
         if (group->count > 0 && writer->batch->size > limit - bytes)
-            break;
-        if (only_syncs && writer->batch->count > 0)
             break;
         bytes += writer->batch->size;
         group_add(db, group, writer);
@@ -232,18 +225,6 @@ insert(struct lsmkv *db, const struct wal_append *frame)
     return result;
 }
 
-int
-sync_in_turn(struct lsmkv *db)
-{
-    int result = wal_sync(db->wal);
-
-    if (result != 0)
-        return poison(db, result); /* R3 */
-    atomic_store(&db->dirty, false);
-    atomic_fetch_add(&db->counters.log_syncs, 1);
-    return 0;
-}
-
 /* What frames refer to, then the frames: all, or nothing. */
 static int
 log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count)
@@ -261,13 +242,12 @@ log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count)
         return result;
     }
     atomic_fetch_add(&db->counters.log_bytes_written, wal_end(db->wal) - before);
-    atomic_store(&db->dirty, true);
+    atomic_fetch_add(&db->logged, 1);
     return 0;
 }
 
-/* All of a group but its queueing.  Frames without entries are plain syncs.  Of those with `direct`,
- * `placed` gets the entries that are logged.  `results` gets each frame's own outcome, if the whole
- * went well. */
+/* All of a group but its queueing.  Of the frames with `direct`, `placed` gets the entries that are
+ * logged.  `results` gets each frame's own outcome, if the whole went well. */
 static int
 commit_placed(struct lsmkv *db, struct wal_append *frames, const bool *direct,
               struct lsmkv_batch *placed, int *results, size_t count, bool sync)
@@ -286,7 +266,7 @@ commit_placed(struct lsmkv *db, struct wal_append *frames, const bool *direct,
             frames[kept++] = frames[i];
     result = log_frames(db, frames, kept);
     if (result == 0 && sync)
-        result = sync_in_turn(db);
+        result = sync_log(db);
     if (result != 0)
         return result;
     for (size_t i = 0; i < kept && result == 0; i++)
@@ -318,28 +298,10 @@ count_writes(struct lsmkv *db, size_t writes, uint64_t entries)
     atomic_fetch_add(&db->counters.write_entries, entries);
 }
 
-/* R4: what the others of a group met, such as no memory or no space, is no failure of a sync; who
- * only wanted that gets it. */
-static int
-sync_alone(struct lsmkv *db, const struct group *group, int result)
-{
-    bool wanted = false;
-    int poisoned;
-
-    for (size_t i = 0; i < group->count; i++)
-        wanted = wanted || group->writers[i]->batch->count == 0;
-    mutex_lock(&db->mutex);
-    poisoned = db->poison;
-    mutex_unlock(&db->mutex);
-    if (!wanted || poisoned != 0)
-        return result;
-    return sync_in_turn(db);
-}
-
 /* Publishes a group that ended with `result`, and tells its writers; first the next one, whose
  * write and sync can go on meanwhile. */
 static void
-group_end(struct lsmkv *db, struct group *group, int result, int synced)
+group_end(struct lsmkv *db, struct group *group, int result)
 {
     struct writer *next;
 
@@ -347,9 +309,7 @@ group_end(struct lsmkv *db, struct group *group, int result, int synced)
         struct writer *writer = group->writers[i];
 
         writer->done = true;
-        writer->result = result == 0                ? group->results[i]
-                         : writer->batch->count > 0 ? result
-                                                    : synced;
+        writer->result = result == 0 ? group->results[i] : result;
     }
     mutex_lock(&db->mutex);
     if (result == 0)
@@ -363,14 +323,11 @@ group_end(struct lsmkv *db, struct group *group, int result, int synced)
 
 /* The head's work for itself and its group. */
 static void
-lead(struct lsmkv *db, const struct writer *head)
+lead(struct lsmkv *db)
 {
     struct group group;
-    int result = 0, synced;
+    int result = make_room(db);
 
-    /* A plain sync adds nothing: it must not wait for room that may never come. */
-    if (head->batch->count > 0)
-        result = make_room(db);
     mutex_lock(&db->mutex);
     if (result == 0)
         result = db->poison;
@@ -385,8 +342,7 @@ lead(struct lsmkv *db, const struct writer *head)
     } else if (result == -ENOSPC) {
         space_note_full(db);
     }
-    synced = result == 0 ? 0 : sync_alone(db, &group, result);
-    group_end(db, &group, result, synced);
+    group_end(db, &group, result);
 }
 
 static int
@@ -397,7 +353,7 @@ queue_write(struct lsmkv *db, struct lsmkv_batch *batch, bool sync)
     semaphore_init(&writer.told);
     enqueue_and_wait(db, &writer);
     if (!writer.done)
-        lead(db, &writer);
+        lead(db);
     semaphore_fini(&writer.told);
     return writer.result;
 }
@@ -441,8 +397,8 @@ lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
         result = space_check(db, batch);
     if (result != 0)
         return result;
-    if (batch->count == 0 && (flags & LSMKV_UNSYNCED) != 0)
-        return 0;
+    if (batch->count == 0)
+        return (flags & LSMKV_UNSYNCED) != 0 ? 0 : sync_log(db);
     batch_set_time(batch, db->env->now(db->env));
     result = queue_write(db, batch, (flags & LSMKV_UNSYNCED) == 0);
     if (result == 0)
@@ -453,19 +409,13 @@ lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
 int
 lsmkv_sync(struct lsmkv *db)
 {
-    struct lsmkv_batch nothing;
     int result;
 
     error_clear();
     if (db->options.read_only)
         return 0;
     result = check_writable(db);
-    if (result != 0 || !atomic_load(&db->dirty))
-        return result;
-    batch_init(&nothing);
-    result = queue_write(db, &nothing, true);
-    batch_fini(&nothing);
-    return result;
+    return result == 0 ? sync_log(db) : result;
 }
 
 int

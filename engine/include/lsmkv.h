@@ -315,7 +315,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_batch_delete(struct lsmkv_batch *batch,
 LSMKV_API LSMKV_CHECKED int lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch,
                                         unsigned flags);
 
-/* Makes every write acknowledged so far durable. */
+/* Makes every write acknowledged so far durable.  Unsynced writes go on meanwhile; who asks for a
+ * sync while one runs shares the next. */
 LSMKV_API LSMKV_CHECKED int lsmkv_sync(struct lsmkv *db);
 
 /* Moves `from` and every key below it to `to`, in a keyspace in path order. */

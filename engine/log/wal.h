@@ -51,8 +51,7 @@ int LSMKV_CHECKED wal_rotate(struct env_dir *dir, uint64_t number,
                              struct wal_writer *older, struct wal_writer **writer);
 /* Appends the frames of a group with one write.  A failed write is undone: the file is cut
  * back to the last good frame and synced; if that fails too, the writer is broken: this and
- * every later call gives its error.  One thread at a time for append; wal_sync may run at the
- * same time as an append that began after it. */
+ * every later call gives its error.  One thread at a time for append; wal_sync may run beside it. */
 int LSMKV_CHECKED wal_append(struct wal_writer *writer, const struct wal_append *frames,
                              size_t count);
 /* Makes all that was appended before this call durable.  Never tried again after a failure:

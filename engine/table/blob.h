@@ -44,7 +44,8 @@
  *     worth collecting.  A record counts with the key that its entry has now, as it would be written
  *     again.
  * B4  A write that failed is undone durably before another is tried: a file ends with its last
- *     record.
+ *     record.  That is a sync, and of two at once the kernel tells one alone what failed: so one waits
+ *     for the other.
  */
 #ifndef TABLE_BLOB_H
 #define TABLE_BLOB_H
@@ -135,7 +136,8 @@ int LSMKV_CHECKED blob_appender_write(struct blob_appender *appender);
  * broken. */
 int LSMKV_CHECKED blob_appender_undo(struct blob_appender *appender);
 bool blob_appender_is_broken(const struct blob_appender *appender);
-/* Makes all that was written durable, and the file's name.  Not to be tried again after a failure. */
+/* Makes all that was written before the call durable, and the file's name.  After a failure it is
+ * broken, and this gives its error.  May run beside all but blob_appender_close. */
 int LSMKV_CHECKED blob_appender_sync(struct blob_appender *appender);
 /* Of the file. */
 uint64_t blob_appender_size(const struct blob_appender *appender);

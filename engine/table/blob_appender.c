@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutex.h"
 #include "table/blob.h"
 
 /* As the log's: so that no sync waits for a second's worth. */
@@ -28,21 +30,25 @@ struct blob_appender {
     struct env_file *file;
     uint8_t header[BLOB_HEADER_SIZE];
 
+    /* of the appending thread */
     uint64_t before, end, next;
     uint64_t hinted; /* writeback was asked for up to here */
-    bool dirty;      /* changed since the last sync */
-    bool is_named;   /* the directory was synced since the file was made */
-    int error;       /* of the sync or the undoing that broke it; 0: none */
     /* what was added */
     struct keybuf heads;
     struct added *added;
     struct iovec *parts; /* the header, then head and value of each */
     size_t count, capacity;
+
+    struct mutex syncing; /* one sync, or one undoing, at a time (B4) */
+    bool is_named; /* guarded by it: the directory was synced since the file was made */
+    atomic_bool dirty; /* written to since the last sync began */
+    _Atomic int error; /* of the sync or the undoing that broke it; 0: none */
 };
 
 static void
 appender_free(struct blob_appender *appender)
 {
+    mutex_fini(&appender->syncing);
     keybuf_fini(&appender->heads);
     free(appender->added);
     free(appender->parts);
@@ -62,6 +68,7 @@ blob_appender_open(const struct table_context *context, uint64_t number,
     made->context = context;
     made->number = number;
     made->next = BLOB_HEADER_SIZE;
+    mutex_init(&made->syncing);
     blob_name(made->name, number);
     blob_header_encode(made->header, &header);
     result = env_file_open(context->dir, made->name, ENV_CREATE, &made->file);
@@ -197,6 +204,26 @@ write_parts(struct blob_appender *appender, size_t count)
     return result;
 }
 
+static int cut_locked(struct blob_appender *appender) LSMKV_REQUIRES(appender->syncing);
+
+static int
+cut_locked(struct blob_appender *appender)
+{
+    int result = atomic_load(&appender->error);
+
+    if (result != 0)
+        return result; /* a sync beside this failed: there is no other */
+    result = env_file_truncate(appender->file, appender->end);
+    if (result == 0)
+        result = env_file_sync(appender->file);
+    if (result == 0)
+        return 0;
+    atomic_store(&appender->error, result);
+    return report_error(appender->context->reporter, result,
+                        "%s: undoing a write at offset %llu failed", appender->name,
+                        (unsigned long long)appender->end);
+}
+
 /* B4. */
 static int
 undo(struct blob_appender *appender)
@@ -209,15 +236,10 @@ undo(struct blob_appender *appender)
     drop_added(appender);
     if (appender->hinted > appender->end)
         appender->hinted = appender->end;
-    result = env_file_truncate(appender->file, appender->end);
-    if (result == 0)
-        result = env_file_sync(appender->file);
-    if (result == 0)
-        return 0;
-    appender->error = result;
-    return report_error(appender->context->reporter, result,
-                        "%s: undoing a write at offset %llu failed", appender->name,
-                        (unsigned long long)appender->end);
+    mutex_lock(&appender->syncing);
+    result = cut_locked(appender);
+    mutex_unlock(&appender->syncing);
+    return result;
 }
 
 int
@@ -228,7 +250,6 @@ blob_appender_write(struct blob_appender *appender)
     appender->before = appender->end;
     if (appender->count == 0)
         return 0;
-    appender->dirty = true;
     result = write_parts(appender, make_parts(appender));
     appender->end = appender->next;
     drop_added(appender);
@@ -241,6 +262,8 @@ blob_appender_write(struct blob_appender *appender)
         (void)undo(appender);
         return result;
     }
+    /* Not before: a sync beside the write would take it for its own. */
+    atomic_store(&appender->dirty, true);
     if (appender->end - appender->hinted >= WRITEBACK_SIZE) {
         env_file_writeback(appender->file, appender->hinted,
                            appender->end - appender->hinted);
@@ -258,28 +281,39 @@ blob_appender_undo(struct blob_appender *appender)
 bool
 blob_appender_is_broken(const struct blob_appender *appender)
 {
-    return appender->error != 0;
+    return atomic_load(&appender->error) != 0;
 }
 
-int
-blob_appender_sync(struct blob_appender *appender)
-{
-    int result = appender->error;
+static int sync_locked(struct blob_appender *appender) LSMKV_REQUIRES(appender->syncing);
 
-    if (result != 0 || !appender->dirty)
+static int
+sync_locked(struct blob_appender *appender)
+{
+    int result = atomic_load(&appender->error);
+
+    if (result != 0 || !atomic_exchange(&appender->dirty, false))
         return result;
     result = env_file_sync(appender->file);
     if (result == 0 && !appender->is_named)
         result = env_dir_sync(appender->context->dir);
     if (result != 0) {
-        appender->error = result;
-        return report_error(appender->context->reporter, result,
-                            "%s: sync up to offset %llu failed", appender->name,
-                            (unsigned long long)appender->end);
+        atomic_store(&appender->error, result);
+        return report_error(appender->context->reporter, result, "%s: sync failed",
+                            appender->name);
     }
     appender->is_named = true;
-    appender->dirty = false;
     return 0;
+}
+
+int
+blob_appender_sync(struct blob_appender *appender)
+{
+    int result;
+
+    mutex_lock(&appender->syncing);
+    result = sync_locked(appender);
+    mutex_unlock(&appender->syncing);
+    return result;
 }
 
 uint64_t

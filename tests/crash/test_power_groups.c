@@ -7,7 +7,8 @@
  * many entries as its largest sequence says; that order is the right one if
  *
  *   - of each writer it holds his first operations, whole, and at least those that are durable:
- *     what was synced, and what anybody had been told of before that was begun;
+ *     what was written synced or had a sync behind it, and what anybody had been told of before that
+ *     was begun;
  *   - no more than were begun.
  *
  * Which thread runs is drawn from the seed (turns/turns.h).  LSMKV_SEED replays, LSMKV_IMAGES=N
@@ -226,6 +227,13 @@ write_one(struct writer *writer, size_t operation, struct random *random, unsign
     return result;
 }
 
+static void
+note_acknowledged(const struct sweep *sweep, size_t acknowledged[WRITERS])
+{
+    for (size_t w = 0; w < WRITERS; w++)
+        acknowledged[w] = atomic_load(&sweep->acknowledged[w]);
+}
+
 static void *
 write_many(void *argument)
 {
@@ -234,19 +242,24 @@ write_many(void *argument)
     struct random random = random_of(sweep->seed * WRITERS + writer->number);
 
     for (size_t i = 0; i < OPERATIONS; i++) {
-        unsigned flags = random_below(&random, 3) == 0 ? 0 : LSMKV_UNSYNCED;
+        uint64_t drawn = random_below(&random, 4); /* synced, or with a sync behind it */
         size_t before[WRITERS];
         int result;
 
-        for (size_t w = 0; w < WRITERS; w++)
-            before[w] = atomic_load(&sweep->acknowledged[w]);
+        note_acknowledged(sweep, before);
         atomic_store(&sweep->issued[writer->number], i + 1);
-        result = write_one(writer, i, &random, flags);
+        result = write_one(writer, i, &random, drawn == 0 ? 0 : LSMKV_UNSYNCED);
         if (result != 0)
             die(sweep, "a write failed", result);
         atomic_store(&sweep->acknowledged[writer->number], i + 1);
-        if (flags != 0)
+        if (drawn > 1)
             continue;
+        if (drawn == 1) {
+            note_acknowledged(sweep, before);
+            result = lsmkv_sync(sweep->store.db);
+            if (result != 0)
+                die(sweep, "a sync failed", result);
+        }
         before[writer->number] = i + 1;
         for (size_t w = 0; w < WRITERS; w++)
             raise_to(&sweep->durable[w], before[w]);

@@ -16,11 +16,17 @@
 static const struct mem_crash worst = {MEM_DATA_NONE, MEM_NAMES_DROPPED};
 
 static inline void
-setup(void)
+prepare(void)
 {
     rig_init(&rig);
     rig.options.blob_threshold = 1000;
     rig.options.direct_threshold = DIRECT;
+}
+
+static inline void
+setup(void)
+{
+    prepare();
     rig_open(&rig);
 }
 
