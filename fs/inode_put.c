@@ -288,7 +288,7 @@ inode_stat(const struct inode *inode, struct stat *st)
     st->st_ino = view_ino(inode->view, inode->attr.ino);
     if (inode->node && inode->node->unlinked)
         st->st_nlink = 0;
-    if (inode->view->permuted && inode->key.size == 0 && inode->node &&
+    if (inode->view->time != 0 && inode->key.size == 0 && inode->node &&
         inode->node->top) {
         st->st_ctim.tv_sec = inode->view->time / 1000000000;
         st->st_ctim.tv_nsec = inode->view->time % 1000000000;

@@ -40,8 +40,9 @@ enum realm {
 struct view {
     struct lsmkv_snapshot *snapshot; /* NULL: the live one */
     uint64_t id;                     /* of the snapshot; 0: live */
-    int64_t time;  /* of the snapshot's making, nanoseconds since 1970 */
-    bool permuted; /* inode numbers differ from the live ones */
+    int64_t
+        time; /* nanoseconds since 1970: what the root shows as its ctime; 0: its own */
+    uint64_t permutation; /* of inode numbers; 0: those of the live tree */
 };
 
 struct node {

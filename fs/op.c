@@ -316,12 +316,13 @@ op_has_below(struct op *op, const struct view *view, struct lsmkv_slice key)
 /* A Feistel network on 62 bits of two halves: a permutation whatever the rounds do.  Bit 62,
  * the mark of numbers made of stamps, is kept. */
 static uint64_t
-permute(uint64_t ino, uint64_t id)
+permute(uint64_t ino, uint64_t permutation)
 {
     uint64_t left = ino >> 31 & 0x7fffffff, right = ino & 0x7fffffff;
 
     for (uint64_t round = 0; round < 4; round++) {
-        uint64_t mixed = (right ^ id << 3 ^ round << 33) * UINT64_C(0xd6e8feb86659fd93);
+        uint64_t mixed =
+            (right ^ permutation << 3 ^ round << 33) * UINT64_C(0xd6e8feb86659fd93);
         uint64_t next = left ^ (mixed >> 33 & 0x7fffffff);
 
         left = right;
@@ -333,5 +334,5 @@ permute(uint64_t ino, uint64_t id)
 uint64_t
 view_ino(const struct view *view, uint64_t ino)
 {
-    return view->permuted ? ATTR_INO_SNAPSHOT | permute(ino, view->id) : ino;
+    return view->permutation ? ATTR_INO_SNAPSHOT | permute(ino, view->permutation) : ino;
 }

@@ -5,6 +5,12 @@
  * tree's root node: dropping the snapshot takes the name away, and the view lasts as long as
  * somebody stands in the tree.
  *
+ * Inode numbers in a snapshot are permuted, by its id: two trees of one mount must not have the
+ * same, or diff(1) takes files that differ for one.  A snapshot called SNAPDIR_BACKUP has the
+ * permutation of its name: those come one after the other, and to a program that makes a backup
+ * of each, a file that did not change is to be the same one.  For the same reason its root does not
+ * show when it was taken, as others do.
+ *
  * The directory's times are those of the newest snapshot, or of the last removal or renaming,
  * a record of `meta`, integers little-endian:
  *
@@ -27,6 +33,18 @@
 
 /* ---- views ---- */
 
+static uint64_t
+permutation_of(const struct lsmkv_snapshot_info *info)
+{
+    return snapdir_is_backup(info->name) ? UINT64_MAX : info->id;
+}
+
+bool
+snapdir_is_backup(const char *name)
+{
+    return strcmp(name, SNAPDIR_BACKUP) == 0;
+}
+
 int
 view_open(struct store *store, const char *name, bool permuted, struct view **out)
 {
@@ -42,8 +60,10 @@ view_open(struct store *store, const char *name, bool permuted, struct view **ou
         lsmkv_snapshot_release(store->db, snapshot);
         return -ENOMEM;
     }
-    *view = (struct view){
-        .snapshot = snapshot, .id = info.id, .time = info.time, .permuted = permuted};
+    *view = (struct view){.snapshot = snapshot,
+                          .id = info.id,
+                          .time = permuted && !snapdir_is_backup(name) ? info.time : 0,
+                          .permutation = permuted ? permutation_of(&info) : 0};
     *out = view;
     return 0;
 }
@@ -305,10 +325,13 @@ snapdir_rename(struct vfs *vfs, struct node *directory, struct lsmkv_slice name,
     result = summary_init(vfs, &before);
     if (result == 0)
         result = lsmkv_snapshot_rename(vfs->store->db, from, to);
-    if (result == 0) {
+    if (result == 0)
         note_change(vfs, &before);
+    /* With another permutation it is another node. */
+    if (result == 0 && snapdir_is_backup(from) != snapdir_is_backup(to))
+        node_unlink(vfs->nodes, directory, name);
+    else if (result == 0)
         node_rename(vfs->nodes, directory, name, directory, new_name, &room);
-    }
     node_room_free(&room);
     return result;
 }
@@ -343,9 +366,9 @@ hand_over(const struct gathering *all, uint64_t cookie,
           bool (*add)(void *context, const struct vfs_listed *listed), void *context)
 {
     for (size_t i = 0; i < all->count; i++) {
-        struct view view = {.id = all->infos[i].id, .permuted = true};
+        struct view view = {.permutation = permutation_of(&all->infos[i])};
         struct vfs_listed listed = {.name = all->infos[i].name,
-                                    .cookie = LISTING_FIRST + view.id};
+                                    .cookie = LISTING_FIRST + all->infos[i].id};
 
         if (listed.cookie <= cookie)
             continue;

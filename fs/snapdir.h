@@ -12,6 +12,11 @@
 
 #define SNAPDIR_INO 2u
 
+/* The snapshot that `lsmfs backup` takes and drops: one after the other with this name, and a file
+ * has the same inode number in all of them. */
+#define SNAPDIR_BACKUP ".backup"
+bool snapdir_is_backup(const char *name);
+
 /* The node of .snapshots itself, with one more reference; NULL: out of memory. */
 struct node *snapdir_enter(struct vfs *vfs);
 LSMKV_CHECKED int snapdir_getattr(struct vfs *vfs, struct stat *st);

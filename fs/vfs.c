@@ -192,7 +192,7 @@ static int
 show_snapshot(struct vfs *vfs, const char *name)
 {
     struct view *view;
-    int result = view_open(vfs->store, name, false, &view);
+    int result = view_open(vfs->store, name, snapdir_is_backup(name), &view);
 
     if (result < 0)
         return result;

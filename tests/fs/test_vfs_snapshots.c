@@ -137,6 +137,48 @@ START_TEST(test_times_of_the_directory_never_go_back)
 }
 END_TEST
 
+/* A program that makes a backup of each, and goes by paths and inode numbers, finds the same file. */
+START_TEST(test_snapshots_called_backup_have_the_same_numbers)
+{
+    const char *name = ".snapshots/.backup", *file = ".snapshots/.backup/d/f";
+    uint64_t directory, number, other;
+    struct stat root, then;
+
+    ck_assert_int_eq(fs_stat(&fs, "", &root), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/other"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, name), 0);
+    directory = fs_ino(&fs, name);
+    number = fs_ino(&fs, file);
+    other = fs_ino(&fs, ".snapshots/other/d/f");
+    ck_assert_uint_ne(number, fs_ino(&fs, "d/f"));
+    ck_assert_uint_ne(number, other);
+    ck_assert_int_eq(fs_rmdir(&fs, name), 0);
+    ck_assert_int_eq(fs_put(&fs, "d/f", "after"), 0);
+    ck_assert_int_eq(fs_mkdir(&fs, name), 0);
+    fs_expect(&fs, file, "after");
+    ck_assert_uint_eq(fs_ino(&fs, name), directory);
+    ck_assert_uint_eq(fs_ino(&fs, file), number);
+    ck_assert_int_eq(fs_stat(&fs, name, &then), 0);
+    ck_assert_int_eq(then.st_ctim.tv_sec, root.st_ctim.tv_sec);
+    ck_assert_int_eq(then.st_ctim.tv_nsec, root.st_ctim.tv_nsec);
+    fs_reopen(&fs);
+    ck_assert_uint_eq(fs_ino(&fs, file), number);
+    /* With another name it is another one, and the other way round. */
+    ck_assert_int_eq(fs_rename(&fs, name, ".snapshots/kept", 0), 0);
+    ck_assert_uint_ne(fs_ino(&fs, ".snapshots/kept/d/f"), number);
+    ck_assert_int_eq(fs_rename(&fs, ".snapshots/other", name, 0), 0);
+    fs_expect(&fs, file, "before");
+    ck_assert_uint_eq(fs_ino(&fs, file), number);
+    /* At a mount point of its own, too. */
+    fs.options.snapshot = ".backup";
+    fs_reopen(&fs);
+    ck_assert_uint_eq(fs_ino(&fs, "d/f"), number);
+    fs_expect_names(&fs, "d", "f g ");
+    fs.options.snapshot = NULL;
+    fs_reopen(&fs);
+}
+END_TEST
+
 START_TEST(test_dropped_snapshot_is_readable_to_those_inside)
 {
     struct node *node;
@@ -268,6 +310,7 @@ main(void)
     tcase_add_test(tcase, test_snapshot_sees_deferred_times);
     tcase_add_test(tcase, test_mounted_snapshot_has_the_numbers_of_the_live_tree);
     tcase_add_test(tcase, test_numbers_of_two_snapshots_differ_and_last);
+    tcase_add_test(tcase, test_snapshots_called_backup_have_the_same_numbers);
     tcase_add_test(tcase, test_extended_attributes_are_kept_in_snapshots);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
