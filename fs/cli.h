@@ -8,6 +8,9 @@
 
 #include <stdbool.h>
 
+/* Of a store that is not mounted, too. */
+int cli_snapshot(int argc, char **argv);
+
 int cli_umount(int argc, char **argv);
 /* Its work, without the command line. */
 int cli_umount_at(const char *place);

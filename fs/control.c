@@ -26,6 +26,7 @@
 #include "control_files.h"
 #include "log.h"
 #include "mountinfo.h"
+#include "snapshots.h"
 #include "wire.h"
 
 #define CONNECTIONS_MAX 32u
@@ -127,6 +128,25 @@ do_status(struct connection *connection)
     return result;
 }
 
+/* Snapshots by name; the list is in memory, so that nothing waits for who reads it (C2). */
+static int
+do_snapshots(struct connection *connection, const char *name, struct lsmkv_slice argument)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+
+    if (stream == NULL)
+        return -ENOMEM;
+    int result = snapshots_do(connection->control->vfs, name, argument, stream);
+    if (fclose(stream) != 0 && result == 0)
+        result = -ENOMEM;
+    if (result == 0 && size > 0)
+        wire_data(&connection->wire, text, size);
+    free(text);
+    return result;
+}
+
 static void
 set_waiting(struct connection *connection, bool waiting)
 {
@@ -188,6 +208,8 @@ do_command(struct connection *connection, const char *name, struct lsmkv_slice k
         return do_umount(connection);
     if (strcmp(name, "changed") == 0)
         return vfs_alter(vfs, key, nothing, NULL);
+    if (strncmp(name, "snapshot", strlen("snapshot")) == 0)
+        return do_snapshots(connection, name, key);
     return control_files(vfs, connection->control->directory, &connection->wire, name,
                          key);
 }

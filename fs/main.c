@@ -27,6 +27,7 @@ static const char help[] =
     "       lsmfs check STORE\n"
     "       lsmfs repair STORE [NEW-STORE]\n"
     "       lsmfs export STORE [PATH]...\n"
+    "       lsmfs snapshot create|list|delete|rename|prune STORE|MOUNTPOINT\n"
     "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
     "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
     "\n"
@@ -61,11 +62,17 @@ static const struct {
     int (*run)(int argc, char **argv);
     bool by_key; /* the daemon does it if the store is mounted */
 } commands[] = {
-    {"umount", cli_umount, false}, {"status", cli_status, false},
-    {"sync", cli_sync, false},     {"put", cli_put, true},
-    {"get", cli_get, true},        {"rm", cli_rm, true},
-    {"ls", cli_ls, true},          {"check", cli_check, false},
-    {"export", cli_export, false}, {"repair", cli_repair, false},
+    {"umount", cli_umount, false},
+    {"status", cli_status, false},
+    {"sync", cli_sync, false},
+    {"put", cli_put, true},
+    {"get", cli_get, true},
+    {"rm", cli_rm, true},
+    {"ls", cli_ls, true},
+    {"check", cli_check, false},
+    {"export", cli_export, false},
+    {"repair", cli_repair, false},
+    {"snapshot", cli_snapshot, false},
 };
 
 static int

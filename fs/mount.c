@@ -83,8 +83,8 @@ raise_event(int fd)
 
 /* ---- opening the store ---- */
 
-static int
-status_of_store(int result)
+int
+mount_status_of(int result)
 {
     switch (result) {
     case -EBUSY:
@@ -182,7 +182,7 @@ open_vfs(struct mount *mount)
             "with nocreate, as with mount(8), no store is made; if it is a new one, and "
             "not its disk that is missing: `lsmfs %s %s` makes it",
             options->store, options->mountpoint);
-    return status_of_store(result);
+    return mount_status_of(result);
 }
 
 /* ---- mounting ---- */

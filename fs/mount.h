@@ -19,6 +19,9 @@ enum {
     STATUS_DIED = 8,       /* the daemon died before the mount answered */
 };
 
+/* Which of them tells of an error of opening a store, or of one of its snapshots. */
+int mount_status_of(int result);
+
 /* What the lock's note, which those read who find the store locked, begins with; the mount
  * point follows. */
 #define MOUNT_NOTE "mounted at "
