@@ -28,6 +28,7 @@ static const char help[] =
     "       lsmfs repair STORE [NEW-STORE]\n"
     "       lsmfs export STORE [PATH]...\n"
     "       lsmfs snapshot create|list|delete|rename|prune STORE|MOUNTPOINT\n"
+    "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n"
     "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
     "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
     "\n"
@@ -55,7 +56,7 @@ static const char help[] =
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
     "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE, 8 the daemon died (of check,\n"
-    "repair and export: see their --help).  See lsmfs(1).\n";
+    "repair, export and backup: see their --help).  See lsmfs(1).\n";
 
 static const struct {
     const char *name;
@@ -73,6 +74,7 @@ static const struct {
     {"export", cli_export, false},
     {"repair", cli_repair, false},
     {"snapshot", cli_snapshot, false},
+    {"backup", cli_backup, false},
 };
 
 static int

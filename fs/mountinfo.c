@@ -57,9 +57,12 @@ parse_line(char *line, struct mountinfo *info)
     if (field == NULL || rest == NULL)
         return false;
     copy_field(info->device, sizeof(info->device), field);
-    for (int i = 0; i < 2; i++)
-        field = strsep(&rest, " ");
-    if (field == NULL || rest == NULL)
+    field = strsep(&rest, " ");
+    if (rest == NULL)
+        return false;
+    copy_field(info->root, sizeof(info->root), field);
+    field = strsep(&rest, " ");
+    if (rest == NULL)
         return false;
     copy_field(info->point, sizeof(info->point), field);
     while ((field = strsep(&rest, " ")) != NULL && strcmp(field, "-") != 0)

@@ -18,6 +18,8 @@
 struct mountinfo {
     char point[PATH_MAX];
     char device[32]; /* "major:minor" */
+    char root
+        [PATH_MAX]; /* what of the file system is shown: "/", or of a bind mount more */
     char type[64];
     char source[PATH_MAX]; /* of ours: the store's directory */
 };

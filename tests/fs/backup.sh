@@ -2,7 +2,8 @@
 #
 # backup.sh [SOURCE] - restic, borg, tar --listed-incremental and rsync, twice from a snapshot: the
 # second run finds nothing changed, read through .snapshots/NAME or mounted by itself, also after
-# a remount and in spite of all that the live tree does.  Restored, the trees are the same.
+# a remount and in spite of all that the live tree does; and by `lsmfs backup`, from one snapshot after
+# the other.  Restored, the trees are the same.
 
 # shellcheck source=tests/fs/mounted.bash
 . "$(dirname "$0")/mounted.bash"
@@ -255,6 +256,88 @@ rsync_twice() {
     [ -n "$("${rsync[@]}" -in "$mnt/live/" "$beneath/rsync/")" ]
 }
 
+# ---- lsmfs backup: a snapshot of its own for each run ----
+
+# nightly COMMAND...: at the place of this check, which `place` tells.
+nightly() {
+    "$lsmfs" backup "$store" "${place[@]}" -- "$@"
+}
+
+# in_each_state COMMAND...: beside other snapshots, after a remount, and, if that is at the same
+# place, without a mount.
+in_each_state() {
+    mkdir "$mnt/.snapshots/other"
+    "$@"
+    rmdir "$mnt/.snapshots/other"
+    remount "${options[@]}"
+    "$@"
+    [ ${#place[@]} -gt 0 ] || return 0
+    umount_store
+    "$@"
+    mount_store "${options[@]}"
+}
+
+# restic_nightly_finds FILES: so many that it did not know or that had changed.  Device numbers may
+# be others, see restic_finds_nothing.
+restic_nightly_finds() {
+    local summary
+    nightly restic --repo "$repository" --json backup . >restic.json
+    summary=$(grep '"message_type":"summary"' restic.json | tail -n 1)
+    echo "$summary"
+    same "$1" $(($(number files_new <<<"$summary") + $(number files_changed <<<"$summary")))
+    [ "$1" != 0 ] || same 0 "$(number data_blobs <<<"$summary")"
+    [ "$(number files_unmodified <<<"$summary")" -gt 100 ]
+}
+
+restic_nightly() {
+    local place=("$@")
+    repository=$WORK/restic-nightly$#
+    restic init
+    nightly restic --quiet --repo "$repository" backup .
+    in_each_state restic_nightly_finds 0
+    restic restore latest --target "$beneath/restic-nightly$#"
+    same_in_all "$mnt/live/tree" "$beneath/restic-nightly$#/live/tree"
+    echo changed >>"$mnt/live/newest"
+    restic_nightly_finds 1
+    same monday "$(ls -A "$mnt/.snapshots")"
+}
+
+# The newest is always read.
+borg_nightly_finds_nothing() {
+    nightly borg create --list "$repository::$((++archive))" . >list 2>&1
+    same "A live/newest" "$(grep -E '^[AMCE?] ' list)"
+    [ "$(grep -c '^U ' list)" -gt 100 ]
+    same "" "$(borg diff "$repository::1" "$archive")"
+}
+
+borg_nightly() {
+    local place=("$@") archive=1
+    repository=$WORK/borg-nightly$#
+    borg init --encryption=none "$repository"
+    sleep 0.1
+    echo newest >"$mnt/live/newest"
+    nightly borg create "$repository::1" .
+    in_each_state borg_nightly_finds_nothing
+}
+
+# To tar a directory whose device number is another one is new, so without a remount.
+others_nightly() {
+    local place=() rsync=(rsync -aHAX --modify-window=-1 --delete)
+    nightly "${rsync[@]}" live/ "$beneath/rsync-nightly/"
+    same_in_all "$mnt/live/tree" "$beneath/rsync-nightly/tree"
+    in_each_state nothing_from nightly "${rsync[@]}" -i live/ "$beneath/rsync-nightly/"
+    state=$WORK/listed-nightly
+    for archive in level0 level1; do
+        nightly tar --listed-incremental="$state" --no-check-device -cf "$WORK/$archive.tar" live
+    done
+    [ "$(tar -tf level0.tar | grep -vc '/$')" -gt 100 ]
+    same "" "$(tar -tf level1.tar | grep -v '/$')"
+}
+
+nothing_from() {
+    same "" "$("$@")"
+}
+
 source=${1:-/usr/include/linux}
 mount_store "${options[@]}" || exit 1
 check "a tree, its snapshot, and changes" makes
@@ -267,5 +350,11 @@ check "borg twice from -o snapshot=" borg_mounted
 check "tar --listed-incremental twice" tar_twice
 check "tar --listed-incremental twice from -o snapshot=" tar_mounted
 check "rsync -aHAX twice" rsync_twice
+mkdir -p "$WORK/place"
+check "lsmfs backup: restic" restic_nightly
+check "lsmfs backup: restic, --at, and not mounted" restic_nightly --at "$WORK/place"
+check "lsmfs backup: borg" borg_nightly
+check "lsmfs backup: borg, --at, and not mounted" borg_nightly --at "$WORK/place"
+check "lsmfs backup: rsync, tar" others_nightly
 check "unmounts" umount_store
 finish

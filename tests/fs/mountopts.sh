@@ -15,7 +15,7 @@ helps() {
     "$lsmfs" --help | grep -q 'commit=SECONDS'
     "$lsmfs" --version | grep -qE '^lsmfs [0-9]+\.[0-9]+.*libfuse 3'
     local command
-    for command in umount status sync put get rm ls; do
+    for command in umount status sync put get rm ls snapshot backup; do
         "$lsmfs" $command --help | grep -q "^Usage: lsmfs $command"
     done
 }

@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# snapshot_cli.sh - `lsmfs snapshot`, of a store that is mounted and of one that is not: what it does
-# and prints, exit statuses; as root and as an ordinary user.
+# snapshot_cli.sh - `lsmfs snapshot` and `lsmfs backup`, of a store that is mounted and of one that
+# is not: what they do and print, exit statuses, signals, what a backup that was killed leaves; as
+# root and as an ordinary user.
 
 script=$(realpath "$0")
 # shellcheck source=tests/fs/mounted.bash
@@ -9,15 +10,30 @@ script=$(realpath "$0")
 
 user=65534
 at=$WORK/at
-mkdir -p "$at"
+# What an ordinary user has for /run.
+export XDG_RUNTIME_DIR=$WORK/run
+mkdir -p "$at" "$XDG_RUNTIME_DIR"
 
 snapshot() {
     "$lsmfs" snapshot "$@"
 }
 
+backup() {
+    "$lsmfs" backup "$@"
+}
+
 # names [PLACE]: of the snapshots, in the order of the list.
 names() {
     snapshot list "${1:-$store}" | awk '{ print $NF }' | tr '\n' ' '
+}
+
+# Where the snapshot of a store that is not mounted is shown.
+own_place() {
+    if [ "$(id -u)" = 0 ]; then
+        echo "/run/lsmfs/$(systemd-escape --path "$store")"
+    else
+        echo "$XDG_RUNTIME_DIR/lsmfs/$(systemd-escape --path "$store")"
+    fi
 }
 
 fresh_store() {
@@ -175,6 +191,236 @@ tells_what_is_wrong() {
     fails_with 1 'standard output' sh -c "'$lsmfs' snapshot create '$store' >/dev/full"
 }
 
+# ---- lsmfs backup ----
+
+# seen: what a program that makes backups sees, without what a mount has by itself.
+seen='find . -mindepth 1 -printf "%p %i %n %s %T@ %C@\n" | sort'
+
+runs_in_a_snapshot() {
+    fresh_store
+    cat >script.sh <<'END'
+pwd
+echo "$LSMFS_SNAPSHOT $LSMFS_SNAPSHOT_DIR"
+echo changed >"$1/dir/file"
+cat dir/file
+touch dir/new || echo "status $?"
+cat
+END
+    same "$mnt/.snapshots/.backup
+.backup $mnt/.snapshots/.backup
+first
+status 1
+input" "$(echo input | backup "$mnt" -- sh "$WORK/script.sh" "$mnt" 2>&1 | grep -v '^touch')"
+    same changed "$(cat "$mnt/dir/file")"
+    same '' "$(names)"
+    # With a '/' it is looked for from here.
+    printf '#!/bin/sh\npwd\n' >script
+    chmod 755 script
+    same "$mnt/.snapshots/.backup" "$(backup "$store" ./script)"
+    umount_store
+}
+
+# The second run finds nothing changed, nor one after remounts, nor where it is not mounted.
+shows_the_same_every_time() {
+    fresh_store
+    backup "$mnt" -- sh -c "$seen; stat -c %i:%Z ." >first
+    [ "$(wc -l <first)" = 4 ]
+    snapshot create "$mnt" between
+    backup "$store" -- sh -c "$seen; stat -c %i:%Z ." >second
+    diff first second
+    remount
+    backup "$store" -- sh -c "$seen; stat -c %i:%Z ." >third
+    diff first third
+    umount_store
+    backup "$store" -- sh -c "$seen; stat -c %i:%Z ." >fourth
+    diff first fourth
+    same "$(backup "$store" pwd)" "$(backup "$store" pwd)"
+    # None of it a live one's.
+    mount_store
+    same '' "$(comm -12 <(awk '{ print $2 }' first | sort) <(find "$mnt" -printf '%i\n' | sort))"
+    umount_store
+}
+
+works_without_a_mount() {
+    fresh_store
+    umount_store
+    same "$(own_place)" "$(backup "$store" pwd)"
+    [ ! -e "$(own_place)" ]
+    same "$at" "$(backup "$store" --at "$at" -- pwd)"
+    same "$at" "$(backup --at=at "$store" pwd)"
+    fails_with 125 'nowhere: No such file' "$lsmfs" backup --at "$WORK/nowhere" "$store" true
+    fails_with 1 'Read-only' "$lsmfs" backup "$store" touch dir/file
+    # Who goes on in the snapshot is left behind.
+    backup "$store" -- sh -c 'sleep 60 & echo $! >"$1"' sh "$WORK/pid"
+    kill "$(cat pid)"
+    not grep -q " $WORK/" /proc/mounts
+    same '' "$(names)"
+    sound
+}
+
+passes_statuses() {
+    local status
+    fresh_store
+    for status in 0 1 3 99; do
+        fails_with $status '' "$lsmfs" backup "$store" -- sh -c "exit $status"
+    done
+    fails_with 143 '' "$lsmfs" backup "$store" -- sh -c 'kill -TERM $$'
+    # A PATH may have directories that are closed to an ordinary user.
+    PATH=/usr/bin:/bin fails_with 127 'nonsense: No such file' "$lsmfs" backup "$store" nonsense
+    # Not what the snapshot has at this path.
+    cp /bin/true "$mnt/dir/true"
+    fails_with 127 './dir/true: No such file' "$lsmfs" backup "$store" ./dir/true
+    fails_with 126 'dir/file: Permission' "$lsmfs" backup "$store" "$mnt/dir/file"
+    umount_store
+    fails_with 5 '' "$lsmfs" backup "$store" -- sh -c 'exit 5'
+    same '' "$(names)"
+    fails_with 125 'missing operand' "$lsmfs" backup
+    fails_with 125 'missing command' "$lsmfs" backup "$store"
+    fails_with 125 'missing command' "$lsmfs" backup "$store" --
+    fails_with 125 'unknown option --none' "$lsmfs" backup "$store" --none
+    fails_with 125 'No such file' "$lsmfs" backup "$WORK/none" true
+    fails_with 125 'not a store' "$lsmfs" backup "$at" true
+    backup --help | grep -q '^Usage: lsmfs backup'
+    mount_store -o ro
+    fails_with 125 'being read by another' "$lsmfs" backup "$store" true
+    umount_store
+}
+
+# await_file FILE
+await_file() {
+    for _ in {1..500}; do
+        [ ! -s "$1" ] || return 0
+        sleep 0.02
+    done
+    echo "no $1"
+    return 1
+}
+
+# begin_backup PLACE: one that goes on until it is told to end; its process is $backup.
+begin_backup() {
+    rm -f begun caught
+    # The shell of a script has its background processes ignore SIGINT.
+    python3 - "$lsmfs" backup "$@" <<'END' &
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+command = """
+import os, signal, time
+def end(number, frame):
+    print(number, file=open("%(work)s/caught", "w"))
+    raise SystemExit(40 + number)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, end)
+print(os.getcwd(), file=open("%(work)s/begun", "w"), flush=True)
+time.sleep(60)
+""" % {"work": os.getcwd()}
+os.execv(sys.argv[1], sys.argv[1:] + ["--", "python3", "-c", command])
+END
+    backup=$!
+    await_file begun
+}
+
+passes_signals_on() {
+    local name number status
+    fresh_store
+    for name in mounted unmounted; do
+        for number in 2 15 1; do
+            begin_backup "$store"
+            kill -$number $backup
+            status=0
+            wait $backup || status=$?
+            same $((40 + number)) $status
+            same $number "$(cat caught)"
+            same '' "$(names)"
+        done
+        [ $name = unmounted ] || umount_store
+    done
+    not grep -q " $WORK/" /proc/mounts
+}
+
+one_at_a_time() {
+    fresh_store
+    begin_backup "$store"
+    fails_with 125 'a backup is under way' "$lsmfs" backup "$store" true
+    # And nobody prunes it.
+    same '' "$(snapshot prune --keep-last=1 "$store")"
+    snapshot create "$store" other
+    same 'keep' "$(snapshot prune --keep-last=1 "$store" | cut -d' ' -f1)"
+    kill $backup
+    wait $backup || true
+    umount_store
+    begin_backup "$store"
+    fails_with 125 'a backup is under way' "$lsmfs" backup "$store" true
+    fails_with 3 'being read by another' mount_store
+    kill $backup
+    wait $backup || true
+    same 'other ' "$(names)"
+}
+
+# What is left of one that was killed is in nobody's way.
+recovers_from_one_that_was_killed() {
+    local place command
+    fresh_store
+    for place in "$@"; do
+        # shellcheck disable=SC2086
+        begin_backup "$store" $place
+        command=$(pgrep -P $backup python3)
+        kill -KILL $backup
+        kill -KILL "$command"
+        wait $backup || true
+        await_end "$command"
+        grep -q '\.backup' <<<"$(names)"
+        echo changed >"$mnt/dir/file"
+        # shellcheck disable=SC2086
+        same changed "$(backup "$store" $place cat dir/file)"
+        same '' "$(names)"
+    done
+    umount_store
+    begin_backup "$store"
+    command=$(pgrep -P $backup python3)
+    kill -KILL $backup
+    kill -KILL "$command"
+    wait $backup || true
+    # Its mount goes by itself.
+    for _ in {1..500}; do
+        grep -q "^$store " /proc/mounts || break
+        sleep 0.02
+    done
+    same changed "$(backup "$store" cat dir/file)"
+    same '' "$(names)"
+    sound
+}
+
+shows_it_elsewhere_to_root() {
+    fresh_store
+    same "$at first" "$(backup "$mnt" --at "$at" -- sh -c 'echo "$PWD $(cat dir/file)"')"
+    fails_with 1 'Read-only' "$lsmfs" backup "$mnt" --at "$at" -- touch dir/file
+    not grep -q " $at " /proc/mounts
+    mount -t tmpfs none "$at"
+    fails_with 125 'something is mounted there' "$lsmfs" backup "$mnt" --at "$at" true
+    umount "$at"
+    fails_with 125 'nowhere: No such file' "$lsmfs" backup "$mnt" --at "$WORK/nowhere" true
+    same '' "$(names)"
+    umount_store
+}
+
+tells_an_ordinary_user() {
+    fresh_store
+    fails_with 125 "only root can.*works in $mnt/.snapshots/.backup" \
+        "$lsmfs" backup "$mnt" --at "$at" true
+    same '' "$(names)"
+    umount_store
+}
+
+# Another's mount is closed to root.
+tells_who_may_not_look() {
+    mkdir -p theirs/mnt
+    chown $user theirs theirs/mnt
+    as_user "$lsmfs" "$WORK/theirs/store" "$WORK/theirs/mnt"
+    fails_with 125 'allow_root' "$lsmfs" backup "$WORK/theirs/mnt" true
+    same '' "$(names "$WORK/theirs/mnt")"
+    as_user "$lsmfs" umount "$WORK/theirs/mnt"
+}
+
 # ---- as an ordinary user ----
 
 as_user() {
@@ -192,7 +438,7 @@ an_ordinary_user_can() {
         return 1
     }
     cat theirs.log
-    grep -q '^ok - prune' theirs.log
+    grep -q '^ok - a backup runs in a snapshot' theirs.log
     ! grep '^not ok' theirs.log
 }
 
@@ -203,8 +449,20 @@ alone "rename, delete" unmounted_and_mounted renames_and_deletes
 alone "prune" unmounted_and_mounted prunes
 alone "the mount and the commands agree" agrees_with_the_mount
 alone "what is wrong is told" tells_what_is_wrong
+alone "a backup runs in a snapshot" runs_in_a_snapshot
+alone "a backup sees the same every time" shows_the_same_every_time
+alone "a backup of a store that is not mounted" works_without_a_mount
+alone "a backup passes its command's status" passes_statuses
+alone "a backup passes signals on, and cleans up" passes_signals_on
+alone "one backup at a time" one_at_a_time
 if [ "$(id -u)" = 0 ]; then
+    alone "a backup that was killed" recovers_from_one_that_was_killed "" "--at $at"
+    alone "--at for root" shows_it_elsewhere_to_root
     fuse_for $user
+    alone "another's mount" tells_who_may_not_look
     alone "as an ordinary user" an_ordinary_user_can
+else
+    alone "a backup that was killed" recovers_from_one_that_was_killed ""
+    alone "--at for others" tells_an_ordinary_user
 fi
 finish

@@ -104,6 +104,7 @@ START_TEST(test_mounts_are_found_by_their_point)
     ck_assert_int_eq(mountinfo_find(0, "/proc", info), 0);
     ck_assert_str_eq(info->type, "proc");
     ck_assert_str_eq(info->point, "/proc");
+    ck_assert_str_eq(info->root, "/");
     ck_assert_int_eq(mountinfo_find(getpid(), "/proc", info), 0);
     char device[sizeof(info->device)];
     stpcpy(device, info->device);

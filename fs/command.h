@@ -1,0 +1,28 @@
+/*
+ * command.h - a command of the user's, run as a child that gets the signals which are sent to us.
+ *
+ *     command_hold_signals, what must be undone, command_run, undoing it, the end of the process
+ */
+#ifndef FS_COMMAND_H
+#define FS_COMMAND_H
+
+#include <signal.h>
+
+/* Exit statuses, as env(1) has them. */
+enum {
+    COMMAND_FAILED = 125, /* we, not the command */
+    COMMAND_CANNOT = 126, /* it is there, but cannot be run */
+    COMMAND_ABSENT = 127,
+    COMMAND_SIGNAL = 128, /* and the number of the signal that ended it */
+};
+
+/* From now on signals that would end this process wait.  `before`: the mask that there was. */
+void command_hold_signals(sigset_t *before);
+
+/* Runs the command, looked for in PATH or, with a '/', from the working directory of now, with
+ * `directory` as its own, and waits for its end; signals that wait or come are passed on.  The exit
+ * status. */
+int command_run(const char *name, char **arguments, const char *directory,
+                const sigset_t *before);
+
+#endif
