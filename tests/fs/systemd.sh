@@ -29,7 +29,7 @@ copy_units() {
     rm -rf verified
     mkdir verified
     cp "$units"/* verified/
-    sed -i "s,^ExecStart=lsmfs ,ExecStart=$lsmfs ," verified/lsmfs@.service
+    sed -i "s,^ExecStart=lsmfs ,ExecStart=$lsmfs ," verified/*.service
 }
 
 verify() {
@@ -40,17 +40,22 @@ verified() {
     copy_units
     same '' "$(verify verified/lsmfs@.service 2>&1)"
     same '' "$(verify verified/srv-notes.mount verified/srv-notes.automount 2>&1)"
+    # As an instance: a timer alone is looked for by the name of its service.
+    same '' "$(verify verified/lsmfs-snapshot@srv-notes.timer \
+        verified/lsmfs-snapshot@srv-notes.service 2>&1)"
     # It would say so.
     sed -i 's/^Type=notify/Type=notfy/' verified/lsmfs@.service
     fails_with 0 'Failed to parse service type' verify verified/lsmfs@.service
     sed -i 's,^Where=.*,Where=/srv/others,' verified/srv-notes.mount
     fails_with 1 "doesn't match unit name" verify verified/srv-notes.mount
+    sed -i 's/^OnCalendar=.*/OnCalendar=sometimes/' verified/lsmfs-snapshot@.timer
+    fails_with 1 'Failed to parse calendar' verify verified/lsmfs-snapshot@srv-notes.timer
 }
 
 # With any of these the mount would be seen by the daemon alone.
 no_namespace_of_its_own() {
     not grep -E '^(Private[A-Za-z]+|ProtectSystem|ProtectHome|ProtectKernel[A-Za-z]+|Mount[A-Z].*|ProtectControlGroups|ProtectProc|ProcSubset|ProtectHostname|TemporaryFileSystem|(ReadOnly|ReadWrite|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths|Root[A-Z][a-z]+|DynamicUser|ProtectClock)=' \
-        "$unit"
+        "$unit" "$units/lsmfs-snapshot@.service"
 }
 
 # ---- the socket ----
@@ -237,7 +242,7 @@ use_it() {
 # As root with the capabilities of the unit and no way to more.
 few_rights_suffice() {
     local list
-    list=$(setting CapabilityBoundingSet | sed 's/CAP_/+/g; s/ /,/g' | tr '[:upper:]' '[:lower:]')
+    list=$(bounds)
     within=(setpriv --bounding-set "-all,$list" --inh-caps "-all" --no-new-privs)
     # Another's store.
     chown -R 65534:65534 "$store"
@@ -296,6 +301,56 @@ few_system_calls_suffice() {
         "$(sed -n 's/.* socket(\(AF_[A-Z0-9]*\),.*/\1/p' trace | sort -u)"
 }
 
+# ---- the rotation ----
+
+# run_snapshots COMMAND...: what the service runs, by COMMAND, as systemd would.
+run_snapshots() {
+    local unit=$units/lsmfs-snapshot@.service line words=()
+    # shellcheck disable=SC2034
+    KEEP=$(sed -n 's/^Environment="KEEP=\(.*\)"/\1/p' "$unit")
+    while read -r line; do
+        same lsmfs "${line%% *}"
+        line=${line#lsmfs }
+        eval "words=(${line//%f/"$mnt"})"
+        "$@" "$lsmfs" "${words[@]}"
+    done < <(setting ExecStart)
+}
+
+# Of a store of another user, with the rights and the system calls that the service has.
+snapshots_rotate() {
+    local unit=$units/lsmfs-snapshot@.service few=() groups
+    rm -rf "$store" trace
+    mount_store
+    mkdir "$mnt/.snapshots/by-hand"
+    run_snapshots env >rotation
+    grep -qE '^timer-20[0-9T-]*Z$' rotation
+    grep -qE '^keep .* timer-.*\(hourly 1, daily 1, weekly 1\)$' rotation
+    read -ra groups <<<"$(setting SystemCallFilter)"
+    calls_of "${groups[@]}" | sort -u >allowed
+    if [ "$(id -u)" = 0 ]; then
+        chown -R 65534:65534 "$store"
+        chmod 700 "$store"
+        few=(setpriv --bounding-set "-all,$(bounds)" --inh-caps -all --no-new-privs)
+    fi
+    for _ in 1 2 3; do
+        run_snapshots strace -f -qq -o "$WORK/trace" -A "${few[@]}"
+    done >rotation
+    sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' trace | sort -u >used
+    grep -qx connect used
+    same '' "$(comm -13 allowed used)"
+    same "$(setting RestrictAddressFamilies)" \
+        "$(sed -n 's/.* socket(\(AF_[A-Z0-9]*\),.*/\1/p' trace | sort -u)"
+    # Of the four one is left for an hour, and the others' are left alone.
+    [ "$(find "$mnt/.snapshots" -maxdepth 1 -name 'timer-*' | wc -l)" -le 2 ]
+    [ -d "$mnt/.snapshots/by-hand" ]
+    umount_store
+}
+
+# bounds: the capabilities of the unit, as setpriv wants them.
+bounds() {
+    setting CapabilityBoundingSet | sed 's/CAP_/+/g; s/ /,/g' | tr '[:upper:]' '[:lower:]'
+}
+
 chmod 755 "$WORK"
 alone "systemd-analyze verify" verified
 alone "nothing hides the mount" no_namespace_of_its_own
@@ -308,4 +363,5 @@ if [ "$(id -u)" = 0 ]; then
     alone "the unit's rights suffice" few_rights_suffice
     alone "the unit's system calls suffice" few_system_calls_suffice
 fi
+alone "snapshots by a timer" snapshots_rotate
 finish
