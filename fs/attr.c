@@ -183,8 +183,8 @@ decode_ours(const struct lsmkv_record *record, struct attr *attr)
     attr_clear(attr, get_le32(head + 4), get_le64(head + 8), (enum attr_kind)kind);
     if (!is_file_type(attr->mode))
         return -EUCLEAN;
-    if (kind == ATTR_REFERENCE)
-        return reader.left == 0 && flags == 0 ? 0 : -EUCLEAN;
+    if (kind == ATTR_REFERENCE) /* a directory has one name */
+        return reader.left == 0 && flags == 0 && !S_ISDIR(attr->mode) ? 0 : -EUCLEAN;
     if (reader.left < FIXED_SIZE - REFERENCE_SIZE)
         return -EUCLEAN;
     const uint8_t *fixed = reader_take(&reader, FIXED_SIZE - REFERENCE_SIZE);

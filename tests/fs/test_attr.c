@@ -96,6 +96,11 @@ START_TEST(test_a_reference_says_type_and_number_alone)
     ck_assert_mem_eq(out, bytes, sizeof bytes);
     ck_assert_int_eq(attr_decode(&record, &defaults, &back), 0);
     ck_assert(back.data.kind == ATTR_REFERENCE && back.mode == S_IFREG);
+    /* Found by fuzzing: what was set on such a directory was not there afterwards. */
+    attr.mode = S_IFDIR;
+    ck_assert_uint_eq(attr_encode(&attr, out), sizeof bytes);
+    record = record_of(out, sizeof bytes, 0);
+    ck_assert_int_eq(attr_decode(&record, &defaults, &back), -EUCLEAN);
 }
 END_TEST
 
