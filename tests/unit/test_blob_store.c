@@ -519,7 +519,7 @@ put_small(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct lsmkv_slice value = value_of(i, 9);
-        char key[32];
+        char key[64];
 
         value.size = THRESHOLD - 1;
         for (int k = 0; k < 2; k++) {
