@@ -45,27 +45,26 @@ enqueue_and_wait(struct lsmkv *db, struct syncer *syncer) LSMKV_EXCLUDES(db->mut
         semaphore_wait(&syncer->told);
 }
 
-/* Takes the head off the queue. */
-static struct syncer *
-dequeue(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
-{
-    struct syncer *head = db->syncers;
-
-    db->syncers = head->next;
-    return head;
-}
-
-/* Gives the turn on, and tells `result` to those behind who wanted no more than `served`. */
+/* Gives the turn on, and tells `result` to those behind who wanted no more than `served`: some may
+ * stand behind who wants more, or the turn itself. */
 static void
 hand_over(struct lsmkv *db, uint64_t served, int result) LSMKV_EXCLUDES(db->mutex)
 {
-    struct syncer *done, **end = &done, *next;
+    struct syncer *done, **end = &done, *next, **link = &db->syncers;
 
     mutex_lock(&db->mutex);
-    (void)dequeue(db);
-    while (db->syncers != NULL && db->syncers->wanted <= served) {
-        *end = dequeue(db);
-        end = &(*end)->next;
+    db->syncers = db->syncers->next;
+    while (*link != NULL) {
+        struct syncer *behind = *link;
+
+        if (behind->wanted <= served) {
+            *link = behind->next;
+            *end = behind;
+            end = &behind->next;
+        } else {
+            db->last_syncer = behind;
+            link = &behind->next;
+        }
     }
     *end = NULL;
     next = db->syncers;
@@ -82,7 +81,7 @@ hand_over(struct lsmkv *db, uint64_t served, int result) LSMKV_EXCLUDES(db->mute
     }
 }
 
-/* The head's work, for itself and for those who come to wait until it begins. */
+/* The head's work, for itself and for all whose writes are in the log when it begins. */
 static int
 lead(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex)
 {

@@ -315,8 +315,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_batch_delete(struct lsmkv_batch *batch,
 LSMKV_API LSMKV_CHECKED int lsmkv_write(struct lsmkv *db, struct lsmkv_batch *batch,
                                         unsigned flags);
 
-/* Makes every write acknowledged so far durable.  Unsynced writes go on meanwhile; who asks for a
- * sync while one runs shares the next. */
+/* Makes every write acknowledged so far durable.  Unsynced writes go on meanwhile, unless a synced one
+ * came before them; a sync serves all whose writes were in the log when it began. */
 LSMKV_API LSMKV_CHECKED int lsmkv_sync(struct lsmkv *db);
 
 /* Moves `from` and every key below it to `to`, in a keyspace in path order. */

@@ -316,6 +316,7 @@ START_TEST(test_a_failed_sync_fails_all_who_wait)
         ck_assert_int_eq(others[i].sync, -EIO);
     }
     ck_assert_uint_eq(syncs(), before + 1);
+    ck_assert_int_eq(sync_log(rig.db), -EIO);
     ck_assert_int_eq(
         lsmkv_put(rig.db, NULL, lsmkv_str("more"), none, none, LSMKV_UNSYNCED), -EIO);
     ck_assert(rig_holds(&rig, NULL, "durable", "v"));
@@ -504,6 +505,174 @@ START_TEST(test_syncs_writes_and_rotations_beside_each_other)
 }
 END_TEST
 
+/* ---- behind a rotation ---- */
+
+static bool
+three_wait(void)
+{
+    return queued() == 3;
+}
+
+static int (*real_open)(struct env_dir *dir, const char *name, enum env_open how,
+                        struct env_file **file);
+static atomic_bool open_armed, open_held, open_released;
+
+static int
+gated_open(struct env_dir *dir, const char *name, enum env_open how,
+           struct env_file **file)
+{
+    if (how == ENV_CREATE && strstr(name, ".log") != NULL &&
+        atomic_exchange(&open_armed, false)) {
+        atomic_store(&open_held, true);
+        while (!atomic_load(&open_released))
+            usleep(1000);
+    }
+    return real_open(dir, name, how, file);
+}
+
+static bool
+open_is_held(void)
+{
+    return atomic_load(&open_held);
+}
+
+static atomic_bool third_done;
+
+static void *
+sync_and_note(void *argument)
+{
+    struct other *other = argument;
+
+    other->sync = lsmkv_sync(rig.db);
+    atomic_store(&third_done, true);
+    return NULL;
+}
+
+/* Bug: what the third wants was in the log when the first's sync began, but it was told only when the
+ * rotation between them had ended. */
+START_TEST(test_who_is_served_is_told_behind_a_rotation)
+{
+    struct other first = {.key = "first"}, second = {.key = NULL}, third = {.key = NULL};
+    bool told_before_rotation_ended;
+
+    real_open = rig.options.env->file_open;
+    rig.options.env->file_open = gated_open;
+    start_held(&first, false);
+    start(&second, rotate_only);
+    ck_assert(comes_true(two_wait));
+    start(&third, sync_and_note); /* wants what `first` syncs, no more */
+    ck_assert(comes_true(three_wait));
+    atomic_store(&open_armed, true);
+    release();
+    ck_assert(comes_true(open_is_held)); /* the rotation makes its log */
+    join(&first, 1);
+    usleep(300000);
+    told_before_rotation_ended = atomic_load(&third_done);
+    ck_assert_uint_ge(atomic_load(&rig.db->durable), 1);
+    atomic_store(&open_released, true);
+    join(&second, 1);
+    join(&third, 1);
+    ck_assert_msg(told_before_rotation_ended,
+                  "durable, and told only when the rotation had ended");
+}
+END_TEST
+
+static void *
+sync_only(void *argument)
+{
+    struct other *other = argument;
+
+    other->sync = lsmkv_sync(rig.db);
+    return NULL;
+}
+
+/* A rotation whose sync of the old log fails tells nobody behind it success. */
+START_TEST(test_a_failed_rotation_fails_those_behind)
+{
+    struct other first = {.key = "first"}, second = {.key = NULL}, third = {.key = NULL};
+
+    start_held(&first, true);
+    put_small("second", "v"); /* not covered by the first's sync */
+    start(&second, rotate_only);
+    ck_assert(comes_true(two_wait));
+    start(&third, sync_only);
+    ck_assert(comes_true(three_wait));
+    fail_next(ENV_CALL_FILE_SYNC, 1, EIO);
+    release();
+    join(&first, 1);
+    join(&second, 1);
+    join(&third, 1);
+    ck_assert_int_eq(first.sync, 0);
+    ck_assert_int_eq(second.sync, -EIO);
+    ck_assert_int_eq(third.sync, -EIO);
+}
+END_TEST
+
+/* ---- undoing in the log ---- */
+
+static void *
+put_one(void *argument)
+{
+    struct other *other = argument;
+
+    other->put = lsmkv_put(rig.db, NULL, lsmkv_str(other->key), none, lsmkv_str("v"),
+                           LSMKV_UNSYNCED);
+    return NULL;
+}
+
+/* The log's own undoing, as the blob file's. */
+START_TEST(test_a_write_to_the_log_is_undone_behind_the_sync)
+{
+    struct other first = {.key = "first"}, second = {.key = "second"};
+
+    start_held(&first, false);
+    fail_next(ENV_CALL_FILE_WRITE, 1, ENOSPC);
+    start(&second, put_one);
+    ck_assert(comes_true(write_failed));
+    usleep(50000);
+    release();
+    join(&first, 1);
+    join(&second, 1);
+    ck_assert(!gate.at_once);
+    ck_assert_int_eq(first.sync, 0);
+    ck_assert_int_eq(second.put, -ENOSPC);
+    put_small("third", "v");
+    sync_store();
+    cut_power();
+    ck_assert(rig_holds(&rig, NULL, "first", "v"));
+    ck_assert(rig_holds(&rig, NULL, "second", NULL));
+    ck_assert(rig_holds(&rig, NULL, "third", "v"));
+}
+END_TEST
+
+/* After a failed sync beside a write being undone: the tail that stays is no damage. */
+START_TEST(test_a_tail_that_is_left_is_no_damage)
+{
+    struct other first = {.key = "first"}, second = {.key = NULL};
+
+    put(0, 1);
+    start_held(&first, false);
+    fail_next(ENV_CALL_FILE_WRITE, 1, ENOSPC);
+    start(&second, put_large);
+    ck_assert(comes_true(write_failed));
+    fail_next(ENV_CALL_FILE_SYNC, 1, EIO);
+    release();
+    join(&first, 1);
+    join(&second, 1);
+    ck_assert_int_ne(lsmkv_close(rig.db),
+                     0); /* which of the two errors came first is chance */
+    rig.db = NULL;
+    fault_env_heal(rig.faults);
+    assert_sound();
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_int_eq(lsmkv_close(rig.db), 0);
+    rig.db = NULL;
+    assert_sound();
+    rig_open(&rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -525,6 +694,10 @@ main(void)
     tcase_add_test(tests, test_a_large_value_written_beside_a_sync_is_synced_by_the_next);
     tcase_add_test(tests, test_an_empty_batch_that_is_written_synced_is_a_sync);
     tcase_add_test(tests, test_syncs_writes_and_rotations_beside_each_other);
+    tcase_add_test(tests, test_who_is_served_is_told_behind_a_rotation);
+    tcase_add_test(tests, test_a_failed_rotation_fails_those_behind);
+    tcase_add_test(tests, test_a_write_to_the_log_is_undone_behind_the_sync);
+    tcase_add_test(tests, test_a_tail_that_is_left_is_no_damage);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
