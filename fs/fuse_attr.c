@@ -3,12 +3,6 @@
 
 #include "newer.h"
 
-static const struct fuse_ops *
-ops_of(fuse_req_t req)
-{
-    return fuse_req_userdata(req);
-}
-
 /* How long the kernel may keep attributes.  Set-id bits that a write takes away are the daemon's:
  * all of them past the kernel's pages (only_fills of fuse_ops.c), else set-group-id without
  * execution by the group.  Of the reply the kernel learns only that size and times are new; it
@@ -32,7 +26,7 @@ attr_entry(fuse_req_t req, const struct vfs_entry *entry)
         .entry_timeout = entry->lasting ? ATTR_FOR_EVER : 0,
     };
 
-    shown_apply(&ops_of(req)->shown, &param.attr);
+    shown_apply(req_shown(req), &param.attr);
     return param;
 }
 
@@ -46,7 +40,7 @@ reply_attr(fuse_req_t req, const struct node *node, int result, struct stat *st)
         return;
     }
     lasting = attributes_last(node, st);
-    shown_apply(&ops_of(req)->shown, st);
+    shown_apply(req_shown(req), st);
     fuse_reply_attr(req, st, lasting);
 }
 
@@ -77,7 +71,7 @@ attr_on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
         return;
     }
     lasting = attributes_last(node, &st);
-    shown_apply(&ops_of(req)->shown, &st);
+    shown_apply(req_shown(req), &st);
     newer_statx(&st, birth, (uint64_t)lasting, &statx);
     fuse_reply_buf(req, (const char *)&statx, sizeof(statx));
 }
@@ -116,7 +110,7 @@ attr_on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *change, int to_set,
     struct node *node = req_node(req, ino);
     unsigned asked = which_of(to_set), which = asked, tries = 0;
     struct stat st;
-    int result = shown_change(&ops_of(req)->shown, change, &which);
+    int result = shown_change(req_shown(req), change, &which);
 
     (void)fi;
     if (result == 0 && which == 0 && asked != 0) {

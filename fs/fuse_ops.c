@@ -32,7 +32,9 @@
 #define READDIR_MAX  (1u << 20)
 #define XATTR_MAX    65536u
 #define LINK_MAX_LEN 4096u
-#define BACKGROUND   64u
+#define DROPS_PAGES_MINOR \
+    39u /* Linux 6.6; before, others would go on reading what was there */
+#define BACKGROUND 64u
 
 /* ---- the session ---- */
 
@@ -67,6 +69,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
+    ops->past_pages = conn->proto_minor >= DROPS_PAGES_MINOR;
     ops->init_reply_due = true;
     if (ops->ready)
         ops->ready(ops->ready_context);
@@ -166,6 +169,7 @@ on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t
     unsigned tries = 0;
     int result;
 
+    mode = shown_new_mode(req_shown(req), mode);
     do
         result = vfs_mknod(req_vfs(req), &caller, req_node(req, parent), name, mode, rdev,
                            &entry);
@@ -181,6 +185,7 @@ on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
     unsigned tries = 0;
     int result;
 
+    mode = shown_new_mode(req_shown(req), mode);
     do
         result =
             vfs_mkdir(req_vfs(req), &caller, req_node(req, parent), name, mode, &entry);
@@ -325,9 +330,11 @@ on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
  * pages: before each one through them the kernel asks for security.capability, copies, and keeps
  * what this descriptor never reads. */
 static bool
-only_fills(int flags)
+only_fills(fuse_req_t req, int flags)
 {
-    return (flags & O_ACCMODE) == O_WRONLY;
+    const struct fuse_ops *ops = fuse_req_userdata(req);
+
+    return ops->past_pages && (flags & O_ACCMODE) == O_WRONLY;
 }
 
 static void
@@ -341,6 +348,7 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
     unsigned tries = 0;
     int result;
 
+    mode = shown_new_mode(req_shown(req), mode);
     do {
         if (strcmp(name, NEWER_NO_NAME) == 0)
             result =
@@ -354,7 +362,7 @@ on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
         return;
     }
     fi->keep_cache = 1;
-    fi->direct_io = only_fills(fi->flags);
+    fi->direct_io = only_fills(req, fi->flags);
     param = attr_entry(req, &entry);
     vfs_opened(vfs, entry.node, fi->flags);
     if (fuse_reply_create(req, &param, fi) != 0) {
@@ -381,7 +389,7 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         return;
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
-    fi->direct_io = fi->flags & O_TRUNC && only_fills(fi->flags);
+    fi->direct_io = fi->flags & O_TRUNC && only_fills(req, fi->flags);
     fi->noflush = 1;
     vfs_opened(vfs, node, fi->flags);
     if (fuse_reply_open(req, fi) != 0)

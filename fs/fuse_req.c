@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "loop.h"
 
@@ -21,6 +22,14 @@ req_vfs(fuse_req_t req)
     const struct fuse_ops *ops = fuse_req_userdata(req);
 
     return ops->vfs;
+}
+
+const struct shown *
+req_shown(fuse_req_t req)
+{
+    const struct fuse_ops *ops = fuse_req_userdata(req);
+
+    return &ops->shown;
 }
 
 struct node *
@@ -48,25 +57,43 @@ in_group(void *context, gid_t gid)
     return false;
 }
 
-/* Likewise.  Where the daemon cannot look, for the caller is in a namespace or hidden, it is as
- * if root had all and nobody else any. */
+/* Reads a small file of /proc; what cannot be read is empty. */
+static void
+read_proc(const char *of, const char *name, char *text, size_t size)
+{
+    char path[64];
+    size_t got = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%s/%s", of, name);
+    file = fopen(path, "re");
+    if (file) {
+        got = fread(text, 1, size - 1, file);
+        fclose(file);
+    }
+    text[got] = '\0';
+}
+
+/* Likewise.  A capability counts that its holder has in the daemon's own user namespace: in one that
+ * he made himself everybody has all, and the kernel asks of files for the one that was there first.
+ * Where the daemon cannot look, for the caller is hidden, it is as if root had all and nobody else
+ * any. */
 static bool
 capable(void *context, int capability)
 {
     const struct fuse_ctx *ctx = fuse_req_ctx(context);
-    char path[32], line[128];
-    uint64_t effective = ctx->uid == 0 ? UINT64_MAX : 0;
-    FILE *status;
+    char pid[16], ours[1024], theirs[1024], status[4096];
+    const char *line;
+    uint64_t effective = 0;
 
-    snprintf(path, sizeof(path), "/proc/%d/status", (int)ctx->pid);
-    status = fopen(path, "re");
-    if (!status)
-        return effective != 0;
-    while (fgets(line, sizeof(line), status))
-        if (sscanf(line, "CapEff: %" SCNx64, &effective) == 1)
-            break;
-    fclose(status);
-    return effective >> capability & 1;
+    snprintf(pid, sizeof(pid), "%d", (int)ctx->pid);
+    read_proc(pid, "status", status, sizeof(status));
+    line = strstr(status, "\nCapEff:");
+    if (!line || sscanf(line + 1, "CapEff: %" SCNx64, &effective) != 1)
+        return ctx->uid == 0;
+    read_proc("self", "uid_map", ours, sizeof(ours));
+    read_proc(pid, "uid_map", theirs, sizeof(theirs));
+    return strcmp(ours, theirs) == 0 && effective >> capability & 1;
 }
 
 struct vfs_caller

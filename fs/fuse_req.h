@@ -8,6 +8,7 @@
 #include "fuse_ops.h"
 
 struct vfs *req_vfs(fuse_req_t req);
+const struct shown *req_shown(fuse_req_t req);
 
 /* A node id is the node's address, but the root's, which is 1. */
 struct node *req_node(fuse_req_t req, fuse_ino_t ino);

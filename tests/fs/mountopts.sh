@@ -338,7 +338,13 @@ option_shown() {
     not chown 0 "$mnt/dir/file" 2>/dev/null
     not chown ":0" "$mnt/dir/file" 2>/dev/null
     touch -d 2001-01-01T00:00:00Z "$mnt/dir/file"
+    umount_store
+    # Who is shown as the owner makes no program of the real one's (bug: he did).
+    "$lsmfs" "$WORK/shown" "$mnt" -o allow_other,suid,uid=65533
+    not setpriv --reuid=65533 --regid=65533 --clear-groups chmod 4755 "$mnt/dir/file" 2>/dev/null
+    setpriv --reuid=65533 --regid=65533 --clear-groups chmod 600 "$mnt/dir/file"
     setpriv --reuid=65533 --regid=65533 --clear-groups sh -c "echo new >'$mnt/dir/new'"
+    touch -d 2001-01-01T00:00:00Z "$mnt/dir/file"
     umount_store
     "$lsmfs" "$WORK/shown" "$mnt"
     # Set-user-ID went with the stranger's write.

@@ -387,6 +387,23 @@ keeps_its_lock() {
     "$lsmfs" umount "$WORK/other"
 }
 
+# In a user namespace that somebody made himself he has all capabilities, and none over the files.
+# Bug: that they were his was believed, and a set-user-ID file kept its bit with new contents.
+strips_in_user_namespaces() {
+    local mine=(setpriv --reuid=65533 --regid=65533 --clear-groups) change
+    "${mine[@]}" unshare -Ur true 2>/dev/null || return 0
+    "$lsmfs" "$WORK/spaces" "$mnt" -o allow_other
+    for change in 'echo new >f' 'echo new >>f' 'truncate -s 2 f' \
+        'dd if=/dev/zero of=f bs=9 count=1 conv=notrunc status=none' 'fallocate -l 99 f'; do
+        echo contents >"$mnt/f"
+        chmod 6777 "$mnt/f"
+        (cd "$mnt" && "${mine[@]}" unshare -Ur sh -c "$change")
+        same "777 after $change" "$(stat -c %a "$mnt/f") after $change"
+        rm "$mnt/f"
+    done
+    umount_store
+}
+
 # No program of ours has rights of its own.
 installs_no_rights() {
     same '' "$(find "$BIN" -perm /7000)"
@@ -395,6 +412,7 @@ installs_no_rights() {
 
 check "root's mount is private" is_private
 check "an ordinary user's mount is private" is_private_to_users
+check "capabilities of somebody's own namespace" strips_in_user_namespaces
 check "the socket is private in a shared folder" opens_no_socket
 check "stores are made private" makes_private_stores
 check "permissions are checked whatever the options" checks_permissions
