@@ -15,6 +15,8 @@
  *     holder was left by one that died, and is dropped by the next.
  * B2  From before the snapshot until it is dropped no signal ends us but SIGKILL.
  * B3  Our mount ends with us, even by SIGKILL.
+ * B4  The command's directory is on a mount of this store, whatever its path leads to by now: others
+ *     may own a directory on the way, and put a link there or another mount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -71,6 +74,7 @@ struct backup {
     char store[PATH_MAX];
     char directory[PATH_MAX]; /* where the command works */
     int lock;                 /* a descriptor of the store's directory (B1) */
+    int folder;               /* one of `directory` (B4) */
     bool mounted;             /* by others */
     bool bound;               /* by us, to `directory` */
     bool made;                /* by us: `directory` itself */
@@ -155,24 +159,68 @@ give_back_snapshot(struct backup *backup)
 
 /* ---- of a mounted store ---- */
 
+/* B4: by its device, which a path cannot feign. */
+static bool
+is_on_store(const struct backup *backup, int folder)
+{
+    struct mountinfo info;
+    struct stat stat;
+    char device[sizeof(info.device)];
+
+    if (fstat(folder, &stat) != 0)
+        return false;
+    snprintf(device, sizeof(device), "%u:%u", major(stat.st_dev), minor(stat.st_dev));
+    return mountinfo_find_device(device, &info) == 0 &&
+           strcmp(info.type, MOUNT_TYPE) == 0 && strcmp(info.source, backup->store) == 0;
+}
+
+/* Without following a link.  Takes `above`, unless it is AT_FDCWD; -1 with errno, as open. */
+static int
+enter(int above, const char *name, int flags)
+{
+    int folder = openat(above, name, flags | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int error = errno;
+
+    if (above >= 0)
+        close(above);
+    errno = error;
+    return folder;
+}
+
+/* `folder`: of backup->directory; -1 with errno: it could not be opened. */
+static int
+work_in(struct backup *backup, int folder)
+{
+    backup->folder = folder;
+    if (folder < 0)
+        return complain("%s: %s%s", backup->directory, strerror(errno),
+                        errno == EACCES ? "; it is for who mounted it, unless with "
+                                          "-o allow_root or allow_other"
+                                        : "");
+    if (!is_on_store(backup, folder))
+        return complain("%s: not on a mount of %s", backup->directory, backup->store);
+    return STATUS_OK;
+}
+
 static int
 find_in_mount(struct backup *backup)
 {
     char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+    const char *point = note + strlen(MOUNT_NOTE);
     int pid, result = lsmkv_lock_holder(backup->store, &pid, note, sizeof(note));
 
     if (result != 0 || strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
         return complain("%s: cannot tell where it is mounted", backup->store);
-    int length = snprintf(backup->directory, sizeof(backup->directory), "%s/%s/%s",
-                          note + strlen(MOUNT_NOTE), KEY_SNAPSHOTS, SNAPDIR_BACKUP);
+    int length = snprintf(backup->directory, sizeof(backup->directory), "%s/%s/%s", point,
+                          KEY_SNAPSHOTS, SNAPDIR_BACKUP);
     if (length >= (int)sizeof(backup->directory))
-        return complain("%s: %s", note + strlen(MOUNT_NOTE), strerror(ENAMETOOLONG));
-    if (access(backup->directory, R_OK | X_OK) == 0)
-        return STATUS_OK;
-    return complain("%s: %s%s", backup->directory, strerror(errno),
-                    errno == EACCES ? "; it is for who mounted it, unless with "
-                                      "-o allow_root or allow_other"
-                                    : "");
+        return complain("%s: %s", point, strerror(ENAMETOOLONG));
+    int folder = enter(AT_FDCWD, point, O_PATH);
+    if (folder >= 0)
+        folder = enter(folder, KEY_SNAPSHOTS, O_PATH);
+    if (folder >= 0)
+        folder = enter(folder, SNAPDIR_BACKUP, O_RDONLY);
+    return work_in(backup, folder);
 }
 
 /* Is it a snapshot of a backup, which may have been dropped since? */
@@ -205,7 +253,7 @@ static int
 bind(struct backup *backup)
 {
     const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
-    char at[PATH_MAX];
+    char at[PATH_MAX], source[64];
     int result = mountinfo_absolute(backup->at, at);
 
     if (result != 0)
@@ -213,7 +261,8 @@ bind(struct backup *backup)
     int status = unbind_left_over(backup, at);
     if (status != STATUS_OK)
         return status;
-    if (mount(backup->directory, at, NULL, MS_BIND, NULL) != 0) {
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", backup->folder);
+    if (mount(source, at, NULL, MS_BIND, NULL) != 0) {
         if (errno == EPERM)
             return complain("--at %s: only root can show a mounted store there; without "
                             "--at the command works in %s, which is the same every time",
@@ -224,7 +273,8 @@ bind(struct backup *backup)
     strcpy(backup->directory, at);
     if (mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | flags, NULL) != 0)
         return complain("%s: %s", at, strerror(errno));
-    return STATUS_OK;
+    close(backup->folder);
+    return work_in(backup, enter(AT_FDCWD, at, O_RDONLY));
 }
 
 /* ---- of one that is not mounted ---- */
@@ -318,7 +368,7 @@ await_mount(struct backup *backup)
             strcmp(info.type, MOUNT_TYPE) == 0 &&
             strcmp(info.source, backup->store) == 0 &&
             statfs(backup->directory, &fs) == 0)
-            return STATUS_OK;
+            return work_in(backup, enter(AT_FDCWD, backup->directory, O_RDONLY));
         nanosleep(&step, NULL);
     }
     backup->daemon = 0;
@@ -389,6 +439,8 @@ hide_snapshot(struct backup *backup)
 {
     int status = STATUS_OK;
 
+    if (backup->folder >= 0)
+        close(backup->folder); /* or it would be in use */
     if (backup->bound)
         status = unbind(backup);
     if (backup->daemon != 0)
@@ -404,7 +456,7 @@ run_command(struct backup *backup)
     if (setenv("LSMFS_SNAPSHOT", SNAPDIR_BACKUP, 1) != 0 ||
         setenv("LSMFS_SNAPSHOT_DIR", backup->directory, 1) != 0)
         return complain("%s", strerror(errno));
-    return command_run("backup", backup->arguments, backup->directory, &backup->signals);
+    return command_run("backup", backup->arguments, backup->folder, &backup->signals);
 }
 
 static int
@@ -466,7 +518,7 @@ parse(struct backup *backup, int argc, char **argv)
 int
 cli_backup(int argc, char **argv)
 {
-    static struct backup backup = {.lock = -1};
+    static struct backup backup = {.lock = -1, .folder = -1};
     int status = parse(&backup, argc, argv);
 
     return status >= 0 ? status : run(&backup);

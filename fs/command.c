@@ -41,7 +41,7 @@ give_up(const char *name, const char *what, int status)
 
 /* In the child. */
 static _Noreturn void
-execute(const char *name, char **arguments, const char *directory, const sigset_t *before)
+execute(const char *name, char **arguments, int folder, const sigset_t *before)
 {
     char path[PATH_MAX];
     const char *file = arguments[0];
@@ -49,8 +49,8 @@ execute(const char *name, char **arguments, const char *directory, const sigset_
     if (strchr(file, '/') != NULL)
         file = realpath(file, path);
     if (file != NULL) {
-        if (chdir(directory) != 0)
-            give_up(name, directory, COMMAND_FAILED);
+        if (fchdir(folder) != 0)
+            give_up(name, "the snapshot", COMMAND_FAILED);
         sigprocmask(SIG_SETMASK, before, NULL);
         execvp(file, arguments);
     }
@@ -77,8 +77,7 @@ await(pid_t child)
 }
 
 int
-command_run(const char *name, char **arguments, const char *directory,
-            const sigset_t *before)
+command_run(const char *name, char **arguments, int folder, const sigset_t *before)
 {
     fflush(stdout);
     pid_t child = fork();
@@ -88,6 +87,6 @@ command_run(const char *name, char **arguments, const char *directory,
         return COMMAND_FAILED;
     }
     if (child == 0)
-        execute(name, arguments, directory, before);
+        execute(name, arguments, folder, before);
     return await(child);
 }

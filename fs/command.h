@@ -20,9 +20,8 @@ enum {
 void command_hold_signals(sigset_t *before);
 
 /* Runs the command, looked for in PATH or, with a '/', from the working directory of now, with
- * `directory` as its own, and waits for its end; signals that wait or come are passed on.  The exit
+ * the directory `folder` as its own, and waits for its end; signals that wait or come are passed on.  The exit
  * status. */
-int command_run(const char *name, char **arguments, const char *directory,
-                const sigset_t *before);
+int command_run(const char *name, char **arguments, int folder, const sigset_t *before);
 
 #endif

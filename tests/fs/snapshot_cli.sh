@@ -390,6 +390,35 @@ recovers_from_one_that_was_killed() {
     sound
 }
 
+# The path of the mount point was taken for the mount, and links below it were followed: a user who
+# owned a directory on the way had root's backup list what root alone may see.
+is_not_led_elsewhere() {
+    local above=$WORK/above secret=$WORK/secret mnt=$WORK/above/mnt
+    mkdir -p "$mnt" "$secret/.snapshots/.backup"
+    touch "$secret/.snapshots/.backup/hidden"
+    fresh_store
+    mv "$above" "$above.real"
+    mkdir -p "$mnt/.snapshots"
+    ln -s "$secret" "$mnt/.snapshots/.backup"
+    fails_with 125 'Not a directory' "$lsmfs" backup "$store" ls
+    fails_with 125 'Not a directory' "$lsmfs" backup "$store" --at "$at" ls
+    rm -r "$mnt"
+    ln -s "$secret" "$mnt"
+    fails_with 125 'Not a directory' "$lsmfs" backup "$store" ls
+    rm "$mnt"
+    mkdir -p "$mnt/.snapshots/.backup"
+    fails_with 125 "not on a mount of $store" "$lsmfs" backup "$store" ls
+    rm -r "$above"
+    mv "$above.real" "$above"
+    mount --bind "$secret" "$mnt"
+    fails_with 125 "not on a mount of $store" "$lsmfs" backup "$store" --at "$at" ls
+    umount "$mnt"
+    not grep -q " $at " /proc/mounts
+    same '' "$(names)"
+    same first "$(backup "$store" cat dir/file)"
+    umount_store
+}
+
 shows_it_elsewhere_to_root() {
     fresh_store
     same "$at first" "$(backup "$mnt" --at "$at" -- sh -c 'echo "$PWD $(cat dir/file)"')"
@@ -457,6 +486,7 @@ alone "a backup passes signals on, and cleans up" passes_signals_on
 alone "one backup at a time" one_at_a_time
 if [ "$(id -u)" = 0 ]; then
     alone "a backup that was killed" recovers_from_one_that_was_killed "" "--at $at"
+    alone "a backup is not led elsewhere" is_not_led_elsewhere
     alone "--at for root" shows_it_elsewhere_to_root
     fuse_for $user
     alone "another's mount" tells_who_may_not_look
