@@ -132,14 +132,12 @@ parse_line(char *line, struct place_snapshot *snapshot)
     return true;
 }
 
-/* A clock that was set back does not matter to the order of creation, but it does here. */
+/* In the order in which they were made, whatever the clock was then. */
 static int
 compare(const void *left, const void *right)
 {
     const struct place_snapshot *a = left, *b = right;
 
-    if (a->time != b->time)
-        return a->time < b->time ? -1 : 1;
     return a->id < b->id ? -1 : a->id > b->id;
 }
 

@@ -53,6 +53,18 @@ period_of(enum prune_rule rule, int64_t time, size_t index)
     }
 }
 
+/* Of those that are newer; where a clock went back, not only the next one's. */
+static bool
+is_counted(enum prune_rule rule, int64_t period, const struct prune_item *items,
+           size_t from, size_t count)
+{
+    for (size_t i = from; i < count; i++) {
+        if (items[i].period[rule] != 0 && period_of(rule, items[i].time, i) == period)
+            return true;
+    }
+    return false;
+}
+
 static void
 apply(enum prune_rule rule, unsigned keep, struct prune_item *items, size_t count)
 {
@@ -61,7 +73,7 @@ apply(enum prune_rule rule, unsigned keep, struct prune_item *items, size_t coun
 
     for (size_t i = count; i-- > 0 && used < keep;) {
         int64_t period = period_of(rule, items[i].time, i);
-        if (used > 0 && period == last)
+        if (used > 0 && (period == last || is_counted(rule, period, items, i + 1, count)))
             continue;
         items[i].period[rule] = ++used;
         last = period;

@@ -31,7 +31,8 @@ struct prune_item {
     unsigned period[PRUNE_RULES];
 };
 
-/* `items` are in order of time, the newest last. */
+/* `items` are in the order in which they were made, the newest last, which any rule keeps: times
+ * may go back where a clock did. */
 void prune_choose(const unsigned keep[PRUNE_RULES], struct prune_item *items,
                   size_t count);
 

@@ -136,6 +136,33 @@ assert rows[4]["reasons"] == ["last 1"], rows'
     same 'a4 ' "$(names "$place")"
 }
 
+# A clock that was ahead had prune delete the snapshot just taken, as an older one had a later time.
+prunes_by_order() {
+    fresh_store
+    umount_store
+    cat >ahead.c <<'END'
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    long result = syscall(SYS_clock_gettime, clock, time);
+    if (result == 0 && clock == CLOCK_REALTIME)
+        time->tv_sec += 86400 * 40;
+    return (int)result;
+}
+END
+    cc -shared -fPIC -o ahead.so ahead.c
+    ASAN_OPTIONS=verify_asan_link_order=0 LD_PRELOAD=$WORK/ahead.so \
+        "$lsmfs" snapshot create "$store" ahead
+    snapshot create "$store" now
+    same 'ahead now ' "$(names)"
+    [[ $(snapshot list "$store" | head -n 1) > $(snapshot list "$store" | tail -n 1) ]]
+    snapshot prune --keep-last=1 "$store"
+    same 'now ' "$(names)"
+}
+
 # What the kernel knows of .snapshots goes with what the commands do to it, and the other way round.
 agrees_with_the_mount() {
     local snaps=$mnt/.snapshots
@@ -476,6 +503,7 @@ alone "create, list" unmounted_and_mounted makes_and_lists
 alone "several in a second" unmounted_and_mounted makes_many_in_a_second
 alone "rename, delete" unmounted_and_mounted renames_and_deletes
 alone "prune" unmounted_and_mounted prunes
+alone "prune, after a clock that was ahead" prunes_by_order
 alone "the mount and the commands agree" agrees_with_the_mount
 alone "what is wrong is told" tells_what_is_wrong
 alone "a backup runs in a snapshot" runs_in_a_snapshot

@@ -168,6 +168,34 @@ START_TEST(test_times_before_1970)
 }
 END_TEST
 
+/* They were sorted by time, and so the newest, taken since a clock that was ahead was set right, was
+ * the first to go. */
+START_TEST(test_the_newest_is_the_one_made_last)
+{
+    add(300, 5, 0);
+    add(300, 6, 0);
+    add(0, 0, 0);
+    keep[PRUNE_LAST] = 1;
+    expect("..l");
+    keep[PRUNE_LAST] = 0;
+    keep[PRUNE_DAILY] = 1;
+    expect("..d");
+    keep[PRUNE_DAILY] = 2;
+    expect(".dd");
+}
+END_TEST
+
+START_TEST(test_a_period_counts_once_even_if_a_clock_goes_back_and_forth)
+{
+    add(-5, 0, 0);
+    add(0, 12, 0);
+    add(-1, 12, 0);
+    add(0, 13, 0);
+    keep[PRUNE_DAILY] = 3;
+    expect("d.dd");
+}
+END_TEST
+
 /* One an hour for two weeks, pruned after each: what is left is what the rules promise, and as it
  * would be without the prunings in between. */
 START_TEST(test_a_rotation_settles)
@@ -235,6 +263,8 @@ main(void)
     tcase_add_test(rules, test_rules_do_not_know_of_each_other);
     tcase_add_test(rules, test_without_a_rule_nothing_is_kept);
     tcase_add_test(rules, test_times_before_1970);
+    tcase_add_test(rules, test_the_newest_is_the_one_made_last);
+    tcase_add_test(rules, test_a_period_counts_once_even_if_a_clock_goes_back_and_forth);
     tcase_add_test(rules, test_a_rotation_settles);
     tcase_add_test(rules, test_it_keeps_what_restic_keeps);
     suite_add_tcase(suite, rules);
