@@ -344,7 +344,7 @@ serve(const struct backup *backup, pid_t parent)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         return STATUS_FAILED;
-    sigprocmask(SIG_SETMASK, &backup->signals, NULL);
+    command_restore_signals(&backup->signals);
     options_init(&options);
     options.foreground = true;
     options.must_exist = true;

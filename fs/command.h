@@ -16,12 +16,15 @@ enum {
     COMMAND_SIGNAL = 128, /* and the number of the signal that ended it */
 };
 
-/* From now on signals that would end this process wait.  `before`: the mask that there was. */
+/* From now on signals that would end this process wait, and SIGPIPE is ignored.  `before`: the mask
+ * that there was. */
 void command_hold_signals(sigset_t *before);
+/* In a child: as they were. */
+void command_restore_signals(const sigset_t *before);
 
 /* Runs the command, looked for in PATH or, with a '/', from the working directory of now, with
- * the directory `folder` as its own, and waits for its end; signals that wait or come are passed on.  The exit
- * status. */
+ * the directory `folder` as its own, and waits for its end; signals that come are passed on; one that
+ * waits already is the end: the command is not run.  The exit status. */
 int command_run(const char *name, char **arguments, int folder, const sigset_t *before);
 
 #endif

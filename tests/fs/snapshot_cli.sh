@@ -364,6 +364,73 @@ passes_signals_on() {
     not grep -q " $WORK/" /proc/mounts
 }
 
+# Ctrl-C while the store's daemon, stopped, had not made the snapshot yet was taken for one that the
+# command had got, too, and so was lost.
+ends_before_the_command() {
+    fresh_store
+    python3 - "$(daemon_pid)" "$lsmfs" backup "$store" touch "$WORK/ran" <<'END'
+import os, pty, signal, sys, time
+daemon = int(sys.argv[1])
+os.kill(daemon, signal.SIGSTOP)
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+time.sleep(0.5)
+os.write(terminal, b"\x03")
+time.sleep(0.1)
+os.kill(daemon, signal.SIGCONT)
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+assert status == 128 + signal.SIGINT, status
+END
+    [ ! -e ran ]
+    same '' "$(names)"
+    umount_store
+}
+
+# That its terminal is gone the leader of a session is told alone; the command was not.
+passes_on_the_end_of_its_terminal() {
+    fresh_store
+    rm -f caught
+    python3 - "$lsmfs" backup "$store" -- sh -c \
+        'trap "echo 1 >caught; exit" HUP; echo >&3 begun; sleep 20 & wait' 3>begun <<'END'
+import os, pty, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.set_inheritable(3, True)
+    os.execv(sys.argv[1], [word.replace("caught", os.getcwd() + "/caught") for word in sys.argv[1:]])
+while os.path.getsize("begun") == 0:
+    time.sleep(0.02)
+os.close(terminal)
+began = time.time()
+os.waitpid(pid, 0)
+assert time.time() - began < 15
+END
+    same 1 "$(cat caught)"
+    same '' "$(names)"
+    umount_store
+}
+
+# These ended the backup, and left the snapshot.
+cleans_up_after_any_signal() {
+    local number status
+    fresh_store
+    for number in 14 24 27 34; do
+        begin_backup "$store"
+        kill -$number $backup
+        status=0
+        wait $backup || status=$?
+        same $((128 + number)) $status
+        same '' "$(names)"
+    done
+    # Nobody reads what it says.
+    status=0
+    backup "$store" sh -c 'sleep 0.2; rm -r dir' 2> >(true) || status=$?
+    same '' "$(names)"
+    # The command has SIGPIPE as it was.
+    same 141 "$(backup "$store" sh -c 'kill -PIPE $$' || echo $?)"
+    umount_store
+}
+
 one_at_a_time() {
     fresh_store
     begin_backup "$store"
@@ -511,6 +578,9 @@ alone "a backup sees the same every time" shows_the_same_every_time
 alone "a backup of a store that is not mounted" works_without_a_mount
 alone "a backup passes its command's status" passes_statuses
 alone "a backup passes signals on, and cleans up" passes_signals_on
+alone "a backup is ended before its command" ends_before_the_command
+alone "a backup passes on that its terminal is gone" passes_on_the_end_of_its_terminal
+alone "a backup cleans up after any signal" cleans_up_after_any_signal
 alone "one backup at a time" one_at_a_time
 if [ "$(id -u)" = 0 ]; then
     alone "a backup that was killed" recovers_from_one_that_was_killed "" "--at $at"
