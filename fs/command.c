@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,20 +55,72 @@ give_up(const char *name, const char *what, int status)
     _exit(status);
 }
 
+/* False, with errno: it is too long, or there is no working directory. */
+static bool
+absolute(const char *directory, const char *file, char *path, size_t size)
+{
+    char here[PATH_MAX] = "";
+    int length;
+
+    if (*directory != '/' && getcwd(here, sizeof(here)) == NULL)
+        return false;
+    length = snprintf(path, size, "%s%s%s/%s", here, *here != '\0' ? "/" : "", directory,
+                      file);
+    if (length >= 0 && (size_t)length < size)
+        return true;
+    errno = ENAMETOOLONG;
+    return false;
+}
+
+/* As execvp would, but from the working directory of now: a PATH may have parts that are not
+ * absolute, and those the snapshot must not fill.  The last link is kept: a program may go by its
+ * name.  False, with errno. */
+static bool
+find(const char *file, char *path, size_t size)
+{
+    const char *parts = getenv("PATH");
+    int error = ENOENT;
+    struct stat found;
+
+    if (strchr(file, '/') != NULL)
+        return absolute(*file == '/' ? "/" : ".", file, path, size);
+    if (*file == '\0') {
+        errno = ENOENT;
+        return false;
+    }
+    if (parts == NULL)
+        parts = "/bin:/usr/bin";
+    for (;;) {
+        char part[PATH_MAX];
+        size_t length = strcspn(parts, ":");
+
+        snprintf(part, sizeof(part), "%.*s", (int)(length > 0 ? length : 1),
+                 length > 0 ? parts : ".");
+        if (length < sizeof(part) && absolute(part, file, path, size) &&
+            stat(path, &found) == 0 && S_ISREG(found.st_mode)) {
+            if (access(path, X_OK) == 0)
+                return true;
+            error = EACCES;
+        }
+        if (parts[length] == '\0')
+            break;
+        parts += length + 1;
+    }
+    errno = error;
+    return false;
+}
+
 /* In the child. */
 static _Noreturn void
 execute(const char *name, char **arguments, int folder, const sigset_t *before)
 {
-    char path[PATH_MAX];
-    const char *file = arguments[0];
+    char path[2 * PATH_MAX];
 
-    if (strchr(file, '/') != NULL)
-        file = realpath(file, path);
-    if (file != NULL) {
+    if (find(arguments[0], path, sizeof(path))) {
         if (fchdir(folder) != 0)
             give_up(name, "the snapshot", COMMAND_FAILED);
         command_restore_signals(before);
-        execvp(file, arguments);
+        execvp(path, arguments);
     }
     give_up(name, arguments[0], errno == ENOENT ? COMMAND_ABSENT : COMMAND_CANNOT);
 }

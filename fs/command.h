@@ -22,7 +22,7 @@ void command_hold_signals(sigset_t *before);
 /* In a child: as they were. */
 void command_restore_signals(const sigset_t *before);
 
-/* Runs the command, looked for in PATH or, with a '/', from the working directory of now, with
+/* Runs the command, looked for in PATH or, with a '/', both from the working directory of now, with
  * the directory `folder` as its own, and waits for its end; signals that come are passed on; one that
  * waits already is the end: the command is not run.  The exit status. */
 int command_run(const char *name, char **arguments, int folder, const sigset_t *before);

@@ -297,6 +297,13 @@ passes_statuses() {
     # Not what the snapshot has at this path.
     cp /bin/true "$mnt/dir/true"
     fails_with 127 './dir/true: No such file' "$lsmfs" backup "$store" ./dir/true
+    # Nor by a PATH with parts that are not absolute: it ran what a user had put into the store.
+    cp /bin/true "$mnt/nonsense"
+    PATH=:.:/usr/bin:/bin fails_with 127 'nonsense: No such file' "$lsmfs" backup "$store" nonsense
+    rm "$mnt/nonsense"
+    printf '#!/bin/sh\nexit 9\n' >here
+    chmod 755 here
+    PATH=/usr/bin:/bin: fails_with 9 '' "$lsmfs" backup "$store" here
     fails_with 126 'dir/file: Permission' "$lsmfs" backup "$store" "$mnt/dir/file"
     umount_store
     fails_with 5 '' "$lsmfs" backup "$store" -- sh -c 'exit 5'
