@@ -12,7 +12,8 @@
  * The numbers go with the name .backup, wherever it is shown (snapdir.c).
  *
  * B1  Who has the store's directory locked, by flock, has its .backup.  So what is there without a
- *     holder was left by one that died, and is dropped by the next.
+ *     holder was left by one that died, and is dropped by the next.  The command holds it, too, so
+ *     that it keeps what it works in if we are killed.
  * B2  From before the snapshot until it is dropped no signal ends us but SIGKILL.
  * B3  Our mount ends with us, even by SIGKILL.
  * B4  The command's directory is on a mount of this store, whatever its path leads to by now: others
@@ -456,6 +457,8 @@ run_command(struct backup *backup)
     if (setenv("LSMFS_SNAPSHOT", SNAPDIR_BACKUP, 1) != 0 ||
         setenv("LSMFS_SNAPSHOT_DIR", backup->directory, 1) != 0)
         return complain("%s", strerror(errno));
+    if (fcntl(backup->lock, F_SETFD, 0) != 0)
+        return complain("%s", strerror(errno));
     return command_run("backup", backup->arguments, backup->folder, &backup->signals);
 }
 
@@ -473,6 +476,7 @@ run(struct backup *backup)
     if (status == STATUS_OK)
         status = run_command(backup);
     int hidden = hide_snapshot(backup), given_back = give_back_snapshot(backup);
+    flock(backup->lock, LOCK_UN); /* even if the command has left children */
     if (status == STATUS_OK)
         status = hidden != STATUS_OK ? hidden : given_back;
     return status;

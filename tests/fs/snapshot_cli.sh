@@ -277,8 +277,9 @@ works_without_a_mount() {
     same "$at" "$(backup --at=at "$store" pwd)"
     fails_with 125 'nowhere: No such file' "$lsmfs" backup --at "$WORK/nowhere" "$store" true
     fails_with 1 'Read-only' "$lsmfs" backup "$store" touch dir/file
-    # Who goes on in the snapshot is left behind.
+    # Who goes on in the snapshot is left behind, and in nobody's way.
     backup "$store" -- sh -c 'sleep 60 & echo $! >"$1"' sh "$WORK/pid"
+    backup "$store" true
     kill "$(cat pid)"
     not grep -q " $WORK/" /proc/mounts
     same '' "$(names)"
@@ -466,8 +467,10 @@ recovers_from_one_that_was_killed() {
         begin_backup "$store" $place
         command=$(pgrep -P $backup python3)
         kill -KILL $backup
-        kill -KILL "$command"
         wait $backup || true
+        # The next one put another snapshot under the command, which went on.
+        fails_with 125 'a backup is under way' "$lsmfs" backup "$store" true
+        kill -KILL "$command"
         await_end "$command"
         grep -q '\.backup' <<<"$(names)"
         echo changed >"$mnt/dir/file"
