@@ -15,6 +15,7 @@
 #include "cli_report.h"
 #include "mount.h"
 #include "place.h"
+#include "snapdir.h"
 
 #define NS_PER_SECOND 1000000000
 
@@ -174,14 +175,24 @@ create_by_time(const struct snapshot_call *call, const struct place *place, char
     return result;
 }
 
+/* The next backup would delete it. */
+static int
+refuse_of_backup(const struct snapshot_call *call, const char *name)
+{
+    fprintf(stderr, "lsmfs %s: %s: the name is for lsmfs backup\n", call->name, name);
+    return STATUS_FAILED;
+}
+
 static int
 create(const struct snapshot_call *call)
 {
     char made[LSMKV_NAME_MAX + 1];
     const char *name = call->count > 1 ? call->operands[1] : made;
     struct place place;
-    int result, status = place_open(&place, call->name, call->operands[0], true);
 
+    if (name != made && snapdir_is_backup(name))
+        return refuse_of_backup(call, name);
+    int result, status = place_open(&place, call->name, call->operands[0], true);
     if (status != STATUS_OK)
         return status;
     if (name == made)
@@ -252,12 +263,14 @@ delete_all(const struct snapshot_call *call)
 static int
 rename_one(const struct snapshot_call *call)
 {
+    const char *from = call->operands[1], *to = call->operands[2];
     struct place place;
-    int status = place_open(&place, call->name, call->operands[0], true);
 
+    if (snapdir_is_backup(to))
+        return refuse_of_backup(call, to);
+    int status = place_open(&place, call->name, call->operands[0], true);
     if (status != STATUS_OK)
         return status;
-    const char *from = call->operands[1], *to = call->operands[2];
     int result = place_rename(&place, from, to);
     if (result != 0)
         status = place_fail(&place, result == -EEXIST ? to : from, result);

@@ -79,6 +79,9 @@ assert all(0 <= row["age"] < 600 for row in rows), rows
 assert all(row["created"] == time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(row["seconds"])) for row in rows)'
     fails_with 1 'monday: there is a snapshot of this name' \
         "$lsmfs" snapshot create "$place" monday
+    # The next backup deleted it.
+    fails_with 1 'for lsmfs backup' "$lsmfs" snapshot create "$place" .backup
+    fails_with 1 'for lsmfs backup' "$lsmfs" snapshot rename "$place" monday .backup
     fails_with 1 'not a name' "$lsmfs" snapshot create "$place" a/b
     fails_with 1 'not a name' "$lsmfs" snapshot create "$place" ..
     fails_with 1 'too long' "$lsmfs" snapshot create "$place" "$(printf 'x%.0s' {1..256})"
