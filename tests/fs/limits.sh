@@ -213,7 +213,8 @@ ends_without_any() {
 
 # ---- memory ----
 
-# A range from less than a mount takes to enough for all that is asked.
+# A range from less than a mount takes to enough for all that is asked.  What it has reserved to begin
+# may be enough for all: calls that fail for want of memory are the next two checks'.
 has_few_addresses() {
     local mib=30 least=0 failures=0
     while [ $mib -lt 2000 ]; do
@@ -233,7 +234,7 @@ has_few_addresses() {
     done
     echo "mounted with $least MiB, all was done with $mib; $failures calls failed before"
     [ $mib -lt 2000 ]
-    [ $failures -gt 0 ]
+    [ $least -gt 30 ]
 }
 
 # A daemon that cannot have one more page can be unmounted, though it may have to tell that its
