@@ -273,6 +273,20 @@ adds_worktrees() {
     done
 }
 
+# in_worktree WORKTREE COMMAND...: git there, again if gc got in between.  Git makes an object's
+# directory and then a file in it, and gc removes directories that are empty: on any filesystem
+# a collection at that moment is an error of the command.
+in_worktree() {
+    local tries
+    for ((tries = 1; tries <= 5; tries++)); do
+        git -C "$mnt/$1" "${@:2}" 2>"git_$1.err" && return
+        grep -q 'unable to create temporary file: No such file or directory' "git_$1.err" || break
+        echo "# gc came between: $1 ${*:2}"
+    done
+    cat "git_$1.err" >&2
+    return 1
+}
+
 # commits_in WORKTREE: until told that it is enough.  What was made is in made.WORKTREE.
 commits_in() {
     local n
@@ -280,8 +294,8 @@ commits_in() {
     while [ ! -e enough ]; do
         n=$((n + 1))
         echo "$1 $n" >"$mnt/$1/dir3/below$((n % 6))/$1$((n % 50))"
-        git -C "$mnt/$1" add -A
-        git -C "$mnt/$1" commit -q -m "$1 $n"
+        in_worktree "$1" add -A
+        in_worktree "$1" commit -q -m "$1 $n"
         echo "$1 $n" >>"made.$1"
     done
 }
