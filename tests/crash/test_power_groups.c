@@ -1,6 +1,6 @@
 /*
  * test_power_groups.c - a power cut at every env call while several threads write, so that their
- * batches form groups.
+ * batches form groups; in some rounds env calls fail, too.
  *
  * No operation is known beforehand to come before another, but each writes keys of its own, and
  * every entry takes one sequence number.  So an image holds a prefix of some order if it holds as
@@ -10,6 +10,9 @@
  *     what was written synced or had a sync behind it, and what anybody had been told of before that
  *     was begun;
  *   - no more than were begun.
+ *
+ * A round with faults burns sequence numbers, so there only this holds, of each image and of the
+ * store itself when the faults are over.  A writer whom one meets writes no more.
  *
  * Which thread runs is drawn from the seed (turns/turns.h).  LSMKV_SEED replays, LSMKV_IMAGES=N
  * stops after N different images.
@@ -23,6 +26,7 @@
 #include <string.h>
 
 #include "lsmkv.h"
+#include "support/fault_env.h"
 #include "support/mem_env.h"
 #include "support/plan.h"
 #include "support/random.h"
@@ -31,7 +35,7 @@
 
 #define WRITERS    4
 #define OPERATIONS 50 /* of each writer */
-#define IMAGES     2000
+#define IMAGES     5000
 #define ENTRIES    3 /* of a batch, in both keyspaces; a put is one */
 
 struct bounds {
@@ -48,7 +52,9 @@ struct sweep {
     struct mem_env *env;
     struct plan_store store;
     atomic_size_t issued[WRITERS], acknowledged[WRITERS], durable[WRITERS];
-    uint64_t writes, groups;
+    struct fault_env *faults;
+    bool faulty; /* the round: something fails */
+    uint64_t writes, groups, met;
     struct cuts cuts;
 };
 
@@ -124,7 +130,8 @@ count_held(const struct sweep *sweep, struct lsmkv *db, struct look *look)
             if (counted.entries[w][i] != (i < held ? sizes[w][i] : 0))
                 die(sweep, "half of a batch, or one behind a lost one", 0);
     }
-    if (counted.count != counted.last_sequence)
+    if (counted.count > counted.last_sequence ||
+        (!sweep->faulty && counted.count != counted.last_sequence))
         die(sweep, "the image is no prefix in the order of sequences", 0);
 }
 
@@ -234,6 +241,15 @@ note_acknowledged(const struct sweep *sweep, size_t acknowledged[WRITERS])
         acknowledged[w] = atomic_load(&sweep->acknowledged[w]);
 }
 
+/* Returns false when a fault met it; without faults in the round that must not be. */
+static bool
+succeeded(struct sweep *sweep, const char *what, int result)
+{
+    if (result != 0 && !sweep->faulty)
+        die(sweep, what, result);
+    return result == 0;
+}
+
 static void *
 write_many(void *argument)
 {
@@ -249,16 +265,16 @@ write_many(void *argument)
         note_acknowledged(sweep, before);
         atomic_store(&sweep->issued[writer->number], i + 1);
         result = write_one(writer, i, &random, drawn == 0 ? 0 : LSMKV_UNSYNCED);
-        if (result != 0)
-            die(sweep, "a write failed", result);
+        if (!succeeded(sweep, "a write failed", result))
+            break;
         atomic_store(&sweep->acknowledged[writer->number], i + 1);
         if (drawn > 1)
             continue;
         if (drawn == 1) {
             note_acknowledged(sweep, before);
             result = lsmkv_sync(sweep->store.db);
-            if (result != 0)
-                die(sweep, "a sync failed", result);
+            if (!succeeded(sweep, "a sync failed", result))
+                break;
         }
         before[writer->number] = i + 1;
         for (size_t w = 0; w < WRITERS; w++)
@@ -281,6 +297,57 @@ run_writers(struct sweep *sweep)
         pthread_join(ids[w], NULL);
 }
 
+/* What fails in a round, if anything does; drawn from its seed. */
+static void
+set_fault(struct sweep *sweep)
+{
+    static const struct fault shapes[] = {
+        {.call = ENV_CALL_FILE_SYNC, .error = EIO},
+        {.call = ENV_CALL_FILE_SYNC, .error = EIO, .onwards = true},
+        {.call = ENV_CALL_FILE_WRITE, .error = ENOSPC, .partial_write = true},
+        {.call = ENV_CALL_FILE_WRITE,
+         .error = ENOSPC,
+         .partial_write = true,
+         .onwards = true},
+        {.call = ENV_CALL_ANY, .error = EIO},
+        {.call = ENV_CALL_ANY, .error = EIO, .onwards = true},
+    };
+    struct random random = random_of(sweep->seed);
+    struct fault fault =
+        shapes[random_below(&random, sizeof(shapes) / sizeof(shapes[0]))];
+
+    if (!sweep->faulty)
+        return;
+    fault.nth = 1 + random_below(&random, fault.call == ENV_CALL_ANY ? 2000 : 300);
+    fault_env_set(sweep->faults, fault);
+}
+
+/* Holds a look, which it frees, against what must be there now. */
+static void
+judge_now(struct sweep *sweep, struct look *look, const atomic_size_t least[WRITERS])
+{
+    struct bounds bounds;
+
+    for (size_t w = 0; w < WRITERS; w++) {
+        bounds.issued[w] = sweep->issued[w];
+        bounds.durable[w] = least[w];
+    }
+    judge(sweep, look, &bounds);
+    free(look);
+}
+
+/* Nothing fails any more: all that was acknowledged can be read, durable or not. */
+static void
+end_faults(struct sweep *sweep)
+{
+    struct look *look = mem_need(sizeof(*look));
+
+    sweep->met += fault_env_failures(sweep->faults) > 0;
+    fault_env_heal(sweep->faults);
+    count_held(sweep, sweep->store.db, look);
+    judge_now(sweep, look, sweep->acknowledged);
+}
+
 static void
 run_round(struct sweep *sweep, uint64_t seed)
 {
@@ -289,24 +356,29 @@ run_round(struct sweep *sweep, uint64_t seed)
     int result;
 
     sweep->seed = seed;
+    sweep->faulty = seed % 2 == 1;
     cuts_begin_round(&sweep->cuts, seed);
     for (size_t w = 0; w < WRITERS; w++)
         sweep->issued[w] = sweep->acknowledged[w] = sweep->durable[w] = 0;
     turns_begin(seed);
     sweep->env = mem_env_new();
     mem_env_set_hook(sweep->env, at_call, sweep);
-    options = plan_options(mem_env_base(sweep->env));
+    sweep->faults = fault_env_new(mem_env_base(sweep->env));
+    fault_env_on_lost_sync(sweep->faults, mem_env_lose_unsynced);
+    options = plan_options(fault_env_base(sweep->faults));
     result = plan_open(&options, &sweep->store);
     if (result != 0)
         die(sweep, "open", result);
+    set_fault(sweep);
     run_writers(sweep);
+    end_faults(sweep);
     result = lsmkv_get_stats(sweep->store.db, &stats);
     sweep->writes += stats.writes;
     sweep->groups += stats.write_groups;
     if (result == 0)
         result = lsmkv_close(sweep->store.db);
-    if (result != 0)
-        die(sweep, "close", result);
+    (void)succeeded(sweep, "close", result);
+    fault_env_free(sweep->faults);
     mem_env_set_hook(sweep->env, NULL, NULL);
     mem_env_free(sweep->env);
     turns_end();
@@ -325,11 +397,13 @@ START_TEST(test_every_image_is_a_prefix_of_what_the_writers_did)
     do
         run_round(sweep, seed + rounds++);
     while (!cuts_are_enough(&sweep->cuts));
-    printf("groups: %llu images, %llu distinct, 0 failures; %llu rounds, %llu writes in "
-           "%llu groups\n",
-           (unsigned long long)sweep->cuts.images,
-           (unsigned long long)cuts_distinct(&sweep->cuts), (unsigned long long)rounds,
-           (unsigned long long)sweep->writes, (unsigned long long)sweep->groups);
+    printf(
+        "groups: %llu images, %llu distinct, 0 failures; %llu rounds, faults in %llu, %llu "
+        "writes in %llu groups\n",
+        (unsigned long long)sweep->cuts.images,
+        (unsigned long long)cuts_distinct(&sweep->cuts), (unsigned long long)rounds,
+        (unsigned long long)sweep->met, (unsigned long long)sweep->writes,
+        (unsigned long long)sweep->groups);
     ck_assert_uint_lt(sweep->groups, sweep->writes);
     cuts_fini(&sweep->cuts);
     free(sweep);
