@@ -140,29 +140,38 @@ do_times(void)
 
 /* ---- extended attributes ---- */
 
-/* ext4 keeps what fits in a block; the mount, 64 KiB a value.  Puts back what there was. */
-static void
-undo_large(const char *path, const char *name, const uint8_t *before, ssize_t size)
+/* Beneath first: ext4 keeps what fits in a block, the mount 64 KiB a value, so what has no room
+ * there is not tried here.  Returns whether it was.  The value is in run.data. */
+static bool
+set_both(char full[SIDES][PATH_ROOM * 2], const char *name, size_t size, int flags,
+         bool follow)
 {
-    int result = size < 0 ? lremovexattr(path, name)
-                          : lsetxattr(path, name, before, (size_t)size, 0);
+    long result[SIDES] = {0};
+    int error[SIDES] = {0};
 
-    if (result != 0)
-        differ("cannot be undone: %s", strerror(errno));
+    act();
+    for (int side = SIDES - 1; side >= 0 && error[1] != ENOSPC; side--) {
+        errno = 0;
+        result[side] = follow ? setxattr(full[side], name, run.data, size, flags)
+                              : lsetxattr(full[side], name, run.data, size, flags);
+        error[side] = errno;
+    }
+    act_no_more();
+    if (error[1] == ENOSPC)
+        return false;
+    same_result(result, error);
+    return true;
 }
 
 static void
 set_attribute(const char *path, const char *name)
 {
-    static uint8_t before[VALUE_MAX];
     static const int all[] = {
         0, 0, XATTR_CREATE, XATTR_REPLACE, XATTR_CREATE | XATTR_REPLACE, 1 << 5};
     size_t size = once_in(10) ? below(3500) : below(60);
-    int flags = all[below(COUNT(all))], error[SIDES];
+    int flags = all[below(COUNT(all))];
     char full[SIDES][PATH_ROOM * 2];
     struct watch watch;
-    long result[SIDES];
-    ssize_t had;
 
     if (once_in(40))
         size = VALUE_MAX + below(2);
@@ -170,23 +179,9 @@ set_attribute(const char *path, const char *name)
     for (int side = 0; side < SIDES; side++)
         full_path(side, path, full[side]);
     call_is("setxattr %s %s %zu flags %d", path, name, size, flags);
-    had = lgetxattr(full[0], name, before, sizeof(before));
-    if (had < 0 && errno == EACCES)
-        return; /* it could not be undone */
     watch_begin(&watch, path, NULL);
-    act();
-    for (int side = 0; side < SIDES; side++) {
-        errno = 0;
-        result[side] = lsetxattr(full[side], name, run.data, size, flags);
-        error[side] = errno;
-    }
-    act_no_more();
-    if (result[0] == 0 && result[1] < 0 && error[1] == ENOSPC) {
-        undo_large(full[0], name, before, had);
-        return;
-    }
-    same_result(result, error);
-    watch_end(&watch);
+    if (set_both(full, name, size, flags, false))
+        watch_end(&watch);
 }
 
 static void
@@ -298,8 +293,7 @@ do_acl(void)
     char path[PATH_ROOM], full[SIDES][PATH_ROOM * 2];
     struct stat st[SIDES];
     struct watch watch;
-    uint8_t acl[128];
-    size_t size = random_acl(acl);
+    size_t size = random_acl(run.data);
 
     random_path(path);
     for (int side = 0; side < SIDES; side++)
@@ -310,11 +304,12 @@ do_acl(void)
     if (once_in(4)) {
         call_is("removexattr %s %s", path, name);
         BOTH(removexattr(full[side], name));
+        watch_end(&watch);
     } else {
         call_is("setxattr %s %s of %zu bytes", path, name, size);
-        BOTH(setxattr(full[side], name, acl, size, 0));
+        if (set_both(full, name, size, 0, true))
+            watch_end(&watch);
     }
-    watch_end(&watch);
     get_attribute(path, name);
     call_is("stat %s", path);
     BOTH(fstatat(run.roots[side], path, &st[side], 0));
