@@ -9,6 +9,8 @@
 root=$(realpath "$(dirname "$0")/../..")
 # shellcheck source=tests/fs/mounted.bash
 . "$root/tests/fs/mounted.bash"
+# shellcheck source=tests/fs/readme.bash
+. "$root/tests/fs/readme.bash"
 
 names='mount.lsmfs mount.fuse.lsmfs umount.lsmfs umount.fuse.lsmfs'
 fstab=$WORK/fstab
@@ -171,6 +173,23 @@ odd_names() {
 }
 
 # ---- fstab ----
+
+# With its paths below WORK, and the disk taken away when it says so.
+readme_session() {
+    local base=$WORK/srv/notes
+    mkdir -p "$base"
+    "$lsmfs" "$base.store" "$base"
+    "$lsmfs" umount "$base"
+    echo "$base.store  $base  lsmfs  defaults,nofail,uhelper=lsmfs  0  0" >"$fstab"
+    mount() {
+        command mount -T "$fstab" "$@"
+    }
+    umount() {
+        command umount "$@"
+        mv "$base.store" "$base.gone"
+    }
+    runs_session 'grep lsmfs /etc/fstab' "s,/etc/fstab,$fstab,g; s,/srv/notes,$base,g"
+}
 
 mounts_once() {
     line defaults,nofail,x-systemd.automount
@@ -473,6 +492,7 @@ if [ "$(id -u)" = 0 ]; then
     alone "-o debug" returns_with_debug
     alone "odd names" odd_names
     alone "mount -a mounts once" mounts_once
+    alone "fstab: the README's session" readme_session
     alone "fstab: ro" option_ro
     alone "fstab: snapshot=" option_snapshot
     alone "fstab: allow_other" option_allow_other
