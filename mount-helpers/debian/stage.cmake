@@ -18,6 +18,11 @@ foreach(package ${packages})
     file(COPY ${CMAKE_CURRENT_LIST_DIR}/changelog DESTINATION ${doc})
     file(GLOB pages ${package}/usr/share/man/man*/*)
     execute_process(COMMAND gzip -9n ${doc}/changelog ${pages} COMMAND_ERROR_IS_FATAL ANY)
+    # Where Debian's zsh looks for what packages bring.
+    set(zsh ${package}/usr/share/zsh)
+    if(EXISTS ${zsh})
+        file(RENAME ${zsh}/site-functions ${zsh}/vendor-completions)
+    endif()
     # CPack strips programs and shared libraries alone.
     file(GLOB_RECURSE archives ${package}/usr/lib/*.a)
     if(archives)
