@@ -97,6 +97,7 @@ mount_status_of(int result)
     case -ENOTDIR:
     case -EBADMSG:
     case -EUCLEAN:
+    case -ENOTSUP: /* a newer engine's */
     case -EPROTONOSUPPORT:
         return STATUS_STORE;
     default:

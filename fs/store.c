@@ -689,6 +689,9 @@ explain(int result, const char *path, char *why, size_t why_size)
         snprintf(why, why_size, "%s: not a store", path);
     else if (result == -EPROTONOSUPPORT)
         snprintf(why, why_size, "%s: written by a newer version of lsmfs", path);
+    else if (result == -ENOTSUP)
+        snprintf(why, why_size, "%s: written by a newer version of lsmkv: %s", path,
+                 detail);
     else if (result == -EUCLEAN && !*detail)
         snprintf(why, why_size,
                  "%s: its keyspaces chunks, inodes and meta are damaged or not lsmfs's",

@@ -9,7 +9,7 @@ build_packages='build-essential cmake pkg-config libfuse3-dev fuse3 libisal-dev 
 # shellcheck disable=SC2034
 test_packages='check clang libclang-rt-14-dev clang-format shellcheck git rsync sqlite3 attr
     acl procps systemd strace vim-tiny python3 restic borgbackup e2fsprogs fio stress-ng postgresql
-    mandoc groff-base file lintian bash-completion zsh fish'
+    mandoc groff-base file lintian bash-completion zsh fish xz-utils'
 # What only the parts of --long take.
 # shellcheck disable=SC2034
 long_packages='bonnie++ dbench postmark debootstrap'
