@@ -95,6 +95,7 @@ compaction_turn_end(struct lsmkv *db)
 {
     mutex_lock(&db->mutex);
     db->compacting = false;
+    db->merge = (struct merge_now){0};
     condition_broadcast(&db->progress);
     condition_broadcast(&db->work);
     mutex_unlock(&db->mutex);
@@ -132,6 +133,21 @@ may_write(void *store, uint64_t size)
                         (unsigned long long)kept);
 }
 
+/* For who looks in. */
+static void
+note_merge(struct lsmkv *db, const struct compaction *compaction)
+    LSMKV_REQUIRES(db->mutex)
+{
+    db->merge = (struct merge_now){
+        .keyspace = compaction->keyspace,
+        .level = {compaction->level, compaction->output_level},
+        .tables = {compaction->input_counts[0], compaction->input_counts[1]},
+    };
+    for (int which = 0; which < 2; which++)
+        for (size_t i = 0; i < compaction->input_counts[which]; i++)
+            db->merge.bytes[which] += compaction->inputs[which][i]->meta.size;
+}
+
 int
 compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
               const struct compaction *compaction)
@@ -145,6 +161,7 @@ compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
 
     if (result == 0) {
         mutex_lock(&db->mutex);
+        note_merge(db, compaction);
         result = collect_victims(db, keyspace, &victims);
         mutex_unlock(&db->mutex);
     }

@@ -71,7 +71,12 @@ struct compaction {
     struct version *version; /* referenced */
 };
 
-/* The score of the level most in need: 1 and above means a compaction is due. */
+/* How much each level is in need: 1 and above means a compaction is due; 0: it is passed over, or
+ * there is none below. */
+void compaction_scores(const struct version *version,
+                       const struct compaction_limits *limits,
+                       double scores[LEVEL_COUNT]);
+/* The score of the level most in need. */
 double compaction_score(const struct version *version,
                         const struct compaction_limits *limits, int *level);
 

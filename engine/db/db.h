@@ -113,6 +113,9 @@ struct lsmkv_keyspace {
     struct view *_Atomic view;   /* read without the mutex, too (D4) */
     bool collect_known,
         collect_due; /* of blob files; known since the tables changed last */
+    struct level_traffic {
+        uint64_t in, written; /* bytes since opening, as of lsmkv_level_stats */
+    } traffic[LEVEL_COUNT];
     /* guarded by the compaction's turn */
     struct compaction_cursor cursor;
     unsigned failed_levels; /* bit i: the merge of level i failed, others come first; bit
@@ -232,6 +235,7 @@ struct lsmkv {
     uint64_t space_reserve;
     size_t direct_least; /* of direct.h */
     char *recovery_text; /* what the opening found */
+    bool was_stopped;    /* it found logs that nobody had closed */
     struct env_thread *flush_thread, *compaction_thread;
 
     struct db_counters counters;
@@ -246,6 +250,7 @@ struct lsmkv {
     /* How often frames were appended to the log since opening, by who has the writer's turn; and how
      * many of these are durable, by who has the sync's. */
     atomic_uint_fast64_t logged, durable;
+    atomic_uint_fast64_t durable_bytes; /* of bytes_logged; by who has the sync's turn */
 
     /* The writer's turn. */
     struct wal_writer *wal; /* exchanged in the sync's turn, too */
@@ -274,6 +279,11 @@ struct lsmkv {
     struct writer *writers, *last_writer; /* the queue */
     struct syncer *syncers, *last_syncer; /* likewise */
     bool compacting;                      /* somebody has the compaction's turn */
+    struct merge_now {                    /* without tables: nothing is being merged */
+        uint32_t keyspace;
+        int level[2]; /* of both inputs */
+        uint64_t tables[2], bytes[2];
+    } merge;
     bool flushing;
     int poison;           /* a failed sync: no more writes until reopened */
     int flush_error;      /* of the last flush; cleared by success */
@@ -392,6 +402,8 @@ int LSMKV_CHECKED sync_log(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Waits for the sync's turn: no sync runs until syncer_end.  In the writer's turn. */
 void syncer_begin(struct lsmkv *db, struct syncer *syncer) LSMKV_EXCLUDES(db->mutex);
 void syncer_end(struct lsmkv *db, struct syncer *syncer) LSMKV_EXCLUDES(db->mutex);
+/* Bytes that writers have given to logs and to blob files beside them since opening. */
+uint64_t bytes_logged(const struct lsmkv *db);
 
 /* ---- the manifest (install.c) ---- */
 

@@ -216,6 +216,25 @@ count_blobs(struct lsmkv *db, const struct change *change) LSMKV_REQUIRES(db->mu
     change->keyspace->collect_known = false;
 }
 
+/* What moves to another level goes in there, but is not written. */
+static void
+count_traffic(const struct change *change) LSMKV_REQUIRES(change->keyspace->db->mutex)
+{
+    struct level_traffic *traffic = change->keyspace->traffic;
+
+    for (size_t i = 0; i < change->added_count; i++) {
+        const struct version_change *added = &change->added[i];
+
+        if (removed_file(change, added->file->meta.number) == NULL)
+            traffic[added->level].written += added->file->meta.size;
+        if (change->removed_count == 0)
+            traffic[added->level].in += added->file->meta.size;
+    }
+    for (size_t i = 0; i < change->removed_count && change->added_count > 0; i++)
+        if (change->removed[i].level != change->added[0].level)
+            traffic[change->added[0].level].in += change->removed[i].file->meta.size;
+}
+
 /* The change in memory, after its line is durable. */
 static void
 apply(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit,
@@ -235,6 +254,7 @@ apply(struct lsmkv *db, struct change_set *set, const struct manifest_edit *edit
     for (size_t i = 0; i < set->count; i++) {
         mark_obsolete(&set->changes[i]);
         count_blobs(db, &set->changes[i]);
+        count_traffic(&set->changes[i]);
     }
     if (publish > db->last_sequence)
         db->last_sequence = publish;

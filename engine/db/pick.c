@@ -90,27 +90,38 @@ compaction_targets(const struct version *version, const struct compaction_limits
     return base;
 }
 
+void
+compaction_scores(const struct version *version, const struct compaction_limits *limits,
+                  double scores[LEVEL_COUNT])
+{
+    unsigned trigger =
+        limits->pressing || limits->l0_trigger == 0 ? 1 : limits->l0_trigger;
+    uint64_t targets[LEVEL_COUNT];
+    const int base = compaction_targets(version, limits, targets);
+
+    for (int i = 0; i < LEVEL_COUNT; i++) {
+        scores[i] = 0;
+        if ((limits->passed_over >> i & 1) != 0)
+            continue;
+        if (i == 0)
+            scores[i] = (double)version->levels[i].count / trigger;
+        else if (i >= base && i < DEEPEST)
+            scores[i] = (double)version->levels[i].bytes / (double)targets[i];
+    }
+}
+
 double
 compaction_score(const struct version *version, const struct compaction_limits *limits,
                  int *level)
 {
-    unsigned trigger =
-        limits->pressing || limits->l0_trigger == 0 ? 1 : limits->l0_trigger;
-    double most = 0;
-    uint64_t targets[LEVEL_COUNT];
+    double scores[LEVEL_COUNT];
 
+    compaction_scores(version, limits, scores);
     *level = 0;
-    if ((limits->passed_over & 1) == 0)
-        most = (double)version->levels[0].count / trigger;
-    for (int i = compaction_targets(version, limits, targets); i < DEEPEST; i++) {
-        double score = (double)version->levels[i].bytes / (double)targets[i];
-
-        if (score > most && (limits->passed_over >> i & 1) == 0) {
-            most = score;
+    for (int i = 1; i < LEVEL_COUNT; i++)
+        if (scores[i] > scores[*level])
             *level = i;
-        }
-    }
-    return most;
+    return scores[*level];
 }
 
 /* ---- a choice ---- */

@@ -328,24 +328,29 @@ static int
 describe(struct lsmkv *db, const struct replay *replay,
          const struct wal_recovery *recovery, bool was_closed)
 {
-    int size = asprintf(
-        &db->recovery_text,
-        "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
-        "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
-        was_closed ? "clean close" : "unclean stop", (unsigned long long)recovery->logs,
-        (unsigned long long)recovery->frames, (unsigned long long)replay->done.entries,
-        (unsigned long long)replay->done.skipped, stop_text(recovery->stop),
-        (unsigned long long)recovery->stop_offset,
-        (unsigned long long)recovery->cut_bytes);
+    const bool was_stopped = !was_closed && recovery->logs > 0;
+    int size =
+        asprintf(&db->recovery_text,
+                 "%s; %llu logs, %llu frames, %llu entries (%llu of dropped keyspaces) "
+                 "replayed; newest log ended with: %s at offset %llu, %llu bytes cut",
+                 was_closed    ? "clean close"
+                 : was_stopped ? "unclean stop"
+                               : "no log",
+                 (unsigned long long)recovery->logs, (unsigned long long)recovery->frames,
+                 (unsigned long long)replay->done.entries,
+                 (unsigned long long)replay->done.skipped, stop_text(recovery->stop),
+                 (unsigned long long)recovery->stop_offset,
+                 (unsigned long long)recovery->cut_bytes);
 
+    db->was_stopped = was_stopped;
     if (size < 0) {
         db->recovery_text = NULL;
         return -ENOMEM;
     }
-    if (was_closed || recovery->logs == 0)
-        report_info(&db->reporter, "recovery: %s", db->recovery_text);
-    else
+    if (was_stopped)
         report_warning(&db->reporter, "recovery: %s", db->recovery_text);
+    else
+        report_info(&db->reporter, "recovery: %s", db->recovery_text);
     return 0;
 }
 

@@ -51,6 +51,7 @@ exchange(struct lsmkv *db, struct wal_writer *wal, struct generation *generation
     wal_set_ahead(wal, direct_sync, db);
     db->wal = wal;
     atomic_store(&db->durable, atomic_load(&db->logged));
+    atomic_store(&db->durable_bytes, bytes_logged(db));
     atomic_fetch_add(&db->counters.log_syncs, 1);
     mutex_lock(&db->mutex);
     db->active->newer = generation;

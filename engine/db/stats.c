@@ -19,12 +19,15 @@ copy_counters(struct lsmkv *db, struct lsmkv_stats *stats)
 {
     const struct db_counters *c = &db->counters;
     const struct tally *reads = &db->reads;
+    uint64_t durable = atomic_load(&db->durable_bytes); /* first: it is never ahead */
 
+    stats->unsynced_bytes = bytes_logged(db) - durable;
     stats->writes = read_counter(&c->writes);
     stats->write_groups = read_counter(&c->write_groups);
     stats->write_entries = read_counter(&c->write_entries);
     stats->log_bytes_written = read_counter(&c->log_bytes_written);
     stats->log_syncs = read_counter(&c->log_syncs);
+    stats->direct_bytes_written = read_counter(&c->direct_bytes_written);
     stats->gets = tally_sum(reads, READ_GETS);
     stats->lookups = tally_sum(reads, READ_LOOKUPS);
     stats->iterators = tally_sum(reads, READ_ITERATORS);
@@ -59,6 +62,7 @@ copy_sizes(struct lsmkv *db, struct lsmkv_stats *stats) LSMKV_REQUIRES(db->mutex
     stats->sequence = db->last_sequence;
     for (struct generation *g = db->oldest; g != NULL; g = g->newer) {
         stats->memtable_bytes += generation_memory(g);
+        stats->memtable_sets++;
         stats->logs += g->log_number != 0;
     }
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
@@ -115,7 +119,9 @@ lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *out)
     stats->blob_file_bytes = blobs.bytes;
     stats->blob_dead_bytes = blobs.dead_bytes;
     stats->cache_bytes = block_cache_bytes(db->cache);
+    stats->cache_limit_bytes = db->options.cache_size;
     stats->reserve_bytes = db->space_reserve;
+    stats->unclean_stop = db->was_stopped;
     result = env_dir_space(db->dir, &stats->free_bytes, &stats->total_bytes);
     if (result == 0)
         *out = filled;
@@ -182,8 +188,10 @@ add_stats(struct lsmkv *db, struct text *text)
         {"write-entries", s.write_entries},
         {"log-bytes-written", s.log_bytes_written},
         {"log-syncs", s.log_syncs},
+        {"direct-bytes-written", s.direct_bytes_written},
         {"logs", s.logs},
         {"log-bytes", s.log_bytes},
+        {"unsynced-bytes", s.unsynced_bytes},
         {"gets", s.gets},
         {"lookups", s.lookups},
         {"iterators", s.iterators},
@@ -206,7 +214,9 @@ add_stats(struct lsmkv *db, struct text *text)
         {"manifest-lines", s.manifest_lines},
         {"manifest-bytes", s.manifest_bytes},
         {"memtable-bytes", s.memtable_bytes},
+        {"memtable-sets", s.memtable_sets},
         {"cache-bytes", s.cache_bytes},
+        {"cache-limit-bytes", s.cache_limit_bytes},
         {"tables", s.tables},
         {"table-bytes", s.table_bytes},
         {"blob-files", s.blob_files},
@@ -220,6 +230,7 @@ add_stats(struct lsmkv *db, struct text *text)
         {"total-bytes", s.total_bytes},
         {"reserve-bytes", s.reserve_bytes},
         {"dead-range-skips", s.dead_range_skips},
+        {"unclean-stop", s.unclean_stop},
     };
 
     if (result != 0)

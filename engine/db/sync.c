@@ -81,11 +81,18 @@ hand_over(struct lsmkv *db, uint64_t served, int result) LSMKV_EXCLUDES(db->mute
     }
 }
 
+uint64_t
+bytes_logged(const struct lsmkv *db)
+{
+    return atomic_load(&db->counters.log_bytes_written) +
+           atomic_load(&db->counters.direct_bytes_written);
+}
+
 /* The head's work, for itself and for all whose writes are in the log when it begins. */
 static int
 lead(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex)
 {
-    uint64_t logged = atomic_load(&db->logged);
+    uint64_t logged = atomic_load(&db->logged), bytes = bytes_logged(db);
     int result;
 
     mutex_lock(&db->mutex);
@@ -98,8 +105,10 @@ lead(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex)
         else
             atomic_fetch_add(&db->counters.log_syncs, 1);
     }
-    if (result == 0)
+    if (result == 0) {
         atomic_store(&db->durable, logged); /* S2 */
+        atomic_store(&db->durable_bytes, bytes);
+    }
     hand_over(db, logged, result);
     return result;
 }

@@ -473,7 +473,10 @@ struct lsmkv_stats {
     uint64_t sequence;                            /* last published */
     uint64_t writes, write_groups, write_entries; /* batches, groups, entries */
     uint64_t log_bytes_written, log_syncs;
-    uint64_t logs, log_bytes; /* live files, now */
+    uint64_t direct_bytes_written; /* to blob files, in place of the log */
+    uint64_t logs, log_bytes;      /* live files, now */
+    /* Of what was written to logs and blob files: bytes that no sync has covered yet, now. */
+    uint64_t unsynced_bytes;
     uint64_t gets, lookups, iterators, seeks;
     uint64_t blocks_read, block_bytes_read, cache_hits, cache_misses;
     uint64_t filter_checks, filter_negatives, filter_false_positives;
@@ -482,6 +485,9 @@ struct lsmkv_stats {
     uint64_t stall_slowdowns, stall_stops;
     uint64_t manifest_lines, manifest_bytes;
     uint64_t memtable_bytes, cache_bytes; /* now */
+    /* Sets of memtables, now: one is written to, the others wait to be flushed. */
+    uint64_t memtable_sets;
+    uint64_t cache_limit_bytes;           /* what the cache may come to */
     uint64_t tables, table_bytes;         /* now */
     uint64_t blob_files, blob_file_bytes; /* now; of these bytes, nothing refers to: */
     uint64_t blob_dead_bytes;
@@ -489,9 +495,45 @@ struct lsmkv_stats {
     uint64_t snapshots;                              /* named, now */
     uint64_t free_bytes, total_bytes, reserve_bytes; /* of the file system beneath, now */
     uint64_t dead_range_skips;                       /* runs of dead keys jumped over */
+    uint64_t unclean_stop; /* 1: nobody had closed it: see "lsmkv.recovery" */
 };
 
 LSMKV_API LSMKV_CHECKED int lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *stats);
+
+/* A level of a keyspace: what it is now, and what went into it since the store was opened. */
+struct lsmkv_level_stats {
+    const char *keyspace; /* its name; holds for the call */
+    unsigned level;
+    uint64_t tables, bytes;
+    double score;           /* 1 and more: it is to be merged into a deeper one */
+    uint64_t tables_a_read; /* that a get may have to look into */
+    uint64_t bytes_in;      /* of tables that were flushed to it or came from above */
+    uint64_t bytes_written; /* of tables that were written to it for that */
+    uint64_t merging_tables, merging_bytes; /* read by the merge under way */
+};
+
+/* Calls `each` for every level that has, or has had, a table, keyspaces in order of creation;
+ * stops at its first non-zero result and returns that.  `each` must not call back into the store. */
+LSMKV_API LSMKV_CHECKED int lsmkv_level_list(
+    struct lsmkv *db, int (*each)(void *context, const struct lsmkv_level_stats *level),
+    void *context);
+
+/* A sequence that merges keep readable. */
+struct lsmkv_pin {
+    const char *snapshot; /* whose; "": of a handle alone.  Holds for the call */
+    int64_t time; /* of the snapshot's making, nanoseconds since 1970; 0: of a handle */
+    uint64_t sequence;
+    /* Tables that hold something as old, with the values that stand apart from them: no more can be
+     * kept for this pin, and most of it may be needed without it. */
+    uint64_t tables, bytes;
+};
+
+/* Calls `each` for every pin, those of older sequences first; stops at its first non-zero result
+ * and returns that. */
+LSMKV_API LSMKV_CHECKED int lsmkv_pin_list(struct lsmkv *db,
+                                           int (*each)(void *context,
+                                                       const struct lsmkv_pin *pin),
+                                           void *context);
 
 /* A property as text: "lsmkv.stats", "lsmkv.levels", "lsmkv.recovery", "lsmkv.error".  Writes
  * at most `size` bytes with the final NUL and returns the length of the whole text, as

@@ -387,15 +387,33 @@ call_snapshot_read(void)
 }
 
 static int
+pass_level(void *context, const struct lsmkv_level_stats *level)
+{
+    (void)context, (void)level;
+    return 0;
+}
+
+static int
+pass_pin(void *context, const struct lsmkv_pin *pin)
+{
+    (void)context, (void)pin;
+    return 0;
+}
+
+static int
 call_informing(void)
 {
     char text[1024];
     struct lsmkv_stats stats;
+    int result;
 
     (void)lsmkv_property(store.db, "lsmkv.stats", text, sizeof(text));
     (void)lsmkv_property(store.db, "lsmkv.levels", text, sizeof(text));
     (void)lsmkv_property(store.db, "lsmkv.recovery", text, sizeof(text));
-    return lsmkv_get_stats(store.db, &stats);
+    result = lsmkv_level_list(store.db, pass_level, NULL);
+    if (result == 0)
+        result = lsmkv_pin_list(store.db, pass_pin, NULL);
+    return result == 0 ? lsmkv_get_stats(store.db, &stats) : result;
 }
 
 static int

@@ -342,6 +342,20 @@ read_keys(void *argument)
     return NULL;
 }
 
+static int
+pass_level(void *context, const struct lsmkv_level_stats *level)
+{
+    (void)context, (void)level;
+    return 0;
+}
+
+static int
+pass_pin(void *context, const struct lsmkv_pin *pin)
+{
+    (void)context, (void)pin;
+    return 0;
+}
+
 static void *
 keep_up(void *argument)
 {
@@ -360,6 +374,8 @@ keep_up(void *argument)
                                history->store.keyspaces[random_below(&random, 2)], none,
                                none));
         need(history, "stats", lsmkv_get_stats(history->store.db, &stats));
+        need(history, "levels", lsmkv_level_list(history->store.db, pass_level, NULL));
+        need(history, "pins", lsmkv_pin_list(history->store.db, pass_pin, NULL));
     }
     return NULL;
 }
