@@ -54,20 +54,6 @@ report_records(void *context, uint64_t records)
 
 /* ---- findings ---- */
 
-json_t *
-report_text(const char *text)
-{
-    json_t *string = json_string(text);
-    char *ascii = string ? NULL : strdup(text);
-    if (!ascii)
-        return string;
-    for (char *at = ascii; *at; at++)
-        *at = (unsigned char)*at < 0x80 ? *at : '?';
-    string = json_string(ascii);
-    free(ascii);
-    return string;
-}
-
 void
 report_json(json_t *object)
 {

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lsmkv.h"
+#include "report_text.h"
 
 /* Exit statuses, as fsck(8) has them. */
 enum {
@@ -44,8 +45,6 @@ void report_line(struct cli_report *report, const char *word, bool bad, const ch
                  const char *text);
 /* A line with the object, which is given up; NULL: there was no memory for it. */
 void report_json(json_t *object);
-/* Names and damaged bytes may be no UTF-8, which JSON must be. */
-json_t *report_text(const char *text);
 /* A finding about a file of the store, in either form. */
 void report_file(struct cli_report *report, const struct lsmkv_finding *finding);
 
