@@ -10,6 +10,7 @@
 
 /* Of a store that is not mounted, too. */
 int cli_snapshot(int argc, char **argv);
+int cli_stats(int argc, char **argv);
 int cli_backup(int argc, char **argv); /* its statuses are those of command.h */
 
 int cli_umount(int argc, char **argv);

@@ -15,7 +15,6 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +26,7 @@
 #include "log.h"
 #include "mountinfo.h"
 #include "snapshots.h"
+#include "stats.h"
 #include "wire.h"
 
 #define CONNECTIONS_MAX 32u
@@ -46,8 +46,7 @@ struct connection {
 
 struct control {
     struct vfs *vfs;
-    const char *store;
-    const char *mountpoint;
+    const struct stats_source *source;
     int directory; /* of the store, wherever that is moved */
     int socket;
     pthread_t thread;
@@ -60,77 +59,47 @@ struct control {
 
 /* ---- commands ---- */
 
-/* The counters that status shows, by the names it gives them. */
-#define COUNTER(member)                               \
-    {                                                 \
-#member, offsetof(struct lsmkv_stats, member) \
-    }
-static const struct {
-    const char *name;
-    size_t offset;
-} counters[] = {
-    COUNTER(sequence),
-    COUNTER(snapshots),
-    COUNTER(writes),
-    COUNTER(write_groups),
-    COUNTER(write_entries),
-    COUNTER(log_syncs),
-    COUNTER(log_bytes),
-    COUNTER(gets),
-    COUNTER(lookups),
-    COUNTER(iterators),
-    COUNTER(seeks),
-    COUNTER(blocks_read),
-    COUNTER(cache_hits),
-    COUNTER(cache_misses),
-    COUNTER(filter_negatives),
-    COUNTER(filter_false_positives),
-    COUNTER(flushes),
-    COUNTER(compactions),
-    COUNTER(stall_slowdowns),
-    COUNTER(stall_stops),
-    COUNTER(memtable_bytes),
-    COUNTER(cache_bytes),
-    COUNTER(tables),
-    COUNTER(table_bytes),
-    COUNTER(blob_files),
-    COUNTER(blob_file_bytes),
-    COUNTER(blob_dead_bytes),
-    COUNTER(free_bytes),
-};
-#undef COUNTER
-
 static int
-do_status(struct connection *connection)
+print_status(const struct control *control, FILE *out)
 {
-    struct control *control = connection->control;
     struct lsmkv_stats stats;
-    char *text = NULL;
-    size_t size;
     int result = lsmkv_get_stats(vfs_store(control->vfs)->db, &stats);
-    FILE *stream = result == 0 ? open_memstream(&text, &size) : NULL;
 
-    if (stream == NULL)
-        return result != 0 ? result : -ENOMEM;
-    fprintf(stream, "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\n",
-            LSMFS_VERSION, (int)getpid(), control->store, control->mountpoint,
+    if (result != 0)
+        return result;
+    fprintf(out, "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\n",
+            LSMFS_VERSION, (int)getpid(), control->source->store,
+            control->source->mountpoint,
             vfs_is_read_only(control->vfs) ? "read-only" : "read-write");
-    for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-        uint64_t value;
-        memcpy(&value, (const char *)&stats + counters[i].offset, sizeof(value));
-        fprintf(stream, "%s: %llu\n", counters[i].name, (unsigned long long)value);
-    }
-    if (fclose(stream) == 0)
-        wire_data(&connection->wire, text, size);
-    else
-        result = -ENOMEM;
-    free(text);
-    return result;
+    for (size_t i = 0; i < stats_number_count; i++)
+        fprintf(out, "%s: %llu\n", stats_numbers[i].name,
+                (unsigned long long)stats_value(&stats, &stats_numbers[i]));
+    return 0;
 }
 
-/* Snapshots by name; the list is in memory, so that nothing waits for who reads it (C2). */
+static bool
+is_stats(const char *command)
+{
+    return strncmp(command, "stats-", strlen("stats-")) == 0;
+}
+
 static int
-do_snapshots(struct connection *connection, const char *name, struct lsmkv_slice argument)
+print_answer(const struct control *control, const char *name, struct lsmkv_slice argument,
+             FILE *out)
+{
+    if (strcmp(name, "status") == 0)
+        return print_status(control, out);
+    if (!is_stats(name))
+        return snapshots_do(control->vfs, name, argument, out);
+    for (enum stats_form form = 0; form < STATS_FORMS; form++)
+        if (strcmp(name + strlen("stats-"), stats_form_name(form)) == 0)
+            return stats_print(control->vfs, control->source, form, out);
+    return -EPROTO;
+}
+
+/* Commands whose answer is made in memory, so that nothing waits for who reads it (C2). */
+static int
+do_print(struct connection *connection, const char *name, struct lsmkv_slice argument)
 {
     char *text = NULL;
     size_t size;
@@ -138,7 +107,7 @@ do_snapshots(struct connection *connection, const char *name, struct lsmkv_slice
 
     if (stream == NULL)
         return -ENOMEM;
-    int result = snapshots_do(connection->control->vfs, name, argument, stream);
+    int result = print_answer(connection->control, name, argument, stream);
     if (fclose(stream) != 0 && result == 0)
         result = -ENOMEM;
     if (result == 0 && size > 0)
@@ -172,7 +141,7 @@ check_elsewhere(struct connection *connection, const char *device)
 static int
 do_umount(struct connection *connection)
 {
-    const char *point = connection->control->mountpoint;
+    const char *point = connection->control->source->mountpoint;
     struct mountinfo info;
     int result = mountinfo_find(0, point, &info);
 
@@ -200,16 +169,15 @@ do_command(struct connection *connection, const char *name, struct lsmkv_slice k
 {
     struct vfs *vfs = connection->control->vfs;
 
-    if (strcmp(name, "status") == 0)
-        return do_status(connection);
     if (strcmp(name, "sync") == 0)
         return vfs_sync(vfs);
     if (strcmp(name, "umount") == 0)
         return do_umount(connection);
     if (strcmp(name, "changed") == 0)
         return vfs_alter(vfs, key, nothing, NULL);
-    if (strncmp(name, "snapshot", strlen("snapshot")) == 0)
-        return do_snapshots(connection, name, key);
+    if (strcmp(name, "status") == 0 || is_stats(name) ||
+        strncmp(name, "snapshot", strlen("snapshot")) == 0)
+        return do_print(connection, name, key);
     return control_files(vfs, connection->control->directory, &connection->wire, name,
                          key);
 }
@@ -393,22 +361,20 @@ accept_main(void *argument)
 /* ---- from outside ---- */
 
 int
-control_start(struct vfs *vfs, const char *store, const char *mountpoint,
-              struct control **out)
+control_start(struct vfs *vfs, const struct stats_source *source, struct control **out)
 {
     struct control *control = calloc(1, sizeof(*control));
 
     if (control == NULL)
         return -ENOMEM;
     control->vfs = vfs;
-    control->store = store;
-    control->mountpoint = mountpoint;
+    control->source = source;
     pthread_mutex_init(&control->mutex, NULL);
     control->spare = malloc(sizeof(*control->spare));
     int result = control->spare != NULL ? 0 : -ENOMEM;
     if (result != 0)
         goto free_control;
-    control->directory = result = wire_directory(store);
+    control->directory = result = wire_directory(source->store);
     if (result < 0)
         goto free_control;
     result = wire_listen(control->directory, &control->socket);

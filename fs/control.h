@@ -8,11 +8,11 @@
 #include "vfs.h"
 
 struct control;
+struct stats_source;
 
-/* Listens in directory `store`, whose lock the caller holds; both paths are absolute and
- * outlive this. */
-LSMKV_CHECKED int control_start(struct vfs *vfs, const char *store,
-                                const char *mountpoint, struct control **control);
+/* Listens in directory source->store, whose lock the caller holds.  `source` outlives this. */
+LSMKV_CHECKED int control_start(struct vfs *vfs, const struct stats_source *source,
+                                struct control **control);
 
 /* Ends all commands but those that wait for the unmounting; from then on the vfs is not
  * touched.  Precedes vfs_close. */

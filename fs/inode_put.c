@@ -287,7 +287,7 @@ inode_stat(const struct inode *inode, struct stat *st)
     attr_to_stat(&inode->attr, st);
     st->st_ino = view_ino(inode->view, inode->attr.ino);
     if (inode->node && inode->node->unlinked)
-        st->st_nlink = 0;
+        st->st_nlink = inode->node->realm == REALM_STATS; /* it can be looked up */
     if (inode->view->time != 0 && inode->key.size == 0 && inode->node &&
         inode->node->top) {
         st->st_ctim.tv_sec = inode->view->time / 1000000000;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "remove.h"
+#include "statsfile.h"
 
 /* ---- the directories ---- */
 
@@ -203,7 +204,7 @@ keysdir_lookup(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     if (parent->realm == REALM_PRIVATE)
         return is_text(name, "keys")
                    ? enter_directory(vfs, parent, name, KEYSDIR_KEYS_INO, true, entry)
-                   : -ENOENT;
+                   : statsfile_lookup(vfs, parent, name, entry);
     if (key_is_coded_directory(name))
         return lookup_part(vfs, parent, name, entry);
     return lookup_file(vfs, parent, name, entry);

@@ -30,8 +30,8 @@
 
 #include "log.h"
 #include "newer.h"
+#include "requests.h"
 
-#define THREADS      8u
 #define SMALL        (16u << 10) /* bytes that are copied without handing the lead over */
 #define WAKE         SIGUSR1
 #define WAKE_EVERY   10000000 /* nanoseconds between tries to wake the reader */
@@ -39,12 +39,13 @@
 
 struct loop {
     struct fuse_session *session;
+    struct requests *requests;
     bool (*changes_wait)(void *context);
     void *context;
     int ended_fd;
     unsigned count;
-    pthread_t threads[THREADS];
-    struct fuse_buf buffers[THREADS]; /* each its thread's */
+    pthread_t threads[LOOP_THREADS];
+    struct fuse_buf buffers[LOOP_THREADS]; /* each its thread's */
     atomic_uint next_buffer;
     atomic_uint running;
     pthread_mutex_t lead;
@@ -89,36 +90,45 @@ is_change(uint32_t opcode)
     case FUSE_SETXATTR:
     case FUSE_REMOVEXATTR:
     case FUSE_CREATE:
+    case NEWER_TMPFILE:
         return true;
     default:
         return false;
     }
 }
 
-static bool
-may_wait(const struct loop *loop, const struct fuse_buf *buffer)
+/* As the kernel has it; 0: left in a pipe. */
+static uint32_t
+opcode_of(const struct fuse_buf *buffer)
 {
     struct fuse_in_header header;
+
+    if ((buffer->flags & FUSE_BUF_IS_FD) != 0 || buffer->size < sizeof(header))
+        return 0;
+    memcpy(&header, buffer->mem, sizeof(header));
+    return header.opcode;
+}
+
+static bool
+may_wait(const struct loop *loop, const struct fuse_buf *buffer, uint32_t opcode)
+{
+    const size_t header = sizeof(struct fuse_in_header);
     struct fuse_read_in read_in;
     struct fuse_write_in write_in;
 
     /* Left in a pipe: contents to be written, and many. */
-    if ((buffer->flags & FUSE_BUF_IS_FD) != 0 || buffer->size < sizeof(header))
+    if (opcode == 0 || is_slow(opcode) || buffer->size > SMALL)
         return true;
-    memcpy(&header, buffer->mem, sizeof(header));
-    if (is_slow(header.opcode) || buffer->size > SMALL)
-        return true;
-    if (header.opcode == FUSE_READ && buffer->size >= sizeof(header) + sizeof(read_in)) {
-        memcpy(&read_in, (const char *)buffer->mem + sizeof(header), sizeof(read_in));
+    if (opcode == FUSE_READ && buffer->size >= header + sizeof(read_in)) {
+        memcpy(&read_in, (const char *)buffer->mem + header, sizeof(read_in));
         return read_in.size > SMALL;
     }
-    if (header.opcode == FUSE_WRITE &&
-        buffer->size >= sizeof(header) + sizeof(write_in)) {
-        memcpy(&write_in, (const char *)buffer->mem + sizeof(header), sizeof(write_in));
+    if (opcode == FUSE_WRITE && buffer->size >= header + sizeof(write_in)) {
+        memcpy(&write_in, (const char *)buffer->mem + header, sizeof(write_in));
         if (write_in.flags & (O_SYNC | O_DSYNC))
             return true;
     }
-    return is_change(header.opcode) && loop->changes_wait(loop->context);
+    return is_change(opcode) && loop->changes_wait(loop->context);
 }
 
 /* ---- the threads ---- */
@@ -177,16 +187,21 @@ static void *
 thread_main(void *argument)
 {
     struct loop *loop = argument;
-    struct fuse_buf *buffer = &loop->buffers[atomic_fetch_add(&loop->next_buffer, 1)];
+    unsigned number = atomic_fetch_add(&loop->next_buffer, 1);
+    struct fuse_buf *buffer = &loop->buffers[number];
 
     pthread_mutex_lock(&loop->lead);
     while (receive(loop, buffer)) {
+        uint64_t began = requests_now();
+        uint32_t opcode = opcode_of(buffer);
+
         if ((buffer->flags & FUSE_BUF_IS_FD) == 0)
             newer_translate(buffer->mem, buffer->size);
         led = loop;
-        if (may_wait(loop, buffer))
+        if (may_wait(loop, buffer, opcode))
             loop_step_aside();
         fuse_session_process_buf(loop->session, buffer);
+        requests_count(loop->requests, number, opcode, began);
         if (led == NULL)
             pthread_mutex_lock(&loop->lead);
     }
@@ -224,7 +239,7 @@ make_buffers(struct loop *loop)
 
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
         return -errno;
-    for (unsigned i = 1; i < THREADS && result == -EAGAIN; i++)
+    for (unsigned i = 1; i < LOOP_THREADS && result == -EAGAIN; i++)
         result = fuse_session_receive_buf(loop->session, &loop->buffers[i]);
     if (fcntl(fd, F_SETFL, flags) != 0)
         return -errno;
@@ -252,8 +267,8 @@ answer_init(struct loop *loop)
 /* ---- from outside ---- */
 
 int
-loop_start(struct fuse_session *session, bool (*changes_wait)(void *context),
-           void *context, struct loop **out)
+loop_start(struct fuse_session *session, struct requests *requests,
+           bool (*changes_wait)(void *context), void *context, struct loop **out)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
     int result = 0;
@@ -261,6 +276,7 @@ loop_start(struct fuse_session *session, bool (*changes_wait)(void *context),
     if (loop == NULL)
         return -ENOMEM;
     loop->session = session;
+    loop->requests = requests;
     loop->changes_wait = changes_wait;
     loop->context = context;
     pthread_mutex_init(&loop->lead, NULL);
@@ -272,8 +288,8 @@ loop_start(struct fuse_session *session, bool (*changes_wait)(void *context),
     if (result == 0)
         result = answer_init(loop);
     /* Counted before they start, so that the first cannot be the last to end. */
-    atomic_store(&loop->running, THREADS);
-    while (result == 0 && loop->count < THREADS) {
+    atomic_store(&loop->running, LOOP_THREADS);
+    while (result == 0 && loop->count < LOOP_THREADS) {
         result = -pthread_create(&loop->threads[loop->count], NULL, thread_main, loop);
         loop->count += result == 0;
     }
@@ -322,7 +338,7 @@ loop_stop(struct loop *loop)
     }
     if (loop->ended_fd >= 0)
         close(loop->ended_fd);
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < LOOP_THREADS; i++)
         free(loop->buffers[i].mem);
     pthread_mutex_destroy(&loop->lead);
     free(loop);

@@ -10,10 +10,14 @@
 #include "lsmkv.h"
 
 struct loop;
+struct requests;
 
-/* Starts the threads.  `changes_wait(context)`, asked before each change: may it wait for the
+/* As many answer. */
+#define LOOP_THREADS 8u
+
+/* Starts the threads, which count what they answer in `requests`, made for LOOP_THREADS.  `changes_wait(context)`, asked before each change: may it wait for the
  * disk, so that it must not hold up other requests?  They inherit the caller's signal mask. */
-LSMKV_CHECKED int loop_start(struct fuse_session *session,
+LSMKV_CHECKED int loop_start(struct fuse_session *session, struct requests *requests,
                              bool (*changes_wait)(void *context), void *context,
                              struct loop **loop);
 

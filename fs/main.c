@@ -23,6 +23,7 @@ static const char help[] =
     "Usage: lsmfs STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
     "       lsmfs umount MOUNTPOINT\n"
     "       lsmfs status|sync STORE|MOUNTPOINT\n"
+    "       lsmfs stats [--json|--prometheus] STORE|MOUNTPOINT\n"
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
     "       lsmfs check STORE\n"
     "       lsmfs repair STORE [NEW-STORE]\n"
@@ -75,6 +76,7 @@ static const struct {
     {"repair", cli_repair, false},
     {"snapshot", cli_snapshot, false},
     {"backup", cli_backup, false},
+    {"stats", cli_stats, false},
 };
 
 static int

@@ -39,6 +39,8 @@
 #include "manager.h"
 #include "memory.h"
 #include "mountinfo.h"
+#include "requests.h"
+#include "stats.h"
 
 /* Memory: what the daemon holds stays below 256 MiB. */
 #define WRITE_BUFFER (16u << 20)
@@ -62,6 +64,8 @@ struct mount {
     struct fuse_session *session;
     struct loop *loop;
     struct control *control;
+    struct requests *requests;
+    struct stats_source source;
     int ready_fd;    /* readable once INIT has come */
     char device[32]; /* of the mount; empty if unknown */
     bool ready;
@@ -170,6 +174,7 @@ open_vfs(struct mount *mount)
     vfs.nodiratime = options->nodiratime;
     vfs.node_limit = NODE_LIMIT;
     vfs.step_aside = loop_step_aside;
+    vfs.source = &mount->source;
 
     manager_begin_work(mount->manager, "opening %s", options->store);
     int result = open_patiently(&vfs, &mount->vfs, why, sizeof(why));
@@ -410,8 +415,7 @@ become_ready(struct mount *mount)
     }
     /* A read-only store is left as it is, without a socket. */
     if (!options->read_only) {
-        result = control_start(mount->vfs, options->store, options->mountpoint,
-                               &mount->control);
+        result = control_start(mount->vfs, &mount->source, &mount->control);
         if (result != 0)
             log_say(
                 LSMKV_LOG_WARNING,
@@ -565,7 +569,8 @@ changes_wait(void *context)
 static int
 run_session(struct mount *mount)
 {
-    int result = loop_start(mount->session, changes_wait, mount, &mount->loop);
+    int result =
+        loop_start(mount->session, mount->requests, changes_wait, mount, &mount->loop);
     int status = STATUS_FAILED;
 
     if (result == 0)
@@ -651,14 +656,21 @@ mount_run(const struct options *options)
     memory_begin();
     log_set_verbose(options->debug);
     log_adopt_libfuse();
+    mount.requests = requests_new(LOOP_THREADS);
+    mount.source =
+        (struct stats_source){options->store, options->mountpoint, mount.requests};
     mount.ready_fd = eventfd(0, EFD_CLOEXEC);
     signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (mount.ready_fd < 0 || signal_fd < 0) {
+    if (mount.requests == NULL) {
+        log_say(LSMKV_LOG_ERROR, "%s", strerror(ENOMEM));
+        status = STATUS_FAILED;
+    } else if (mount.ready_fd < 0 || signal_fd < 0) {
         log_say(LSMKV_LOG_ERROR, "eventfd: %s", strerror(errno));
         status = STATUS_FAILED;
     } else {
         status = live(&mount);
     }
+    requests_free(mount.requests);
     close(mount.ready_fd);
     close(signal_fd);
     manager_close(mount.manager);

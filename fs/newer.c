@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-/* Debian 12's headers end before the second. */
-enum { TMPFILE = 51, STATX = 52 };
-
 _Static_assert(sizeof(struct newer_statx) == 288, "what the kernel expects");
 
 void
@@ -21,9 +18,9 @@ newer_translate(void *request, size_t size)
     if (size < sizeof(header))
         return;
     memcpy(&header, request, sizeof(header));
-    if (header.opcode == TMPFILE)
+    if (header.opcode == NEWER_TMPFILE)
         header.opcode = FUSE_CREATE;
-    else if (header.opcode == STATX)
+    else if (header.opcode == NEWER_STATX)
         header.opcode = FUSE_BMAP;
     else
         return;

@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+/* Their opcodes.  Debian 12's headers end before the second. */
+enum { NEWER_TMPFILE = 51, NEWER_STATX = 52 };
+
 /* The name in a CREATE that was a TMPFILE: the kernel's own, and no other file has it. */
 #define NEWER_NO_NAME "/"
 

@@ -34,6 +34,7 @@ enum realm {
     REALM_SNAPSHOTS, /* the directory .snapshots */
     REALM_PRIVATE,   /* the directory .lsmfs */
     REALM_KEYS,      /* .lsmfs/keys and all below it: coded keys */
+    REALM_STATS,     /* the files .lsmfs/stats*: without names, each made for a lookup */
 };
 
 /* A state of the store that a tree shows.  Belongs to the root node of that tree. */

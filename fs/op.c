@@ -276,7 +276,9 @@ op_publish_moves(struct op *op, const struct lsmkv_move *moves, size_t count)
 int
 op_writable(const struct vfs *vfs, const struct node *node)
 {
-    return vfs->read_only || node->view->snapshot ? -EROFS : 0;
+    if (vfs->read_only || node->view->snapshot)
+        return -EROFS;
+    return node->realm == REALM_STATS ? -EPERM : 0;
 }
 
 int

@@ -22,6 +22,7 @@
 
 struct listing;
 struct notices;
+struct stats_source;
 
 struct vfs {
     /* Constant after vfs_open. */
@@ -41,8 +42,9 @@ struct vfs {
     void (*log)(void *context, enum lsmkv_level level, const char *line);
     void *log_context;
     void (*step_aside)(void);
-    struct timespec born; /* of the root: the times of implied directories */
-    pthread_t walker;     /* looks whether it is so, if `walking` */
+    const struct stats_source *source; /* of what statsfile.h says; may be NULL */
+    struct timespec born;              /* of the root: the times of implied directories */
+    pthread_t walker;                  /* looks whether it is so, if `walking` */
     bool walking;
 
     /* Others may have written files below files: looking for it costs a seek a file.  Set by
@@ -146,7 +148,7 @@ LSMKV_CHECKED int op_publish(struct op *op, bool durable);
 LSMKV_CHECKED int op_publish_moves(struct op *op, const struct lsmkv_move *moves,
                                    size_t count);
 
-/* 0, or -EROFS if what `node` belongs to cannot be changed. */
+/* 0, or -EROFS if what `node` belongs to cannot be changed, -EPERM if it itself cannot. */
 LSMKV_CHECKED int op_writable(const struct vfs *vfs, const struct node *node);
 
 /* A name as a slice; -EINVAL if it cannot be one, -ENAMETOOLONG. */

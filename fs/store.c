@@ -71,6 +71,9 @@ struct store_state {
     pthread_cond_t wake;
     /* protected by mutex */
     bool stopping;
+    unsigned syncing; /* syncs under way */
+    /* When the oldest write that is not on disk was made, or before; 0: there is none. */
+    int64_t unsynced_since;
 };
 
 void
@@ -97,18 +100,6 @@ store_now(void)
 
 /* ---- writing ---- */
 
-/* Sets a reason to commit, and wakes the commit thread if it was the first. */
-static void
-state_raise(struct store_state *state, atomic_bool *reason)
-{
-    if (atomic_load_explicit(reason, memory_order_relaxed) ||
-        atomic_exchange(reason, true))
-        return;
-    pthread_mutex_lock(&state->mutex);
-    pthread_cond_signal(&state->wake);
-    pthread_mutex_unlock(&state->mutex);
-}
-
 /* Why nothing may be written, or 0. */
 static int
 store_refusal(struct store *store)
@@ -116,6 +107,62 @@ store_refusal(struct store *store)
     if (store->read_only)
         return -EROFS;
     return atomic_load(&store->state->failure) ? -EIO : 0;
+}
+
+static int64_t
+monotonic_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* An unsynced write was made: the first since a sync wakes the commit thread. */
+static void
+raise_unsynced(struct store_state *state)
+{
+    if (atomic_load_explicit(&state->unsynced, memory_order_relaxed))
+        return;
+    pthread_mutex_lock(&state->mutex);
+    if (state->unsynced_since == 0)
+        state->unsynced_since = monotonic_now();
+    atomic_store(&state->unsynced, true);
+    pthread_cond_signal(&state->wake);
+    pthread_mutex_unlock(&state->mutex);
+}
+
+/* Lowered before a sync: a write that it misses raises it again.  Returns when it began. */
+static int64_t
+lower_unsynced(struct store_state *state)
+{
+    pthread_mutex_lock(&state->mutex);
+    int64_t now = monotonic_now();
+    atomic_store(&state->unsynced, false);
+    state->syncing++;
+    pthread_mutex_unlock(&state->mutex);
+    return now;
+}
+
+/* What the sync missed, or another is still at, came after it began. */
+static void
+note_synced(struct store_state *state, int64_t began, int result)
+{
+    pthread_mutex_lock(&state->mutex);
+    state->syncing--;
+    if (result == 0)
+        state->unsynced_since =
+            atomic_load(&state->unsynced) || state->syncing > 0 ? began : 0;
+    pthread_mutex_unlock(&state->mutex);
+}
+
+uint64_t
+store_unsynced_age(const struct store *store)
+{
+    struct store_state *state = store->state;
+    pthread_mutex_lock(&state->mutex);
+    int64_t since = state->unsynced_since;
+    pthread_mutex_unlock(&state->mutex);
+    return since != 0 ? (uint64_t)(monotonic_now() - since) : 0;
 }
 
 static unsigned
@@ -135,7 +182,7 @@ store_write(struct store *store, struct lsmkv_batch *batch, bool durable)
     unsigned flags = write_flags(store, durable);
     result = lsmkv_write(store->db, batch, flags);
     if (result == 0 && (flags & LSMKV_UNSYNCED))
-        state_raise(store->state, &store->state->unsynced);
+        raise_unsynced(store->state);
     return result;
 }
 
@@ -157,7 +204,7 @@ store_move(struct store *store, const struct lsmkv_move *moves, size_t count,
     if (result == -E2BIG)
         result = -ENAMETOOLONG;
     if (result == 0 && (flags & LSMKV_UNSYNCED))
-        state_raise(store->state, &store->state->unsynced);
+        raise_unsynced(store->state);
     return result;
 }
 
@@ -169,9 +216,9 @@ store_sync(struct store *store)
     struct store_state *state = store->state;
     if (atomic_load(&state->failure))
         return -EIO;
-    /* Lowered first: a write that the sync misses raises it again. */
-    atomic_store(&state->unsynced, false);
+    int64_t began = lower_unsynced(state);
     int result = lsmkv_sync(store->db);
+    note_synced(state, began, result);
     if (result == 0)
         return 0;
     atomic_store(&state->failure, result);
@@ -183,7 +230,13 @@ store_sync(struct store *store)
 void
 store_touch(struct store *store)
 {
-    state_raise(store->state, &store->state->touched);
+    struct store_state *state = store->state;
+    if (atomic_load_explicit(&state->touched, memory_order_relaxed) ||
+        atomic_exchange(&state->touched, true))
+        return;
+    pthread_mutex_lock(&state->mutex);
+    pthread_cond_signal(&state->wake);
+    pthread_mutex_unlock(&state->mutex);
 }
 
 /* ---- counters ---- */

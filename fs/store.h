@@ -98,6 +98,9 @@ LSMKV_CHECKED int store_sync(struct store *store);
 /* Has `files` no key?  1, 0 or an error. */
 LSMKV_CHECKED int store_is_empty(struct store *store);
 
+/* Nanoseconds, at most, since the oldest change that is not on disk was acknowledged; 0: all is. */
+uint64_t store_unsynced_age(const struct store *store);
+
 /* Something was deferred: the commit thread shall call `before` within its interval. */
 void store_touch(struct store *store);
 

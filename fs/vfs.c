@@ -272,6 +272,7 @@ vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t 
     vfs->nodiratime = options->nodiratime;
     vfs->sync = store.sync;
     vfs->step_aside = options->step_aside;
+    vfs->source = options->source;
     if (store.engine) {
         vfs->log = store.engine->log;
         vfs->log_context = store.engine->log_context;

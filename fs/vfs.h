@@ -40,6 +40,7 @@
 #include "store.h"
 
 struct node;
+struct stats_source;
 struct vfs;
 
 /* What the kernel is told and asked.  Called from one thread of the vfs, which holds no lock. */
@@ -72,6 +73,7 @@ struct vfs_options {
     /* Called in an operation's thread, with locks held, before what may wait for others or be
      * long though most of its kind are not; NULL. */
     void (*step_aside)(void);
+    const struct stats_source *source; /* for .lsmfs/stats, see stats.h; NULL */
 };
 
 /* Read-write, no snapshot, hidden .snapshots, no ACLs, relatime, 262,144 nodes. */

@@ -19,6 +19,7 @@
 #include "notify.h"
 #include "op.h"
 #include "snapdir.h"
+#include "statsfile.h"
 #include "vfs.h"
 
 enum { COOKIE_SELF = 1, COOKIE_PARENT = 2, COOKIE_BEGIN = 3, COOKIE_END = 4096 };
@@ -43,13 +44,19 @@ struct walk {
 
 /* Hands over an entry of which number and type are enough. */
 static bool
-add_fixed(struct walk *walk, const char *name, uint64_t ino, uint64_t cookie)
+add_typed(struct walk *walk, const char *name, uint64_t ino, mode_t mode, uint64_t cookie)
 {
     struct vfs_listed listed = {.name = name, .cookie = cookie, .lasting = true};
 
     listed.st.st_ino = ino;
-    listed.st.st_mode = S_IFDIR | 0755;
+    listed.st.st_mode = mode;
     return walk->add(walk->context, &listed);
+}
+
+static bool
+add_fixed(struct walk *walk, const char *name, uint64_t ino, uint64_t cookie)
+{
+    return add_typed(walk, name, ino, S_IFDIR | 0755, cookie);
 }
 
 static uint64_t
@@ -324,10 +331,19 @@ list_tree(struct walk *walk, uint64_t cookie)
 static int
 list_virtual(struct walk *walk, uint64_t cookie)
 {
-    if (!add_dots(walk, cookie, walk->node->ino))
+    if (!add_dots(walk, cookie, walk->node->ino) || walk->node->realm != REALM_PRIVATE)
         return 0;
-    if (walk->node->realm == REALM_PRIVATE && cookie < COOKIE_BEGIN)
-        add_fixed(walk, "keys", KEYSDIR_KEYS_INO, COOKIE_BEGIN);
+    if (cookie < COOKIE_BEGIN && !add_fixed(walk, "keys", KEYSDIR_KEYS_INO, COOKIE_BEGIN))
+        return 0;
+    if (walk->node->view != &walk->op->vfs->live)
+        return 0;
+    for (enum stats_form form = 0; form < STATS_FORMS; form++) {
+        uint64_t at = COOKIE_BEGIN + 1 + form;
+
+        if (cookie < at && !add_typed(walk, stats_file_name(form), STATSFILE_INO(form),
+                                      S_IFREG | 0400, at))
+            break;
+    }
     return 0;
 }
 

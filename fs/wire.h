@@ -12,6 +12,7 @@
  *               error ERRNO TEXT
  *
  *     status          text, "name: value" a line
+ *     stats-text, stats-json, stats-prometheus          see stats.h
  *     sync            everything acknowledged is on disk
  *     umount          unmounts; the reply comes when the store is closed and its lock free, or
  *                     is EBUSY and says where it is mounted as well

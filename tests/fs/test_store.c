@@ -262,6 +262,27 @@ END_TEST
 
 /* ---- commits ---- */
 
+START_TEST(test_the_age_of_what_is_not_on_disk_is_told)
+{
+    uint64_t age;
+
+    ck_assert_uint_eq(store_unsynced_age(fixture.store), 0);
+    put("durable", true);
+    ck_assert_uint_eq(store_unsynced_age(fixture.store), 0);
+    put("first", false);
+    usleep(20000);
+    put("second", false);
+    age = store_unsynced_age(fixture.store);
+    ck_assert_uint_ge(age, 20000000); /* of the first */
+    ck_assert_uint_gt(store_unsynced_age(fixture.store), age);
+    ck_assert_int_eq(store_sync(fixture.store), 0);
+    ck_assert_uint_eq(store_unsynced_age(fixture.store), 0);
+    put("third", false);
+    ck_assert_uint_gt(store_unsynced_age(fixture.store), 0);
+    ck_assert_uint_lt(store_unsynced_age(fixture.store), age);
+}
+END_TEST
+
 static const struct mem_crash nothing_kept = {MEM_DATA_NONE, MEM_NAMES_DROPPED};
 
 START_TEST(test_unsynced_work_is_on_disk_after_the_interval)
@@ -396,6 +417,8 @@ START_TEST(test_a_failed_sync_of_the_timer_ends_all_writing)
     ck_assert_int_eq(lsmkv_batch_delete(batch, NULL, lsmkv_str("k")), 0);
     ck_assert_int_eq(store_write(store, batch, false), -EIO);
     ck_assert_int_eq(store_sync(store), -EIO);
+    ck_assert_uint_ge(store_unsynced_age(store),
+                      400000000); /* it never came to the disk */
     lsmkv_batch_free(batch);
     ck_assert_int_eq(store_stop(store), -EIO);
     ck_assert_int_ne(store_close(store), 0);
@@ -424,6 +447,7 @@ main(void)
     tcase_add_test(tests, test_a_read_only_store_writes_nothing);
     tcase_add_test(tests, test_unsynced_work_is_on_disk_after_the_interval);
     tcase_add_test(tests, test_sync_makes_every_write_durable);
+    tcase_add_test(tests, test_the_age_of_what_is_not_on_disk_is_told);
     tcase_add_test(tests, test_an_idle_store_syncs_nothing);
     tcase_add_test(tests, test_what_is_deferred_is_put_ahead_of_the_sync);
     tcase_add_test(tests, test_stopping_puts_what_is_deferred_and_syncs);
