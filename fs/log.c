@@ -14,7 +14,7 @@
 
 static atomic_bool to_syslog;
 /* Changed only while one thread runs. */
-static bool verbose;
+static enum lsmkv_level last_said = LSMKV_LOG_WARNING;
 static bool holding;
 static char held[LINE_SIZE];
 
@@ -26,9 +26,9 @@ log_begin_syslog(void)
 }
 
 void
-log_set_verbose(bool value)
+log_set_level(enum lsmkv_level level)
 {
-    verbose = value;
+    last_said = level;
 }
 
 static int
@@ -49,7 +49,7 @@ priority_of(enum lsmkv_level level)
 static void
 emit(enum lsmkv_level level, const char *line)
 {
-    if (level > LSMKV_LOG_WARNING && !verbose)
+    if (level > last_said)
         return;
     if (atomic_load(&to_syslog))
         syslog(priority_of(level), "%s", line);

@@ -12,10 +12,11 @@
 /* From now on the system's log gets what would go to stderr. */
 void log_begin_syslog(void);
 
-/* A line; LSMKV_LOG_INFO and below are dropped unless log_verbose was set. */
+/* A line, dropped if its level is beyond the one that was set. */
 void log_say(enum lsmkv_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void log_set_verbose(bool verbose);
+/* The last level that is said; at first LSMKV_LOG_WARNING. */
+void log_set_level(enum lsmkv_level level);
 
 /* lsmkv_options.log; `context` is not used. */
 void log_engine(void *context, enum lsmkv_level level, const char *line);

@@ -48,6 +48,7 @@ static const char help[] =
     "  acl               POSIX access control lists\n"
     "  uid=USER, gid=GROUP  show all files as theirs\n"
     "  umask=MASK        show all files with the permissions 0777 but MASK, in octal\n"
+    "  loglevel=LEVEL    say what is error, warning (the default), info or debug, and worse\n"
     "  noatime, strictatime  reading never changes access times, or it always does\n"
     "  allow_other, allow_root  other users, or root, may use the mount\n"
     "  suid, nosuid, dev, nodev  set-user-ID bits, device files: obeyed, or not, the default\n"

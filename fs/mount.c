@@ -654,7 +654,7 @@ mount_run(const struct options *options)
         mount.manager = manager_open();
     raise_limits();
     memory_begin();
-    log_set_verbose(options->debug);
+    log_set_level(options->debug ? LSMKV_LOG_DEBUG : options->log_level);
     log_adopt_libfuse();
     mount.requests = requests_new(LOOP_THREADS);
     mount.source =

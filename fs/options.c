@@ -50,6 +50,25 @@ set_commit(struct options *options, const char *value)
 }
 
 static int
+set_log_level(struct options *options, const char *value)
+{
+    static const char *const names[] = {
+        [LSMKV_LOG_ERROR] = "error",
+        [LSMKV_LOG_WARNING] = "warning",
+        [LSMKV_LOG_INFO] = "info",
+        [LSMKV_LOG_DEBUG] = "debug",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->log_level = (enum lsmkv_level)i;
+            return 0;
+        }
+    }
+    return refuse("-o loglevel=%s: error, warning, info or debug is expected", value);
+}
+
+static int
 set_snapdir(struct options *options, const char *value)
 {
     if (strcmp(value, "visible") != 0 && strcmp(value, "hidden") != 0)
@@ -159,6 +178,7 @@ static const struct {
     int (*set)(struct options *options, const char *value);
 } settings[] = {
     {"commit", true, set_commit},
+    {"loglevel", true, set_log_level},
     {"snapdir", true, set_snapdir},
     {"snapshot", true, set_snapshot},
     {"uid", true, set_uid},
@@ -347,6 +367,7 @@ options_init(struct options *options)
 {
     memset(options, 0, sizeof(*options));
     options->commit_ms = 1000;
+    options->log_level = LSMKV_LOG_WARNING;
 }
 
 int

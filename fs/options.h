@@ -20,6 +20,7 @@ struct options {
     char store[PATH_MAX];      /* absolute */
     char mountpoint[PATH_MAX]; /* absolute */
     unsigned commit_ms;
+    enum lsmkv_level log_level; /* the last that is said */
     bool sync;
     bool read_only;  /* `ro`, or a snapshot */
     bool nofail;     /* a store that is not there is no error: to the helper */

@@ -267,6 +267,21 @@ option_commit() {
     remount
 }
 
+option_loglevel() {
+    remount >said 2>&1
+    same '' "$(cat said)"
+    remount -o loglevel=info >said 2>&1
+    grep -q '^lsmfs: recovery: clean close; ' said
+    kill_daemon
+    mount_store >said 2>&1
+    grep -q '^lsmfs: recovery: unclean stop; ' said
+    kill_daemon
+    mount_store -o loglevel=error >said 2>&1
+    same '' "$(cat said)"
+    fails_with 2 'loglevel=loud' "$lsmfs" "$store" "$mnt" -o loglevel=loud
+    remount
+}
+
 option_allow_other() {
     [ "$(id -u)" = 0 ] || return 0
     echo public >"$mnt/public"
@@ -496,6 +511,7 @@ check "the daemon's death" death_is_explained
 check "-o ro" option_ro
 check "-o sync" option_sync
 check "-o commit" option_commit
+check "-o loglevel" option_loglevel
 check "-o allow_other" option_allow_other
 check "options for the kernel and for others" options_passed_through
 check "-o uid, gid, umask" option_shown

@@ -85,6 +85,25 @@ START_TEST(test_commit_takes_seconds_and_parts_of_them)
 }
 END_TEST
 
+START_TEST(test_loglevel_names_what_is_said)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+
+    ck_assert_int_eq(parse("/tmp/s /tmp/m"), 0);
+    ck_assert_int_eq(options.log_level, LSMKV_LOG_WARNING);
+    for (int i = 0; i < 4; i++) {
+        char line[100];
+
+        snprintf(line, sizeof(line), "/tmp/s /tmp/m -o loglevel=%s", names[i]);
+        ck_assert_int_eq(parse(line), 0);
+        ck_assert_int_eq(options.log_level, i);
+    }
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o loglevel=verbose"), -EINVAL);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o loglevel="), -EINVAL);
+    ck_assert_int_eq(parse("/tmp/s /tmp/m -o loglevel"), -EINVAL);
+}
+END_TEST
+
 START_TEST(test_a_snapshot_is_read_only)
 {
     ck_assert_int_eq(parse("/tmp/s /tmp/m -o snapshot=monday"), 0);
@@ -221,6 +240,7 @@ main(void)
     tcase_add_test(tests, test_owners_and_modes_to_be_shown);
     tcase_add_test(tests, test_options_stand_anywhere_and_several_times);
     tcase_add_test(tests, test_commit_takes_seconds_and_parts_of_them);
+    tcase_add_test(tests, test_loglevel_names_what_is_said);
     tcase_add_test(tests, test_a_snapshot_is_read_only);
     tcase_add_test(tests, test_usual_options_are_passed_on_in_order);
     tcase_add_test(tests, test_remount_takes_what_mount_repeats);
