@@ -2,7 +2,8 @@
 #
 # packages-clean.sh - the packages in a Debian that has nothing else: apt installs them with what
 # they need, a store is mounted through fstab and by an ordinary user, an upgrade and a removal
-# leave what is mounted alone, a purge leaves stores alone, and programs are built on the library.
+# leave what is mounted alone, a purge leaves stores alone, programs are built on the library, and
+# the README's quick start starts.
 #
 # As root, with Debian's mirror: the one that apt uses here.
 
@@ -16,7 +17,7 @@ user=1000
 
 clean_up() {
     local point
-    for point in srv/notes home/one/mnt proc dev/fuse; do
+    for point in srv/notes srv/quick home/one/mnt proc dev/fuse; do
         ! mountpoint -q "$debian/$point" || umount -l "$debian/$point"
     done
     [ ! -e "$WORK/fuse.acl" ] || setfacl --restore="$WORK/fuse.acl"
@@ -185,6 +186,17 @@ LISTS
     in_debian /root/work/build/static /root/work/store-static
 }
 
+# The first of the README's two commands, from a clone of what is committed.
+quickstart_mounts() {
+    git clone -q "$tests/.." "$debian/root/clone"
+    in_debian /root/clone/mount-helpers/quickstart /srv/quick.store /srv/quick
+    echo quick >"$debian/srv/quick/file"
+    # It does no harm to say it again.
+    in_debian /root/clone/mount-helpers/quickstart /srv/quick.store /srv/quick
+    in_debian /root/clone/.build/release/bin/lsmfs umount /srv/quick
+    same quick "$(in_debian /root/clone/.build/release/bin/lsmfs get /srv/quick.store file)"
+}
+
 if [ "$(id -u)" != 0 ]; then
     echo "not ok - a root of its own takes root"
     exit 1
@@ -205,4 +217,5 @@ check "installed again, all of it is there" installed_again_it_is_all_there
 check "apt installs the library, its development files and its tools" library_is_installed
 check "pkg-config: the examples are built and print what they promise" pkg_config_builds
 check "find_package: shared and static" find_package_builds
+check "quickstart builds and mounts, from a clone" quickstart_mounts
 finish
