@@ -120,6 +120,7 @@ mount_options_are_offered() {
     ln -sf "$lsmfs" "$WORK/mount.lsmfs"
     for option in $all; do
         case $option in
+        loglevel=) option+=info ;;
         *=) option+=1 ;;
         remount) continue ;; # of what is mounted
         esac

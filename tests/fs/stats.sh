@@ -335,6 +335,7 @@ command_lines() {
     fails_with 1 'standard output: No space' bash -c "'$lsmfs' stats '$store' >/dev/full"
 }
 
+chmod 755 "$WORK"
 alone "every form, mounted and not" mounted_and_not
 alone "mounted read-only, and a mounted snapshot" read_only_mounts
 alone "the numbers follow what happens" follows_what_happens
