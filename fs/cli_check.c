@@ -29,6 +29,9 @@ static const char help[] =
     "      --snapshots  look at the files of every snapshot as well\n"
     "  -h, --help       show this help and exit\n"
     "\n"
+    "Example:\n"
+    "  lsmfs check notes.store\n"
+    "\n"
     "Exit status: 0 no damage, 4 damage, 8 the check could not be made, 16 wrong usage.\n";
 
 struct command {

@@ -25,6 +25,9 @@ static const char help[] =
     "      --snapshot=NAME  what that snapshot sees\n"
     "  -h, --help           show this help and exit\n"
     "\n"
+    "Example:\n"
+    "  lsmfs export notes.store | xz >notes.tar.xz\n"
+    "\n"
     "Exit status: 0 all of it, 1 failed, 2 wrong usage, 4 not everything could be read.\n";
 
 struct command {

@@ -31,6 +31,9 @@ static const char help[] =
     "  -q, --quiet   say nothing but what is damaged or lost\n"
     "  -h, --help    show this help and exit\n"
     "\n"
+    "Example:\n"
+    "  lsmfs repair notes.store mended.store\n"
+    "\n"
     "Exit status: 0 STORE was not damaged, 1 it was, and nothing is missing in NEW-STORE, 4 what\n"
     "was told is missing or wrong there, 8 NEW-STORE could not be made, 16 wrong usage.\n";
 

@@ -2,26 +2,38 @@
  * cli_status.c - `lsmfs status` and `lsmfs sync`: one question to the daemon, one answer.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli_line.h"
 #include "client.h"
 #include "mount.h"
 
+#define STATUSES                                                                      \
+    "Exit status: 0, or 1 failed (it is not mounted, or read-only), 2 wrong usage,\n" \
+    "5 not permitted.\n"
+
 static const char status_help[] =
     "Usage: lsmfs status STORE|MOUNTPOINT\n"
-    "Show what the daemon of a mounted store says of itself.\n"
+    "Show what the daemon of a mounted store says of itself, a line \"name: value\" each.\n"
     "\n"
-    "  -h, --help  show this help and exit\n";
+    "  -h, --help  show this help and exit\n"
+    "\n"
+    "Example:\n"
+    "  lsmfs status notes\n"
+    "\n" STATUSES;
 
 static const char sync_help[] =
     "Usage: lsmfs sync STORE|MOUNTPOINT\n"
     "Return when all that the file system has acknowledged is on disk.\n"
     "\n"
-    "  -h, --help  show this help and exit\n";
+    "  -h, --help  show this help and exit\n"
+    "\n"
+    "Example:\n"
+    "  lsmfs sync notes\n"
+    "\n" STATUSES;
 
 /* Says why nobody answers; both commands need a daemon. */
 static int
@@ -56,21 +68,10 @@ ask(const char *command, const char *place)
 static int
 run(int argc, char **argv, const char *help)
 {
-    static const struct option names[] = {{"help", no_argument, NULL, 'h'}, {0}};
-    int letter;
+    struct cli_line line = {.name = argv[0], .help = help, .least = 1, .most = 1};
+    int status = cli_line_parse(&line, argc, argv);
 
-    optind = 0;
-    while ((letter = getopt_long(argc, argv, "h", names, NULL)) != -1) {
-        if (letter != 'h')
-            return STATUS_USAGE;
-        fputs(help, stdout);
-        return fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
-    }
-    if (argc - optind != 1) {
-        fputs(help, stderr);
-        return STATUS_USAGE;
-    }
-    return ask(argv[0], argv[optind]);
+    return status >= 0 ? status : ask(line.name, line.operands[0]);
 }
 
 int

@@ -17,39 +17,60 @@
 #include "bykey.h"
 #include "foreign.h"
 #include "keylist.h"
+#include "mount.h"
 #include "store.h"
 #include "sweep.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+#define STATUSES                                                                                \
+    "Exit status: 0, or 1 failed (no such KEY), 2 wrong usage, 3 the store is in use and its\n" \
+    "daemon cannot be asked, 4 not a good store, 5 not permitted.\n"
 
 static const char put_help[] =
-    "Usage: lsmfs put [OPTION]... STORE KEY [FILE]\n"
+    "Usage: lsmfs put [OPTION]... STORE|MOUNTPOINT KEY [FILE]\n"
     "Store FILE, or standard input, as the contents of KEY.  STORE is made if it is absent or\n"
     "an empty directory.  A file that exists keeps its owner, mode and extended attributes.\n"
     "All or nothing, and durable when the command returns.\n"
     "\n"
-    "  -h, --help   show this help and exit\n";
+    "  -h, --help   show this help and exit\n"
+    "\n"
+    "Examples:\n"
+    "  echo hello | lsmfs put notes.store greeting\n"
+    "  lsmfs put notes.store letters/one letter.txt\n"
+    "\n" STATUSES;
 
-static const char get_help[] = "Usage: lsmfs get [OPTION]... STORE KEY\n"
+static const char get_help[] = "Usage: lsmfs get [OPTION]... STORE|MOUNTPOINT KEY\n"
                                "Write the contents of KEY to standard output.\n"
                                "\n"
-                               "  -h, --help   show this help and exit\n";
+                               "  -h, --help   show this help and exit\n"
+                               "\n"
+                               "Example:\n"
+                               "  lsmfs get notes.store greeting\n"
+                               "\n" STATUSES;
 
-static const char rm_help[] = "Usage: lsmfs rm [OPTION]... STORE KEY...\n"
+static const char rm_help[] = "Usage: lsmfs rm [OPTION]... STORE|MOUNTPOINT KEY...\n"
                               "Remove each KEY.  Durable when the command returns.\n"
                               "\n"
                               "  -f, --force  a KEY that is not there is no error\n"
-                              "  -h, --help   show this help and exit\n";
+                              "  -h, --help   show this help and exit\n"
+                              "\n"
+                              "Example:\n"
+                              "  lsmfs rm notes.store greeting letters/one\n"
+                              "\n" STATUSES;
 
 static const char ls_help[] =
-    "Usage: lsmfs ls [OPTION]... STORE [KEY]\n"
+    "Usage: lsmfs ls [OPTION]... STORE|MOUNTPOINT [KEY]\n"
     "List what is directly below KEY (by default, in the root), directories with a '/'; or KEY\n"
     "itself if nothing is.\n"
     "\n"
     "  -R, --recursive  list every key below KEY that has a record, whole\n"
     "  -l, --long       show mode, owner, size and time, too\n"
     "  -0, --null       end each line with a NUL instead of a newline\n"
-    "  -h, --help       show this help and exit\n";
+    "  -h, --help       show this help and exit\n"
+    "\n"
+    "Examples:\n"
+    "  lsmfs ls -l notes.store letters\n"
+    "  lsmfs ls -R0 notes.store | xargs -0 -n 1 lsmfs get notes.store\n"
+    "\n" STATUSES;
 
 /* ---- what the commands share ---- */
 
@@ -67,14 +88,14 @@ fail(const struct command *command, const char *what, int result)
     const char *detail = lsmkv_error_detail();
     fprintf(stderr, "lsmfs %s: %s: %s%s%s\n", command->name, what, strerror(-result),
             *detail ? ": " : "", detail);
-    return EXIT_FAILED;
+    return STATUS_FAILED;
 }
 
 static int
 misused(const struct command *command)
 {
     fprintf(stderr, "Try 'lsmfs %s --help'.\n", command->name);
-    return EXIT_USAGE;
+    return STATUS_USAGE;
 }
 
 /* Takes the options in `letters`; -1 to go on, else the exit status. */
@@ -93,7 +114,7 @@ parse(struct command *command, int argc, char **argv, const char *letters)
     for (int letter; (letter = getopt_long(argc, argv, "hfRl0", names, NULL)) != -1;) {
         if (letter == 'h') {
             fputs(command->help, stdout);
-            return fflush(stdout) ? EXIT_FAILED : 0;
+            return fflush(stdout) ? STATUS_FAILED : 0;
         }
         if (letter == '?') {
             fprintf(stderr, "lsmfs %s: unknown option '%s'\n", command->name,
@@ -124,32 +145,33 @@ operands_fit(const struct command *command, int count, int least, int most)
     return false;
 }
 
-static struct store *
-open_store(struct command *command, const char *path, bool writing, bool create)
+/* The exit status; unless it is STATUS_OK, what went wrong has been said. */
+static int
+open_store(struct command *command, const char *path, bool writing, bool create,
+           struct store **store)
 {
     struct store_options options;
-    struct store *store;
     bool foreign = true;
     char why[1024];
     store_options_init(&options);
     options.path = path;
     options.read_only = !writing;
     options.create = create;
-    int result = store_open(&options, &store, why, sizeof why);
+    int result = store_open(&options, store, why, sizeof why);
     if (result) {
         fprintf(stderr, "lsmfs %s: %s\n", command->name, why);
-        return NULL;
+        return mount_status_of(result);
     }
-    result = sweep_new(store);
+    result = sweep_new(*store);
     if (result == 0)
-        result = foreign_find(store, &foreign);
+        result = foreign_find(*store, &foreign);
     command->ours = !foreign;
     if (result == 0)
-        return store;
-    sweep_free(store);
+        return STATUS_OK;
+    sweep_free(*store);
     fail(command, path, result);
-    store_close(store);
-    return NULL;
+    store_close(*store);
+    return STATUS_FAILED;
 }
 
 /* Closes what open_store opened; `status` is the command's so far. */
@@ -225,11 +247,11 @@ cli_put(int argc, char **argv)
     int fd = count == 3 ? open(operands[2], O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (fd < 0) {
         fprintf(stderr, "lsmfs put: %s: %s\n", operands[2], strerror(errno));
-        return EXIT_FAILED;
+        return STATUS_FAILED;
     }
-    struct store *store = open_store(&command, operands[0], true, true);
-    status = EXIT_FAILED;
-    if (store) {
+    struct store *store;
+    status = open_store(&command, operands[0], true, true, &store);
+    if (status == STATUS_OK) {
         status = put_from(&command, store, operands[1], fd);
         status = close_store(&command, store, operands[0], status);
     }
@@ -256,9 +278,10 @@ cli_get(int argc, char **argv)
     char **operands = argv + optind;
     if (!operands_fit(&command, argc - optind, 2, 2))
         return misused(&command);
-    struct store *store = open_store(&command, operands[0], false, false);
-    if (!store)
-        return EXIT_FAILED;
+    struct store *store;
+    status = open_store(&command, operands[0], false, false, &store);
+    if (status != STATUS_OK)
+        return status;
     struct bykey_sink sink = {write_stream, stdout};
     int result = bykey_get(store, lsmkv_str(operands[1]), &sink);
     status = result ? fail(&command, operands[1], result) : flush_output(&command, 0);
@@ -278,9 +301,10 @@ cli_rm(int argc, char **argv)
     int count = argc - optind;
     if (!operands_fit(&command, count, 2, argc))
         return misused(&command);
-    struct store *store = open_store(&command, operands[0], true, false);
-    if (!store)
-        return EXIT_FAILED;
+    struct store *store;
+    status = open_store(&command, operands[0], true, false, &store);
+    if (status != STATUS_OK)
+        return status;
     status = 0;
     for (int i = 1; i < count; i++) {
         int result = bykey_remove(store, lsmkv_str(operands[i]));
@@ -304,9 +328,10 @@ cli_ls(int argc, char **argv)
     if (!operands_fit(&command, count, 1, 2))
         return misused(&command);
     const char *key = count == 2 ? operands[1] : "";
-    struct store *store = open_store(&command, operands[0], false, false);
-    if (!store)
-        return EXIT_FAILED;
+    struct store *store;
+    status = open_store(&command, operands[0], false, false, &store);
+    if (status != STATUS_OK)
+        return status;
     int result = keylist_print(store, lsmkv_str(key), &command.list, stdout);
     status = result ? fail(&command, key, result) : flush_output(&command, 0);
     return close_store(&command, store, operands[0], status);

@@ -2,7 +2,7 @@
  * cli_store.h - `lsmfs put`, `get`, `rm` and `ls`: the commands for a store that is not mounted.
  *
  * Each takes its own part of the command line, argv[0] the command's name, and returns the exit
- * status: 0, 1 if it failed (said on stderr), 2 if it was called wrongly.
+ * status (mount.h), what went wrong having been said on stderr.
  */
 #ifndef FS_CLI_STORE_H
 #define FS_CLI_STORE_H

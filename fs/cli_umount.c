@@ -6,7 +6,6 @@
  * and closed once, which recovers what the daemon left and makes it durable.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli_line.h"
 #include "client.h"
 #include "log.h"
 #include "mount.h"
@@ -24,7 +24,13 @@ static const char help[] =
     "Unmount a file system of lsmfs.  Returns when everything is on disk and the store can be\n"
     "opened again; not 0 if it is in use or if anything could not be made durable.\n"
     "\n"
-    "  -h, --help  show this help and exit\n";
+    "  -h, --help  show this help and exit\n"
+    "\n"
+    "Example:\n"
+    "  lsmfs umount notes\n"
+    "\n"
+    "Exit status: 0, or 1 failed (it is in use, or something is not on disk), 2 wrong usage,\n"
+    "5 not permitted, 6 no file system of lsmfs is mounted at MOUNTPOINT.\n";
 
 static int
 refuse(const char *point, int result)
@@ -146,19 +152,8 @@ cli_umount_at(const char *place)
 int
 cli_umount(int argc, char **argv)
 {
-    static const struct option names[] = {{"help", no_argument, NULL, 'h'}, {0}};
-    int letter;
+    struct cli_line line = {.name = "umount", .help = help, .least = 1, .most = 1};
+    int status = cli_line_parse(&line, argc, argv);
 
-    optind = 0;
-    while ((letter = getopt_long(argc, argv, "h", names, NULL)) != -1) {
-        if (letter != 'h')
-            return STATUS_USAGE;
-        fputs(help, stdout);
-        return fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
-    }
-    if (argc - optind != 1) {
-        fputs(help, stderr);
-        return STATUS_USAGE;
-    }
-    return cli_umount_at(argv[optind]);
+    return status >= 0 ? status : cli_umount_at(line.operands[0]);
 }
