@@ -1,12 +1,16 @@
 /*
  * cli.h - the commands for a mounted store.  Each takes its own part of the command line, argv[0]
- * the command's name, and returns the exit status: 0, 1 if it failed (said on stderr), 2 if it
- * was called wrongly.  Those for a store that is not mounted are in cli_store.h.
+ * the command's name, and returns the exit status (mount.h), what went wrong having been said on
+ * stderr.  Those for a store that is not mounted are in cli_store.h.
  */
 #ifndef FS_CLI_H
 #define FS_CLI_H
 
 #include <stdbool.h>
+
+/* Of none, or of all that are mounted. */
+int cli_create(int argc, char **argv);
+int cli_list(int argc, char **argv);
 
 /* Of a store that is not mounted, too. */
 int cli_snapshot(int argc, char **argv);

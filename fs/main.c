@@ -2,8 +2,8 @@
  * main.c - lsmfs: which command it is.
  *
  * Under another name it is a helper of mount(8), see helper.h.
- * `lsmfs STORE MOUNTPOINT` mounts; a first argument that is a command's name is that command.  A
- * store with such a name is given as ./NAME.
+ * `lsmfs STORE MOUNTPOINT` mounts, as `lsmfs mount STORE MOUNTPOINT` does; a first argument that is
+ * a command's name is that command.  A store with such a name is given as ./NAME.
  */
 #include <fuse_lowlevel.h>
 #include <stdio.h>
@@ -19,9 +19,12 @@
 #include "options.h"
 #include "remount.h"
 
-static const char help[] =
-    "Usage: lsmfs STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
+#define LINE "STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
+
+static const char usage[] =
+    "Usage: lsmfs [mount] " LINE "       lsmfs create STORE\n"
     "       lsmfs umount MOUNTPOINT\n"
+    "       lsmfs list\n"
     "       lsmfs status|sync STORE|MOUNTPOINT\n"
     "       lsmfs stats [--json|--prometheus] STORE|MOUNTPOINT\n"
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
@@ -29,7 +32,11 @@ static const char help[] =
     "       lsmfs repair STORE [NEW-STORE]\n"
     "       lsmfs export STORE [PATH]...\n"
     "       lsmfs snapshot create|list|delete|rename|prune STORE|MOUNTPOINT\n"
-    "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n"
+    "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n";
+
+static const char mount_usage[] = "Usage: lsmfs mount " LINE;
+
+static const char help[] =
     "Mount STORE, a directory that holds a key-value store, at MOUNTPOINT.  A STORE that is\n"
     "absent or an empty directory becomes a new one.  Returns when the mount answers.\n"
     "\n"
@@ -56,42 +63,43 @@ static const char help[] =
     "  rw, exec, noexec  as for mount(8)\n"
     "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
+    "Example:\n"
+    "  lsmfs mount -o commit=5,acl notes.store notes\n"
+    "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
     "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE, 8 the daemon died (of check,\n"
     "repair, export and backup: see their --help).  See lsmfs(1).\n";
-
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    bool by_key; /* the daemon does it if the store is mounted */
-} commands[] = {
-    {"umount", cli_umount, false},
-    {"status", cli_status, false},
-    {"sync", cli_sync, false},
-    {"put", cli_put, true},
-    {"get", cli_get, true},
-    {"rm", cli_rm, true},
-    {"ls", cli_ls, true},
-    {"check", cli_check, false},
-    {"export", cli_export, false},
-    {"repair", cli_repair, false},
-    {"snapshot", cli_snapshot, false},
-    {"backup", cli_backup, false},
-    {"stats", cli_stats, false},
-};
-
-static int
-print(const char *text)
-{
-    return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
-}
 
 static int
 print_version(void)
 {
     printf("lsmfs %s, lsmkv %s, libfuse %s\n", LSMFS_VERSION, lsmkv_version(),
            fuse_pkgversion());
-    return print("");
+    return fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+static int
+print_help(const char *synopsis)
+{
+    fputs(synopsis, stdout);
+    return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
+}
+
+/* Help or versions, if they are asked for, wherever.  False: they are not. */
+static bool
+inform(int argc, char **argv, const char *synopsis, int *status)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            *status = print_help(synopsis);
+            return true;
+        }
+        if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
+            *status = print_version();
+            return true;
+        }
+    }
+    return false;
 }
 
 static int
@@ -105,6 +113,29 @@ mount_main(int argc, char **argv)
     return options.remount ? remount_run(&options) : mount_run(&options);
 }
 
+static int
+cli_mount(int argc, char **argv)
+{
+    int status;
+
+    return inform(argc, argv, mount_usage, &status) ? status : mount_main(argc, argv);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    bool by_key; /* the daemon does it if the store is mounted */
+} commands[] = {
+    {"mount", cli_mount, false},   {"create", cli_create, false},
+    {"list", cli_list, false},     {"umount", cli_umount, false},
+    {"status", cli_status, false}, {"sync", cli_sync, false},
+    {"put", cli_put, true},        {"get", cli_get, true},
+    {"rm", cli_rm, true},          {"ls", cli_ls, true},
+    {"check", cli_check, false},   {"export", cli_export, false},
+    {"repair", cli_repair, false}, {"snapshot", cli_snapshot, false},
+    {"backup", cli_backup, false}, {"stats", cli_stats, false},
+};
+
 int
 main(int argc, char **argv)
 {
@@ -113,6 +144,7 @@ main(int argc, char **argv)
     if (helper_run(argc, argv, &status))
         return status;
     if (argc < 2) {
+        fputs(usage, stderr);
         fputs(help, stderr);
         return STATUS_USAGE;
     }
@@ -123,11 +155,5 @@ main(int argc, char **argv)
             return status;
         return commands[i].run(argc - 1, argv + 1);
     }
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
-            return print(help);
-        if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0)
-            return print_version();
-    }
-    return mount_main(argc, argv);
+    return inform(argc, argv, usage, &status) ? status : mount_main(argc, argv);
 }

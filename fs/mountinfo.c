@@ -46,45 +46,60 @@ copy_field(char *to, size_t size, const char *from)
     to[used] = '\0';
 }
 
+/* Copies the next field of a line; false: it has no more. */
+static bool
+take_field(char **rest, char *to, size_t size)
+{
+    const char *field = strsep(rest, " \n");
+
+    if (field == NULL)
+        return false;
+    copy_field(to, size, field);
+    return true;
+}
+
+/* Adds the options of the file system, but for the "rw" or "ro" that begins them, which the mount's
+ * own have. */
+static void
+add_options(struct mountinfo *info, const char *super)
+{
+    size_t used = strlen(info->options);
+
+    super += strcspn(super, ",");
+    copy_field(info->options + used, sizeof(info->options) - used, super);
+}
+
 /* False: not a line of mountinfo. */
 static bool
 parse_line(char *line, struct mountinfo *info)
 {
-    char *rest = line, *field = NULL, *type, *source;
+    char *rest = line;
+    const char *field;
 
-    for (int i = 0; i < 3; i++)
-        field = strsep(&rest, " ");
-    if (field == NULL || rest == NULL)
+    /* id, parent */
+    if (strsep(&rest, " ") == NULL || strsep(&rest, " ") == NULL ||
+        !take_field(&rest, info->device, sizeof(info->device)) ||
+        !take_field(&rest, info->root, sizeof(info->root)) ||
+        !take_field(&rest, info->point, sizeof(info->point)) ||
+        !take_field(&rest, info->options, sizeof(info->options)))
         return false;
-    copy_field(info->device, sizeof(info->device), field);
-    field = strsep(&rest, " ");
-    if (rest == NULL)
-        return false;
-    copy_field(info->root, sizeof(info->root), field);
-    field = strsep(&rest, " ");
-    if (rest == NULL)
-        return false;
-    copy_field(info->point, sizeof(info->point), field);
     while ((field = strsep(&rest, " ")) != NULL && strcmp(field, "-") != 0)
         ;
-    type = strsep(&rest, " ");
-    source = strsep(&rest, " \n");
-    if (type == NULL || source == NULL)
+    if (!take_field(&rest, info->type, sizeof(info->type)) ||
+        !take_field(&rest, info->source, sizeof(info->source)))
         return false;
-    copy_field(info->type, sizeof(info->type), type);
-    copy_field(info->source, sizeof(info->source), source);
+    field = strsep(&rest, " \n");
+    add_options(info, field != NULL ? field : "");
     return true;
 }
 
-/* The last line that `matches`; a later mount lies on top of an earlier one. */
-static int
-find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted),
-     const char *wanted, struct mountinfo *found)
+int
+mountinfo_each(pid_t pid, bool (*take)(void *context, const struct mountinfo *info),
+               void *context)
 {
-    char path[64], *line = NULL;
     struct mountinfo *info = malloc(sizeof(*info));
+    char path[64], *line = NULL;
     size_t capacity = 0;
-    int result = -ENOENT;
     FILE *file;
 
     if (info == NULL)
@@ -95,20 +110,50 @@ find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted
     file = fopen(path, "re");
     if (file == NULL) {
         /* EINVAL: its first thread has ended, though others may still live. */
-        result = errno == EINVAL ? -ENOENT : -errno;
+        int result = errno == EINVAL ? -ENOENT : -errno;
         free(info);
         return result;
     }
     while (getline(&line, &capacity, file) > 0) {
-        if (parse_line(line, info) && matches(info, wanted)) {
-            *found = *info;
-            result = 0;
-        }
+        if (parse_line(line, info) && !take(context, info))
+            break;
     }
     free(line);
     fclose(file);
     free(info);
-    return result;
+    return 0;
+}
+
+/* ---- looking for one ---- */
+
+struct search {
+    bool (*matches)(const struct mountinfo *info, const char *wanted);
+    const char *wanted;
+    struct mountinfo *found;
+    bool any;
+};
+
+static bool
+look_at(void *context, const struct mountinfo *info)
+{
+    struct search *search = context;
+
+    if (search->matches(info, search->wanted)) {
+        *search->found = *info;
+        search->any = true;
+    }
+    return true;
+}
+
+/* The last that `matches`; a later mount lies on top of an earlier one. */
+static int
+find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted),
+     const char *wanted, struct mountinfo *found)
+{
+    struct search search = {matches, wanted, found, false};
+    int result = mountinfo_each(pid, look_at, &search);
+
+    return result == 0 && !search.any ? -ENOENT : result;
 }
 
 static bool

@@ -22,7 +22,14 @@ struct mountinfo {
         [PATH_MAX]; /* what of the file system is shown: "/", or of a bind mount more */
     char type[64];
     char source[PATH_MAX]; /* of ours: the store's directory */
+    char options[512]; /* as mount(8) lists them: the mount's, then the file system's */
 };
+
+/* Calls `take` for every mount that process `pid` (0: the caller) sees, a later one on top of an
+ * earlier, until it returns false; what it is given holds for the call.  -ENOENT: the process has
+ * ended or is about to.  Errors of reading /proc. */
+LSMKV_CHECKED int mountinfo_each(
+    pid_t pid, bool (*take)(void *context, const struct mountinfo *info), void *context);
 
 /* The topmost mount at exactly `point`, an absolute path, as process `pid` sees it (0: the
  * caller).  -ENOENT: nothing is mounted there, or the process has ended or is about to.  Errors of

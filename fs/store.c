@@ -522,6 +522,8 @@ open_engine(const struct store_options *options, struct store *store)
         lsmkv_options_init(&engine);
     engine.read_only = options->read_only;
     engine.create = options->create && !options->read_only && is_vacant(options->path);
+    if (engine.exclusive && !engine.create)
+        return -EEXIST;
     int result = lsmkv_open(options->path, &engine, &store->db);
     if (result == 0)
         store->files = lsmkv_default_keyspace(store->db);
@@ -740,6 +742,8 @@ explain(int result, const char *path, char *why, size_t why_size)
     const char *detail = lsmkv_error_detail();
     if (result == -ENOENT && access(path, F_OK) == 0)
         snprintf(why, why_size, "%s: not a store", path);
+    else if (result == -EEXIST)
+        snprintf(why, why_size, "%s: is there already", path);
     else if (result == -EPROTONOSUPPORT)
         snprintf(why, why_size, "%s: written by a newer version of lsmfs", path);
     else if (result == -ENOTSUP)

@@ -20,7 +20,8 @@ struct sweep;
 struct store_options {
     const char *path;
     /* NULL: the defaults.  create and read_only are taken from here, not from there.  With
-     * `salvage`, what is damaged or missing of our keyspaces is left out. */
+     * `exclusive` the store must be new, -EEXIST; with `salvage`, what is damaged or missing of our
+     * keyspaces is left out. */
     const struct lsmkv_options *engine;
     bool create; /* make the store if the directory is empty or absent */
     bool read_only;

@@ -135,6 +135,34 @@ START_TEST(test_a_process_that_is_ending_has_no_mounts)
 }
 END_TEST
 
+struct seen {
+    unsigned count, enough;
+};
+
+static bool
+count_mounts(void *context, const struct mountinfo *info)
+{
+    struct seen *seen = context;
+
+    ck_assert_int_eq(info->point[0], '/');
+    /* The file system repeats what begins a mount's own options. */
+    ck_assert(strncmp(info->options, "rw", 2) == 0 ||
+              strncmp(info->options, "ro", 2) == 0);
+    ck_assert_ptr_null(strstr(info->options, ",rw,"));
+    return ++seen->count < seen->enough;
+}
+
+START_TEST(test_mounts_are_told_until_it_is_enough)
+{
+    struct seen all = {0, UINT_MAX}, first = {0, 1};
+
+    ck_assert_int_eq(mountinfo_each(0, count_mounts, &all), 0);
+    ck_assert_uint_gt(all.count, 1);
+    ck_assert_int_eq(mountinfo_each(0, count_mounts, &first), 0);
+    ck_assert_uint_eq(first.count, 1);
+}
+END_TEST
+
 START_TEST(test_nothing_is_unmounted_where_nothing_is)
 {
     ck_assert_int_eq(mountinfo_unmount(folder, false), -EINVAL);
@@ -154,6 +182,7 @@ main(void)
     tcase_add_test(tests, test_the_root_and_what_is_below_it);
     tcase_add_test(tests, test_mounts_are_found_by_their_point);
     tcase_add_test(tests, test_a_process_that_is_ending_has_no_mounts);
+    tcase_add_test(tests, test_mounts_are_told_until_it_is_enough);
     tcase_add_test(tests, test_nothing_is_unmounted_where_nothing_is);
     suite_add_tcase(suite, tests);
 

@@ -1,0 +1,184 @@
+/*
+ * cli_list.c - `lsmfs list`: what is mounted where.
+ *
+ * From the table of mounts, and from who has the lock of each store.  No mount is touched, so that
+ * one whose daemon hangs holds nothing up.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "cli_line.h"
+#include "cli_report.h"
+#include "mount.h"
+#include "mountinfo.h"
+
+static const char help[] =
+    "Usage: lsmfs list [OPTION]...\n"
+    "List the stores that are mounted, a line a mount: store, mount point, options, who mounted it,\n"
+    "and the process of its daemon.  Which that is cannot be told of a mount that is read-only, or\n"
+    "of a store that the caller may not look into.\n"
+    "\n"
+    "      --json  an object a line: store, mountpoint, options, uid, user (null if it has no\n"
+    "              name), pid (null if it is not known), daemon (running, dead or unknown), root\n"
+    "              (what of the store is shown: / but for bind mounts)\n"
+    "  -h, --help  show this help and exit\n"
+    "\n"
+    "Example:\n"
+    "  $ lsmfs list\n"
+    "  /home/me/notes.store on /home/me/notes (rw,nosuid,nodev,...) by me, process 5307\n"
+    "\n"
+    "Exit status: 0, also if nothing is mounted; 1 failed, 2 wrong usage.\n";
+
+struct list {
+    struct mountinfo *mounts; /* those of ours */
+    size_t count, capacity;
+    bool out_of_memory;
+};
+
+static bool
+take(void *context, const struct mountinfo *info)
+{
+    struct list *list = context;
+
+    if (strcmp(info->type, MOUNT_TYPE) != 0)
+        return true;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity > 0 ? 2 * list->capacity : 8;
+        void *grown = reallocarray(list->mounts, capacity, sizeof(*list->mounts));
+
+        list->out_of_memory = grown == NULL;
+        if (grown == NULL)
+            return false;
+        list->mounts = grown;
+        list->capacity = capacity;
+    }
+    list->mounts[list->count++] = *info;
+    return true;
+}
+
+/* ---- whose daemon it is ---- */
+
+enum daemon { DAEMON_RUNNING, DAEMON_DEAD, DAEMON_UNKNOWN };
+
+/* Is `info` the mount that the holder of its store names, or bound from that?  If another one is, it
+ * has lost its daemon. */
+static enum daemon
+compare_with_holder(const struct list *list, const struct mountinfo *info,
+                    const char *note)
+{
+    enum daemon daemon = DAEMON_UNKNOWN;
+
+    if (strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
+        return DAEMON_DEAD; /* a command has it */
+    for (size_t i = 0; i < list->count; i++) {
+        const struct mountinfo *other = &list->mounts[i];
+
+        if (strcmp(other->point, note + strlen(MOUNT_NOTE)) != 0)
+            continue;
+        if (strcmp(other->device, info->device) == 0)
+            return DAEMON_RUNNING;
+        if (strcmp(other->source, info->source) == 0)
+            daemon = DAEMON_DEAD;
+    }
+    return daemon;
+}
+
+/* A store that nobody has locked has no daemon; one that is only read says nothing of its readers. */
+static enum daemon
+find_daemon(const struct list *list, const struct mountinfo *info, int *pid)
+{
+    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+    int result = lsmkv_lock_holder(info->source, pid, note, sizeof(note));
+
+    if (result == -ENOENT)
+        return access(info->source, F_OK) == 0 ? DAEMON_DEAD : DAEMON_UNKNOWN;
+    if (result != 0 || *pid == 0)
+        return DAEMON_UNKNOWN;
+    return compare_with_holder(list, info, note);
+}
+
+/* Who mounted it, as the kernel was told; false: it does not say. */
+static bool
+find_user(const struct mountinfo *info, uid_t *uid)
+{
+    const char *at = strstr(info->options, ",user_id=");
+    unsigned number;
+
+    if (at == NULL || sscanf(at, ",user_id=%u", &number) != 1)
+        return false;
+    *uid = number;
+    return true;
+}
+
+/* ---- telling ---- */
+
+static void
+print_json(const struct mountinfo *info, uid_t uid, const char *user, enum daemon daemon,
+           int pid)
+{
+    static const char *const names[] = {"running", "dead", "unknown"};
+
+    report_json(json_pack(
+        "{so so ss sI ss? so ss so}", "store", report_text(info->source), "mountpoint",
+        report_text(info->point), "options", info->options, "uid", (json_int_t)uid,
+        "user", user, "pid", daemon == DAEMON_RUNNING ? json_integer(pid) : json_null(),
+        "daemon", names[daemon], "root", report_text(info->root)));
+}
+
+static void
+print(const struct mountinfo *info, uid_t uid, const char *user, enum daemon daemon,
+      int pid)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%u", (unsigned)uid);
+    printf("%s on %s (%s) by %s", info->source, info->point, info->options,
+           user != NULL ? user : number);
+    if (strcmp(info->root, "/") != 0)
+        printf(", its %s", info->root);
+    if (daemon == DAEMON_RUNNING)
+        printf(", process %d", pid);
+    puts(daemon == DAEMON_DEAD ? ", whose daemon has died" : "");
+}
+
+static void
+show(const struct list *list, const struct mountinfo *info, bool json)
+{
+    int pid = 0;
+    uid_t uid = 0;
+    enum daemon daemon = find_daemon(list, info, &pid);
+    const struct passwd *known = find_user(info, &uid) ? getpwuid(uid) : NULL;
+    const char *user = known != NULL ? known->pw_name : NULL;
+
+    if (json)
+        print_json(info, uid, user, daemon, pid);
+    else
+        print(info, uid, user, daemon, pid);
+}
+
+int
+cli_list(int argc, char **argv)
+{
+    struct cli_line line = {.name = "list", .help = help, .takes_json = true};
+    struct list list = {0};
+    int status = cli_line_parse(&line, argc, argv);
+
+    if (status >= 0)
+        return status;
+    int result = mountinfo_each(0, take, &list);
+    if (result == 0 && list.out_of_memory)
+        result = -ENOMEM;
+    for (size_t i = 0; i < list.count && result == 0; i++)
+        show(&list, &list.mounts[i], line.json);
+    free(list.mounts);
+    if (result != 0) {
+        fprintf(stderr, "lsmfs list: the table of mounts: %s\n", strerror(-result));
+        return STATUS_FAILED;
+    }
+    return cli_line_finish(&line, STATUS_OK);
+}

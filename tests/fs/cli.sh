@@ -1,0 +1,281 @@
+#!/bin/bash
+#
+# cli.sh - the command line as a whole: what --help says against what is obeyed, exit statuses; and
+# lsmfs create, mount and list; as root and as an ordinary user.
+
+script=$(realpath "$0")
+# shellcheck source=tests/fs/mounted.bash
+. "${script%/*}/mounted.bash"
+sources=${script%/*}/../../fs
+
+user=65534
+ids=$(id -u)
+
+# ---- help ----
+
+# Every command, those of `snapshot` as one word with a blank.
+commands() {
+    grep -oE '\{"[a-z]+", cli_' "$sources/main.c" | sed 's/{"\(.*\)".*/\1/' | grep -vx snapshot
+    sed -n 's/^    {"[a-z]*", "\(snapshot [a-z]*\)",.*/\1/p' "$sources/cli_snapshot.c"
+}
+
+# help_of COMMAND, which may be two words.
+help_of() {
+    # shellcheck disable=SC2086
+    "$lsmfs" $1 --help
+}
+
+says_how_it_is_called() {
+    local command
+    [ "$(commands | wc -l)" -gt 15 ]
+    while read -r command; do
+        echo "$command"
+        help_of "$command" >help 2>error
+        [ ! -s error ]
+        head -n 1 help | grep -q "^Usage: lsmfs $command"
+        grep -q '^Exit status: 0' help || [ "$command" = backup ]
+        grep -q '^Exit status: that' help || [ "$command" != backup ]
+        grep -q '^Examples\?:$' help
+        # A line is no longer than a terminal.
+        not grep -qE '.{99}' help
+        # The list of commands has it.
+        "$lsmfs" --help | grep -qE "^(Usage:| {6}) lsmfs .*\<${command##* }\>"
+    done < <(commands)
+}
+
+# options_of COMMAND: what its help lists, with a value where one is needed.
+options_of() {
+    help_of "$1" | sed -n '/^Options:/q; s/^ \{2,6\}\(-.*\)/\1/p' | sed 's/  .*//; s/^\(-.\),\(.*=\)/\11\2/' |
+        tr -d , | tr ' ' '\n' | sed 's/=[A-Z]*$/=1/'
+}
+
+# What the help names is known: the complaint is about something else.
+obeys_what_it_lists() {
+    local command option
+    while read -r command; do
+        while read -r option; do
+            [[ $option == -h || $option == --help || $option == -V || $option == --version ]] && continue
+            echo "$command $option"
+            # shellcheck disable=SC2086
+            "$lsmfs" $command "$option" >out 2>&1 </dev/null || true
+            not grep -qE 'unknown option|not for this|not an option|no value' out
+        done < <(options_of "$command")
+    done < <(commands)
+    # Those of -o.
+    "$lsmfs" --help | sed -n '/^Options:/,/^$/s/^  \([a-z].*\)/\1/p' | sed 's/  .*//' | tr -d , |
+        tr ' ' '\n' >listed
+    [ "$(wc -l <listed)" -ge 20 ]
+    while read -r option; do
+        case $option in
+        commit=* | uid=* | gid=* | umask=*) option=${option%=*}=1 ;;
+        esac
+        echo "-o $option"
+        fails_with 2 'store and a mount point' "$lsmfs" mount -o "$option"
+    done <listed
+}
+
+# What is known is named by the help of a command that is in the same file.
+lists_what_it_obeys() {
+    local file option command
+    for file in "$sources"/cli_*.c; do
+        : >help
+        while read -r command; do
+            grep -qE "^cli_${command%% *}\(" "$file" && help_of "$command" >>help
+        done < <(commands)
+        [ -s help ] || continue
+        while read -r option; do
+            echo "$file --$option"
+            grep -q -e "--$option" help
+        done < <(grep -oE '\{"[a-z-]+", (no|required|optional)_argument' "$file" |
+            sed 's/^{"\([^"]*\).*/\1/')
+    done
+    sed -n '/settings\[\] = {/,/^};/s/^    {"\([a-z]*\)", .* set_.*/\1/p' "$sources/options.c" >known
+    [ "$(wc -l <known)" -ge 6 ]
+    while read -r option; do
+        "$lsmfs" --help | grep -qE "^  .*\<$option="
+    done <known
+}
+
+# ---- exit statuses ----
+
+# Each line: the status, a pattern of what is said, the command line.
+exits_as_it_says() {
+    local status pattern line
+    mkdir -p folder
+    echo mine >folder/precious
+    while IFS='|' read -r status pattern line; do
+        echo "$line"
+        # shellcheck disable=SC2086
+        fails_with "$status" "$pattern" "$lsmfs" $line </dev/null
+    done
+    same precious "$(ls folder)"
+}
+
+wrong_usage() {
+    exits_as_it_says <<'END'
+2|missing operand|create
+2|too many operands|create a b
+2|unknown option -x|create -x a
+2|unknown option --nonsense|create --nonsense a
+2|too many operands|list a
+2|unknown option --nonsense|list --nonsense
+2|store and a mount point|mount
+2|store and a mount point|mount a
+2|unknown option '-x'|mount -x a b
+2|unknown option 'x'|mount a b -o x
+END
+    [ ! -e a ]
+}
+
+no_store() {
+    exits_as_it_says <<'END'
+1|folder: is there already|create folder
+1|folder/precious: is there already|create folder/precious
+4|nowhere/store: No such file|create nowhere/store
+4|not a store|mount folder mnt
+2|No such file|mount nowhere/store mnt
+6|No such file|mount new nowhere
+END
+    [ ! -e new ]
+}
+
+# ---- create ----
+
+makes_a_store() {
+    same "$store: a new store" "$("$lsmfs" create store)"
+    same "" "$("$lsmfs" ls store)"
+    sound
+    fails_with 1 "$store: is there already" "$lsmfs" create store
+    mount_store
+    same "755 $(id -u)" "$(stat -c '%a %u' "$mnt")"
+    echo kept >"$mnt/file"
+    fails_with 1 "$store: is there already" "$lsmfs" create "$store"
+    same kept "$(cat "$mnt/file")"
+    umount_store
+    mkdir empty
+    "$lsmfs" create --json empty/ | python3 -c '
+import json, sys
+made = json.load(sys.stdin)
+assert made == {"store": sys.argv[1], "format": 1}, made' "$WORK/empty"
+    "$lsmfs" check --quiet empty
+    rm -r empty store
+}
+
+tells_who_may_not_create() {
+    chmod 755 "$WORK"
+    fails_with 5 'Permission denied' setpriv --reuid $user --clear-groups "$lsmfs" create theirs
+    [ ! -e theirs ]
+}
+
+# One of several that make the same store at once has made it.
+makes_one_of_several() {
+    local i made=0
+    local -a pids=()
+    for i in 1 2 3 4; do
+        "$lsmfs" create store 2>"said.$i" &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do
+        wait "$i" && made=$((made + 1))
+    done
+    cat said.*
+    same 1 $made
+    same 3 "$(cat said.* | grep -cE 'is there already|in use')"
+    sound
+    rm -r store
+}
+
+# ---- mount, list ----
+
+mounts_by_name() {
+    "$lsmfs" mount -o noatime "$store" "$mnt"
+    grep -q "^$store $mnt fuse.lsmfs .*noatime" /proc/mounts
+    umount_store
+    # A store of that name.
+    "$lsmfs" create ./mount
+    "$lsmfs" ./mount "$mnt"
+    umount_store
+    rm -r mount
+}
+
+# rows: "mountpoint store daemon pid user root" of what is mounted below here.
+rows() {
+    "$lsmfs" list --json | python3 -c '
+import json, sys
+for row in map(json.loads, sys.stdin):
+    if row["mountpoint"].startswith(sys.argv[1] + "/"):
+        print(*(row[key] for key in ("mountpoint", "store", "daemon", "pid", "user", "root")))' "$WORK"
+}
+
+lists_mounts() {
+    local pid other="$WORK/odd place"
+    mkdir -p "$other"
+    same "" "$(rows)"
+    mount_store
+    pid=$(daemon_pid)
+    "$lsmfs" mount other "$other" -o noatime
+    same "$mnt $store running $pid $(id -un) /
+$other $WORK/other running $("$lsmfs" status other | sed -n 's/^pid: //p') $(id -un) /" "$(rows)"
+    "$lsmfs" list >listed
+    grep -qE "^$store on $mnt \(rw,.*user_id=$ids.*\) by $(id -un), process $pid\$" listed
+    grep -qE "^$WORK/other on $other \(rw,.*noatime.*\) by " listed
+    "$lsmfs" umount "$other"
+    kill -KILL "$pid"
+    await_end "$pid"
+    same "$mnt $store dead None $(id -un) /" "$(rows)"
+    "$lsmfs" list | grep -q "^$store on $mnt .*, whose daemon has died\$"
+    # The store has another mount now, and this one has still no daemon.
+    "$lsmfs" "$store" "$other"
+    same "$mnt $store dead None $(id -un) /" "$(rows | grep "^$mnt ")"
+    "$lsmfs" umount "$other"
+    fusermount3 -uz "$mnt"
+    # Who only reads says nothing of itself.
+    mount_store -o ro
+    same "$mnt $store unknown None $(id -un) /" "$(rows)"
+    umount_store
+    same "" "$(rows)"
+}
+
+lists_bind_mounts() {
+    mount_store
+    mkdir -p "$mnt/dir" bound
+    mount --bind "$mnt/dir" bound
+    same "$WORK/bound $store running $(daemon_pid) root /dir" "$(rows | grep bound)"
+    "$lsmfs" list | grep -q "^$store on $WORK/bound .*, its /dir, process "
+    umount bound
+    umount_store
+}
+
+# ---- as an ordinary user ----
+
+# The same script, in a directory of his.
+an_ordinary_user_can() {
+    local theirs=$WORK/theirs
+    mkdir "$theirs"
+    chown $user:$user "$theirs"
+    setpriv --reuid $user --regid $user --clear-groups \
+        env WORK="$theirs" BIN="$BIN" "$script" >theirs.log 2>&1 || {
+        cat theirs.log
+        return 1
+    }
+    cat theirs.log
+    grep -q '^ok - list' theirs.log
+    not grep '^not ok' theirs.log
+}
+
+check "every command says how it is called" says_how_it_is_called
+check "what help lists is obeyed" obeys_what_it_lists
+check "what is obeyed is listed" lists_what_it_obeys
+check "statuses of wrong usage" wrong_usage
+check "statuses where there is no store" no_store
+alone "create" makes_a_store
+check "create, several at once" makes_one_of_several
+alone "mount" mounts_by_name
+alone "list" lists_mounts
+if [ "$ids" = 0 ]; then
+    check "create without permission" tells_who_may_not_create
+    alone "list, bind mounts" lists_bind_mounts
+    fuse_for $user
+    alone "as an ordinary user" an_ordinary_user_can
+fi
+finish
