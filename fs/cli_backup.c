@@ -31,7 +31,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -160,21 +159,6 @@ give_back_snapshot(struct backup *backup)
 
 /* ---- of a mounted store ---- */
 
-/* B4: by its device, which a path cannot feign. */
-static bool
-is_on_store(const struct backup *backup, int folder)
-{
-    struct mountinfo info;
-    struct stat stat;
-    char device[sizeof(info.device)];
-
-    if (fstat(folder, &stat) != 0)
-        return false;
-    snprintf(device, sizeof(device), "%u:%u", major(stat.st_dev), minor(stat.st_dev));
-    return mountinfo_find_device(device, &info) == 0 &&
-           strcmp(info.type, MOUNT_TYPE) == 0 && strcmp(info.source, backup->store) == 0;
-}
-
 /* Without following a link.  Takes `above`, unless it is AT_FDCWD; -1 with errno, as open. */
 static int
 enter(int above, const char *name, int flags)
@@ -198,7 +182,7 @@ work_in(struct backup *backup, int folder)
                         errno == EACCES ? "; it is for who mounted it, unless with "
                                           "-o allow_root or allow_other"
                                         : "");
-    if (!is_on_store(backup, folder))
+    if (!mountinfo_holds(folder, backup->store)) /* B4 */
         return complain("%s: not on a mount of %s", backup->directory, backup->store);
     return STATUS_OK;
 }
@@ -206,11 +190,9 @@ work_in(struct backup *backup, int folder)
 static int
 find_in_mount(struct backup *backup)
 {
-    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
-    const char *point = note + strlen(MOUNT_NOTE);
-    int pid, result = lsmkv_lock_holder(backup->store, &pid, note, sizeof(note));
+    char point[PATH_MAX];
 
-    if (result != 0 || strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
+    if (client_find_mount(backup->store, point) != 0)
         return complain("%s: cannot tell where it is mounted", backup->store);
     int length = snprintf(backup->directory, sizeof(backup->directory), "%s/%s/%s", point,
                           KEY_SNAPSHOTS, SNAPDIR_BACKUP);

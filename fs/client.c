@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mount.h"
 #include "mountinfo.h"
 
 int
@@ -28,6 +29,20 @@ client_find_store(const char *place, char *store, char *mounted)
     }
     free(info);
     return result;
+}
+
+int
+client_find_mount(const char *store, char *point)
+{
+    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+    int pid, result = lsmkv_lock_holder(store, &pid, note, sizeof(note));
+
+    if (result != 0)
+        return result;
+    if (strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
+        return -ENOENT;
+    strcpy(point, note + strlen(MOUNT_NOTE));
+    return 0;
 }
 
 struct client *

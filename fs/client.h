@@ -19,6 +19,9 @@ struct client {
  * absolute; `mounted` (PATH_MAX bytes, may be NULL) is the mount point, "" if `place` is none. */
 LSMKV_CHECKED int client_find_store(const char *place, char *store, char *mounted);
 
+/* Where the store is mounted read-write, as its daemon says (PATH_MAX bytes).  -ENOENT: it is not. */
+LSMKV_CHECKED int client_find_mount(const char *store, char *point);
+
 /* Connects to the daemon of the store in a directory.  NULL: nobody listens there (or no
  * memory; then errno is ENOMEM). */
 struct client *client_open(const char *store);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,6 +179,20 @@ int
 mountinfo_find_device(const char *device, struct mountinfo *found)
 {
     return find(0, is_of, device, found);
+}
+
+bool
+mountinfo_holds(int folder, const char *store)
+{
+    struct mountinfo info;
+    struct stat stat;
+    char device[sizeof(info.device)];
+
+    if (fstat(folder, &stat) != 0)
+        return false;
+    snprintf(device, sizeof(device), "%u:%u", major(stat.st_dev), minor(stat.st_dev));
+    return mountinfo_find_device(device, &info) == 0 &&
+           strcmp(info.type, MOUNT_TYPE) == 0 && strcmp(info.source, store) == 0;
 }
 
 /* ---- paths ---- */

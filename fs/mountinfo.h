@@ -40,6 +40,10 @@ LSMKV_CHECKED int mountinfo_find(pid_t pid, const char *point, struct mountinfo 
  * the same.  -ENOENT: there is none left. */
 LSMKV_CHECKED int mountinfo_find_device(const char *device, struct mountinfo *info);
 
+/* Is the directory `folder`, a descriptor, on a mount of the store at `store`, an absolute path?  By its
+ * device, which a path cannot feign: others may own a directory on the way. */
+bool mountinfo_holds(int folder, const char *store);
+
 /* `path` made absolute.  Its last component need not exist and is not looked at unless it is a
  * symbolic link, "." or "..".  Writes PATH_MAX bytes at most. */
 LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);
