@@ -88,9 +88,9 @@ client_ask(struct client *client, const char *command, struct lsmkv_slice argume
 }
 
 int
-client_answer(struct client *client, int out)
+client_end(struct client *client, const char *line)
 {
-    char *line = wire_copy_data(&client->wire, out), *text;
+    char *text;
 
     if (line == NULL)
         return client->wire.failure;
@@ -101,6 +101,12 @@ client_answer(struct client *client, int out)
     long error = strtol(line + 6, &text, 10);
     snprintf(client->text, sizeof(client->text), "%s", *text == ' ' ? text + 1 : text);
     return error > 0 && error < 4096 ? -(int)error : -EPROTO;
+}
+
+int
+client_answer(struct client *client, int out)
+{
+    return client_end(client, wire_copy_data(&client->wire, out));
 }
 
 int

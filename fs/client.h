@@ -33,6 +33,9 @@ void client_ask(struct client *client, const char *command, struct lsmkv_slice a
  * (then `text` says it in words) or that of the connection, -EPIPE if the daemon died. */
 LSMKV_CHECKED int client_answer(struct client *client, int out);
 
+/* The same of a reply whose last line is `line`, or that broke off with NULL. */
+LSMKV_CHECKED int client_end(struct client *client, const char *line);
+
 /* Prints "lsmfs COMMAND: WHAT: the error" of a failed client_answer; returns 1. */
 int client_fail(const struct client *client, const char *command, const char *what,
                 int result);

@@ -7,12 +7,14 @@
  *     before: its descriptor outlives its thread.
  * C2  No thread waits for a client while it holds up the filesystem: contents pass through a
  *     file without a name, for the client's other end may be a file of this very mount.
+ * C3  What takes long ends soon after its connection does, so that an unmounting need not wait.
  */
 #include "control.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compact.h"
 #include "control_files.h"
 #include "log.h"
 #include "mountinfo.h"
@@ -116,6 +119,38 @@ do_print(struct connection *connection, const char *name, struct lsmkv_slice arg
     return result;
 }
 
+/* The client has gone, or the daemon is about to end (control_stop). */
+static bool
+is_cut_off(const struct connection *connection)
+{
+    struct pollfd event = {connection->wire.fd, POLLRDHUP, 0};
+
+    return connection->wire.failure != 0 || poll(&event, 1, 0) > 0;
+}
+
+static bool
+tell_progress(void *context, uint64_t done, uint64_t total)
+{
+    struct connection *connection = context;
+
+    wire_say(&connection->wire, "progress %llu %llu\n", (unsigned long long)done,
+             (unsigned long long)total);
+    return !is_cut_off(connection);
+}
+
+static int
+do_compact(struct connection *connection)
+{
+    const struct compact_report report = {tell_progress, connection};
+    struct compact_sizes sizes;
+    int result = compact_store(vfs_store(connection->control->vfs)->db, &report, &sizes);
+
+    if (result == 0)
+        wire_say(&connection->wire, "sizes %llu %llu\n", (unsigned long long)sizes.before,
+                 (unsigned long long)sizes.after);
+    return result;
+}
+
 static void
 set_waiting(struct connection *connection, bool waiting)
 {
@@ -173,6 +208,8 @@ do_command(struct connection *connection, const char *name, struct lsmkv_slice k
         return vfs_sync(vfs);
     if (strcmp(name, "umount") == 0)
         return do_umount(connection);
+    if (strcmp(name, "compact") == 0)
+        return do_compact(connection);
     if (strcmp(name, "changed") == 0)
         return vfs_alter(vfs, key, nothing, NULL);
     if (strcmp(name, "status") == 0 || is_stats(name) ||

@@ -30,6 +30,7 @@ static const char usage[] =
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
     "       lsmfs check STORE\n"
     "       lsmfs repair STORE [NEW-STORE]\n"
+    "       lsmfs compact STORE|MOUNTPOINT\n"
     "       lsmfs export STORE [PATH]...\n"
     "       lsmfs snapshot create|list|delete|rename|prune STORE|MOUNTPOINT\n"
     "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n";
@@ -126,14 +127,23 @@ static const struct {
     int (*run)(int argc, char **argv);
     bool by_key; /* the daemon does it if the store is mounted */
 } commands[] = {
-    {"mount", cli_mount, false},   {"create", cli_create, false},
-    {"list", cli_list, false},     {"umount", cli_umount, false},
-    {"status", cli_status, false}, {"sync", cli_sync, false},
-    {"put", cli_put, true},        {"get", cli_get, true},
-    {"rm", cli_rm, true},          {"ls", cli_ls, true},
-    {"check", cli_check, false},   {"export", cli_export, false},
-    {"repair", cli_repair, false}, {"snapshot", cli_snapshot, false},
-    {"backup", cli_backup, false}, {"stats", cli_stats, false},
+    {"mount", cli_mount, false},
+    {"create", cli_create, false},
+    {"list", cli_list, false},
+    {"umount", cli_umount, false},
+    {"status", cli_status, false},
+    {"sync", cli_sync, false},
+    {"put", cli_put, true},
+    {"get", cli_get, true},
+    {"rm", cli_rm, true},
+    {"ls", cli_ls, true},
+    {"check", cli_check, false},
+    {"export", cli_export, false},
+    {"compact", cli_compact, false},
+    {"repair", cli_repair, false},
+    {"snapshot", cli_snapshot, false},
+    {"backup", cli_backup, false},
+    {"stats", cli_stats, false},
 };
 
 int

@@ -19,6 +19,8 @@
  *     changed [KEY]   the key was changed behind the daemon's back: the kernel forgets it
  *     get, rm KEY; put KEY, contents; ls [KEY]          as lsmfs get, put, rm, ls; the last
  *                                                       with its options: ls-R-l-0
+ *     compact         "progress DONE TOTAL" lines (see compact.h), "sizes BEFORE AFTER", then the
+ *                     reply; the end of the connection ends it
  *     snapshots, snapshot-create, -delete, -rename      see snapshots.h
  *
  * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
