@@ -110,7 +110,7 @@ static int
 unmount_directly(const char *store, const char *point)
 {
     struct statfs st;
-    struct mountinfo info;
+    struct mountinfo info, other;
     bool alive = statfs(point, &st) == 0 || errno != ENOTCONN;
     int result = mountinfo_find(0, point, &info);
 
@@ -119,8 +119,9 @@ unmount_directly(const char *store, const char *point)
     if (result != 0)
         return refuse(point, result);
     if (alive)
-        return mountinfo_find_device(info.device, &info) == 0 ? STATUS_OK
-                                                              : await_close(store);
+        return mountinfo_find_device(info.device, store, &other) == 0
+                   ? STATUS_OK
+                   : await_close(store);
     fprintf(stderr, "lsmfs umount: the daemon of %s had died; the store is recovered\n",
             point);
     return settle(store);

@@ -462,7 +462,8 @@ is_covered(struct mount *mount)
 {
     struct mountinfo info;
 
-    if (is_on_top(mount) || mountinfo_find_device(mount->device, &info) != 0)
+    if (is_on_top(mount) ||
+        mountinfo_find_device(mount->device, mount->options->store, &info) != 0)
         return false;
     log_say(LSMKV_LOG_WARNING,
             "%s is not where this mount can be undone; what is left of it is dead",

@@ -128,8 +128,8 @@ mountinfo_each(pid_t pid, bool (*take)(void *context, const struct mountinfo *in
 /* ---- looking for one ---- */
 
 struct search {
-    bool (*matches)(const struct mountinfo *info, const char *wanted);
-    const char *wanted;
+    bool (*matches)(const struct mountinfo *info, const void *wanted);
+    const void *wanted;
     struct mountinfo *found;
     bool any;
 };
@@ -148,8 +148,8 @@ look_at(void *context, const struct mountinfo *info)
 
 /* The last that `matches`; a later mount lies on top of an earlier one. */
 static int
-find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted),
-     const char *wanted, struct mountinfo *found)
+find(pid_t pid, bool (*matches)(const struct mountinfo *info, const void *wanted),
+     const void *wanted, struct mountinfo *found)
 {
     struct search search = {matches, wanted, found, false};
     int result = mountinfo_each(pid, look_at, &search);
@@ -158,15 +158,21 @@ find(pid_t pid, bool (*matches)(const struct mountinfo *info, const char *wanted
 }
 
 static bool
-is_at(const struct mountinfo *info, const char *point)
+is_at(const struct mountinfo *info, const void *point)
 {
     return strcmp(info->point, point) == 0;
 }
 
+struct mount_of {
+    const char *device, *source;
+};
+
 static bool
-is_of(const struct mountinfo *info, const char *device)
+is_of(const struct mountinfo *info, const void *wanted)
 {
-    return strcmp(info->device, device) == 0;
+    const struct mount_of *of = wanted;
+
+    return strcmp(info->device, of->device) == 0 && strcmp(info->source, of->source) == 0;
 }
 
 int
@@ -176,9 +182,11 @@ mountinfo_find(pid_t pid, const char *point, struct mountinfo *found)
 }
 
 int
-mountinfo_find_device(const char *device, struct mountinfo *found)
+mountinfo_find_device(const char *device, const char *source, struct mountinfo *found)
 {
-    return find(0, is_of, device, found);
+    struct mount_of of = {device, source};
+
+    return find(0, is_of, &of, found);
 }
 
 bool
@@ -191,8 +199,8 @@ mountinfo_holds(int folder, const char *store)
     if (fstat(folder, &stat) != 0)
         return false;
     snprintf(device, sizeof(device), "%u:%u", major(stat.st_dev), minor(stat.st_dev));
-    return mountinfo_find_device(device, &info) == 0 &&
-           strcmp(info.type, MOUNT_TYPE) == 0 && strcmp(info.source, store) == 0;
+    return mountinfo_find_device(device, store, &info) == 0 &&
+           strcmp(info.type, MOUNT_TYPE) == 0;
 }
 
 /* ---- paths ---- */

@@ -36,9 +36,11 @@ LSMKV_CHECKED int mountinfo_each(
  * reading /proc. */
 LSMKV_CHECKED int mountinfo_find(pid_t pid, const char *point, struct mountinfo *info);
 
-/* Any mount of the device that `info` names, as the caller sees it: a bind mount is another of
- * the same.  -ENOENT: there is none left. */
-LSMKV_CHECKED int mountinfo_find_device(const char *device, struct mountinfo *info);
+/* Any mount of the device that has this source, as the caller sees it: a bind mount is another of the
+ * same.  The number alone is soon another's: the kernel gives the lowest that is free.  -ENOENT: there
+ * is none left. */
+LSMKV_CHECKED int mountinfo_find_device(const char *device, const char *source,
+                                        struct mountinfo *info);
 
 /* Is the directory `folder`, a descriptor, on a mount of the store at `store`, an absolute path?  By its
  * device, which a path cannot feign: others may own a directory on the way. */
