@@ -73,6 +73,7 @@ struct backup {
     sigset_t signals;       /* held before */
     char store[PATH_MAX];
     char directory[PATH_MAX]; /* where the command works */
+    uint64_t id;              /* of the snapshot */
     int lock;                 /* a descriptor of the store's directory (B1) */
     int folder;               /* one of `directory` (B4) */
     bool mounted;             /* by others */
@@ -113,6 +114,47 @@ lock_store(struct backup *backup)
     return complain("%s: %s", backup->store, strerror(errno));
 }
 
+/* ---- what an earlier one left that was killed ---- */
+
+struct search {
+    const char *store;
+    char point[PATH_MAX]; /* "" until it is found */
+};
+
+/* Is it a snapshot of a backup, which may have been dropped since? */
+static bool
+look_for_bound(void *context, const struct mountinfo *info)
+{
+    static const char root[] = "/" KEY_SNAPSHOTS "/" SNAPDIR_BACKUP;
+    struct search *search = context;
+    const char *behind = info->root + strlen(root);
+
+    if (strcmp(info->type, MOUNT_TYPE) == 0 && strcmp(info->source, search->store) == 0 &&
+        strncmp(info->root, root, strlen(root)) == 0 &&
+        (*behind == '\0' || *behind == '/'))
+        strcpy(search->point, info->point);
+    return search->point[0] == '\0';
+}
+
+/* What is bound anywhere, since nobody else has it (B1).  It keeps a daemon alive, so that this comes
+ * before it is known whether the store is mounted.  Only root can, and only root can have left it. */
+static int
+unbind_left_over(const struct backup *backup)
+{
+    struct search search = {.store = backup->store};
+    int result = 0;
+
+    while (geteuid() == 0 && result == 0) {
+        search.point[0] = '\0';
+        result = mountinfo_each(0, look_for_bound, &search);
+        if (result == 0 && search.point[0] == '\0')
+            break;
+        if (result == 0)
+            result = mountinfo_unmount(search.point, true);
+    }
+    return result == 0 ? STATUS_OK : complain("%s: %s", search.point, strerror(-result));
+}
+
 /* 0 as well if there is none. */
 static int
 drop_snapshot(const struct place *place)
@@ -122,6 +164,25 @@ drop_snapshot(const struct place *place)
     if (result == 0 || result == -ENOENT)
         return 0;
     return place_fail(place, SNAPDIR_BACKUP, result);
+}
+
+/* The number of the snapshot that there is, which no other will have; 0: there is none. */
+static int
+find_snapshot(const struct place *place, uint64_t *id)
+{
+    struct place_snapshot *all;
+    size_t count;
+    int result = place_list(place, &all, &count);
+
+    if (result != 0)
+        return place_fail(place, SNAPDIR_BACKUP, result);
+    *id = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (snapdir_is_backup(all[i].name))
+            *id = all[i].id;
+    }
+    free(all);
+    return 0;
 }
 
 static int
@@ -138,8 +199,20 @@ take_snapshot(struct backup *backup)
         int result = place_create(&place, SNAPDIR_BACKUP);
         if (result != 0)
             status = place_fail(&place, SNAPDIR_BACKUP, result);
+        else
+            status = find_snapshot(&place, &backup->id);
     }
     return place_close(&place, status) == STATUS_OK ? STATUS_OK : COMMAND_FAILED;
+}
+
+/* One that somebody has made in its place is his. */
+static int
+drop_own(const struct backup *backup, const struct place *place)
+{
+    uint64_t id;
+    int status = find_snapshot(place, &id);
+
+    return status == 0 && id == backup->id ? drop_snapshot(place) : status;
 }
 
 /* By its daemon or not: that may have changed meanwhile. */
@@ -150,7 +223,7 @@ give_back_snapshot(struct backup *backup)
     int status = place_open(&place, "backup", backup->store, true);
 
     if (status == STATUS_OK)
-        status = place_close(&place, drop_snapshot(&place));
+        status = place_close(&place, drop_own(backup, &place));
     if (status == STATUS_OK)
         return STATUS_OK;
     return complain("%s: the snapshot %s is left, for the next backup to delete",
@@ -206,44 +279,18 @@ find_in_mount(struct backup *backup)
     return work_in(backup, folder);
 }
 
-/* Is it a snapshot of a backup, which may have been dropped since? */
-static bool
-is_bound_backup(const struct backup *backup, const struct mountinfo *info)
-{
-    static const char root[] = "/" KEY_SNAPSHOTS "/" SNAPDIR_BACKUP;
-    const char *behind = info->root + strlen(root);
-
-    return strcmp(info->type, MOUNT_TYPE) == 0 &&
-           strcmp(info->source, backup->store) == 0 &&
-           strncmp(info->root, root, strlen(root)) == 0 &&
-           (*behind == '\0' || *behind == '/');
-}
-
-/* Takes away what an earlier backup, killed, had bound there. */
-static int
-unbind_left_over(const struct backup *backup, const char *at)
-{
-    struct mountinfo info;
-
-    while (mountinfo_find(0, at, &info) == 0) {
-        if (!is_bound_backup(backup, &info) || mountinfo_unmount(at, true) != 0)
-            return complain("%s: something is mounted there", at);
-    }
-    return STATUS_OK;
-}
-
 static int
 bind(struct backup *backup)
 {
     const unsigned long flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
     char at[PATH_MAX], source[64];
+    struct mountinfo there;
     int result = mountinfo_absolute(backup->at, at);
 
     if (result != 0)
         return complain("%s: %s", backup->at, strerror(-result));
-    int status = unbind_left_over(backup, at);
-    if (status != STATUS_OK)
-        return status;
+    if (mountinfo_find(0, at, &there) == 0)
+        return complain("%s: something is mounted there", at);
     snprintf(source, sizeof(source), "/proc/self/fd/%d", backup->folder);
     if (mount(source, at, NULL, MS_BIND, NULL) != 0) {
         if (errno == EPERM)
@@ -451,7 +498,9 @@ run(struct backup *backup)
     int status = lock_store(backup);
     if (status != STATUS_OK)
         return status;
-    status = take_snapshot(backup);
+    status = unbind_left_over(backup);
+    if (status == STATUS_OK)
+        status = take_snapshot(backup);
     if (status != STATUS_OK)
         return status;
     status = show_snapshot(backup);

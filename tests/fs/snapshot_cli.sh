@@ -497,6 +497,44 @@ recovers_from_one_that_was_killed() {
     sound
 }
 
+# What it had bound kept the daemon alive, and was in the way of whatever came next.
+takes_away_what_was_bound() {
+    local command
+    fresh_store
+    begin_backup "$store" --at "$at"
+    command=$(pgrep -P $backup python3)
+    kill -KILL $backup "$command"
+    wait $backup || true
+    await_end "$command"
+    grep -q " $at fuse.lsmfs " /proc/mounts
+    # Another --at, or none, finds it, too.
+    same first "$(backup "$store" cat dir/file)"
+    not grep -q " $at " /proc/mounts
+    same '' "$(names)"
+    begin_backup "$store" --at "$at"
+    command=$(pgrep -P $backup python3)
+    kill -KILL $backup "$command"
+    wait $backup || true
+    await_end "$command"
+    fails_with 1 "still mounted at $at" "$lsmfs" umount "$mnt"
+    same first "$(backup "$store" --at "$at" cat dir/file)"
+    not grep -q "^$store " /proc/mounts
+    same '' "$(names)"
+    sound
+}
+
+# By its name, which another may have by then, it would have deleted that one.
+leaves_another_snapshot() {
+    fresh_store
+    # shellcheck disable=SC2016
+    backup "$mnt" sh -c 'rmdir "$1" && mkdir "$1"' - "$mnt/.snapshots/.backup"
+    same '.backup ' "$(names)"
+    snapshot delete "$mnt" .backup
+    backup "$mnt" rmdir "$mnt/.snapshots/.backup"
+    same '' "$(names)"
+    umount_store
+}
+
 # The path of the mount point was taken for the mount, and links below it were followed: a user who
 # owned a directory on the way had root's backup list what root alone may see.
 is_not_led_elsewhere() {
@@ -595,8 +633,10 @@ alone "a backup is ended before its command" ends_before_the_command
 alone "a backup passes on that its terminal is gone" passes_on_the_end_of_its_terminal
 alone "a backup cleans up after any signal" cleans_up_after_any_signal
 alone "one backup at a time" one_at_a_time
+alone "a backup deletes its own snapshot alone" leaves_another_snapshot
 if [ "$(id -u)" = 0 ]; then
     alone "a backup that was killed" recovers_from_one_that_was_killed "" "--at $at"
+    alone "a backup that was killed, bound elsewhere" takes_away_what_was_bound
     alone "a backup is not led elsewhere" is_not_led_elsewhere
     alone "--at for root" shows_it_elsewhere_to_root
     fuse_for $user
