@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bykey.h"
+#include "client.h"
 #include "foreign.h"
 #include "keylist.h"
 #include "mount.h"
@@ -145,16 +146,22 @@ operands_fit(const struct command *command, int count, int least, int most)
     return false;
 }
 
-/* The exit status; unless it is STATUS_OK, what went wrong has been said. */
+/* Opens the store that `path` is, or that is mounted there without a daemon that could be asked: the
+ * mount may be read-only.  The exit status; unless it is STATUS_OK, what went wrong has been said. */
 static int
 open_store(struct command *command, const char *path, bool writing, bool create,
            struct store **store)
 {
     struct store_options options;
     bool foreign = true;
-    char why[1024];
+    char absolute[PATH_MAX], why[1024];
+    int found = client_find_store(path, absolute, NULL);
+    if (found) {
+        fprintf(stderr, "lsmfs %s: %s: %s\n", command->name, path, strerror(-found));
+        return mount_status_of(found);
+    }
     store_options_init(&options);
-    options.path = path;
+    options.path = absolute;
     options.read_only = !writing;
     options.create = create;
     int result = store_open(&options, store, why, sizeof why);

@@ -113,6 +113,21 @@ exits_as_it_says() {
 
 wrong_usage() {
     exits_as_it_says <<'END'
+2|missing operand|umount
+2|too many operands|status a b
+2|unknown option --json|sync --json a
+2|missing operand|put a
+2|too many operands|get a b c
+2|not for this command|rm -R a b
+2|too many operands|ls a b c
+2|missing operand|compact
+2|missing operand|export
+16|missing operand|check
+16|too many operands|repair a b c
+2|Usage|snapshot
+2|unknown command|snapshot make
+2|missing operand|snapshot delete a
+125|missing command|backup a
 2|missing operand|create
 2|too many operands|create a b
 2|unknown option -x|create -x a
@@ -129,6 +144,28 @@ END
 
 no_store() {
     exits_as_it_says <<'END'
+4|not a store|put folder key
+4|not a store|get folder key
+4|not a store|rm folder key
+4|not a store|ls folder
+1|not mounted|status folder
+1|not mounted|sync folder
+6|no file system of lsmfs|umount folder
+4|not a store|compact folder
+8|not a store|check folder
+8|not a store|repair folder repaired
+1|not a store|export folder
+4|not a store|snapshot list folder
+125|not a store|backup folder true
+4|No such file|get nowhere key
+4|No such file|rm nowhere key
+4|No such file|ls nowhere
+1|not mounted|status nowhere
+6|no file system of lsmfs|umount nowhere
+4|No such file|compact nowhere
+8|No such file|check nowhere
+1|No such file|export nowhere
+4|No such file|snapshot list nowhere
 1|folder: is there already|create folder
 1|folder/precious: is there already|create folder/precious
 4|nowhere/store: No such file|create nowhere/store
@@ -136,7 +173,54 @@ no_store() {
 2|No such file|mount nowhere/store mnt
 6|No such file|mount new nowhere
 END
-    [ ! -e new ]
+    [ ! -e new ] && [ ! -e nowhere ] && [ ! -e repaired ]
+}
+
+# A mount that only reads has no daemon to ask, and lets others read.
+read_only() {
+    "$lsmfs" create "$store"
+    echo hello | "$lsmfs" put "$store" greeting
+    mount_store -o ro
+    exits_as_it_says <<END
+3|being read by another process|put $mnt key
+3|being read by another process|put $store key
+3|being read by another process|rm $mnt greeting
+3|being read by another process|compact $mnt
+3|being read by another process|snapshot create $mnt
+1|not mounted read-write|status $mnt
+1|not mounted read-write|sync $store
+1|is there already|create $store
+END
+    same hello "$("$lsmfs" get "$mnt" greeting)"
+    same greeting "$("$lsmfs" ls "$store")"
+    "$lsmfs" check --quiet "$store"
+    umount_store
+}
+
+# Those that read or change files ask the daemon, by either place; those of the worst day do not.
+mounted() {
+    mount_store
+    mkdir -p elsewhere
+    exits_as_it_says <<END
+3|in use by process [0-9]*, mounted at $mnt|mount $store $WORK/elsewhere
+8|in use by process [0-9]*, mounted at $mnt|check $store
+8|in use by process [0-9]*, mounted at $mnt|repair $store repaired
+1|in use by process [0-9]*, mounted at $mnt|export $store
+1|nothing: No such file|get $mnt nothing
+1|nothing: No such file|rm $store nothing
+0|^hello$|get $mnt greeting
+0|^hello$|get $store greeting
+0|greeting|ls -l $mnt
+0|^pid: |status $store
+0||sync $mnt
+0|before, [0-9]* now|compact $mnt
+END
+    echo changed | "$lsmfs" put "$mnt" greeting
+    same changed "$(cat "$mnt/greeting")"
+    "$lsmfs" rm "$mnt" greeting
+    [ ! -e "$mnt/greeting" ]
+    umount_store
+    rm -rf "$store" repaired
 }
 
 # ---- create ----
@@ -268,6 +352,8 @@ check "what help lists is obeyed" obeys_what_it_lists
 check "what is obeyed is listed" lists_what_it_obeys
 check "statuses of wrong usage" wrong_usage
 check "statuses where there is no store" no_store
+alone "statuses of a mount that only reads" read_only
+alone "statuses of a mounted store" mounted
 alone "create" makes_a_store
 check "create, several at once" makes_one_of_several
 alone "mount" mounts_by_name

@@ -56,6 +56,9 @@ uses() {
     "$lsmfs" ls "$store"
     "$lsmfs" rm "$store" key
     rmdir "$mnt/.snapshots/s"
+    "$lsmfs" compact "$mnt"
+    "$lsmfs" list | grep -q "^$store on $mnt "
+    "$lsmfs" list --json >/dev/null
 }
 
 once() {
@@ -90,6 +93,9 @@ without_mount() {
     "$lsmfs" get "$store" a/b/c >/dev/null
     "$lsmfs" ls -R "$store" >/dev/null
     "$lsmfs" rm "$store" a/b/c
+    "$lsmfs" create copy
+    "$lsmfs" export "$store" >/dev/null
+    "$lsmfs" compact --json copy
     not ls asan.* 2>/dev/null
 }
 
