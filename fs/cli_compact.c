@@ -60,7 +60,7 @@ on_signal(int number)
     errno = saved;
 }
 
-/* The second time it ends us at once. */
+/* The second time it ends us at once.  What is ignored, as nohup has it, stays so. */
 static void
 catch_signals(void)
 {
@@ -68,8 +68,12 @@ catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 
     sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-        sigaction(ends[i], &action, NULL);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct sigaction before;
+
+        if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(ends[i], &action, NULL);
+    }
 }
 
 static int
@@ -125,16 +129,14 @@ compact_unmounted(struct command *command)
 
 /* ---- mounted ---- */
 
-/* Takes a line of the reply but for the last. */
+/* Takes a line of the reply but for the last.  False: it was not one, or a signal has come. */
 static bool
 take_line(struct command *command, const char *line)
 {
     unsigned long long first, second;
 
-    if (sscanf(line, "progress %llu %llu", &first, &second) == 2) {
-        show(command, first, second);
-        return true;
-    }
+    if (sscanf(line, "progress %llu %llu", &first, &second) == 2)
+        return show(command, first, second);
     if (sscanf(line, "sizes %llu %llu", &first, &second) != 2)
         return false;
     command->sizes = (struct compact_sizes){first, second};
@@ -147,6 +149,8 @@ compact_mounted(struct command *command, struct client *client)
     const char *line;
 
     socket_to_daemon = client->wire.fd;
+    if (stopped_by != 0) /* before the handler knew of the socket */
+        return interrupted(command);
     client_ask(client, "compact", lsmkv_bytes(NULL, 0));
     while ((line = wire_line(&client->wire)) != NULL && take_line(command, line))
         continue;
