@@ -86,8 +86,12 @@ lists_what_it_obeys() {
         while read -r option; do
             echo "$file --$option"
             grep -q -e "--$option" help
-        done < <(grep -oE '\{"[a-z-]+", (no|required|optional)_argument' "$file" |
-            sed 's/^{"\([^"]*\).*/\1/')
+        done < <(
+            # cli_line.c obeys it for them.
+            not grep -q 'takes_json = true' "$file" || echo json
+            grep -oE '\{"[a-z-]+", (no|required|optional)_argument' "$file" |
+                sed 's/^{"\([^"]*\).*/\1/'
+        )
     done
     sed -n '/settings\[\] = {/,/^};/s/^    {"\([a-z]*\)", .* set_.*/\1/p' "$sources/options.c" >known
     [ "$(wc -l <known)" -ge 6 ]
