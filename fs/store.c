@@ -497,19 +497,25 @@ store_free(struct store *store)
     free(store);
 }
 
-/* Is there nothing at `path`, or an empty directory?  A store is made nowhere else. */
-static bool
-is_vacant(const char *path)
+/* 0: there is nothing at `path`, or an empty directory.  A store is made nowhere else.  -EEXIST:
+ * anything else is; or why that cannot be seen. */
+static int
+expect_vacant(const char *path)
 {
     DIR *directory = opendir(path);
-    if (!directory)
-        return errno == ENOENT;
+    if (!directory) {
+        int result = errno == ENOENT ? 0 : -errno;
+        /* A file, and not a path that leads through one. */
+        return result == -ENOTDIR && access(path, F_OK) == 0 ? -EEXIST : result;
+    }
     bool vacant = true;
+    errno = 0;
     for (struct dirent *entry; vacant && (entry = readdir(directory));)
         vacant = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
                  !strcmp(entry->d_name, "lost+found");
+    int failure = errno;
     closedir(directory);
-    return vacant;
+    return !vacant ? -EEXIST : -failure;
 }
 
 static int
@@ -521,9 +527,13 @@ open_engine(const struct store_options *options, struct store *store)
     else
         lsmkv_options_init(&engine);
     engine.read_only = options->read_only;
-    engine.create = options->create && !options->read_only && is_vacant(options->path);
-    if (engine.exclusive && !engine.create)
-        return -EEXIST;
+    engine.create = false;
+    if (options->create && !options->read_only) {
+        int result = expect_vacant(options->path);
+        if (result && engine.exclusive)
+            return result;
+        engine.create = result == 0;
+    }
     int result = lsmkv_open(options->path, &engine, &store->db);
     if (result == 0)
         store->files = lsmkv_default_keyspace(store->db);

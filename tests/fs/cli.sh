@@ -147,7 +147,9 @@ END
 }
 
 no_store() {
-    exits_as_it_says <<'END'
+    local long
+    long=$(printf '%0300d' 0)
+    exits_as_it_says <<END
 4|not a store|put folder key
 4|not a store|get folder key
 4|not a store|rm folder key
@@ -172,6 +174,8 @@ no_store() {
 4|No such file|snapshot list nowhere
 1|folder: is there already|create folder
 1|folder/precious: is there already|create folder/precious
+4|folder/precious/store: Not a directory|create folder/precious/store
+1|File name too long|create $long
 4|nowhere/store: No such file|create nowhere/store
 4|not a store|mount folder mnt
 2|No such file|mount nowhere/store mnt
@@ -253,6 +257,11 @@ tells_who_may_not_create() {
     chmod 755 "$WORK"
     fails_with 5 'Permission denied' setpriv --reuid $user --clear-groups "$lsmfs" create theirs
     [ ! -e theirs ]
+    # Bug: a directory that cannot be read was "there already".
+    mkdir -m 700 closed
+    fails_with 5 'closed: Permission denied' setpriv --reuid $user --clear-groups \
+        "$lsmfs" create closed
+    rmdir closed
 }
 
 # One of several that make the same store at once has made it.
