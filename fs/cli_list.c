@@ -1,8 +1,8 @@
 /*
  * cli_list.c - `lsmfs list`: what is mounted where.
  *
- * From the table of mounts, and from who has the lock of each store.  No mount is touched, so that
- * one whose daemon hangs holds nothing up.
+ * From the table of mounts, and from who has the lock of each store.  No mount of FUSE is touched,
+ * nor is a store that lies in one, so that one whose daemon hangs holds nothing up.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -20,8 +20,8 @@
 static const char help[] =
     "Usage: lsmfs list [OPTION]...\n"
     "List the stores that are mounted, a line a mount: store, mount point, options, who mounted it,\n"
-    "and the process of its daemon.  Which that is cannot be told of a mount that is read-only, or\n"
-    "of a store that the caller may not look into.\n"
+    "and the process of its daemon.  Which that is cannot be told of a mount that is read-only,\n"
+    "of a store that the caller may not look into, or that lies in such a mount itself.\n"
     "\n"
     "      --json  an object a line: store, mountpoint, options, uid, user (null if it has no\n"
     "              name), pid (null if it is not known), daemon (running, dead or unknown), root\n"
@@ -93,6 +93,9 @@ static enum daemon
 find_daemon(const struct list *list, const struct mountinfo *info, int *pid)
 {
     char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+
+    if (mountinfo_may_wait(info->source))
+        return DAEMON_UNKNOWN;
     int result = lsmkv_lock_holder(info->source, pid, note, sizeof(note));
 
     if (result == -ENOENT)

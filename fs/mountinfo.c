@@ -203,6 +203,39 @@ mountinfo_holds(int folder, const char *store)
            strcmp(info.type, MOUNT_TYPE) == 0;
 }
 
+/* The type of a file system that answers when somebody else does. */
+static bool
+waits_for_others(const char *type)
+{
+    static const char *const network[] = {"nfs", "nfs4", "cifs", "smb3",  "ceph",
+                                          "9p",  "afs",  "coda", "autofs"};
+
+    for (size_t i = 0; i < sizeof(network) / sizeof(network[0]); i++) {
+        if (strcmp(type, network[i]) == 0)
+            return true;
+    }
+    return strncmp(type, "fuse", 4) == 0;
+}
+
+static bool
+is_on_the_way(const struct mountinfo *info, const void *path)
+{
+    size_t length = strlen(info->point);
+    const char *rest = (const char *)path + length;
+
+    /* What the root needs, the caller has waited for. */
+    return length > 1 && strncmp(path, info->point, length) == 0 &&
+           (*rest == '/' || *rest == '\0') && waits_for_others(info->type);
+}
+
+bool
+mountinfo_may_wait(const char *path)
+{
+    struct mountinfo info;
+
+    return find(0, is_on_the_way, path, &info) != -ENOENT;
+}
+
 /* ---- paths ---- */
 
 /* Splits at the last '/', the trailing ones left out.  False: there is no name to split off. */

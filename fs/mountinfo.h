@@ -43,8 +43,13 @@ LSMKV_CHECKED int mountinfo_find_device(const char *device, const char *source,
                                         struct mountinfo *info);
 
 /* Is the directory `folder`, a descriptor, on a mount of the store at `store`, an absolute path?  By its
- * device, which a path cannot feign: others may own a directory on the way. */
+ * device, not by its path, on which others may own a directory.  That the mount is one of lsmfs is what
+ * its type and source say, and an ordinary user may choose both for a FUSE file system of his. */
 bool mountinfo_holds(int folder, const char *store);
+
+/* Can a look at `path`, an absolute one, wait for a program or for another machine?  Of the mounts on
+ * the way one is of FUSE or of the network, or that cannot be told. */
+bool mountinfo_may_wait(const char *path);
 
 /* `path` made absolute.  Its last component need not exist and is not looked at unless it is a
  * symbolic link, "." or "..".  Writes PATH_MAX bytes at most. */

@@ -333,6 +333,25 @@ $other $WORK/other running $("$lsmfs" status other | sed -n 's/^pid: //p') $(id 
     same "" "$(rows)"
 }
 
+# Bug: of a store that lies in another's mount the lock was asked for, and the list hung with the other's
+# daemon.
+lists_beside_a_hung_daemon() {
+    local pid inner=$mnt/inner status=0
+    mount_store
+    mkdir -p "$WORK/in"
+    "$lsmfs" create "$inner"
+    "$lsmfs" "$inner" "$WORK/in"
+    pid=$(daemon_pid)
+    kill -STOP "$pid"
+    timeout 20 "$lsmfs" list --json >listed || status=$?
+    kill -CONT "$pid"
+    same 0 $status
+    grep -q "\"store\":\"$inner\".*\"daemon\":\"unknown\"" listed
+    grep -q "\"store\":\"$store\".*\"daemon\":\"running\"" listed
+    "$lsmfs" umount "$WORK/in"
+    umount_store
+}
+
 lists_bind_mounts() {
     mount_store
     mkdir -p "$mnt/dir" bound
@@ -371,6 +390,7 @@ alone "create" makes_a_store
 check "create, several at once" makes_one_of_several
 alone "mount" mounts_by_name
 alone "list" lists_mounts
+alone "list, a hung daemon" lists_beside_a_hung_daemon
 if [ "$ids" = 0 ]; then
     check "create without permission" tells_who_may_not_create
     alone "list, bind mounts" lists_bind_mounts
