@@ -120,17 +120,45 @@ find_user(const struct mountinfo *info, uid_t *uid)
 
 /* ---- telling ---- */
 
-static void
+/* False: out of memory. */
+static bool
 print_json(const struct mountinfo *info, uid_t uid, const char *user, enum daemon daemon,
            int pid)
 {
     static const char *const names[] = {"running", "dead", "unknown"};
 
-    report_json(json_pack(
-        "{so so ss sI ss? so ss so}", "store", report_text(info->source), "mountpoint",
-        report_text(info->point), "options", info->options, "uid", (json_int_t)uid,
-        "user", user, "pid", daemon == DAEMON_RUNNING ? json_integer(pid) : json_null(),
-        "daemon", names[daemon], "root", report_text(info->root)));
+    json_t *row = json_pack("{so so so sI so ss so}", "store", report_text(info->source),
+                            "mountpoint", report_text(info->point), "options",
+                            report_text(info->options), "uid", (json_int_t)uid, "user",
+                            user != NULL ? report_text(user) : json_null(), "daemon",
+                            names[daemon], "root", report_text(info->root));
+
+    if (row == NULL)
+        return false;
+    json_object_set_new(row, "pid",
+                        daemon == DAEMON_RUNNING ? json_integer(pid) : json_null());
+    report_json(row);
+    return true;
+}
+
+/* As the table of mounts writes them: who mounts chooses the name, and a terminal obeys such bytes. */
+static void
+print_quoted(const char *text)
+{
+    while (*text != '\0') {
+        size_t length = report_character(text);
+        unsigned char first = (unsigned char)*text;
+
+        /* Those of C1 are two bytes, 0xc2 and one below 0xa0. */
+        if (length > 0 && first >= 0x20 && first != 0x7f && first != '\\' &&
+            (first != 0xc2 || (unsigned char)text[1] >= 0xa0)) {
+            printf("%.*s", (int)length, text);
+            text += length;
+        } else {
+            printf("\\%03o", first);
+            text++;
+        }
+    }
 }
 
 static void
@@ -140,16 +168,23 @@ print(const struct mountinfo *info, uid_t uid, const char *user, enum daemon dae
     char number[16];
 
     snprintf(number, sizeof(number), "%u", (unsigned)uid);
-    printf("%s on %s (%s) by %s", info->source, info->point, info->options,
-           user != NULL ? user : number);
-    if (strcmp(info->root, "/") != 0)
-        printf(", its %s", info->root);
+    print_quoted(info->source);
+    fputs(" on ", stdout);
+    print_quoted(info->point);
+    fputs(" (", stdout);
+    print_quoted(info->options);
+    printf(") by %s", user != NULL ? user : number);
+    if (strcmp(info->root, "/") != 0) {
+        fputs(", its ", stdout);
+        print_quoted(info->root);
+    }
     if (daemon == DAEMON_RUNNING)
         printf(", process %d", pid);
     puts(daemon == DAEMON_DEAD ? ", whose daemon has died" : "");
 }
 
-static void
+/* False: out of memory. */
+static bool
 show(const struct list *list, const struct mountinfo *info, bool json)
 {
     int pid = 0;
@@ -159,9 +194,9 @@ show(const struct list *list, const struct mountinfo *info, bool json)
     const char *user = known != NULL ? known->pw_name : NULL;
 
     if (json)
-        print_json(info, uid, user, daemon, pid);
-    else
-        print(info, uid, user, daemon, pid);
+        return print_json(info, uid, user, daemon, pid);
+    print(info, uid, user, daemon, pid);
+    return true;
 }
 
 int
@@ -177,7 +212,7 @@ cli_list(int argc, char **argv)
     if (result == 0 && list.out_of_memory)
         result = -ENOMEM;
     for (size_t i = 0; i < list.count && result == 0; i++)
-        show(&list, &list.mounts[i], line.json);
+        result = show(&list, &list.mounts[i], line.json) ? 0 : -ENOMEM;
     free(list.mounts);
     if (result != 0) {
         fprintf(stderr, "lsmfs list: the table of mounts: %s\n", strerror(-result));

@@ -6,7 +6,10 @@
 
 #include <jansson.h>
 
-/* Names and damaged bytes may be no UTF-8, which JSON must be: then what is not ASCII is '?'. */
+/* The bytes of the character of UTF-8 that `text`, which is not empty, begins with; 0: it begins with
+ * none. */
+size_t report_character(const char *text);
+/* Names and damaged bytes may be no UTF-8, which JSON must be: a byte that is of no character is '?'. */
 json_t *report_text(const char *text);
 
 #endif

@@ -333,6 +333,18 @@ $other $WORK/other running $("$lsmfs" status other | sed -n 's/^pid: //p') $(id 
     same "" "$(rows)"
 }
 
+# Bugs: a terminal was told what stood in the name of a mount point, and JSON had no other letters than
+# ASCII's if one byte was no letter.
+lists_odd_names() {
+    local odd="$WORK"/$'\303\274 \377 \e[31m \302\233 \\'
+    mkdir "$odd"
+    "$lsmfs" "$store" "$odd"
+    "$lsmfs" list | grep -aqF "$store on $WORK/"$'\303\274 \\377 \\033[31m \\302\\233 \\134 (rw,'
+    same "$WORK/"$'\303\274 ? \e[31m \302\233 \\'" $store running" "$(rows | sed 's/ running.*/ running/')"
+    "$lsmfs" umount "$odd"
+    rmdir "$odd"
+}
+
 # Bug: of a store that lies in another's mount the lock was asked for, and the list hung with the other's
 # daemon.
 lists_beside_a_hung_daemon() {
@@ -390,6 +402,7 @@ alone "create" makes_a_store
 check "create, several at once" makes_one_of_several
 alone "mount" mounts_by_name
 alone "list" lists_mounts
+alone "list, odd names" lists_odd_names
 alone "list, a hung daemon" lists_beside_a_hung_daemon
 if [ "$ids" = 0 ]; then
     check "create without permission" tells_who_may_not_create
