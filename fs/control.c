@@ -164,7 +164,7 @@ static int
 check_elsewhere(struct connection *connection, const char *device)
 {
     struct mountinfo info;
-    int result = mountinfo_find_device(device, connection->control->store, &info);
+    int result = mountinfo_find_device(device, connection->control->source->store, &info);
 
     if (result != 0)
         return result == -ENOENT ? 0 : result;
