@@ -14,8 +14,8 @@
  *
  * M1  `format` is the last thing that the first mount writes, synced: a store without it has no
  *     record of ours, and an interrupted first mount begins again.
- * M2  A number is given out only below a reserved bound that is on disk, so it is never given
- *     out again, even to a store whose last second was lost.
+ * M2  A number is given out only below a reserved bound that is on disk (counter.h), so it is never
+ *     given out again, even to a store whose last second was lost.
  * M3  A sync that failed is never tried again: every later write and sync is -EIO.
  * M4  `before` runs ahead of the sync that covers what it puts, and what is deferred while it
  *     runs keeps `touched` set for the next round.
@@ -35,20 +35,11 @@
 #include <unistd.h>
 
 #include "coding.h"
+#include "counter.h"
 #include "salvage.h"
 
 #define DEFAULT_COMMIT_MS 1000u
-#define COUNTER_BLOCK     65536u /* numbers reserved by one synced put */
 #define FORMAT_SIZE       12u
-/* Numbers beyond it no store comes to; above are those of ATTR_INO_IMPLIED and others. */
-#define NUMBER_LIMIT (ATTR_INO_IMPLIED / 2)
-
-struct counter {
-    const char *name;
-    _Atomic uint64_t next;     /* to be given out; may run ahead of `bound` */
-    _Atomic uint64_t bound;    /* on disk: numbers below are reserved (M2) */
-    pthread_mutex_t reserving; /* held to move `bound` */
-};
 
 struct store_state {
     /* constant */
@@ -239,95 +230,25 @@ store_touch(struct store *store)
     pthread_mutex_unlock(&state->mutex);
 }
 
-/* ---- counters ---- */
-
-static void
-counter_init(struct counter *counter, const char *name, uint64_t first)
-{
-    counter->name = name;
-    atomic_init(&counter->next, first);
-    atomic_init(&counter->bound, first);
-    pthread_mutex_init(&counter->reserving, NULL);
-}
+/* ---- numbers ---- */
 
 static int
-counter_load(struct store *store, struct counter *counter)
-{
-    uint8_t value[8];
-    struct lsmkv_record record;
-    int result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str(counter->name), value,
-                           sizeof value, &record);
-    if (result == -ENOENT)
-        return 0;
-    if (result)
-        return result == -ERANGE ? -EUCLEAN : result;
-    if (record.value.size != sizeof value)
-        return -EUCLEAN;
-    uint64_t bound = get_le64(record.value.data);
-    if (bound < atomic_load(&counter->next) || bound > NUMBER_LIMIT)
-        return -EUCLEAN;
-    atomic_store(&counter->next, bound);
-    atomic_store(&counter->bound, bound);
-    return 0;
-}
-
-/* Moves the bound past `number` (M2). */
-static int
-counter_reserve(struct store *store, struct counter *counter, uint64_t number)
-{
-    int result = 0;
-    pthread_mutex_lock(&counter->reserving);
-    if (number >= atomic_load(&counter->bound)) {
-        uint8_t value[8];
-        uint64_t bound = number + COUNTER_BLOCK;
-        put_le64(value, bound);
-        result = lsmkv_put(store->db, store->meta, lsmkv_str(counter->name),
-                           lsmkv_bytes(NULL, 0), lsmkv_bytes(value, sizeof value), 0);
-        if (result == 0)
-            atomic_store(&counter->bound, bound);
-    }
-    pthread_mutex_unlock(&counter->reserving);
-    return result;
-}
-
-static int
-counter_take(struct store *store, struct counter *counter, uint64_t *number)
+take(struct store *store, struct counter *counter, uint64_t *number)
 {
     int result = store_refusal(store);
-    if (result)
-        return result;
-    uint64_t taken = atomic_fetch_add(&counter->next, 1);
-    if (taken >= atomic_load(&counter->bound))
-        result = counter_reserve(store, counter, taken);
-    if (result == 0)
-        *number = taken;
-    return result;
-}
-
-/* Reserves the next block on the commit thread once half of this one is gone, so that as a rule
- * no caller waits for that sync. */
-static void
-counter_keep_ahead(struct store *store, struct counter *counter)
-{
-    uint64_t next = atomic_load(&counter->next), bound = atomic_load(&counter->bound);
-    if (next + COUNTER_BLOCK / 2 < bound || next == bound)
-        return;
-    int result = counter_reserve(store, counter, next + COUNTER_BLOCK);
-    if (result)
-        store_log(store, LSMKV_LOG_WARNING, "cannot reserve numbers of '%s': %s",
-                  counter->name, lsmkv_strerror(result));
+    return result ? result : counter_take(store, counter, number);
 }
 
 int
 store_new_ino(struct store *store, uint64_t *ino)
 {
-    return counter_take(store, &store->state->inodes, ino);
+    return take(store, &store->state->inodes, ino);
 }
 
 int
 store_new_data_id(struct store *store, uint64_t *id)
 {
-    return counter_take(store, &store->state->data_ids, id);
+    return take(store, &store->state->data_ids, id);
 }
 
 void
@@ -700,21 +621,6 @@ open_keyspaces(struct store *store)
     result = check_format(store, record.value);
     result = result ? result : counter_load(store, &store->state->inodes);
     return result ? result : counter_load(store, &store->state->data_ids);
-}
-
-/* A counter of a damaged store; if it cannot be read, any number may have been given out. */
-static void
-counter_salvage(struct store *store, struct counter *counter)
-{
-    uint8_t value[8];
-    struct lsmkv_record record;
-    uint64_t bound = NUMBER_LIMIT;
-    int result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str(counter->name), value,
-                           sizeof value, &record);
-    if (result == 0 && record.value.size == sizeof value)
-        bound = get_le64(record.value.data);
-    atomic_store(&counter->next, bound);
-    atomic_store(&counter->bound, bound);
 }
 
 /* The same of a damaged store: what there is of ours, and can be read. */
