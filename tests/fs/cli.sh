@@ -68,6 +68,7 @@ obeys_what_it_lists() {
     while read -r option; do
         case $option in
         commit=* | uid=* | gid=* | umask=*) option=${option%=*}=1 ;;
+        loglevel=*) option=loglevel=info ;;
         esac
         echo "-o $option"
         fails_with 2 'store and a mount point' "$lsmfs" mount -o "$option"

@@ -487,6 +487,7 @@ recovers_from_one_that_was_killed() {
     kill -KILL $backup
     kill -KILL "$command"
     wait $backup || true
+    await_end "$command"
     # Its mount goes by itself.
     for _ in {1..500}; do
         grep -q "^$store " /proc/mounts || break
