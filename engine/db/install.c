@@ -216,9 +216,9 @@ count_blobs(struct lsmkv *db, const struct change *change) LSMKV_REQUIRES(db->mu
     change->keyspace->collect_known = false;
 }
 
-/* What moves to another level goes in there, but is not written. */
+/* What moves to another level goes in there, but is not written.  Under the mutex. */
 static void
-count_traffic(const struct change *change) LSMKV_REQUIRES(change->keyspace->db->mutex)
+count_traffic(const struct change *change)
 {
     struct level_traffic *traffic = change->keyspace->traffic;
 
