@@ -136,12 +136,42 @@ look_for_bound(void *context, const struct mountinfo *info)
     return search->point[0] == '\0';
 }
 
+static bool
+look_for_mount(void *context, const struct mountinfo *info)
+{
+    struct search *search = context;
+
+    if (strcmp(info->type, MOUNT_TYPE) == 0 && strcmp(info->source, search->store) == 0)
+        strcpy(search->point, info->point);
+    return search->point[0] == '\0';
+}
+
+/* A daemon whose last place has gone is about to end.  Until it has, it still takes commands, and does
+ * not answer them.  One that goes on is in a namespace of its own. */
+static void
+await_leaving_daemon(const struct backup *backup)
+{
+    const struct timespec step = {0, 20000000};
+
+    for (int i = 0; i < 250; i++) {
+        struct search search = {.store = backup->store};
+        char note[16];
+        int pid;
+
+        if (mountinfo_each(0, look_for_mount, &search) != 0 || search.point[0] != '\0' ||
+            lsmkv_lock_holder(backup->store, &pid, note, sizeof(note)) == -ENOENT)
+            return;
+        nanosleep(&step, NULL);
+    }
+}
+
 /* What is bound anywhere, since nobody else has it (B1).  It keeps a daemon alive, so that this comes
  * before it is known whether the store is mounted.  Only root can, and only root can have left it. */
 static int
 unbind_left_over(const struct backup *backup)
 {
     struct search search = {.store = backup->store};
+    bool found = false;
     int result = 0;
 
     while (geteuid() == 0 && result == 0) {
@@ -151,7 +181,10 @@ unbind_left_over(const struct backup *backup)
             break;
         if (result == 0)
             result = mountinfo_unmount(search.point, true);
+        found = true;
     }
+    if (found)
+        await_leaving_daemon(backup);
     return result == 0 ? STATUS_OK : complain("%s: %s", search.point, strerror(-result));
 }
 
