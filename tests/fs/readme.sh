@@ -34,7 +34,7 @@ snapshot_session() {
 # An indented line of the README is a command if it begins as one.
 commands() {
     sed -n 's/^    //p' "$readme" | sed -E 's/ {2,}#.*//; s/ {5,}[a-z].*//' |
-        grep -E '^(lsmfs|mkdir|rmdir|mv|rsync|cc|cmake|tests/|mount-helpers/)'
+        grep -E '^(lsmfs|mkdir|rmdir|mv|cat|rsync|cc|cmake|tests/|mount-helpers/)'
 }
 
 every_command() {
