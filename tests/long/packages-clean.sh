@@ -156,19 +156,19 @@ library_is_installed() {
 # As the heads of the examples say.
 pkg_config_builds() {
     local source name
-    mkdir "$debian/root/work"
+    mkdir "$debian/srv/built"
     for source in "$debian"/usr/share/doc/liblsmkv-dev/examples/*.c; do
         name=$(basename "$source" .c)
-        cp "$source" "$debian/root/work/"
-        in_debian sh -c "cd /root/work && $(sed -n 's/^ \*     cc \(.*\) && .*/cc \1/p' "$source")"
+        cp "$source" "$debian/srv/built/"
+        in_debian sh -c "cd /srv/built && $(sed -n 's/^ \*     cc \(.*\) && .*/cc \1/p' "$source")"
         same "$(sed -n '/^ \* prints$/,/^ \*\/$/s/^ \*     //p' "$source")" \
-            "$(in_debian "/root/work/$name" "/root/work/store-$name")"
-        in_debian lsm-dump --verify "/root/work/store-$name"
+            "$(in_debian "/srv/built/$name" "/srv/built/store-$name")"
+        in_debian lsm-dump --verify "/srv/built/store-$name"
     done
 }
 
 find_package_builds() {
-    cat >"$debian/root/work/CMakeLists.txt" <<'LISTS'
+    cat >"$debian/srv/built/CMakeLists.txt" <<'LISTS'
 cmake_minimum_required(VERSION 3.25)
 project(examples LANGUAGES C)
 find_package(lsmkv 0.1 REQUIRED COMPONENTS static)
@@ -177,24 +177,24 @@ target_link_libraries(shared PRIVATE lsmkv::lsmkv)
 add_executable(static first.c)
 target_link_libraries(static PRIVATE lsmkv::static)
 LISTS
-    in_debian cmake -S /root/work -B /root/work/build
-    in_debian cmake --build /root/work/build
-    in_debian /root/work/build/shared /root/work/store-shared
+    in_debian cmake -S /srv/built -B /srv/built/build
+    in_debian cmake --build /srv/built/build
+    in_debian /srv/built/build/shared /srv/built/store-shared
     # Without the shared library at hand.
     apt remove liblsmkv0
-    not in_debian /root/work/build/shared /root/work/store-shared
-    in_debian /root/work/build/static /root/work/store-static
+    not in_debian /srv/built/build/shared /srv/built/store-shared
+    in_debian /srv/built/build/static /srv/built/store-static
 }
 
 # The first of the README's two commands, from a clone of what is committed.
 quickstart_mounts() {
-    git clone -q "$tests/.." "$debian/root/clone"
-    in_debian /root/clone/mount-helpers/quickstart /srv/quick.store /srv/quick
+    git clone -q "$tests/.." "$debian/srv/clone"
+    in_debian /srv/clone/mount-helpers/quickstart /srv/quick.store /srv/quick
     echo quick >"$debian/srv/quick/file"
     # It does no harm to say it again.
-    in_debian /root/clone/mount-helpers/quickstart /srv/quick.store /srv/quick
-    in_debian /root/clone/.build/release/bin/lsmfs umount /srv/quick
-    same quick "$(in_debian /root/clone/.build/release/bin/lsmfs get /srv/quick.store file)"
+    in_debian /srv/clone/mount-helpers/quickstart /srv/quick.store /srv/quick
+    in_debian /srv/clone/.build/release/bin/lsmfs umount /srv/quick
+    same quick "$(in_debian /srv/clone/.build/release/bin/lsmfs get /srv/quick.store file)"
 }
 
 if [ "$(id -u)" != 0 ]; then
