@@ -99,15 +99,33 @@ shows_a_bar() {
     not grep -q $'\e' <<<"$("$lsmfs" compact "$store" 2>&1)"
 }
 
-# interrupt SIGNAL NUMBER: soon after the beginning.
+# until_caught PID: until that process catches SIGTERM and what else it catches, and so has begun, or is
+# no more.
+until_caught() {
+    local caught
+    while caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$1/status" 2>/dev/null) && [ "$caught" ] &&
+        ((!(0x$caught & 0x4000))); do
+        sleep 0.01
+    done
+}
+
+# interrupt SIGNAL NUMBER: a while after it has begun.
+# Bug: killed before it caught anything, it left a log, whose recovery the next try told of; that was
+# taken for an answer to its signal.
 interrupt() {
-    local try status
+    local try pid status
     for try in 1 2 3 4 5; do
         status=0
-        timeout --preserve-status -s "$1" "0.$try" "$lsmfs" compact "$store" >said 2>&1 || status=$?
+        # What is in the background ignores SIGINT unless it is told not to.
+        env --default-signal="$1" "$lsmfs" compact "$store" >said 2>&1 &
+        pid=$!
+        until_caught $pid
+        sleep "0.$((6 - try))"
+        kill -s "$1" $pid || true
+        wait $pid || status=$?
         cat said
-        # So early that nothing was caught, or so late that it was done.
-        grep -q . said || continue
+        # It had been quicker.
+        [ $status != 0 ] || continue
         same $((128 + $2)) $status
         grep -qx "lsmfs compact: $store: interrupted; what was merged stays so" said
         return
@@ -132,16 +150,13 @@ is_interrupted() {
 
 # Bug: a signal that was ignored, as by nohup, was caught, and ended it.
 leaves_ignored_signals() {
-    local pid caught
+    local pid
     make_large
     (trap '' HUP && exec "$lsmfs" compact "$store") >said 2>&1 &
     pid=$!
-    # Until it catches SIGTERM, and so has begun; SIGINT the shell lets what is in the background ignore.
-    while caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$pid/status") && ((!(0x$caught & 0x4000))); do
-        sleep 0.01
-    done
-    kill -HUP "$pid"
-    wait "$pid"
+    until_caught $pid
+    kill -HUP $pid
+    wait $pid
     grep -q 'bytes before' said
 }
 
