@@ -134,6 +134,29 @@ semaphore_wait(struct semaphore *semaphore)
         assert(errno == EINTR);
 }
 
+/* Tells the processor that it is in a loop that waits for another. */
+static inline void
+processor_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* For a word that is about to come: to sleep and to be woken would take longer than that. */
+static inline void
+semaphore_wait_awake(struct semaphore *semaphore, unsigned looks)
+{
+    for (; looks > 0; looks--) {
+        if (sem_trywait(&semaphore->os) == 0)
+            return;
+        processor_pause();
+    }
+    semaphore_wait(semaphore);
+}
+
 static inline void
 semaphore_post(struct semaphore *semaphore)
 {

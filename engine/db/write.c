@@ -26,16 +26,27 @@
 #define GROUP_SMALL_BYTES \
     (128u << 10) /* a small first write is not kept waiting by more */
 
+#define LOOKS_AWAKE \
+    300u /* of a writer whose turn comes next: some microseconds, as a write takes */
+
 /* ---- the turn ---- */
+
+static bool
+is_short(const struct writer *writer)
+{
+    return writer->batch != NULL && !writer->sync;
+}
 
 /* Returns with the turn, or done by the one who had it. */
 static void
 enqueue_and_wait(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mutex)
 {
-    bool at_once;
+    bool at_once, soon;
 
     mutex_lock(&db->mutex);
     at_once = db->writers == NULL;
+    soon = !at_once && db->writers == db->last_writer && is_short(db->writers) &&
+           is_short(writer);
     if (at_once)
         db->writers = writer;
     else
@@ -43,7 +54,7 @@ enqueue_and_wait(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mut
     db->last_writer = writer;
     mutex_unlock(&db->mutex);
     if (!at_once)
-        semaphore_wait(&writer->told);
+        semaphore_wait_awake(&writer->told, soon ? LOOKS_AWAKE : 0);
 }
 
 /* Takes `count` writers off the queue's head; who is at the head then gets the turn, to be told
