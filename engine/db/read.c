@@ -223,6 +223,20 @@ search_table(struct query *query, struct table_file *file, struct found *found)
     return result;
 }
 
+/* Each of these filters is another line of memory: all are fetched while the first is asked. */
+static void
+expect_level_0(const struct query *query)
+{
+    const struct level *level = &query->view->version->levels[0];
+
+    for (size_t i = 1; i < level->count; i++) {
+        const struct table *table = table_file_if_open(level->files[i]);
+
+        if (table != NULL)
+            table_expect(table, query->hash);
+    }
+}
+
 static int
 search_version(struct query *query, struct found *found)
 {
@@ -230,6 +244,7 @@ search_version(struct query *query, struct found *found)
     const struct level *level = &version->levels[0];
     int result = -ENOENT;
 
+    expect_level_0(query);
     for (size_t i = 0; result == -ENOENT && i < level->count; i++)
         result = search_table(query, level->files[i], found);
     for (int n = 1; n < LEVEL_COUNT && result == -ENOENT; n++) {

@@ -160,6 +160,14 @@ filter_decode(struct lsmkv_slice contents, struct filter *filter)
 }
 
 /* All bits are looked at, as where the first one is missing could not be foreseen. */
+void
+filter_expect(const struct filter *filter, uint64_t hash)
+{
+    if (filter->lines != NULL)
+        __builtin_prefetch(filter->lines +
+                           line_of(hash, filter->count) * FILTER_LINE_SIZE);
+}
+
 bool
 filter_may_contain(const struct filter *filter, uint64_t hash)
 {

@@ -68,6 +68,8 @@ struct filter {
 
 /* Borrows the bytes; best aligned to a line. */
 int LSMKV_CHECKED filter_decode(struct lsmkv_slice contents, struct filter *filter);
+/* It will be asked soon: its line is fetched meanwhile. */
+void filter_expect(const struct filter *filter, uint64_t hash);
 bool filter_may_contain(const struct filter *filter, uint64_t hash);
 
 #endif

@@ -136,8 +136,9 @@ fill_ranks(enum lsmkv_order order, struct table_index *index)
     index->shared =
         key_common_size(entries[1].separator, entries[last].separator, index->shared);
     for (size_t i = 1; i <= last; i++)
-        index->ranks[i] =
+        index->ranks.levels[0][i - 1] =
             key_rank(order, index_entry_separator(&entries[i]), index->shared);
+    ranks_build(&index->ranks);
 }
 
 int
@@ -158,10 +159,11 @@ table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
         goto out;
     made.entries = calloc(sizes.count, sizeof(*made.entries));
     made.separators = malloc(sizes.separators + 1); /* one may be empty */
-    made.ranks = calloc(sizes.count, sizeof(*made.ranks));
-    if (made.entries == NULL || made.separators == NULL || made.ranks == NULL) {
+    result = made.entries == NULL || made.separators == NULL
+                 ? -ENOMEM
+                 : ranks_reserve(&made.ranks, sizes.count > 0 ? sizes.count - 1 : 0);
+    if (result != 0) {
         table_index_fini(&made);
-        result = -ENOMEM;
         goto out;
     }
     fill(&it, &made);
@@ -182,7 +184,7 @@ table_index_fini(struct table_index *index)
 {
     free(index->entries);
     free(index->separators);
-    free(index->ranks);
+    ranks_fini(&index->ranks);
 }
 
 /* ---- searching ---- */
@@ -196,22 +198,20 @@ is_at_or_before(const struct index_entry *entry, enum lsmkv_order order,
     return compared < 0 || (compared == 0 && entry->trailer >= trailer);
 }
 
-/* The first of ranks[from...end) that is not below `rank`, or `end`.  No branch depends on what
- * is compared: none would be foreseen. */
-static size_t
-rank_find(const uint64_t *ranks, size_t from, size_t end, uint64_t rank)
+/* The entries whose rank is `rank`, from *low up to *high: mostly none or one, side by side. */
+static void
+find_ranked(const struct table_index *index, uint64_t rank, size_t *low, size_t *high)
 {
-    size_t left = end - from;
+    const uint64_t *numbers = index->ranks.levels[0];
+    size_t at = ranks_find(&index->ranks, rank), end = at;
 
-    if (left == 0)
-        return end;
-    while (left > 1) {
-        size_t half = left / 2;
-
-        from += ranks[from + half - 1] < rank ? half : 0;
-        left -= half;
-    }
-    return from + (ranks[from] < rank);
+    while (end < index->ranks.count && numbers[end] == rank && end - at < RANKS_LINE)
+        end++;
+    if (end - at == RANKS_LINE)
+        end =
+            rank == UINT64_MAX ? index->ranks.count : ranks_find(&index->ranks, rank + 1);
+    *low = at + 1; /* the first entry has no rank */
+    *high = end + 1;
 }
 
 size_t
@@ -219,7 +219,7 @@ table_index_find(const struct table_index *index, enum lsmkv_order order,
                  struct lsmkv_slice internal)
 {
     struct lsmkv_slice user = internal_user_key(internal);
-    uint64_t trailer = internal_trailer(internal), rank;
+    uint64_t trailer = internal_trailer(internal);
     size_t low, high;
 
     if (index->count < 2)
@@ -229,11 +229,7 @@ table_index_find(const struct table_index *index, enum lsmkv_order order,
         return key_compare(order, user, index_entry_separator(&index->entries[1])) < 0
                    ? 0
                    : index->count - 1;
-    rank = key_rank(order, user, index->shared);
-    low = high = rank_find(index->ranks, 1, index->count, rank);
-    if (low < index->count && index->ranks[low] == rank)
-        high = rank == UINT64_MAX ? index->count
-                                  : rank_find(index->ranks, low, index->count, rank + 1);
+    find_ranked(index, key_rank(order, user, index->shared), &low, &high);
     while (low < high) { /* the first that is after it */
         size_t middle = low + (high - low) / 2;
 

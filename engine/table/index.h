@@ -20,14 +20,15 @@
  *     internal key of the right block.  So a search by internal key never reads a block
  *     too many, nor passes over versions that the block before still holds.
  *
- * In memory a search first goes by ranks, which lie side by side, and looks at separators,
- * each in a cache line of its own, only among those with an equal one.
+ * In memory a search first goes by ranks (ranks.h), and looks at separators, each in a cache line of
+ * its own, only among those with an equal one.
  */
 #ifndef TABLE_INDEX_H
 #define TABLE_INDEX_H
 
 #include "table/block.h"
 #include "table/format.h"
+#include "table/ranks.h"
 
 #define SEPARATOR_TRAILER UINT64_MAX
 
@@ -54,7 +55,7 @@ struct table_index {
     uint8_t *separators; /* their bytes, one behind the other */
     /* For searching: of each separator but the first, which is empty, the rank (key.h) of the
      * eight bytes behind those that all of them share. */
-    uint64_t *ranks;
+    struct ranks ranks;
     size_t shared; /* how many */
 };
 

@@ -392,6 +392,12 @@ table_hash(struct lsmkv_slice user_key)
     return filter_hash(user_key);
 }
 
+void
+table_expect(const struct table *table, uint64_t hash)
+{
+    filter_expect(&table->filter, hash);
+}
+
 bool
 table_may_contain(const struct table *table, uint64_t hash)
 {
