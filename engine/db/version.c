@@ -69,10 +69,11 @@ table_file_unref(struct table_file *file)
 
     if (file == NULL || atomic_fetch_sub(&file->refs, 1) > 1)
         return;
-    table = atomic_load(&file->table);
-    if (table != NULL)
-        table_close(table);
     goes = atomic_load(&file->obsolete) && file->reaper != NULL;
+    table = atomic_load(&file->table);
+    if (table != NULL && goes)
+        table_forget_blocks(table);
+    table_close(table);
     unref_blobs(file, goes);
     if (goes)
         file->reaper->reap(file->reaper, FILE_TABLE, file->meta.number);

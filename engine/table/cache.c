@@ -299,6 +299,26 @@ displace(struct shard *shard, uint64_t place, size_t own, uint32_t change)
                                   memory_order_relaxed);
 }
 
+/* Throws out the block of a slot, of which `state` was seen: IN_USE, and no pin.  If it has been
+ * pinned or found since, it stays. */
+static void
+throw_out(struct block_cache *cache, struct shard *shard, size_t at, uint64_t state)
+    LSMKV_REQUIRES(shard->mutex)
+{
+    struct slot *slot = &shard->slots[at];
+
+    if (!atomic_compare_exchange_strong_explicit(
+            &slot->state, &state, 0, memory_order_acquire, memory_order_relaxed))
+        return;
+    displace(shard,
+             place_of(atomic_load_explicit(&slot->table, memory_order_relaxed),
+                      atomic_load_explicit(&slot->offset, memory_order_relaxed)),
+             at, UINT32_MAX);
+    shard->bytes -= cost_of(slot->allocated);
+    shard->count--;
+    keep_spare(cache, shard, slot->buffer, slot->allocated);
+}
+
 /* Throws out the block of a slot, if there is one with a count of none and without pins; if
  * not, takes one from its count. */
 static void
@@ -317,16 +337,28 @@ pass_hand(struct block_cache *cache, struct shard *shard, size_t at)
             memory_order_relaxed);
         return;
     }
-    if (!atomic_compare_exchange_strong_explicit(
-            &slot->state, &state, 0, memory_order_acquire, memory_order_relaxed))
-        return;
-    displace(shard,
-             place_of(atomic_load_explicit(&slot->table, memory_order_relaxed),
-                      atomic_load_explicit(&slot->offset, memory_order_relaxed)),
-             at, UINT32_MAX);
-    shard->bytes -= cost_of(slot->allocated);
-    shard->count--;
-    keep_spare(cache, shard, slot->buffer, slot->allocated);
+    throw_out(cache, shard, at, state);
+}
+
+void
+block_cache_forget(struct block_cache *cache, uint64_t table, uint64_t offset)
+{
+    uint64_t place = place_of(table, offset);
+    struct shard *shard = shard_of(cache, place);
+    const struct block *found;
+
+    mutex_lock(&shard->mutex);
+    found = find_pinned(shard, place, table, offset);
+    if (found != NULL) {
+        struct slot *slot = slot_of(found);
+        uint64_t state;
+
+        block_unpin(found);
+        state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+        if ((state & PINS) == 0)
+            throw_out(cache, shard, (size_t)(slot - shard->slots), state);
+    }
+    mutex_unlock(&shard->mutex);
 }
 
 static bool

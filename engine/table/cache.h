@@ -35,6 +35,8 @@ void block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offs
  * at least `size`; released by the caller if it comes to nothing.  NULL: no memory. */
 uint8_t *block_cache_buffer(struct block_cache *cache, uint64_t table, uint64_t offset,
                             size_t size, size_t *allocated);
+/* A block will not be asked for again: it goes, unless it is pinned. */
+void block_cache_forget(struct block_cache *cache, uint64_t table, uint64_t offset);
 /* Takes ownership of `data` (from env->allocate, `allocated` bytes, of which the first
  * `size` are the block), puts it in the cache and pins it.  If another thread was first,
  * that block is pinned and `data` released.  A block for which the pinned ones leave no

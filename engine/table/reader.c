@@ -384,6 +384,14 @@ table_close(struct table *table)
     free(table);
 }
 
+void
+table_forget_blocks(const struct table *table)
+{
+    for (size_t i = 0; i < table->index.count; i++)
+        block_cache_forget(table->context->cache, table->footer.number,
+                           table->index.entries[i].offset);
+}
+
 /* ---- looking up ---- */
 
 uint64_t

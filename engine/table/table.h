@@ -153,9 +153,13 @@ int LSMKV_CHECKED table_open_file(const struct table_context *context, const cha
                                   struct table **table);
 /* NULL is allowed. */
 void table_close(struct table *table);
+/* Before that, of a table that will not be opened again: its blocks make room in the cache. */
+void table_forget_blocks(const struct table *table);
 
 /* The hash that every table's filter is asked with: one for all tables. */
 uint64_t table_hash(struct lsmkv_slice user_key);
+/* It will be asked that soon. */
+void table_expect(const struct table *table, uint64_t hash);
 /* False: no entry of the table has this user key nor, in path order, one below it. */
 bool table_may_contain(const struct table *table, uint64_t hash);
 

@@ -181,6 +181,37 @@ START_TEST(test_buffers_are_used_again)
 }
 END_TEST
 
+/* Bug: the blocks of tables that a merge had replaced stayed, often found as they had been, and what
+ * was read instead of them had to go. */
+START_TEST(test_what_is_forgotten_makes_room)
+{
+    const size_t empty = block_cache_bytes(cache);
+    const struct block *pinned;
+
+    for (uint64_t i = 0; i < 100; i++)
+        block_unpin(insert(1, i * BLOCK, BLOCK));
+    pinned = block_cache_get(cache, 1, 0);
+    for (uint64_t i = 0; i < 100; i++)
+        block_cache_forget(cache, 1, i * BLOCK);
+    block_cache_forget(cache, 2, 0); /* was never there */
+    ck_assert(is_block_of(pinned, 1, 0));
+    for (uint64_t i = 0; i < 100; i++) {
+        const struct block *block = block_cache_get(cache, 1, i * BLOCK);
+
+        ck_assert_ptr_eq(block, i == 0 ? pinned : NULL);
+        if (block != NULL)
+            block_unpin(block);
+    }
+    block_unpin(pinned);
+    block_cache_forget(cache, 1, 0);
+    ck_assert_uint_eq(block_cache_bytes(cache), empty);
+    block_unpin(insert(1, 0, BLOCK)); /* the table is sound: it can come again */
+    pinned = block_cache_get(cache, 1, 0);
+    ck_assert(is_block_of(pinned, 1, 0));
+    block_unpin(pinned);
+}
+END_TEST
+
 START_TEST(test_a_block_in_use_stays_while_unused_ones_go)
 {
     block_unpin(insert(7, 7, BLOCK));
@@ -312,6 +343,7 @@ cache_suite(void)
     tcase_add_test(tcase, test_beside_pinned_blocks_others_are_handed_out_and_not_kept);
     tcase_add_test(tcase, test_a_scan_leaves_what_was_asked_for_again);
     tcase_add_test(tcase, test_buffers_are_used_again);
+    tcase_add_test(tcase, test_what_is_forgotten_makes_room);
     tcase_add_test(tcase, test_a_block_in_use_stays_while_unused_ones_go);
     tcase_add_test(tcase, test_the_second_of_two_inserts_gets_the_first_block);
     tcase_add_test(tcase, test_a_block_larger_than_the_cache_is_pinned_only);
