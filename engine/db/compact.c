@@ -16,6 +16,7 @@ compaction_limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspa
 {
     struct compaction_limits limits = {
         .l0_trigger = db->options.l0_compaction_trigger,
+        .l0_paid = version_merge_is_paid(keyspace->view->version),
         .level_base_size = db->options.level_base_size,
         .table_size = db->options.table_size,
         .passed_over = keyspace->failed_levels,
@@ -80,6 +81,14 @@ bool
 compaction_due(struct lsmkv *db)
 {
     return !db->compacting && (neediest(db) != NULL || collect_due(db) || any_failed(db));
+}
+
+void
+compaction_wake(struct lsmkv *db)
+{
+    mutex_lock(&db->mutex);
+    condition_broadcast(&db->work);
+    mutex_unlock(&db->mutex);
 }
 
 void

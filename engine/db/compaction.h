@@ -28,6 +28,7 @@
 
 struct compaction_limits {
     unsigned l0_trigger;
+    bool l0_paid; /* by detours (version.h): level 0 is due from its second table */
     uint64_t level_base_size; /* the most that the first level below 0 in use aims at */
     uint64_t table_size;
     unsigned passed_over; /* bit i: not level i now, its merge has just failed */

@@ -470,6 +470,8 @@ int LSMKV_CHECKED flush_wait(struct lsmkv *db, uint64_t number) LSMKV_EXCLUDES(d
 /* Does the most urgent compaction, if one is due. */
 int LSMKV_CHECKED compact_once(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* Something may have become due without a write: the thread looks. */
+void compaction_wake(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* The same, but for merges that failed and wait for others. */
 bool compaction_presses(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 struct compaction_limits compaction_limits_of(const struct lsmkv *db,

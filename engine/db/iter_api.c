@@ -148,11 +148,26 @@ lsmkv_iter_new_salvaging(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     return iter_new(db, keyspace, options, TABLE_SALVAGING, iter);
 }
 
+/* What a seek costs in a run more, in detours of a get. */
+#define SEEK_DETOURS 8u
+
+static void
+count_detours(const struct lsmkv_iter *iter)
+{
+    struct version *version = iter->view->version;
+    size_t runs = version->levels[0].count;
+
+    if (runs > 1 && version_count_detours(version, SEEK_DETOURS * (runs - 1) *
+                                                       (iter->cursor.seeks + 1)))
+        compaction_wake(iter->db);
+}
+
 void
 lsmkv_iter_free(struct lsmkv_iter *iter)
 {
     if (iter == NULL)
         return;
+    count_detours(iter);
     tally_add(&iter->db->reads, READ_SEEKS, iter->cursor.seeks);
     tally_add(&iter->db->reads, READ_DEAD_RANGE_SKIPS, iter->cursor.dead_skips);
     cursor_fini(&iter->cursor);

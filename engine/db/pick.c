@@ -90,12 +90,20 @@ compaction_targets(const struct version *version, const struct compaction_limits
     return base;
 }
 
+/* So many tables of level 0 are due. */
+static unsigned
+l0_trigger(const struct compaction_limits *limits)
+{
+    if (limits->pressing || limits->l0_trigger == 0)
+        return 1;
+    return limits->l0_paid && limits->l0_trigger > 2 ? 2 : limits->l0_trigger;
+}
+
 void
 compaction_scores(const struct version *version, const struct compaction_limits *limits,
                   double scores[LEVEL_COUNT])
 {
-    unsigned trigger =
-        limits->pressing || limits->l0_trigger == 0 ? 1 : limits->l0_trigger;
+    const unsigned trigger = l0_trigger(limits);
     uint64_t targets[LEVEL_COUNT];
     const int base = compaction_targets(version, limits, targets);
 

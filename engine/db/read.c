@@ -99,6 +99,7 @@ struct query {
     uint64_t sequence;
     uint64_t hash; /* of the user key, for the filters */
     struct target target;
+    bool paid; /* its detours were the last that a merge wanted */
 };
 
 static int
@@ -110,6 +111,7 @@ query_init(struct query *query, struct lsmkv *db, struct view *view, uint64_t se
     query->in_epoch = false;
     query->sequence = sequence;
     query->hash = table_hash(key);
+    query->paid = false;
     return target_init(&query->target, key, NULL, 0, sequence);
 }
 
@@ -172,6 +174,8 @@ query_end(struct query *query)
         epoch_leave(&query->db->limbo);
     else
         view_unref(query->view);
+    if (query->paid)
+        compaction_wake(query->db);
 }
 
 /* ---- the newest version of a key ---- */
@@ -240,13 +244,16 @@ expect_level_0(const struct query *query)
 static int
 search_version(struct query *query, struct found *found)
 {
-    const struct version *version = query->view->version;
+    struct version *version = query->view->version;
     const struct level *level = &version->levels[0];
+    size_t asked = 0;
     int result = -ENOENT;
 
     expect_level_0(query);
-    for (size_t i = 0; result == -ENOENT && i < level->count; i++)
-        result = search_table(query, level->files[i], found);
+    while (result == -ENOENT && asked < level->count)
+        result = search_table(query, level->files[asked++], found);
+    if (asked > 1 && result != REPEAT)
+        query->paid = version_count_detours(version, asked - 1);
     for (int n = 1; n < LEVEL_COUNT && result == -ENOENT; n++) {
         level = &version->levels[n];
         size_t at = level_find(level, version->order, query->target.user);

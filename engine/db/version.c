@@ -168,6 +168,7 @@ version_new(enum lsmkv_order order, struct version **version)
         return -ENOMEM;
     atomic_init(&made->refs, 1);
     made->order = order;
+    made->detours_due = UINT64_MAX;
     *version = made;
     return 0;
 }
@@ -190,6 +191,65 @@ version_unref(struct version *version)
     }
     free(version);
 }
+
+/* ---- detours ---- */
+
+#define DETOURS_LEAST   UINT64_C(16384) /* a small merge is not worth less */
+#define DETOURS_AT_ONCE 64u
+
+bool
+version_count_detours(struct version *version, uint64_t count)
+{
+    static _Thread_local uint64_t kept;
+    uint64_t before;
+
+    kept += count;
+    if (kept < DETOURS_AT_ONCE)
+        return false;
+    count = kept;
+    kept = 0;
+    before = atomic_fetch_add_explicit(&version->detours, count, memory_order_relaxed);
+    return before < version->detours_due && count >= version->detours_due - before;
+}
+
+bool
+version_merge_is_paid(const struct version *version)
+{
+    return atomic_load_explicit(&version->detours, memory_order_relaxed) >=
+           version->detours_due;
+}
+
+static uint64_t
+entries_of(const struct level *level)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < level->count; i++)
+        sum += level->files[i]->meta.entries;
+    return sum;
+}
+
+/* What level 0 is merged with is taken to be all of the first level below that is in use. */
+static void
+price_detours(struct version *version, const struct version *base)
+{
+    uint64_t entries = entries_of(&version->levels[0]);
+    int below = 1;
+
+    version->detours_due = UINT64_MAX;
+    if (version->levels[0].count < 2)
+        return;
+    while (below < LEVEL_COUNT - 1 && version->levels[below].count == 0)
+        below++;
+    entries += entries_of(&version->levels[below]);
+    version->detours_due = entries > DETOURS_LEAST ? entries : DETOURS_LEAST;
+    /* A merge of level 0 has made the tables fewer, and begins the count anew. */
+    if (base->levels[0].count >= 2 && version->levels[0].count >= base->levels[0].count)
+        atomic_init(&version->detours,
+                    atomic_load_explicit(&base->detours, memory_order_relaxed));
+}
+
+/* ---- editing ---- */
 
 /* Newest first (V1). */
 static int
@@ -316,10 +376,12 @@ version_edit(const struct version *base, const struct version_change *removed,
         result =
             level_edit(&made->levels[level], level, base->order, &base->levels[level],
                        removed, removed_count, added, added_count, reporter);
-    if (result == 0)
+    if (result == 0) {
+        price_detours(made, base);
         *version = made;
-    else
+    } else {
         version_unref(made);
+    }
     return result;
 }
 

@@ -68,15 +68,27 @@ struct level {
     uint64_t bytes;
 };
 
+/* Each table of level 0 is a sorted run of its own, which every read may have to ask.  A *detour* is
+ * one that a read asked besides the first, about: what it would have been spared if level 0 were one
+ * run.  Once there were as many as a merge of level 0 has entries to rewrite, the merge is *paid for*:
+ * reads have spent on crowding about what it costs. */
 struct version {
     atomic_uint refs;
     enum lsmkv_order order;
     struct level levels[LEVEL_COUNT];
+    uint64_t
+        detours_due; /* so many pay for a merge of level 0; UINT64_MAX: there is none */
+    _Atomic uint64_t detours;
 };
 
 int LSMKV_CHECKED version_new(enum lsmkv_order order, struct version **version);
 void version_ref(struct version *version);
 void version_unref(struct version *version);
+
+/* A read has made detours.  True: with these the merge of level 0 is paid for, and before it was not.
+ * A thread's are added when they have become many, so that threads do not meet here. */
+bool version_count_detours(struct version *version, uint64_t count);
+bool version_merge_is_paid(const struct version *version);
 
 /* One table added to or removed from a level. */
 struct version_change {

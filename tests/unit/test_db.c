@@ -287,6 +287,44 @@ START_TEST(test_a_name_made_again_stays_through_merges)
 }
 END_TEST
 
+/* Gets of what lies in the oldest table of level 0, and seeks, pay for its merge; so that is made,
+ * with fewer tables than writers would wait for. */
+START_TEST(test_reads_that_level_0_holds_up_have_it_merged)
+{
+    for (int by_seeks = 0; by_seeks < 2; by_seeks++) {
+        struct lsmkv_stats before, after;
+
+        rig_put(&rig, "old", "x");
+        ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+        for (int run = 0; run < 2; run++) {
+            rig_put(&rig, run == 0 ? "old" : "new", "y");
+            rig_put(&rig, "zoo", "y"); /* in both, so that they overlap */
+            ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+        }
+        ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+        before = rig_stats(&rig);
+        for (unsigned i = 0; i < (by_seeks ? 2100 : 17000); i++) {
+            struct lsmkv_iter *iter;
+
+            if (!by_seeks) {
+                ck_assert(rig_holds(&rig, NULL, "old", "y"));
+                continue;
+            }
+            ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, NULL, &iter), 0);
+            lsmkv_iter_seek(iter, lsmkv_str("old"));
+            ck_assert(lsmkv_iter_valid(iter));
+            lsmkv_iter_free(iter);
+        }
+        ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+        after = rig_stats(&rig);
+        ck_assert_uint_eq(before.compactions + before.trivial_moves + 1,
+                          after.compactions + after.trivial_moves);
+        ck_assert_uint_eq(after.tables, 1);
+        ck_assert(rig_holds(&rig, NULL, "old", "y"));
+    }
+}
+END_TEST
+
 /* On the disk, too: of tables that nobody names the files are gone. */
 START_TEST(test_deleting_everything_gives_the_space_back)
 {
@@ -724,6 +762,7 @@ main(void)
     tcase_add_test(tcase, test_iterator_sees_the_state_of_its_making);
     tcase_add_test(tcase, test_path_order_nests_like_brackets);
     tcase_add_test(tcase, test_a_name_made_again_stays_through_merges);
+    tcase_add_test(tcase, test_reads_that_level_0_holds_up_have_it_merged);
     tcase_add_test(tcase, test_deleting_everything_gives_the_space_back);
     tcase_add_test(tcase, test_a_batch_spans_keyspaces);
     tcase_add_test(tcase, test_a_dropped_keyspace_is_gone_and_its_log_entries_pass);

@@ -158,6 +158,28 @@ START_TEST(test_nothing_is_due_below_the_trigger)
 }
 END_TEST
 
+START_TEST(test_level_0_is_due_earlier_once_reads_have_paid)
+{
+    static const struct drawn_table tables[] = {
+        {0, "a", "c", 1, 9, 10, 0},
+        {0, "b", "d", 10, 19, 10, 0},
+    };
+    struct compaction_limits paid = {
+        .l0_trigger = 4, .l0_paid = true, .level_base_size = 100, .table_size = 10};
+
+    for (size_t count = 1; count <= COUNT(tables); count++) {
+        struct version *version = draw(tables, count);
+        int level;
+
+        ck_assert_int_eq(compaction_score(version, &paid, &level) >= 1, count == 2);
+        paid.l0_paid = false;
+        ck_assert(compaction_score(version, &paid, &level) < 1);
+        paid.l0_paid = true;
+        version_unref(version);
+    }
+}
+END_TEST
+
 /*
  *            a b c d e f g h
  *  new   3         [---]
@@ -632,6 +654,7 @@ main(void)
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_nothing_is_due_below_the_trigger);
+    tcase_add_test(cases, test_level_0_is_due_earlier_once_reads_have_paid);
     tcase_add_test(cases, test_level_0_is_merged_from_the_oldest_table_on);
     tcase_add_test(cases, test_what_overlaps_through_another_table_is_in);
     tcase_add_test(cases, test_a_lone_table_of_level_0_moves_if_nothing_overlaps_it);

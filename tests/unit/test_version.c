@@ -117,6 +117,68 @@ START_TEST(test_level_0_is_ordered_newest_first)
 }
 END_TEST
 
+static struct table_file *
+file_with(uint64_t number, uint64_t entries)
+{
+    struct table_file *file = file_of(number, "a", "z", number);
+
+    file->meta.entries = entries;
+    return file;
+}
+
+/* Counts detours until a merge of level 0 is paid for. */
+static uint64_t
+detours_until_paid(struct version *version)
+{
+    const uint64_t step = 100;
+    uint64_t count = 0;
+
+    ck_assert(!version_merge_is_paid(version));
+    do
+        count += step;
+    while (!version_count_detours(version, step));
+    ck_assert(version_merge_is_paid(version));
+    ck_assert(!version_count_detours(version, step)); /* it is said once */
+    return count;
+}
+
+START_TEST(test_detours_pay_for_the_entries_of_level_0_and_what_is_below)
+{
+    struct version *version = empty(LSMKV_ORDER_BYTES);
+    struct version_change removed = {0, NULL};
+    struct version *merged;
+
+    version = with(version, 0, file_with(1, 20000));
+    for (unsigned i = 0; i < 1000; i++) /* a single run costs no detour */
+        ck_assert(!version_count_detours(version, 100));
+    version = with(version, 0, file_with(2, 30000));
+    ck_assert_uint_eq(detours_until_paid(version), 50000);
+    /* One table more, and what was paid is not lost. */
+    version = with(version, 0, file_with(3, 10000));
+    ck_assert(!version_merge_is_paid(version));
+    ck_assert_uint_le(detours_until_paid(version), 10000);
+    version = with(version, 5, file_with(4, 40000));
+    ck_assert_uint_ge(detours_until_paid(version), 39000);
+    /* Merged: from nothing on. */
+    removed.file = version->levels[0].files[0];
+    ck_assert_int_eq(version_edit(version, &removed, 1, NULL, 0, &reporter, &merged), 0);
+    ck_assert_uint_eq(detours_until_paid(merged), 90000);
+    version_unref(merged);
+    version_unref(version);
+}
+END_TEST
+
+START_TEST(test_a_small_merge_is_paid_for_by_no_fewer)
+{
+    struct version *version = empty(LSMKV_ORDER_BYTES);
+
+    version = with(version, 0, file_with(1, 1));
+    version = with(version, 0, file_with(2, 1));
+    ck_assert_uint_ge(detours_until_paid(version), 16384);
+    version_unref(version);
+}
+END_TEST
+
 START_TEST(test_a_deeper_level_is_ordered_by_key_in_its_order)
 {
     struct version *version = empty(LSMKV_ORDER_BYTES);
@@ -533,6 +595,8 @@ main(void)
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_level_0_is_ordered_newest_first);
+    tcase_add_test(cases, test_detours_pay_for_the_entries_of_level_0_and_what_is_below);
+    tcase_add_test(cases, test_a_small_merge_is_paid_for_by_no_fewer);
     tcase_add_test(cases, test_a_deeper_level_is_ordered_by_key_in_its_order);
     tcase_add_test(cases, test_overlapping_tables_are_refused_below_level_0);
     tcase_add_test(cases, test_only_what_is_there_can_be_removed);
