@@ -11,6 +11,8 @@
  *     HANDLE_KILLPRIV_V2 is on: then once a file.  It leaves all set-id bits to us then, which takes
  *     attributes that do not last (fuse_attr.c).  HANDLE_KILLPRIV must be off: with it the kernel
  *     leaves set-user-id bits alone before truncating, and asks all the same.
+ *   - Without PARALLEL_DIROPS the kernel has one LOOKUP, READDIR or READDIRPLUS of a directory under
+ *     way and holds the others back, for file systems that rely on that.
  *   - ENOSYS to the first FLUSH or OPEN ends all of them.  For OPEN only a read-only mount may do
  *     so: elsewhere nothing else refuses O_RDWR inside a snapshot.
  *   - Without lock handlers the kernel does all locking itself.
@@ -59,7 +61,6 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_READDIRPLUS_AUTO, false);
     want(conn, FUSE_CAP_CACHE_SYMLINKS, vfs_contents_last(ops->vfs, vfs_root(ops->vfs)));
     want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
-    want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
     want(conn, FUSE_CAP_ASYNC_DIO, true);
     want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,
          false);
@@ -75,15 +76,16 @@ on_init(void *userdata, struct fuse_conn_info *conn)
         ops->ready(ops->ready_context);
 }
 
-/* libfuse 3.14 does not know FUSE_HANDLE_KILLPRIV_V2, so it is put into its reply on the way; a
- * kernel before 5.11 passes it over. */
+/* libfuse 3.14 does not know FUSE_HANDLE_KILLPRIV_V2, and leaves out FUSE_PARALLEL_DIROPS whoever
+ * wants it.  So they are put into its reply on the way; kernels before 5.11 and 4.7 pass them
+ * over. */
 static void
-promise_to_strip(const struct iovec *parts, int count)
+add_init_flags(const struct iovec *parts, int count)
 {
     struct fuse_init_out *out = parts[1].iov_base;
 
     if (count == 2 && parts[1].iov_len >= sizeof(*out))
-        out->flags |= FUSE_HANDLE_KILLPRIV_V2;
+        out->flags |= FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS;
 }
 
 static ssize_t
@@ -93,7 +95,7 @@ io_writev(int fd, struct iovec *parts, int count, void *userdata)
 
     if (ops->init_reply_due) {
         ops->init_reply_due = false;
-        promise_to_strip(parts, count);
+        add_init_flags(parts, count);
     }
     return writev(fd, parts, count);
 }

@@ -94,6 +94,74 @@ lists() {
     [ "$(count_of LOOKUP)" = 0 ]
 }
 
+# asleep PID...: waits until each waits in the kernel for the daemon, or behind one that does.
+asleep() {
+    local pid
+    for pid; do
+        for _ in {1..1000}; do
+            grep -qE 'request_wait|fuse' "/proc/$pid/wchan" && continue 2
+            sleep 0.02
+        done
+        echo "$pid waits for no answer"
+        return 1
+    done
+}
+
+# It stands still when all its threads do.  Whatever becomes of the check, it goes on.
+stop_daemon() {
+    trap 'kill -CONT "$daemon"' EXIT
+    begin=$(wc -l <"$trace")
+    kill -STOP "$daemon"
+    while grep -L '^State:.T' /proc/"$daemon"/task/*/status | grep .; do
+        sleep 0.02
+    done
+}
+
+# sent_at_once COUNT OPCODE: of the processes in `callers`, begun since stop_daemon, so many have
+# sent such a request.  Those that the kernel has held back would be read after one sent now.
+sent_at_once() {
+    asleep "${callers[@]}"
+    stat -f "$mnt" >/dev/null &
+    callers+=($!)
+    asleep "$!"
+    kill -CONT "$daemon"
+    wait "${callers[@]}" || true
+    mapfile -t requests < <(tail -n "+$((begin + 1))" "$trace" |
+        sed -n 's/.*opcode: \([A-Z0-9_]*\) .*/\1/p' | sed '/^STATFS$/,$d')
+    echo "before STATFS: $(printf '%s\n' "${requests[@]}" | sort | uniq -c | tr -s '\n ' ' ')"
+    same "$1" "$(count_of "$2")"
+}
+
+# libfuse 3.14 kept PARALLEL_DIROPS from the kernel, which then held back all but one.
+looks_up_at_once() {
+    local begin i callers=()
+    stat "$mnt/dir"
+    stop_daemon
+    for i in {1..8}; do
+        stat "$mnt/dir/absent$i" &
+        callers+=($!)
+    done
+    sent_at_once 8 LOOKUP
+}
+
+# Each has opened it before, by a descriptor of its own.
+lists_at_once() {
+    local begin fd fds=() callers=()
+    mkdir "$mnt/listed"
+    touch "$mnt/listed/file"
+    for _ in {1..4}; do
+        exec {fd}<"$mnt/listed"
+        fds+=("$fd")
+    done
+    stat "$mnt/listed"
+    stop_daemon
+    for fd in "${fds[@]}"; do
+        python3 -c 'import os, sys; os.listdir(int(sys.argv[1]))' "$fd" &
+        callers+=($!)
+    done
+    sent_at_once 4 READDIRPLUS
+}
+
 # engine_cost COUNTER COMMAND...: how much a counter of the engine grows.
 engine_cost() {
     local name=$1 before
@@ -165,6 +233,8 @@ umount_store
 wait "$daemon"
 mount_traced
 check "ls -l of 1500 files looks nothing up" lists
+check "names of one directory are looked up at once" looks_up_at_once
+check "and it is listed by several at once" lists_at_once
 umount_store
 wait "$daemon"
 # So that no timer puts or syncs anything meanwhile.

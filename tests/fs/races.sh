@@ -87,7 +87,7 @@ commands() {
 # Several of each at once, for so many seconds.
 works() {
     local until=$((SECONDS + $1)) workers=() worker
-    for worker in "copies 1" "copies 2" reads large snapshots commands; do
+    for worker in "copies 1" "copies 2" reads reads large snapshots commands; do
         (
             set -e
             # shellcheck disable=SC2086

@@ -4,18 +4,21 @@
  *
  * It asks of the kernel what lsmfs asks: default_permissions, names, absent names and attributes
  * kept for ever, pages and listings kept from one open to the next, OPEN answered, extended
- * attributes answered with "there is none", no FLUSH.  So the kernel sends both the same requests,
- * and what lsmfs takes longer is its own.
+ * attributes answered with "there is none", no FLUSH, several requests of one directory at once.
+ * So the kernel sends both the same requests, and what lsmfs takes longer is its own.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -25,6 +28,7 @@
 #define BACKGROUND 64u
 
 static struct inode *root;
+static atomic_bool init_reply_due;
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 
 static void
@@ -60,10 +64,33 @@ on_init(void *userdata, struct fuse_conn_info *conn)
                               FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
     conn->want |= conn->capable & (FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_READDIRPLUS |
                                    FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ATOMIC_O_TRUNC |
-                                   FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO);
+                                   FUSE_CAP_ASYNC_DIO);
     conn->time_gran = 1;
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
+    init_reply_due = true;
+}
+
+/* libfuse 3.14 leaves FUSE_PARALLEL_DIROPS out of its reply to INIT, the first one. */
+static ssize_t
+io_writev(int fd, struct iovec *parts, int count, void *userdata)
+{
+    (void)userdata;
+    if (atomic_load_explicit(&init_reply_due, memory_order_relaxed)) {
+        struct fuse_init_out *out = parts[1].iov_base;
+
+        init_reply_due = false;
+        if (count == 2 && parts[1].iov_len >= sizeof(*out))
+            out->flags |= FUSE_PARALLEL_DIROPS;
+    }
+    return writev(fd, parts, count);
+}
+
+static ssize_t
+io_read(int fd, void *buffer, size_t size, void *userdata)
+{
+    (void)userdata;
+    return read(fd, buffer, size);
 }
 
 /* ---- names ---- */
@@ -592,6 +619,14 @@ serve(struct fuse_session *session, bool single)
     return result;
 }
 
+static int
+take_io(struct fuse_session *session)
+{
+    static const struct fuse_custom_io io = {.writev = io_writev, .read = io_read};
+
+    return fuse_session_custom_io(session, &io, fuse_session_fd(session));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -615,7 +650,7 @@ main(int argc, char **argv)
         die("no memory");
     session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
     if (session == NULL || fuse_set_signal_handlers(session) != 0 ||
-        fuse_session_mount(session, argv[argc - 1]) != 0)
+        fuse_session_mount(session, argv[argc - 1]) != 0 || take_io(session) != 0)
         return 1;
     result = serve(session, single);
     fuse_session_unmount(session);
