@@ -100,6 +100,36 @@ for row in result["rows"]:
     assert "null" in row["ratios"], row'
 }
 
+# From one file to a thousand.
+grows() {
+    "$bench" --quick --scale=0.001 --contenders=lsmfs,null,ext4 --json=growth.json growth \
+        >growth.table
+}
+
+has_growth() {
+    python3 -c '
+import json
+rows = {row["row"]: row["engines"] for row in json.load(open("growth.json"))["rows"]}
+sizes = ["one-1000", "one-10000", "one-100000", "one-1000000"]
+sizes += ["spread-10000", "spread-100000", "spread-1000000"]
+for operation in ("create", "stat-cold", "list-cold", "unlink"):
+    for part in ("", "-cpu"):
+        first, last = (rows[f"growth.{operation}-{sizes[i]}{part}"] for i in (0, 3))
+        ratio = rows[f"growth.{operation}-one-ratio{part}"]
+        assert len(ratio) == 3, ratio
+        for engine, cell in ratio.items():
+            quotient = last[engine]["median"] / first[engine]["median"]
+            assert abs(cell["median"] / quotient - 1) < 0.001, (operation, engine, quotient)
+    for size in sizes:
+        assert len(rows[f"growth.{operation}-{size}"]) == 3, (operation, size)'
+}
+
+plots_growth() {
+    "$plot" growth.json >growth.svg
+    # For each operation, by both clocks, in small directories and in one, each contender.
+    same $((4 * 2 * 2 * 3)) "$(grep -c '<polyline ' growth.svg)"
+}
+
 plots() {
     "$plot" result.json >result.svg
     grep -q '</svg>' result.svg
@@ -126,6 +156,9 @@ if [ -w /proc/sys/vm/drop_caches ]; then
     check "each has its rows" has_rows
     alone "a row has a value a repetition" repeats
     check "a plot is made of the result" plots
+    alone "files become many" grows
+    check "each size has its rows, and how the largest stands to the smallest" has_growth
+    check "and is a point of a line" plots_growth
 else
     echo "# no series ran: caches cannot be dropped here"
 fi

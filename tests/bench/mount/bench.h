@@ -20,8 +20,9 @@ struct series {
     const char *name;
     const char *about;
     void (*run)(struct bench *bench);
-    unsigned callers;
-    bool pinned; /* callers and daemon to one core */
+    unsigned callers;       /* of series_calls */
+    bool pinned;            /* callers and daemon to one core */
+    const char *takes_part; /* contenders, between commas; NULL: all */
 };
 
 /* Ends with one whose name is NULL. */
@@ -59,8 +60,9 @@ void bench_emit(const struct bench *bench, const char *name, const char *part,
 void bench_emit_costs(const struct bench *bench, const char *name, const char *unit,
                       const struct meter *meter, double per);
 
-/* The series: calls.c, large.c, programs.c. */
+/* The series: calls.c, growth.c, large.c, programs.c. */
 void series_calls(struct bench *bench);
+void series_growth(struct bench *bench);
 void series_large(struct bench *bench);
 void series_programs(struct bench *bench);
 

@@ -90,8 +90,12 @@ list(void)
          contender++)
         if (contender_is_there(contender))
             printf("contender %-15s %s\n", contender->name, contender->durability);
-    for (const struct series *series = all_series; series->name != NULL; series++)
-        printf("series %-9s %s\n", series->name, series->about);
+    for (const struct series *series = all_series; series->name != NULL; series++) {
+        printf("series %-9s %s", series->name, series->about);
+        if (series->takes_part != NULL)
+            printf(" (%s alone)", series->takes_part);
+        printf("\n");
+    }
 }
 
 /* False: bad usage, and the reason was told. */
@@ -293,6 +297,12 @@ run_one(struct plan *plan, struct report *report, const struct series *series,
 }
 
 static bool
+takes_part(const struct series *series, const struct contender *contender)
+{
+    return series->takes_part == NULL || names_it(series->takes_part, contender->name);
+}
+
+static bool
 run_series_on_all(struct plan *plan, struct report *report, const struct series *series,
                   unsigned repeat)
 {
@@ -301,6 +311,8 @@ run_series_on_all(struct plan *plan, struct report *report, const struct series 
     for (unsigned i = 0; i < report->subject_count; i++) {
         unsigned subject = (i + repeat) % report->subject_count;
 
+        if (!takes_part(series, plan->contenders[subject]))
+            continue;
         fprintf(stderr, "%u/%u %s %s\n", repeat + 1, report->repeats, series->name,
                 report->subjects[subject].name);
         good = run_one(plan, report, series, subject) && good;
