@@ -102,7 +102,7 @@ for row in result["rows"]:
 
 # From one file to a thousand.
 grows() {
-    "$bench" --quick --scale=0.001 --contenders=lsmfs,null,ext4 --json=growth.json growth \
+    "$bench" --quick --scale=0.001 --contenders=lsmfs,null,ext4 --json=growth.json growth memory \
         >growth.table
 }
 
@@ -121,13 +121,22 @@ for operation in ("create", "stat-cold", "list-cold", "unlink"):
             quotient = last[engine]["median"] / first[engine]["median"]
             assert abs(cell["median"] / quotient - 1) < 0.001, (operation, engine, quotient)
     for size in sizes:
-        assert len(rows[f"growth.{operation}-{size}"]) == 3, (operation, size)'
+        assert len(rows[f"growth.{operation}-{size}"]) == 3, (operation, size)
+for task in ("create", "list", "lookup", "forgotten", "copy"):
+    row = rows[f"memory.{task}"]
+    assert list(row) == ["lsmfs"], row
+    assert 1 < row["lsmfs"]["median"] < 256, row'
 }
 
 plots_growth() {
     "$plot" growth.json >growth.svg
     # For each operation, by both clocks, in small directories and in one, each contender.
     same $((4 * 2 * 2 * 3)) "$(grep -c '<polyline ' growth.svg)"
+}
+
+takes_no_part() {
+    "$bench" --quick --scale=0.001 --contenders=null memory >none.table 2>&1
+    not grep memory none.table
 }
 
 plots() {
@@ -156,9 +165,10 @@ if [ -w /proc/sys/vm/drop_caches ]; then
     check "each has its rows" has_rows
     alone "a row has a value a repetition" repeats
     check "a plot is made of the result" plots
-    alone "files become many" grows
+    alone "files become many, and the memory is looked at" grows
     check "each size has its rows, and how the largest stands to the smallest" has_growth
     check "and is a point of a line" plots_growth
+    alone "a contender is left out where it takes no part" takes_no_part
 else
     echo "# no series ran: caches cannot be dropped here"
 fi

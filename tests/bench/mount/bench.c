@@ -29,6 +29,8 @@ const struct series all_series[] = {
      .run = series_programs},
     {"growth", "an entry's cost among a thousand to a million files, on one core",
      .run = series_growth, .pinned = true, .takes_part = "lsmfs,null,ext4"},
+    {"memory", "the daemon's at a million files, then at 10 GiB", .run = series_memory,
+     .takes_part = "lsmfs"},
     {.name = NULL},
 };
 

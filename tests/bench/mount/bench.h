@@ -60,10 +60,11 @@ void bench_emit(const struct bench *bench, const char *name, const char *part,
 void bench_emit_costs(const struct bench *bench, const char *name, const char *unit,
                       const struct meter *meter, double per);
 
-/* The series: calls.c, growth.c, large.c, programs.c. */
+/* The series: calls.c, growth.c, large.c, memory.c, programs.c. */
 void series_calls(struct bench *bench);
 void series_growth(struct bench *bench);
 void series_large(struct bench *bench);
+void series_memory(struct bench *bench);
 void series_programs(struct bench *bench);
 
 #endif

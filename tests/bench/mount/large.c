@@ -1,4 +1,4 @@
-/* large.c - one large file: written in pieces as cp writes them, synced, read cold. */
+/* large.c - see large.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include "bench.h"
 #include "common.h"
 #include "keys.h"
+#include "large.h"
 #include "meter.h"
 
 enum { PIECE = 128 << 10 };
@@ -79,15 +80,21 @@ read_large(const struct bench *bench, uint64_t pieces)
 }
 
 void
-series_large(struct bench *bench)
+large_write_and_read(const struct bench *bench, unsigned gibibytes)
 {
-    uint64_t pieces = (uint64_t)((1 << 30) / PIECE * bench->scale);
+    uint64_t pieces = (uint64_t)((1 << 30) / PIECE * gibibytes * bench->scale);
 
     pieces = pieces == 0 ? 1 : pieces;
     bench_settle(bench);
     write_large(bench, pieces);
     bench_go_cold(bench);
     read_large(bench, pieces);
+}
+
+void
+series_large(struct bench *bench)
+{
+    large_write_and_read(bench, 1);
     if (bench->daemon != 0)
         bench_emit(bench, "memory", "", "MiB", BETTER_LESS,
                    (double)peak_memory_of(bench->daemon) / (1 << 20), 0);
