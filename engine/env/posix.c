@@ -303,6 +303,26 @@ posix_thread_join(struct env_thread *thread)
 
 /* ---- memory ---- */
 
+#define AHEAD_SIZE ((size_t)96 << 10) /* less than malloc maps by itself, or gives back */
+
+/* The arena of a thread that is not the first grows by just what is asked of it, with a system call
+ * each time.  For a buffer of some KiB that costs as much as to fill it: so malloc gets room for
+ * several at once. */
+static void
+allocate_ahead(size_t size)
+{
+    static _Thread_local size_t left; /* of that room, if nothing else takes of it */
+    void *volatile room;              /* or the compiler leaves out both calls */
+
+    if (size <= left) {
+        left -= size;
+        return;
+    }
+    room = malloc(AHEAD_SIZE);
+    free(room);
+    left = AHEAD_SIZE - size;
+}
+
 /* Not posix_memalign, with which glibc before 2.38 does not use freed buffers again: it looks for
  * a free block with room for the alignment, and what was freed has none.  Whoever needs lines of
  * the processor's cache (filters do) makes room and aligns itself. */
@@ -310,6 +330,8 @@ static void *
 posix_allocate(struct lsmkv_env *env, size_t size)
 {
     (void)env;
+    if (size <= AHEAD_SIZE / 4)
+        allocate_ahead(size);
     return malloc(size);
 }
 

@@ -425,6 +425,57 @@ START_TEST(test_unlock_frees_what_a_child_still_has_open)
 }
 END_TEST
 
+/* ---- memory ---- */
+
+enum { BUFFERS = 200, BUFFER_SIZE = 4200 };
+
+/* A number that changes with what is mapped. */
+static uint64_t
+mappings(void)
+{
+    uint64_t sum = 0;
+    FILE *file = fopen("/proc/self/maps", "r");
+    int byte;
+
+    ck_assert_ptr_nonnull(file);
+    while ((byte = fgetc(file)) != EOF)
+        sum = sum * 31 + (uint64_t)byte;
+    fclose(file);
+    return sum;
+}
+
+static void
+allocate_buffers(void *argument)
+{
+    struct lsmkv_env *env = env_posix();
+    unsigned *changes = argument;
+    void *buffers[BUFFERS];
+    uint64_t before = mappings(), after;
+
+    for (unsigned i = 0; i < BUFFERS; i++, before = after) {
+        buffers[i] = env->allocate(env, BUFFER_SIZE);
+        ck_assert_ptr_nonnull(buffers[i]);
+        after = mappings();
+        *changes += after != before;
+    }
+    for (unsigned i = 0; i < BUFFERS; i++)
+        env->release(env, buffers[i], BUFFER_SIZE);
+}
+
+/* Filling a cache from a thread took a system call for the memory of each block. */
+START_TEST(test_a_thread_asks_the_system_for_many_buffers_at_once)
+{
+    struct lsmkv_env *env = env_posix();
+    struct env_thread *thread;
+    unsigned changes = 0;
+
+    ck_assert_int_eq(
+        env->thread_start(env, "allocates", allocate_buffers, &changes, &thread), 0);
+    env->thread_join(thread);
+    ck_assert_uint_lt(changes, BUFFERS / 8);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -448,6 +499,7 @@ main(void)
     tcase_add_test(tests, test_a_lock_survives_fork_and_the_death_of_the_parent);
     tcase_add_test(tests, test_closing_another_descriptor_keeps_the_lock);
     tcase_add_test(tests, test_unlock_frees_what_a_child_still_has_open);
+    tcase_add_test(tests, test_a_thread_asks_the_system_for_many_buffers_at_once);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
