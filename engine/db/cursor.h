@@ -119,4 +119,11 @@ cursor_is_apart(const struct cursor *cursor)
     return cursor->apart;
 }
 
+/* As iterator_peek; nothing of a walk backwards. */
+static inline size_t
+cursor_peek(const struct cursor *cursor, struct iterator_ahead *ahead, size_t count)
+{
+    return cursor->backwards ? 0 : iterator_peek(cursor->it, ahead, count);
+}
+
 #endif

@@ -34,6 +34,28 @@ load_value(struct lsmkv_iter *iter)
     return result;
 }
 
+/* Values in the cache lie anywhere in memory: to find one and to see its first bytes costs as much
+ * waiting as reading it, unless that is asked for ahead.  The next one is looked up, and of that behind
+ * it what finds it. */
+static void
+look_ahead(struct lsmkv_iter *iter)
+{
+    struct iterator_ahead ahead[2];
+    size_t count = cursor_peek(&iter->cursor, ahead, 2);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct lsmkv_slice payload = ahead[i].payload;
+        struct blob_ref ref;
+
+        if (kind_is_apart(ahead[i].kind) && payload.size >= BLOB_REF_SIZE &&
+            blob_ref_decode(
+                lsmkv_bytes((const uint8_t *)payload.data + payload.size - BLOB_REF_SIZE,
+                            BLOB_REF_SIZE),
+                &ref) == 0)
+            blob_expect(iter->db->blobs, &ref, i == 0);
+    }
+}
+
 /* After each move of the cursor. */
 static void
 settle(struct lsmkv_iter *iter)
@@ -45,8 +67,11 @@ settle(struct lsmkv_iter *iter)
     iter->record = *cursor_record(&iter->cursor);
     iter->failed = blob_ref_decode(iter->record.value, &iter->ref);
     iter->record.value = lsmkv_bytes(NULL, iter->ref.length);
-    if (iter->failed == 0 && !iter->lazy)
-        iter->failed = load_value(iter);
+    if (iter->failed != 0 || iter->lazy)
+        return;
+    iter->failed = load_value(iter);
+    if (iter->values.cached != NULL)
+        look_ahead(iter);
 }
 
 /* The same forwards: salvaging passes over what cannot be read. */

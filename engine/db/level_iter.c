@@ -268,6 +268,12 @@ level_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice boun
     level_end(level, 0);
 }
 
+static size_t
+level_peek(const struct iterator *it, struct iterator_ahead *ahead, size_t count)
+{
+    return iterator_peek(((const struct level_iterator *)it)->inner, ahead, count);
+}
+
 static void
 level_free(struct iterator *it)
 {
@@ -287,6 +293,7 @@ static const struct iterator_ops level_ops = {
     .skip_older = level_skip_older,
     .free = level_free,
     .approach = level_approach,
+    .peek = level_peek,
 };
 
 int

@@ -23,6 +23,12 @@
 
 struct iterator;
 
+/* An entry that was not yet moved to. */
+struct iterator_ahead {
+    uint8_t kind;
+    struct lsmkv_slice payload;
+};
+
 struct iterator_ops {
     /* To the first entry at or after an internal key; the last one at or before it. */
     void (*seek)(struct iterator *it, struct lsmkv_slice internal);
@@ -44,6 +50,10 @@ struct iterator_ops {
      * takes each step with all of them, and they wait together.  It reads no file, and it is
      * the seek that tells of errors. */
     void (*approach)(struct iterator *it, struct lsmkv_slice internal, unsigned step);
+    /* NULL, or: entries that a walk forwards is likely to meet next, at most `count` of them, as
+     * far as they can be told without waiting for memory.  A hint: of a merge they are those of
+     * one source.  They hold as `payload` does. */
+    size_t (*peek)(const struct iterator *it, struct iterator_ahead *ahead, size_t count);
 };
 
 #define APPROACH_STEPS 3u
@@ -103,6 +113,12 @@ static inline void
 iterator_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound)
 {
     it->ops->skip_older(it, sequence, bound);
+}
+
+static inline size_t
+iterator_peek(const struct iterator *it, struct iterator_ahead *ahead, size_t count)
+{
+    return it->valid && it->ops->peek != NULL ? it->ops->peek(it, ahead, count) : 0;
 }
 
 /* Hands on a slice that another iterator has just set.  Word by word, as it was written: a read

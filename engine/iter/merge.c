@@ -284,6 +284,14 @@ merge_skip_older(struct iterator *it, uint64_t sequence, struct lsmkv_slice boun
     gather(merge);
 }
 
+static size_t
+merge_peek(const struct iterator *it, struct iterator_ahead *ahead, size_t count)
+{
+    const struct merge *merge = (const struct merge *)it;
+
+    return iterator_peek(merge->heap[0], ahead, count);
+}
+
 static void
 merge_free(struct iterator *it)
 {
@@ -304,6 +312,7 @@ static const struct iterator_ops merge_ops = {
     .prev = merge_prev,
     .skip_older = merge_skip_older,
     .free = merge_free,
+    .peek = merge_peek,
 };
 
 int

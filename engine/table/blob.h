@@ -183,6 +183,9 @@ ssize_t LSMKV_CHECKED blob_files_bytes(struct blob_files *files, uint64_t number
                                        uint64_t offset, void *buffer, size_t size);
 /* A value that is in the cache, pinned; or NULL.  Neither waits nor locks. */
 const struct block *blob_find(struct blob_files *files, const struct blob_ref *ref);
+/* The value will be asked for, `next` or a little later: what it takes to find it in the cache, or
+ * its first bytes there, may be fetched by the processor meanwhile. */
+void blob_expect(struct blob_files *files, const struct blob_ref *ref, bool next);
 /* As blob_read, into a block that is pinned, and kept in the cache unless it is long. */
 int LSMKV_CHECKED blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
                                    const struct block **block);

@@ -378,6 +378,9 @@ blob_files_bytes(struct blob_files *files, uint64_t number, uint64_t offset, voi
                         offset);
 }
 
+#define LINE_SIZE      64u        /* of the processor's cache */
+#define EXPECTED_BYTES (4u << 10) /* fetched of a value ahead of time, at most */
+
 /* Under what a value's file is known to the cache: a crafted MANIFEST may have a table of the same
  * number, whose blocks are there, too. */
 static uint64_t
@@ -402,6 +405,24 @@ blob_find(struct blob_files *files, const struct blob_ref *ref)
     }
     tally_add(files->context->counters, TABLE_CACHE_HITS, 1);
     return found;
+}
+
+void
+blob_expect(struct blob_files *files, const struct blob_ref *ref, bool next)
+{
+    struct block_cache *cache = files->context->cache;
+    const struct block *found;
+
+    if (!next) {
+        block_cache_expect(cache, cached_number(ref), ref->offset);
+        return;
+    }
+    found = block_cache_get(cache, cached_number(ref), ref->offset);
+    if (found == NULL)
+        return;
+    for (size_t i = 0; i < found->size && i < EXPECTED_BYTES; i += LINE_SIZE)
+        __builtin_prefetch(found->data + i);
+    block_unpin(found);
 }
 
 int

@@ -341,6 +341,21 @@ block_iter_next(struct block_iter *it)
         end_at(it, 0);
 }
 
+size_t
+block_iter_peek(const struct block_iter *it, struct iterator_ahead *ahead, size_t count)
+{
+    size_t offset = it->next, found = 0;
+    struct entry entry;
+
+    while (found < count && parse_entry(it, offset, &entry) == 0 &&
+           entry.rest.size >= KEY_TRAILER_SIZE) {
+        ahead[found++] =
+            (struct iterator_ahead){internal_kind(entry.rest), entry.payload};
+        offset = entry.end;
+    }
+    return found;
+}
+
 /* From the last restart point before the current entry forward to the entry before it. */
 void
 block_iter_prev(struct block_iter *it)

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/key.h"
+#include "iter/iterator.h"
 
 /* ---- building ---- */
 
@@ -82,6 +83,8 @@ void block_iter_first(struct block_iter *it);
 void block_iter_last(struct block_iter *it);
 void block_iter_next(struct block_iter *it);
 void block_iter_prev(struct block_iter *it);
+size_t block_iter_peek(const struct block_iter *it, struct iterator_ahead *ahead,
+                       size_t count);
 
 /* ---- one key (block_find.c) ---- */
 

@@ -408,6 +408,12 @@ table_iter_prev(struct iterator *it)
     settle_backward(t);
 }
 
+static size_t
+table_iter_peek(const struct iterator *it, struct iterator_ahead *ahead, size_t count)
+{
+    return block_iter_peek(&((const struct table_iter *)it)->cursor, ahead, count);
+}
+
 /* ---- skip_older ---- */
 
 struct skip {
@@ -510,6 +516,7 @@ static const struct iterator_ops table_iter_ops = {
     .skip_older = table_iter_skip_older,
     .free = table_iter_free,
     .approach = table_iter_approach,
+    .peek = table_iter_peek,
 };
 
 int

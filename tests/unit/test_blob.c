@@ -486,6 +486,36 @@ START_TEST(test_a_short_value_is_kept_in_the_cache)
 }
 END_TEST
 
+/* It reads nothing, and keeps no pin: what was expected can be thrown out. */
+START_TEST(test_what_is_expected_stays_as_it_was)
+{
+    const struct table_blob blob = {NUMBER, 5, sizeof(golden)};
+    struct lsmkv_env *env = fixture.context.env;
+    const struct block *block;
+    uint64_t calls;
+
+    put_file(golden, sizeof(golden));
+    ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
+    calls = fault_env_calls(fixture.fault, ENV_CALL_FILE_READ);
+    for (int i = 0; i < 2; i++)
+        blob_expect(files, &golden_ref, i == 0);
+    ck_assert_uint_eq(fault_env_calls(fixture.fault, ENV_CALL_FILE_READ), calls);
+    ck_assert_ptr_null(blob_find(files, &golden_ref));
+    ck_assert_int_eq(blob_read_pinned(files, &golden_ref, &block), 0);
+    block_unpin(block);
+    for (int i = 0; i < 2; i++)
+        blob_expect(files, &golden_ref, i == 0);
+    for (uint64_t i = 0; i < 4000; i++) {
+        block = block_cache_insert(fixture.context.cache, NUMBER, i,
+                                   env->allocate(env, 16 << 10), 1, 16 << 10);
+        ck_assert_ptr_nonnull(block);
+        block_unpin(block);
+    }
+    ck_assert_ptr_null(blob_find(files, &golden_ref));
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
 /* Only a crafted store has two lengths for one value.  Whoever asks for the longer one must not be
  * given the block of the shorter. */
 START_TEST(test_a_cached_value_has_one_length)
@@ -682,6 +712,7 @@ main(void)
     tcase_add_test(tests, test_values_of_all_sizes_come_back);
     tcase_add_test(tests, test_a_run_reads_many_values_at_once);
     tcase_add_test(tests, test_a_short_value_is_kept_in_the_cache);
+    tcase_add_test(tests, test_what_is_expected_stays_as_it_was);
     tcase_add_test(tests, test_a_cached_value_has_one_length);
     tcase_add_test(tests, test_a_block_of_a_table_is_not_taken_for_a_value);
     tcase_add_test(tests, test_what_failed_leaves_no_file);

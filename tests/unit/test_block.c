@@ -91,6 +91,26 @@ START_TEST(test_a_block_is_walked_both_ways)
 }
 END_TEST
 
+START_TEST(test_a_cursor_tells_what_follows_in_its_block)
+{
+    struct iterator_ahead ahead[3];
+    unsigned i = 0;
+
+    build(ENTRIES);
+    finish_and_set();
+    for (block_iter_first(&it); it.valid; block_iter_next(&it), i++) {
+        unsigned left = ENTRIES - 1 - i;
+
+        ck_assert_uint_eq(block_iter_peek(&it, ahead, 3), left < 3 ? left : 3);
+        for (unsigned k = 0; k < 3 && k < left; k++) {
+            ck_assert_uint_eq(ahead[k].payload.size, i + 1 + k);
+            ck_assert_int_eq(ahead[k].kind, KIND_PUT);
+        }
+        assert_at(i);
+    }
+}
+END_TEST
+
 START_TEST(test_a_search_finds_each_key_and_each_gap)
 {
     struct keybuf key = {0};
@@ -379,6 +399,7 @@ block_suite(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, test_a_block_is_walked_both_ways, 1, 50);
+    tcase_add_test(tcase, test_a_cursor_tells_what_follows_in_its_block);
     tcase_add_test(tcase, test_a_search_finds_each_key_and_each_gap);
     tcase_add_loop_test(tcase, test_one_key_is_found_as_the_cursor_finds_it,
                         LSMKV_ORDER_BYTES, LSMKV_ORDER_PATH + 1);

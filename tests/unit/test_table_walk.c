@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iter/merge.h"
 #include "support/table_fixture.h"
 #include "table/reader.h"
 
@@ -109,6 +110,34 @@ START_TEST(test_a_passing_walk_reads_many_blocks_at_once)
     for (iterator_last(it); it->valid; iterator_prev(it))
         assert_at(--i);
     ck_assert_uint_eq(i, 0);
+}
+END_TEST
+
+/* Through a merge, too: of its source that is ahead. */
+START_TEST(test_a_walk_tells_what_it_comes_to)
+{
+    struct iterator_ahead ahead[2];
+    struct iterator *sources[2];
+    size_t i = 0, told = 0;
+
+    build(1 << 20, 500, 10);
+    for (unsigned k = 0; k < 2; k++)
+        ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &sources[k]), 0);
+    ck_assert_int_eq(merge_new(LSMKV_ORDER_PATH, sources, _i == 0 ? 2 : 1, &it), 0);
+    if (_i == 1)
+        iterator_free(sources[1]);
+    for (iterator_first(it); it->valid; iterator_next(it), i++) {
+        size_t at = _i == 0 ? i / 2 : i, count = iterator_peek(it, ahead, 2);
+
+        assert_at(at);
+        for (size_t k = 0; k < count; k++) {
+            assert_slices(ahead[k].payload, table_model_payload(&model, at + 1 + k));
+            ck_assert_int_eq(ahead[k].kind, internal_kind(table_model_key(&model, at)));
+        }
+        told += count;
+    }
+    ck_assert_uint_eq(iterator_peek(it, ahead, 2), 0);
+    ck_assert_uint_gt(told, i / 2);
 }
 END_TEST
 
@@ -222,6 +251,7 @@ table_walk_suite(void)
 
     tcase_add_checked_fixture(walks, setup, teardown);
     tcase_add_test(walks, test_a_passing_walk_reads_many_blocks_at_once);
+    tcase_add_loop_test(walks, test_a_walk_tells_what_it_comes_to, 0, 2);
     tcase_add_test(walks, test_a_long_walk_does_not_fill_the_cache);
     tcase_add_test(walks, test_blocks_too_large_for_a_run_are_read_alone);
     tcase_add_test(walks, test_a_damaged_block_of_a_run_is_told_once_and_where_it_is);

@@ -417,17 +417,24 @@ START_TEST(test_a_level_iterates_as_a_sorted_array)
     struct level_world world;
     const struct table_model *model = &world.model;
     struct keybuf target = {0};
+    struct iterator_ahead ahead;
     struct iterator *it;
-    size_t at;
+    size_t at, peeked = 0;
 
     level_world_init(&world, order, &random);
     ck_assert_int_eq(level_iterate(world.files, world.count, order, TABLE_KEEPING,
                                    lsmkv_bytes(NULL, 0), &it),
                      0);
     iterator_first(it);
-    for (at = 0; at < model->count; at++, iterator_next(it))
+    for (at = 0; at < model->count; at++, iterator_next(it)) {
         assert_at(it, model, at);
+        if (iterator_peek(it, &ahead, 1) == 1) {
+            assert_slices(ahead.payload, table_model_payload(model, at + 1));
+            peeked++;
+        }
+    }
     assert_at(it, model, at);
+    ck_assert_uint_gt(peeked, 0);
     iterator_last(it);
     for (at = model->count; at-- > 0; iterator_prev(it))
         assert_at(it, model, at);
