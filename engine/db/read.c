@@ -513,7 +513,7 @@ copy_apart(struct query *query, const struct blob_ref *ref, uint8_t *to)
 
     if (block == NULL) {
         result = query_hold(query);
-        if (result == 0 && ref->length > BLOB_CACHED_MAX)
+        if (result == 0 && !blob_is_kept(blobs, ref))
             return blob_read(blobs, ref, to);
         if (result == 0)
             result = blob_read_pinned(blobs, ref, &block);

@@ -168,10 +168,13 @@ void blob_files_add_live(struct blob_files *files, const struct table_blob *blob
 void blob_files_drop_live(struct blob_files *files, const struct table_blob *blobs,
                           size_t count);
 
-/* Values up to this length are kept in the block cache once they were read by themselves.  A
- * longer one is not: its bytes cost more than the call that reads it, and the kernel has the
- * pages. */
-#define BLOB_CACHED_MAX (16u << 10)
+/* Values up to a length are kept in the block cache once they were read by themselves: a small
+ * part of the cache, within these.  A longer one is not: it would take the place of many, and the
+ * kernel has its pages. */
+#define BLOB_CACHED_MIN  (16u << 10)
+#define BLOB_CACHED_MAX  (64u << 10)
+#define BLOB_CACHED_PART 4096u
+bool blob_is_kept(const struct blob_files *files, const struct blob_ref *ref);
 
 /* Reads a value of ref->length bytes and checks it.  Somebody holds a table or a generation that
  * refers to it.  Reports damage. */

@@ -30,6 +30,7 @@ struct blob_file {
 
 struct blob_files {
     const struct table_context *context;
+    size_t kept_max; /* constant */
     struct mutex mutex;
     /* guarded by mutex */
     struct blob_file **files; /* by number */
@@ -39,6 +40,17 @@ struct blob_files {
     struct blob_file *gone;
 };
 
+/* NULL: of files that are only walked. */
+static size_t
+kept_max(const struct block_cache *cache)
+{
+    size_t part = cache == NULL ? 0 : block_cache_capacity(cache) / BLOB_CACHED_PART;
+
+    if (part > BLOB_CACHED_MAX)
+        return BLOB_CACHED_MAX;
+    return part > BLOB_CACHED_MIN ? part : BLOB_CACHED_MIN;
+}
+
 int
 blob_files_new(const struct table_context *context, struct blob_files **files)
 {
@@ -47,6 +59,7 @@ blob_files_new(const struct table_context *context, struct blob_files **files)
     if (made == NULL)
         return -ENOMEM;
     made->context = context;
+    made->kept_max = kept_max(context->cache);
     mutex_init(&made->mutex);
     *files = made;
     return 0;
@@ -394,7 +407,7 @@ blob_find(struct blob_files *files, const struct blob_ref *ref)
 {
     const struct block *found;
 
-    if (ref->length > BLOB_CACHED_MAX)
+    if (!blob_is_kept(files, ref))
         return NULL;
     found = block_cache_get(files->context->cache, cached_number(ref), ref->offset);
     if (found == NULL)
@@ -405,6 +418,12 @@ blob_find(struct blob_files *files, const struct blob_ref *ref)
     }
     tally_add(files->context->counters, TABLE_CACHE_HITS, 1);
     return found;
+}
+
+bool
+blob_is_kept(const struct blob_files *files, const struct blob_ref *ref)
+{
+    return ref->length <= files->kept_max;
 }
 
 void
@@ -431,7 +450,7 @@ blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
 {
     struct lsmkv_env *env = files->context->env;
     struct block_cache *cache = files->context->cache;
-    bool keep = ref->length <= BLOB_CACHED_MAX;
+    bool keep = blob_is_kept(files, ref);
     size_t allocated = ref->length;
     uint8_t *buffer;
     int result;

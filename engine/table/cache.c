@@ -510,6 +510,12 @@ block_cache_free(struct block_cache *cache)
 }
 
 size_t
+block_cache_capacity(const struct block_cache *cache)
+{
+    return SHARDS * cache->shards[0].capacity;
+}
+
+size_t
 block_cache_bytes(struct block_cache *cache)
 {
     size_t bytes = 0;

@@ -50,6 +50,8 @@ const struct block *block_cache_detached(struct block_cache *cache, uint8_t *dat
 /* Takes another pin on an already pinned block. */
 void block_pin(const struct block *block);
 void block_unpin(const struct block *block);
+/* What it was made with. */
+size_t block_cache_capacity(const struct block_cache *cache);
 /* Bytes of blocks in the cache, what keeping them costs included; never above its
  * capacity. */
 size_t block_cache_bytes(struct block_cache *cache);

@@ -28,11 +28,17 @@ static struct table_fixture fixture;
 static struct blob_files *files;
 
 static void
-setup(void)
+begin(size_t cache_bytes)
 {
-    table_fixture_init(&fixture, 4u << 20, 1024);
+    table_fixture_init(&fixture, cache_bytes, 1024);
     ck_assert_int_eq(blob_files_new(&fixture.context, &files), 0);
     fixture.context.blobs = files;
+}
+
+static void
+setup(void)
+{
+    begin(4u << 20);
 }
 
 static void
@@ -453,13 +459,21 @@ END_TEST
 /* What is short comes from the cache the second time, what is long does not. */
 START_TEST(test_a_short_value_is_kept_in_the_cache)
 {
-    static const size_t sizes[] = {1, BLOB_CACHED_MAX, BLOB_CACHED_MAX + 1};
+    static const struct {
+        size_t cache, kept;
+    } cases[] = {{4u << 20, BLOB_CACHED_MIN},
+                 {(size_t)BLOB_CACHED_PART * 20000, 20000},
+                 {512u << 20, BLOB_CACHED_MAX}};
+    const size_t kept_max = cases[_i].kept;
+    const size_t sizes[] = {1, kept_max, kept_max + 1};
     struct table_blob blob = {NUMBER, 1, 0};
     struct blob_ref refs[3];
     char value[BLOB_CACHED_MAX + 2];
     struct blob_writer *writer;
     const struct block *block;
 
+    teardown();
+    begin(cases[_i].cache);
     ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER, 1, &writer), 0);
     for (size_t i = 0; i < 3; i++) {
         memset(value, 'a' + (int)i, sizes[i]);
@@ -470,7 +484,7 @@ START_TEST(test_a_short_value_is_kept_in_the_cache)
     ck_assert_int_eq(blob_writer_finish(writer), 0);
     ck_assert_int_eq(blob_files_ref(files, 1, &blob, 1), 0);
     for (size_t i = 0; i < 3; i++) {
-        bool kept = sizes[i] <= BLOB_CACHED_MAX;
+        bool kept = sizes[i] <= kept_max;
 
         ck_assert_ptr_null(blob_find(files, &refs[i]));
         ck_assert_int_eq(blob_read_pinned(files, &refs[i], &block), 0);
@@ -711,7 +725,7 @@ main(void)
     tcase_add_test(tests, test_a_value_of_another_file_or_place_is_refused);
     tcase_add_test(tests, test_values_of_all_sizes_come_back);
     tcase_add_test(tests, test_a_run_reads_many_values_at_once);
-    tcase_add_test(tests, test_a_short_value_is_kept_in_the_cache);
+    tcase_add_loop_test(tests, test_a_short_value_is_kept_in_the_cache, 0, 3);
     tcase_add_test(tests, test_what_is_expected_stays_as_it_was);
     tcase_add_test(tests, test_a_cached_value_has_one_length);
     tcase_add_test(tests, test_a_block_of_a_table_is_not_taken_for_a_value);
