@@ -56,6 +56,7 @@ static const char help[] =
     "  acl               POSIX access control lists\n"
     "  uid=USER, gid=GROUP  show all files as theirs\n"
     "  umask=MASK        show all files with the permissions 0777 but MASK, in octal\n"
+    "  memory=SIZE       what the daemon's memory stays below, from 48M; 256M\n"
     "  loglevel=LEVEL    say what is error, warning (the default), info or debug, and worse\n"
     "  noatime, strictatime  reading never changes access times, or it always does\n"
     "  allow_other, allow_root  other users, or root, may use the mount\n"

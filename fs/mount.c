@@ -42,11 +42,6 @@
 #include "requests.h"
 #include "stats.h"
 
-/* Memory: what the daemon holds stays below 256 MiB. */
-#define WRITE_BUFFER (16u << 20)
-#define CACHE_SIZE   (48u << 20)
-#define NODE_LIMIT   150000u
-
 #define HANDOVER_MS      30000 /* the longest wait for a holder that is shutting down */
 #define READER_MS        1000
 #define HANDOVER_STEP_MS 20
@@ -66,6 +61,7 @@ struct mount {
     struct control *control;
     struct requests *requests;
     struct stats_source source;
+    struct memory_shares shares;
     int ready_fd;    /* readable once INIT has come */
     char device[32]; /* of the mount; empty if unknown */
     bool ready;
@@ -154,8 +150,10 @@ open_vfs(struct mount *mount)
     struct vfs_options vfs;
 
     lsmkv_options_init(&engine);
-    engine.write_buffer_size = WRITE_BUFFER;
-    engine.cache_size = CACHE_SIZE;
+    engine.write_buffer_size = mount->shares.write_buffer;
+    engine.cache_size = mount->shares.cache;
+    if (engine.move_log_limit > engine.write_buffer_size)
+        engine.move_log_limit = engine.write_buffer_size; /* it goes through memtables */
     engine.lock_note = note;
     engine.log = log_engine;
     snprintf(note, sizeof(note), MOUNT_NOTE "%s", options->mountpoint);
@@ -172,7 +170,8 @@ open_vfs(struct mount *mount)
     vfs.acl = options->acl;
     vfs.atime = options->atime;
     vfs.nodiratime = options->nodiratime;
-    vfs.node_limit = NODE_LIMIT;
+    vfs.node_limit = mount->shares.nodes;
+    vfs.listing_limit = mount->shares.listings;
     vfs.step_aside = loop_step_aside;
     vfs.source = &mount->source;
 
@@ -654,7 +653,8 @@ mount_run(const struct options *options)
     if (mount.launch == NULL)
         mount.manager = manager_open();
     raise_limits();
-    memory_begin();
+    memory_share(options->memory, &mount.shares);
+    memory_begin(&mount.shares);
     log_set_level(options->debug ? LSMKV_LOG_DEBUG : options->log_level);
     log_adopt_libfuse();
     mount.requests = requests_new(LOOP_THREADS);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
 #include "mountinfo.h"
 
 #define COMMIT_MS_MAX 3600000.0 /* an hour */
@@ -46,6 +47,27 @@ set_commit(struct options *options, const char *value)
         seconds * 1000 > COMMIT_MS_MAX)
         return refuse("-o commit=%s: seconds from 0.001 to 3600 are expected", value);
     options->commit_ms = (unsigned)(seconds * 1000 + 0.5);
+    return 0;
+}
+
+/* Bytes, or so many KiB, MiB or GiB. */
+static int
+set_memory(struct options *options, const char *value)
+{
+    static const char units[] = "KMG";
+    const size_t digits = strspn(value, "0123456789");
+    const char *unit = value[digits] != '\0' ? strchr(units, value[digits]) : NULL;
+    const unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+    unsigned long long number;
+
+    errno = 0;
+    number = strtoull(value, NULL, 10);
+    if (digits == 0 || strlen(value) != digits + (unit != NULL) || errno != 0 ||
+        number > MEMORY_MOST >> shift || number << shift < MEMORY_LEAST)
+        return refuse("-o memory=%s: bytes from 48M to 1024G are expected, as in "
+                      "memory=128M",
+                      value);
+    options->memory = number << shift;
     return 0;
 }
 
@@ -178,6 +200,7 @@ static const struct {
     int (*set)(struct options *options, const char *value);
 } settings[] = {
     {"commit", true, set_commit},
+    {"memory", true, set_memory},
     {"loglevel", true, set_log_level},
     {"snapdir", true, set_snapdir},
     {"snapshot", true, set_snapshot},
@@ -367,6 +390,7 @@ options_init(struct options *options)
 {
     memset(options, 0, sizeof(*options));
     options->commit_ms = 1000;
+    options->memory = MEMORY_DEFAULT;
     options->log_level = LSMKV_LOG_WARNING;
 }
 

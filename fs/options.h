@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lsmkv.h"
 #include "shown.h"
@@ -20,6 +21,7 @@ struct options {
     char store[PATH_MAX];      /* absolute */
     char mountpoint[PATH_MAX]; /* absolute */
     unsigned commit_ms;
+    uint64_t memory;            /* bytes that the daemon's stay below: see memory.h */
     enum lsmkv_level log_level; /* the last that is said */
     bool sync;
     bool read_only;  /* `ro`, or a snapshot */

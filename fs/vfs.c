@@ -27,7 +27,10 @@
 void
 vfs_options_init(struct vfs_options *options)
 {
-    *options = (struct vfs_options){.node_limit = NODE_LIMIT};
+    *options = (struct vfs_options){
+        .node_limit = NODE_LIMIT,
+        .listing_limit = LISTING_LIMIT,
+    };
     store_options_init(&options->store);
 }
 
@@ -213,7 +216,7 @@ static int
 make_parts(struct vfs *vfs, const struct vfs_options *options)
 {
     vfs->nodes = nodes_new(dispose, vfs);
-    vfs->listing = listing_new(LISTING_LIMIT);
+    vfs->listing = listing_new(options->listing_limit);
     if (vfs->nodes)
         vfs->notices = notices_new(vfs->nodes, options->node_limit);
     return vfs->nodes && vfs->listing && vfs->notices ? 0 : -ENOMEM;

@@ -68,15 +68,17 @@ struct vfs_options {
     bool show_snapshots;  /* -o snapdir=visible: list .snapshots in the root */
     bool acl;             /* -o acl: ACLs are inherited and follow chmod */
     enum vfs_atime atime;
-    bool nodiratime;   /* that of a directory: never */
-    size_t node_limit; /* nodes above which the kernel is asked to forget */
+    bool nodiratime;      /* that of a directory: never */
+    size_t node_limit;    /* nodes above which the kernel is asked to forget */
+    size_t listing_limit; /* as of listing_new */
     /* Called in an operation's thread, with locks held, before what may wait for others or be
      * long though most of its kind are not; NULL. */
     void (*step_aside)(void);
     const struct stats_source *source; /* for .lsmfs/stats, see stats.h; NULL */
 };
 
-/* Read-write, no snapshot, hidden .snapshots, no ACLs, relatime, 262,144 nodes. */
+/* Read-write, no snapshot, hidden .snapshots, no ACLs, relatime, 262,144 nodes, 16 MiB of
+ * listings. */
 void vfs_options_init(struct vfs_options *options);
 
 /* Opens the store and its root.  `why` as of store_open.  -ENOENT also: no such snapshot. */

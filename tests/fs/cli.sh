@@ -69,6 +69,7 @@ obeys_what_it_lists() {
         case $option in
         commit=* | uid=* | gid=* | umask=*) option=${option%=*}=1 ;;
         loglevel=*) option=loglevel=info ;;
+        memory=*) option=memory=64M ;;
         esac
         echo "-o $option"
         fails_with 2 'store and a mount point' "$lsmfs" mount -o "$option"

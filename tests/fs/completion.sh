@@ -123,6 +123,7 @@ mount_options_are_offered() {
     for option in $all; do
         case $option in
         loglevel=) option+=info ;;
+        memory=) option+=64M ;;
         *=) option+=1 ;;
         remount) continue ;; # of what is mounted
         esac

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "options.h"
 
 static struct options options;
@@ -81,6 +82,61 @@ START_TEST(test_commit_takes_seconds_and_parts_of_them)
                       cases[i].text);
         if (cases[i].ms != 0)
             ck_assert_uint_eq(options.commit_ms, cases[i].ms);
+    }
+}
+END_TEST
+
+START_TEST(test_memory_takes_bytes_and_units)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes; /* 0: refused */
+    } cases[] = {
+        {"48M", UINT64_C(48) << 20},
+        {"65536K", UINT64_C(64) << 20},
+        {"134217728", UINT64_C(128) << 20},
+        {"1024G", UINT64_C(1) << 40},
+        {"47M", 0},
+        {"1025G", 0},
+        {"64", 0}, /* bytes */
+        {"0", 0},
+        {"", 0},
+        {"M", 0},
+        {"-64M", 0},
+        {"64MB", 0},
+        {"64m", 0},
+        {"18446744073709551617", 0},
+        {"18014398509482048K", 0}, /* 64 MiB, were the number cut */
+    };
+
+    ck_assert_int_eq(parse("/tmp/s /tmp/m"), 0);
+    ck_assert_uint_eq(options.memory, MEMORY_DEFAULT);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char line[100];
+
+        snprintf(line, sizeof(line), "/tmp/s /tmp/m -o memory=%s", cases[i].text);
+        ck_assert_msg(parse(line) == (cases[i].bytes == 0 ? -EINVAL : 0), "%s",
+                      cases[i].text);
+        if (cases[i].bytes != 0)
+            ck_assert_uint_eq(options.memory, cases[i].bytes);
+    }
+}
+END_TEST
+
+/* Three sets of memtables, names of listings and their ends; a node with its name takes 350
+ * bytes. */
+START_TEST(test_memory_is_shared_out_whole_and_no_more)
+{
+    for (uint64_t total = MEMORY_LEAST; total <= MEMORY_MOST; total += total / 3) {
+        struct memory_shares shares;
+        uint64_t sum;
+
+        memory_share(total, &shares);
+        sum = UINT64_C(3) * shares.write_buffer + shares.cache + 350 * shares.nodes +
+              UINT64_C(2) * shares.listings + shares.holes;
+        ck_assert_uint_le(sum, total);
+        ck_assert_uint_gt(sum, total / 2);
+        ck_assert_uint_ge(shares.write_buffer, 1 << 20);
     }
 }
 END_TEST
@@ -240,6 +296,8 @@ main(void)
     tcase_add_test(tests, test_owners_and_modes_to_be_shown);
     tcase_add_test(tests, test_options_stand_anywhere_and_several_times);
     tcase_add_test(tests, test_commit_takes_seconds_and_parts_of_them);
+    tcase_add_test(tests, test_memory_takes_bytes_and_units);
+    tcase_add_test(tests, test_memory_is_shared_out_whole_and_no_more);
     tcase_add_test(tests, test_loglevel_names_what_is_said);
     tcase_add_test(tests, test_a_snapshot_is_read_only);
     tcase_add_test(tests, test_usual_options_are_passed_on_in_order);
