@@ -97,7 +97,7 @@ struct lsmkv_options {
         salvage; /* with read_only: open a damaged store, MANIFEST gone or bad included; what
                      cannot be read is missing, or an error where it is read */
     size_t write_buffer_size; /* bytes of memtables before they are flushed; 64 MiB */
-    size_t cache_size;        /* bytes of table blocks and short values kept; 64 MiB */
+    size_t cache_size;        /* bytes kept of tables and of short values; 64 MiB */
     size_t block_size;        /* bytes of a data block before it is cut; 4096 */
     size_t
         blob_threshold; /* values of so many bytes and more are kept apart from their keys, in

@@ -21,11 +21,14 @@
  * C2  `displaced` of a slot counts the blocks that would stand there or before, had they not
  *     found it taken.  Where it is 0 a search ends.  A lookup beside a change may miss a block
  *     that is there; who puts one in looks again, under the mutex.
- * C3  The bytes of a shard's blocks never exceed its share.  Pinned ones are among them; what
+ * C3  The bytes of a shard's blocks never exceed its room.  Pinned ones are among them; what
  *     finds no room beside those is not kept.
  * C4  The buffer of a block thrown out is kept for the next that is read, so that in the long
  *     run no memory is asked for: malloc's arenas, one a thread, would each keep what was
  *     freed in them.
+ * C5  What is kept beside the blocks (those buffers, and what others charge for) makes the room for
+ *     blocks smaller, down to a fourth of the capacity.  A shard throws out what finds no room any
+ *     more when the next block comes.
  */
 #include "table/cache.h"
 
@@ -41,6 +44,8 @@
 #define SLOTS_MIN  16u
 #define SLOT_BYTES 2048u /* a slot for so many bytes of capacity */
 #define SLOT_SIZE  64u
+#define LENT_PART  4u /* of the capacity may be lent */
+#define LENT_LEAST ((size_t)1 << 20)
 #define SPARES     2u
 #define SPARE_PART 32u /* of a shard's capacity is the most that a spare may be */
 
@@ -83,13 +88,16 @@ struct shard {
     /* Under the mutex. */
     size_t bytes, count, hand;
     struct spare spares[SPARES];
-    unsigned next_spare; /* the oldest */
+    unsigned next_spare;            /* the oldest */
+    size_t spare_bytes, spare_most; /* now; ever */
 };
 
 static_assert(sizeof(struct slot) == SLOT_SIZE, "a slot is a cache line");
 
 struct block_cache {
     struct lsmkv_env *env;
+    size_t lent_most;
+    _Atomic size_t charged, lent; /* C5 */
     struct shard shards[SHARDS];
 };
 
@@ -202,6 +210,7 @@ block_cache_buffer(struct block_cache *cache, uint64_t table, uint64_t offset,
             continue;
         buffer = spare->buffer;
         spare->buffer = NULL;
+        shard->spare_bytes -= spare->allocated;
     }
     mutex_unlock(&shard->mutex);
     return buffer != NULL ? buffer : cache->env->allocate(cache->env, *allocated);
@@ -219,9 +228,14 @@ keep_spare(struct block_cache *cache, struct shard *shard, uint8_t *buffer,
         return;
     }
     shard->next_spare = (shard->next_spare + 1) % SPARES;
-    if (spare->buffer != NULL)
+    if (spare->buffer != NULL) {
+        shard->spare_bytes -= spare->allocated;
         cache->env->release(cache->env, spare->buffer, spare->allocated);
+    }
     *spare = (struct spare){buffer, allocated};
+    shard->spare_bytes += allocated;
+    if (shard->spare_bytes > shard->spare_most)
+        shard->spare_most = shard->spare_bytes;
 }
 
 /* ---- looking up ---- */
@@ -361,22 +375,39 @@ block_cache_forget(struct block_cache *cache, uint64_t table, uint64_t offset)
     mutex_unlock(&shard->mutex);
 }
 
-static bool
-has_room(const struct shard *shard, size_t cost) LSMKV_REQUIRES(shard->mutex)
+/* Bytes that the shard's blocks may take (C5).  The place of a spare stays free when that is used, or
+ * every block thrown out would be taken for one too many. */
+static size_t
+room_of(const struct block_cache *cache, const struct shard *shard)
+    LSMKV_REQUIRES(shard->mutex)
 {
-    return shard->bytes <= shard->capacity - cost &&
+    const size_t others = (atomic_load_explicit(&cache->charged, memory_order_relaxed) +
+                           atomic_load_explicit(&cache->lent, memory_order_relaxed)) /
+                              SHARDS +
+                          shard->spare_most;
+    const size_t most = shard->capacity - shard->capacity / 4;
+
+    return shard->capacity - (others < most ? others : most);
+}
+
+static bool
+has_room(const struct block_cache *cache, const struct shard *shard, size_t cost)
+    LSMKV_REQUIRES(shard->mutex)
+{
+    const size_t room = room_of(cache, shard);
+
+    return cost <= room && shard->bytes <= room - cost &&
            shard->count < shard->mask - shard->mask / 8;
 }
 
-/* Makes room for `cost` bytes, at most the shard's capacity.  False: what is pinned leaves
- * none. */
+/* Makes room for `cost` bytes.  False: what is pinned leaves none. */
 static bool
 make_room(struct block_cache *cache, struct shard *shard, size_t cost)
     LSMKV_REQUIRES(shard->mutex)
 {
     size_t steps = (COUNT_MAX / COUNT_ONE + 2) * (shard->mask + 1);
 
-    for (; !has_room(shard, cost); steps--) {
+    for (; !has_room(cache, shard, cost); steps--) {
         if (steps == 0)
             return false;
         pass_hand(cache, shard, shard->hand);
@@ -488,6 +519,8 @@ block_cache_new(struct lsmkv_env *env, size_t capacity, struct block_cache **cac
     if (made == NULL)
         return -ENOMEM;
     made->env = env;
+    made->lent_most =
+        capacity / LENT_PART > LENT_LEAST ? capacity / LENT_PART : LENT_LEAST;
     for (size_t i = 0; i < SHARDS; i++)
         if (shard_init(&made->shards[i], capacity / SHARDS) != 0)
             result = -ENOMEM;
@@ -507,6 +540,37 @@ block_cache_free(struct block_cache *cache)
     for (size_t i = 0; i < SHARDS; i++)
         shard_fini(cache, &cache->shards[i]);
     free(cache);
+}
+
+void
+block_cache_charge(struct block_cache *cache, size_t bytes)
+{
+    atomic_fetch_add_explicit(&cache->charged, bytes, memory_order_relaxed);
+}
+
+void
+block_cache_discharge(struct block_cache *cache, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&cache->charged, bytes, memory_order_relaxed);
+}
+
+bool
+block_cache_lend(struct block_cache *cache, size_t bytes)
+{
+    size_t lent = atomic_load_explicit(&cache->lent, memory_order_relaxed);
+
+    do {
+        if (lent > cache->lent_most || bytes > cache->lent_most - lent)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &cache->lent, &lent, lent + bytes, memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+void
+block_cache_take_back(struct block_cache *cache, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&cache->lent, bytes, memory_order_relaxed);
 }
 
 size_t

@@ -7,6 +7,7 @@
 #ifndef TABLE_CACHE_H
 #define TABLE_CACHE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "env/env.h"
@@ -52,6 +53,14 @@ void block_pin(const struct block *block);
 void block_unpin(const struct block *block);
 /* What it was made with. */
 size_t block_cache_capacity(const struct block_cache *cache);
+/* Memory that is kept beside the blocks within the same capacity, in proportion to what the store
+ * holds: so much less are the blocks to come, but never less than a fourth. */
+void block_cache_charge(struct block_cache *cache, size_t bytes);
+void block_cache_discharge(struct block_cache *cache, size_t bytes);
+/* The same of what can be done without, at most a fourth of the capacity, or a MiB.  False: there is
+ * none left. */
+bool LSMKV_CHECKED block_cache_lend(struct block_cache *cache, size_t bytes);
+void block_cache_take_back(struct block_cache *cache, size_t bytes);
 /* Bytes of blocks in the cache, what keeping them costs included; never above its
  * capacity. */
 size_t block_cache_bytes(struct block_cache *cache);

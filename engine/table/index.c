@@ -173,6 +173,8 @@ table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
         goto out;
     }
     fill_ranks(order, &made);
+    made.memory =
+        made.count * sizeof(*made.entries) + made.ranks.bytes + sizes.separators;
     *index = made;
 out:
     block_iter_fini(&it);

@@ -57,6 +57,7 @@ struct table_index {
      * eight bytes behind those that all of them share. */
     struct ranks ranks;
     size_t shared; /* how many */
+    size_t memory; /* bytes of all of this */
 };
 
 /* `data_limit`: the bytes of the file before the index; the data blocks and what this

@@ -29,6 +29,7 @@ ranks_reserve(struct ranks *ranks, size_t count)
     ranks->memory = calloc(lines, LINE_BYTES); /* one more, to begin at a line */
     if (ranks->memory == NULL)
         return -ENOMEM;
+    ranks->bytes = lines * LINE_BYTES;
     next =
         (uint64_t *)((uint8_t *)ranks->memory + -(uintptr_t)ranks->memory % LINE_BYTES);
     above = count;

@@ -28,6 +28,7 @@ struct ranks {
     unsigned height;
     size_t count;
     void *memory; /* that they are in */
+    size_t bytes; /* of that */
 };
 
 /* Makes room for `count` numbers; levels[0] is to be filled with them, ascending, and

@@ -1,6 +1,6 @@
 /*
  * reader.c - an open table: its footer, properties, index and filter are read and checked
- * at open and stay in memory; data blocks come through the cache.  Its file is open when it is
+ * at open and stay in memory, charged to the cache; data blocks come through it.  Its file is open when it is
  * read, and may be shut in between.
  *
  * R1  Every byte that comes from the file has passed its checksum before it is looked at,
@@ -261,6 +261,14 @@ check_index(const struct table *table)
     return 0;
 }
 
+/* What stays in memory as long as the table does. */
+static void
+charge(struct table *table, size_t bytes)
+{
+    block_cache_charge(table->context->cache, bytes);
+    table->charged += bytes;
+}
+
 int
 table_load_index(struct table *table)
 {
@@ -278,6 +286,7 @@ table_load_index(struct table *table)
                                table->footer.filter.offset, &table->index, &problem);
         if (result == -EUCLEAN)
             result = table_damaged(table, result, handle.offset, problem);
+        charge(table, table->index.memory);
     }
     free(buffer);
     return result;
@@ -298,6 +307,7 @@ table_load_filter(struct table *table)
     table->filter_buffer = env->allocate(env, table->filter_allocated);
     if (table->filter_buffer == NULL)
         return -ENOMEM;
+    charge(table, table->filter_allocated);
     lines = table->filter_buffer;
     lines += -(uintptr_t)lines % FILTER_LINE_SIZE;
     result = table_read_block(table, handle, lines);
@@ -380,6 +390,7 @@ table_close(struct table *table)
     table_index_fini(&table->index);
     if (table->filter_buffer != NULL)
         env->release(env, table->filter_buffer, table->filter_allocated);
+    block_cache_discharge(table->context->cache, table->charged);
     free(table->name);
     free(table);
 }

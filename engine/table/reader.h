@@ -24,6 +24,7 @@ struct table {
     struct filter filter;
     uint8_t *filter_buffer; /* from env->allocate, holds the filter's lines */
     size_t filter_allocated;
+    size_t charged; /* to the cache, for index and filter */
 };
 
 /* As env_file_read and env_file_size; report. */

@@ -12,6 +12,7 @@ block_run_fini(struct block_run *run)
         return;
     env = run->table->context->env;
     env->release(env, run->buffer, run->allocated);
+    block_cache_take_back(run->table->context->cache, run->allocated);
     run->buffer = NULL;
 }
 
@@ -22,9 +23,14 @@ has_buffer(struct block_run *run, const struct table *table)
 
     if (run->buffer != NULL)
         return true;
+    /* A long walk over a crowded level 0 would have one of each table. */
+    if (!block_cache_lend(table->context->cache, RUN_BYTES))
+        return false;
     run->table = table;
     run->buffer = env->allocate(env, RUN_BYTES);
     run->allocated = RUN_BYTES;
+    if (run->buffer == NULL)
+        block_cache_take_back(table->context->cache, RUN_BYTES);
     return run->buffer != NULL;
 }
 

@@ -17,8 +17,8 @@ struct block_run {
 };
 
 void block_run_fini(struct block_run *run);
-/* Reads block `i` and some of those behind it into the buffer, if it is of use: not so for
- * blocks of which the buffer has no room for two. */
+/* Reads block `i` and some of those behind it into the buffer, if the cache lends one and it is of
+ * use: not so for blocks of which the buffer has no room for two. */
 void block_run_read(struct block_run *run, const struct table *table, size_t i);
 
 static inline bool

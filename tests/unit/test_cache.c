@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/heap_env.h"
 #include "support/mem_env.h"
 #include "support/random.h"
 #include "table/cache.h"
@@ -212,6 +213,80 @@ START_TEST(test_what_is_forgotten_makes_room)
 }
 END_TEST
 
+/* Bug: buffers kept for the next block came on top of the capacity. */
+START_TEST(test_buffers_kept_for_the_next_block_are_within_the_capacity)
+{
+    enum { LARGE = 4 * CAPACITY };
+    struct random random = random_of(random_seed());
+    struct heap_env heap;
+    struct block_cache *counted;
+
+    heap_env_init(&heap);
+    ck_assert_int_eq(block_cache_new(&heap.base, LARGE, &counted), 0);
+    for (uint64_t i = 0; i < 3000; i++) {
+        size_t allocated;
+        size_t size = BLOCK + random_below(&random, BLOCK);
+        uint8_t *buffer = block_cache_buffer(counted, 1, i, size, &allocated);
+
+        ck_assert_ptr_nonnull(buffer);
+        block_unpin(block_cache_insert(counted, 1, i, buffer, BLOCK, allocated));
+        ck_assert_uint_le(heap.bytes, LARGE);
+    }
+    ck_assert_uint_gt(heap.bytes, LARGE / 10 * 9);
+    block_cache_free(counted);
+    ck_assert_uint_eq(heap.bytes, 0);
+}
+END_TEST
+
+static void
+insert_many(uint64_t table)
+{
+    for (uint64_t i = 0; i < 3000; i++)
+        block_unpin(insert(table, i, BLOCK));
+}
+
+START_TEST(test_what_is_charged_is_taken_from_the_blocks)
+{
+    insert_many(1);
+    ck_assert_uint_gt(block_cache_bytes(cache), CAPACITY / 2);
+    block_cache_charge(cache, CAPACITY / 2);
+    insert_many(2);
+    ck_assert_uint_le(block_cache_bytes(cache), CAPACITY / 2);
+    ck_assert_uint_gt(block_cache_bytes(cache), CAPACITY / 4);
+    block_cache_charge(cache, 8 * CAPACITY); /* a fourth is left */
+    insert_many(3);
+    ck_assert_uint_le(block_cache_bytes(cache), CAPACITY / 4);
+    ck_assert_uint_gt(block_cache_bytes(cache), CAPACITY / 8);
+    block_cache_discharge(cache, 8 * CAPACITY + CAPACITY / 2);
+    insert_many(4);
+    ck_assert_uint_gt(block_cache_bytes(cache), CAPACITY / 2);
+}
+END_TEST
+
+START_TEST(test_a_fourth_may_be_lent)
+{
+    enum { LARGE = 16 * CAPACITY };
+    unsigned lent = 0;
+
+    ck_assert(block_cache_lend(cache, CAPACITY)); /* a MiB always */
+    ck_assert(!block_cache_lend(cache, 1));
+    insert_many(1);
+    ck_assert_uint_le(block_cache_bytes(cache), CAPACITY / 4);
+    block_cache_take_back(cache, CAPACITY);
+    insert_many(2);
+    ck_assert_uint_gt(block_cache_bytes(cache), CAPACITY / 2);
+
+    block_cache_free(cache);
+    ck_assert_int_eq(block_cache_new(env, LARGE, &cache), 0);
+    while (block_cache_lend(cache, CAPACITY))
+        lent++;
+    ck_assert_uint_eq(lent, 4);
+    block_cache_take_back(cache, CAPACITY);
+    ck_assert(block_cache_lend(cache, CAPACITY / 2));
+    ck_assert(!block_cache_lend(cache, CAPACITY));
+}
+END_TEST
+
 START_TEST(test_a_block_in_use_stays_while_unused_ones_go)
 {
     block_unpin(insert(7, 7, BLOCK));
@@ -344,6 +419,9 @@ cache_suite(void)
     tcase_add_test(tcase, test_a_scan_leaves_what_was_asked_for_again);
     tcase_add_test(tcase, test_buffers_are_used_again);
     tcase_add_test(tcase, test_what_is_forgotten_makes_room);
+    tcase_add_test(tcase, test_buffers_kept_for_the_next_block_are_within_the_capacity);
+    tcase_add_test(tcase, test_what_is_charged_is_taken_from_the_blocks);
+    tcase_add_test(tcase, test_a_fourth_may_be_lent);
     tcase_add_test(tcase, test_a_block_in_use_stays_while_unused_ones_go);
     tcase_add_test(tcase, test_the_second_of_two_inserts_gets_the_first_block);
     tcase_add_test(tcase, test_a_block_larger_than_the_cache_is_pinned_only);
