@@ -16,6 +16,8 @@
 
 #include "db/build_values.h"
 
+#define PACE_BYTES (64u << 10)
+
 struct build {
     struct retain_sink sink; /* first member */
     const struct build_context *context;
@@ -25,6 +27,7 @@ struct build {
     const struct level *below;   /* the level under the outputs, or NULL */
     size_t below_at;             /* its first table that does not end before the key */
     uint64_t lapped;             /* bytes of those that did since the writer was opened */
+    uint64_t unpaced;            /* bytes of entries since context->pace was told */
     struct build_values values;
 };
 
@@ -94,6 +97,18 @@ open_table(struct build *build)
                              context->keyspace, context->order, &build->writer);
 }
 
+static void
+pace(struct build *build, size_t bytes)
+{
+    const struct build_context *context = build->context;
+
+    build->unpaced += bytes;
+    if (context->pace == NULL || build->unpaced < PACE_BYTES)
+        return;
+    context->pace(context->store, build->unpaced);
+    build->unpaced = 0;
+}
+
 /* A table is cut only before the first entry of a user key (C3). */
 static int
 build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
@@ -104,6 +119,7 @@ build_keep(struct retain_sink *sink, struct lsmkv_slice internal,
     bool lapped = first && laps_enough(build, internal_user_key(internal));
     int result = 0;
 
+    pace(build, internal.size + payload.size);
     if (first && build->writer != NULL &&
         (lapped || table_writer_size(build->writer) >= context->table_size))
         result = finish_table(build);

@@ -11,6 +11,9 @@
 
 #include "db/collect.h"
 
+#define PACE_STEP_NS \
+    UINT64_C(20000000) /* so that closing and pressure are noticed soon */
+
 struct compaction_limits
 compaction_limits_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
 {
@@ -142,6 +145,45 @@ may_write(void *store, uint64_t size)
                         (unsigned long long)kept);
 }
 
+/* Does somebody wait for merges? */
+static bool
+is_pressed(struct lsmkv *db)
+{
+    bool pressed;
+
+    mutex_lock(&db->mutex);
+    pressed = l0_count(db) >= db->options.l0_slowdown_trigger ||
+              atomic_load(&db->reclaim.is_short);
+    mutex_unlock(&db->mutex);
+    return pressed;
+}
+
+/* In the compaction's turn.  Time that nothing was written in is not made up for. */
+static void
+pace(void *store, uint64_t bytes)
+{
+    struct lsmkv *db = store;
+    const uint64_t rate = db->options.compaction_rate;
+    uint64_t now;
+
+    if (rate == 0)
+        return;
+    now = db->env->monotonic(db->env);
+    if (db->paced_until < now)
+        db->paced_until = now;
+    db->paced_until += bytes * UINT64_C(1000000000) / rate;
+    while (now < db->paced_until && !atomic_load(&db->closing)) {
+        if (is_pressed(db)) {
+            db->paced_until = now;
+            return;
+        }
+        db->env->sleep(db->env, db->paced_until - now < PACE_STEP_NS
+                                    ? db->paced_until - now
+                                    : PACE_STEP_NS);
+        now = db->env->monotonic(db->env);
+    }
+}
+
 /* For who looks in. */
 static void
 note_merge(struct lsmkv *db, const struct compaction *compaction)
@@ -178,6 +220,7 @@ compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
         context = build_context_of(db, keyspace, sequences, count);
         context.victims = &victims;
         context.may_write = may_write;
+        context.pace = pace;
         result = compaction_run(&context, compaction, &edit);
     }
     if (result == 0)

@@ -134,7 +134,9 @@ struct build_context {
     uint64_t (*next_number)(void *store); /* a fresh file number; thread-safe */
     /* Asked before each table and blob file of so many bytes; NULL: always. */
     int (*may_write)(void *store, uint64_t size);
-    void *store;               /* for these two */
+    /* Told how many bytes are about to be written, piece by piece, and waits with them; NULL. */
+    void (*pace)(void *store, uint64_t bytes);
+    void *store;               /* for these three */
     const atomic_bool *cancel; /* when true the merge ends with -ECANCELED */
     atomic_uint_fast64_t *bytes_read, *bytes_written; /* added to */
     atomic_uint_fast64_t *blob_bytes_written; /* likewise, besides; NULL: nobody counts */

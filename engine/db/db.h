@@ -279,6 +279,7 @@ struct lsmkv {
     struct writer *writers, *last_writer; /* the queue */
     struct syncer *syncers, *last_syncer; /* likewise */
     bool compacting;                      /* somebody has the compaction's turn */
+    uint64_t paced_until;                 /* of that turn: see pace in compact.c */
     struct merge_now {                    /* without tables: nothing is being merged */
         uint32_t keyspace;
         int level[2]; /* of both inputs */

@@ -115,6 +115,9 @@ struct lsmkv_options {
     unsigned l0_stop_trigger;       /* L0 tables that stop writers; 36 */
     unsigned
         filter_bits_per_key; /* bloom filter; 10 give about 1 % false positives; 0 none */
+    uint64_t
+        compaction_rate; /* bytes a second that merges write while neither writers nor space
+                             wait for them; 0: as many as they can */
     size_t
         move_log_limit; /* a tree move up to this many bytes is one log frame; 16 MiB */
     uint64_t

@@ -1,6 +1,7 @@
 /*
  * test_budgets.c - the bounds of what a store takes of the machine, each under a load that would
- * pass it: memory, descriptors, bytes that a sync has to write, bytes of logs and of MANIFEST.
+ * pass it: memory, descriptors, bytes that a sync has to write, bytes of logs and of MANIFEST, and
+ * the rate of merges.
  *
  * What is bounded is measured at the env (meter.h), not asked of the store.  Bounds stand here in
  * numbers, so that they do not move with the constants of the engine.
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/meter.h"
@@ -406,6 +408,50 @@ START_TEST(test_a_manifest_stays_near_a_mebibyte)
 }
 END_TEST
 
+/* ---- the rate of merges ---- */
+
+static uint64_t
+milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+START_TEST(test_merges_write_no_more_than_their_rate)
+{
+    struct lsmkv_stats before, after;
+    uint64_t begin, took, written;
+
+    rig.options.compaction_rate = 4 * MIB;
+    fill_level_0(2);
+    before = rig_stats(&rig);
+    begin = milliseconds();
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, lsmkv_str(""), none), 0);
+    took = milliseconds() - begin;
+    after = rig_stats(&rig);
+    written = after.compaction_bytes_written - before.compaction_bytes_written;
+    ck_assert_uint_ge(written, 2 * MIB);
+    ck_assert_uint_ge(took + 100, written * 1000 / (4 * MIB));
+}
+END_TEST
+
+/* At that rate writers would stop for ever; nor does closing wait for it. */
+START_TEST(test_merges_keep_to_no_rate_while_writers_wait)
+{
+    rig.options.compaction_rate = 1;
+    rig.options.write_buffer_size = 64 * KIB;
+    rig.options.l0_compaction_trigger = 2;
+    rig.options.l0_slowdown_trigger = 4;
+    rig.options.l0_stop_trigger = 6;
+    rig_open(&rig);
+    for (unsigned i = 0; i < 8; i++)
+        put_part(i, 500);
+    ck_assert_uint_ge(rig_stats(&rig).compactions, 2);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -425,6 +471,8 @@ main(void)
     tcase_add_test(tests, test_many_files_are_read_and_written_with_few_open);
     tcase_add_test(tests, test_a_sync_behind_a_stream_has_some_mebibytes_to_write);
     tcase_add_test(tests, test_a_manifest_stays_near_a_mebibyte);
+    tcase_add_test(tests, test_merges_write_no_more_than_their_rate);
+    tcase_add_test(tests, test_merges_keep_to_no_rate_while_writers_wait);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
