@@ -239,10 +239,19 @@ struct owner {
     size_t size;
 };
 
+/* Numbers, ascending. */
+struct numbers {
+    uint64_t *list;
+    size_t count;
+};
+
 struct owners {
     struct mend *mend;
+    struct numbers inos, ids; /* that items are about */
     struct owner *list;
     size_t count, capacity;
+    /* All of the list by their numbers; those with the same in its order. */
+    struct owner **by_ino, **by_id;
 };
 
 static bool
@@ -258,18 +267,39 @@ is_about_data(const struct mend_item *item)
            item->problem == FSCK_CHUNKS;
 }
 
-static bool
-is_wanted(const struct mend *mend, const struct attr *attr)
+static int
+compare_numbers(const void *left, const void *right)
 {
-    for (size_t i = 0; i < mend->count; i++) {
-        const struct mend_item *item = &mend->items[i];
-        if (is_about_inode(item) && item->number == attr->ino)
-            return true;
-        if (is_about_data(item) && attr->data.kind == ATTR_CHUNKS &&
-            item->number == attr->data.id)
-            return true;
-    }
-    return false;
+    const uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static int
+find_numbers(const struct mend *mend, bool (*is_about)(const struct mend_item *item),
+             struct numbers *numbers)
+{
+    numbers->list = reallocarray(NULL, mend->count + 1, sizeof *numbers->list);
+    if (!numbers->list)
+        return -ENOMEM;
+    for (size_t i = 0; i < mend->count; i++)
+        if (is_about(&mend->items[i]))
+            numbers->list[numbers->count++] = mend->items[i].number;
+    qsort(numbers->list, numbers->count, sizeof *numbers->list, compare_numbers);
+    return 0;
+}
+
+static bool
+is_among(const struct numbers *numbers, uint64_t number)
+{
+    return bsearch(&number, numbers->list, numbers->count, sizeof number,
+                   compare_numbers) != NULL;
+}
+
+static bool
+is_wanted(const struct owners *owners, const struct attr *attr)
+{
+    return is_among(&owners->inos, attr->ino) ||
+           (attr->data.kind == ATTR_CHUNKS && is_among(&owners->ids, attr->data.id));
 }
 
 static int
@@ -278,7 +308,7 @@ add_owner(struct owners *owners, struct lsmkv_slice key, bool shared,
 {
     struct attr attr;
     if (attr_decode(record, &owners->mend->store->defaults, &attr) || attr.plain ||
-        attr.data.kind == ATTR_REFERENCE || !is_wanted(owners->mend, &attr))
+        attr.data.kind == ATTR_REFERENCE || !is_wanted(owners, &attr))
         return 0;
     if (owners->count == owners->capacity) {
         size_t capacity = owners->capacity ? 2 * owners->capacity : 64;
@@ -321,17 +351,101 @@ add_owners_of(struct owners *owners, struct lsmkv_keyspace *keyspace,
     return result;
 }
 
+static uint64_t
+number_of(const struct owner *owner, bool ino)
+{
+    return ino ? owner->ino : owner->id;
+}
+
+static int
+compare_owners(const struct owner *left, const struct owner *right, bool ino)
+{
+    const uint64_t a = number_of(left, ino), b = number_of(right, ino);
+    return a != b ? (a > b) - (a < b) : (left > right) - (left < right);
+}
+
+static int
+compare_inos(const void *left, const void *right)
+{
+    return compare_owners(*(struct owner *const *)left, *(struct owner *const *)right,
+                          true);
+}
+
+static int
+compare_ids(const void *left, const void *right)
+{
+    return compare_owners(*(struct owner *const *)left, *(struct owner *const *)right,
+                          false);
+}
+
+static int
+sort_owners(struct owners *owners)
+{
+    owners->by_ino = reallocarray(NULL, owners->count + 1, sizeof *owners->by_ino);
+    owners->by_id = reallocarray(NULL, owners->count + 1, sizeof *owners->by_id);
+    if (!owners->by_ino || !owners->by_id)
+        return -ENOMEM;
+    for (size_t i = 0; i < owners->count; i++)
+        owners->by_ino[i] = owners->by_id[i] = &owners->list[i];
+    qsort(owners->by_ino, owners->count, sizeof *owners->by_ino, compare_inos);
+    qsort(owners->by_id, owners->count, sizeof *owners->by_id, compare_ids);
+    return 0;
+}
+
+/* The first of those sorted by their numbers whose number is at or behind `number`. */
+static size_t
+first_of(const struct owners *owners, bool ino, uint64_t number)
+{
+    struct owner *const *sorted = ino ? owners->by_ino : owners->by_id;
+    size_t from = 0, end = owners->count;
+    while (from < end) {
+        size_t middle = from + (end - from) / 2;
+        if (number_of(sorted[middle], ino) < number)
+            from = middle + 1;
+        else
+            end = middle;
+    }
+    return from;
+}
+
+/* The owner behind `*at` of those with that number; NULL: there is none more. */
+static struct owner *
+next_of(const struct owners *owners, bool ino, uint64_t number, size_t *at)
+{
+    struct owner *const *sorted = ino ? owners->by_ino : owners->by_id;
+    if (*at == owners->count || number_of(sorted[*at], ino) != number)
+        return NULL;
+    return sorted[(*at)++];
+}
+
 static int
 find_owners(struct owners *owners)
 {
     struct store *store = owners->mend->store;
     struct record_key lower = record_tag_begin(RECORD_INODE);
     struct record_key upper = record_tag_end(RECORD_INODE);
-    int result = add_owners_of(owners, store->files, lsmkv_bytes(NULL, 0),
+    int result = find_numbers(owners->mend, is_about_inode, &owners->inos);
+    if (result == 0)
+        result = find_numbers(owners->mend, is_about_data, &owners->ids);
+    if (result == 0)
+        result = add_owners_of(owners, store->files, lsmkv_bytes(NULL, 0),
                                lsmkv_bytes(NULL, 0), false);
-    return result ? result
-                  : add_owners_of(owners, store->inodes, record_slice(&lower),
-                                  record_slice(&upper), true);
+    if (result == 0)
+        result = add_owners_of(owners, store->inodes, record_slice(&lower),
+                               record_slice(&upper), true);
+    return result == 0 ? sort_owners(owners) : result;
+}
+
+static void
+owners_fini(struct owners *owners)
+{
+    for (size_t i = 0; i < owners->count; i++)
+        free(owners->list[i].key);
+    free(owners->list);
+    free(owners->by_ino);
+    free(owners->by_id);
+    free(owners->inos.list);
+    free(owners->ids.list);
 }
 
 static struct lsmkv_slice
@@ -419,13 +533,12 @@ yield_inode(struct mend *mend, struct owner *owner, const struct owner *best)
 static struct owner *
 best_owner(struct owners *owners, const struct mend_item *item)
 {
-    struct owner *best = NULL;
-    for (size_t i = 0; i < owners->count; i++) {
-        struct owner *owner = &owners->list[i];
-        uint64_t number = is_about_inode(item) ? owner->ino : owner->id;
-        if (!owner->gone && number == item->number && (!best || is_better(owner, best)))
+    const bool ino = is_about_inode(item);
+    struct owner *best = NULL, *owner;
+    size_t at = first_of(owners, ino, item->number);
+    while ((owner = next_of(owners, ino, item->number, &at)))
+        if (!owner->gone && (!best || is_better(owner, best)))
             best = owner;
-    }
     return best;
 }
 
@@ -433,13 +546,15 @@ static int
 settle_inode(struct owners *owners, const struct mend_item *item)
 {
     const struct owner *best = best_owner(owners, item);
+    struct owner *owner;
+    size_t at = first_of(owners, true, item->number);
     int result = 0;
-    for (size_t i = 0; i < owners->count && best && result == 0; i++) {
-        struct owner *owner = &owners->list[i];
-        if (owner != best && !owner->gone && owner->ino == item->number)
+    while (best && result == 0 && (owner = next_of(owners, true, item->number, &at))) {
+        if (owner == best)
+            continue;
+        if (!owner->gone)
             result = yield_inode(owners->mend, owner, best);
-        if (owner != best && owner->ino == item->number)
-            owner->gone = true; /* done, whatever else is told of it */
+        owner->gone = true; /* done, whatever else is told of it */
     }
     return result;
 }
@@ -470,11 +585,11 @@ settle_orphan(struct mend *mend, struct owner *best)
 static int
 settle_data(struct owners *owners, const struct mend_item *item)
 {
-    struct owner *best = best_owner(owners, item);
+    struct owner *best = best_owner(owners, item), *owner;
+    size_t at = first_of(owners, false, item->number);
     int result = 0;
-    for (size_t i = 0; i < owners->count && best && result == 0; i++) {
-        struct owner *owner = &owners->list[i];
-        if (owner != best && !owner->gone && !owner->shared && owner->id == item->number)
+    while (best && result == 0 && (owner = next_of(owners, false, item->number, &at))) {
+        if (owner != best && !owner->gone && !owner->shared)
             result = drop_name(owners->mend, owner,
                                "removed: its contents belong to a newer file");
     }
@@ -532,8 +647,6 @@ mend_owners(struct mend *mend)
         else if (is_about_data(item))
             result = raise(&owners, item);
     }
-    for (size_t i = 0; i < owners.count; i++)
-        free(owners.list[i].key);
-    free(owners.list);
+    owners_fini(&owners);
     return result;
 }

@@ -285,6 +285,35 @@ START_TEST(test_the_old_name_of_a_renamed_file)
 }
 END_TEST
 
+/* Each of many is settled among those with its own number: small files, and such as have contents in
+ * chunks, old names before new ones and behind them. */
+START_TEST(test_many_old_names)
+{
+    enum { MANY = 500 };
+    char old[16], new[16];
+    struct attr attr;
+
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(old, sizeof old, "%c%u", i % 2 ? 'a' : 'z', i);
+        snprintf(new, sizeof new, "m%u", i * 7 % MANY);
+        attr = i % 5 ? put_file(old, "x") : put_large(old);
+        put_attr(fixture.store->files, lsmkv_str(new), &attr, i % 5 ? "x" : "");
+        put_file(i % 2 ? "b" : "y", "another");
+    }
+    mend(NULL, 0);
+    ck_assert_uint_eq(told.mended, MANY);
+    ck_assert_uint_eq(told.lost + told.left, 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(old, sizeof old, "%c%u", i % 2 ? 'a' : 'z', i);
+        snprintf(new, sizeof new, "m%u", i * 7 % MANY);
+        ck_assert(!file_at(old, &attr));
+        ck_assert(file_at(new, &attr));
+        if (i % 5 == 0)
+            ck_assert_int_eq(read_at(&attr, LARGE - 1), 0);
+    }
+}
+END_TEST
+
 /* The name that linking had left behind was lost, and what it was before is back. */
 START_TEST(test_a_name_from_before_it_was_linked)
 {
@@ -519,6 +548,7 @@ main(void)
     tcase_add_test(tests, test_contents_without_a_file_get_one);
     tcase_add_test(tests, test_names_of_a_lost_inode);
     tcase_add_test(tests, test_the_old_name_of_a_renamed_file);
+    tcase_add_test(tests, test_many_old_names);
     tcase_add_test(tests, test_a_name_from_before_it_was_linked);
     tcase_add_test(tests, test_two_directories_with_one_number);
     tcase_add_test(tests, test_a_removed_file_that_is_back);
