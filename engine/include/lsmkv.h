@@ -155,8 +155,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_open(const char *path,
                                        struct lsmkv **db);
 
 /* Syncs everything, stops the threads, marks the store clean, gives up the lock and frees
- * `db` whatever it returns.  Iterators, held records, batches and snapshot handles must have
- * been released.  A result other than 0 says that acknowledged unsynced writes may be lost. */
+ * `db` whatever it returns.  Iterators, walks over changes, held records, batches and snapshot
+ * handles must have been released.  A result other than 0 says that acknowledged unsynced writes may be lost. */
 LSMKV_API int lsmkv_close(struct lsmkv *db);
 
 /* Replaces the note that those who find the store locked are told. */
@@ -452,6 +452,40 @@ LSMKV_API LSMKV_CHECKED int lsmkv_snapshot_take(struct lsmkv *db,
                                                 struct lsmkv_snapshot **snapshot);
 LSMKV_API void lsmkv_snapshot_release(struct lsmkv *db, struct lsmkv_snapshot *snapshot);
 LSMKV_API uint64_t lsmkv_snapshot_sequence(const struct lsmkv_snapshot *snapshot);
+
+/* ---- changes ---- */
+
+/* Zero it and set what differs. */
+struct lsmkv_changes_options {
+    const struct lsmkv_snapshot *from; /* NULL: the empty store */
+    const struct lsmkv_snapshot
+        *to; /* NULL: the newest state, as it was when the walk was made */
+    struct lsmkv_slice lower, upper; /* as an iterator's */
+    /* Asked now and then on the way, which may be long to the first key that is told.  False ends
+     * the walk with -ECANCELED.  NULL: it goes on. */
+    bool (*go_on)(void *context);
+    void *context;
+};
+
+struct lsmkv_changes;
+
+/* A walk over the keys that were put, deleted or moved after `from` and not after `to`, each once,
+ * in their order.  Every key of which the record differs between the two is among them; so may be
+ * one that was put again as it was, or put and deleted in between: lsmkv_get with either tells.
+ * Costs the reading of the blocks in which something newer than `from` stands, whatever else there
+ * is.  It may outlive the handles, but not `db`, and keeps what it reads from being deleted.
+ * -EINVAL: `from` is newer than `to`.  One thread at a time. */
+LSMKV_API LSMKV_CHECKED int lsmkv_changes_new(struct lsmkv *db,
+                                              struct lsmkv_keyspace *keyspace,
+                                              const struct lsmkv_changes_options *options,
+                                              struct lsmkv_changes **changes);
+LSMKV_API void lsmkv_changes_free(struct lsmkv_changes *changes);
+/* To the first key, then to the next; false at the end and after an error. */
+LSMKV_API LSMKV_CHECKED bool lsmkv_changes_next(struct lsmkv_changes *changes);
+/* 0 or the error that ended the walk: of reading, -ENOMEM, -ECANCELED. */
+LSMKV_API LSMKV_CHECKED int lsmkv_changes_status(const struct lsmkv_changes *changes);
+/* After lsmkv_changes_next was true; holds until it is called again. */
+LSMKV_API struct lsmkv_slice lsmkv_changes_key(const struct lsmkv_changes *changes);
 
 /* ---- upkeep ---- */
 

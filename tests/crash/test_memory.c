@@ -386,6 +386,30 @@ call_snapshot_read(void)
     return result;
 }
 
+/* What was done after the snapshot: see what is put after its making. */
+static int
+call_changes(void)
+{
+    struct lsmkv_changes_options options = {.lower = lsmkv_str(""),
+                                            .upper = lsmkv_str("~")};
+    struct lsmkv_changes *changes;
+    struct lsmkv_snapshot *named;
+    int result = lsmkv_snapshot_open(store.db, "s", &named, NULL);
+
+    if (result != 0)
+        return result;
+    options.from = named;
+    result = lsmkv_changes_new(store.db, NULL, &options, &changes);
+    if (result == 0) {
+        while (lsmkv_changes_next(changes))
+            ;
+        result = lsmkv_changes_status(changes);
+        lsmkv_changes_free(changes);
+    }
+    lsmkv_snapshot_release(store.db, named);
+    return result;
+}
+
 static int
 pass_level(void *context, const struct lsmkv_level_stats *level)
 {
@@ -492,6 +516,7 @@ static const struct call {
     {"snapshot_rename", call_snapshot_rename},
     {"snapshot_drop", call_snapshot_drop},
     {"reading a snapshot", call_snapshot_read},
+    {"changes", call_changes},
     {"stats and properties", call_informing},
     {"set_lock_note", call_set_lock_note},
     {"check", call_check},
