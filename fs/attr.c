@@ -401,6 +401,12 @@ attr_keep_value(struct attr *directory, const struct lsmkv_record *record)
 
 /* ---- showing ---- */
 
+char
+attr_type_letter(mode_t mode)
+{
+    return "?pc?d?b?-?l?s???"[(mode & S_IFMT) >> 12];
+}
+
 uint32_t
 attr_nlink(const struct attr *attr)
 {

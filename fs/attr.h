@@ -117,6 +117,8 @@ LSMKV_CHECKED int attr_decode_kept(const struct attr *directory,
 
 /* As stat shows them: links (of a directory 2 + subdirs, 1 if unknown), blocks of 512. */
 uint32_t attr_nlink(const struct attr *attr);
+/* As `ls -l` has it: '-', 'd', 'l', ...; '?' of none. */
+char attr_type_letter(mode_t mode);
 uint64_t attr_blocks(const struct attr *attr);
 /* All of it; st_dev and, for a reference, everything but ino and type are left 0. */
 void attr_to_stat(const struct attr *attr, struct stat *st);

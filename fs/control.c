@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -119,15 +118,6 @@ do_print(struct connection *connection, const char *name, struct lsmkv_slice arg
     return result;
 }
 
-/* The client has gone, or the daemon is about to end (control_stop). */
-static bool
-is_cut_off(const struct connection *connection)
-{
-    struct pollfd event = {connection->wire.fd, POLLRDHUP, 0};
-
-    return connection->wire.failure != 0 || poll(&event, 1, 0) > 0;
-}
-
 static bool
 tell_progress(void *context, uint64_t done, uint64_t total)
 {
@@ -135,7 +125,7 @@ tell_progress(void *context, uint64_t done, uint64_t total)
 
     wire_say(&connection->wire, "progress %llu %llu\n", (unsigned long long)done,
              (unsigned long long)total);
-    return !is_cut_off(connection);
+    return !wire_is_cut_off(&connection->wire);
 }
 
 static int

@@ -2,48 +2,30 @@
  * control_files.c - get, put, rm and ls of a mounted store.
  *
  * bykey.c does the work.  Only what changes a name runs within vfs_alter, which keeps every
- * request of the kernel waiting.  Contents pass through a file without a name in the store's
- * directory (C2 of control.c), so a put that breaks off leaves nothing.
+ * request of the kernel waiting.  Contents pass through a spool (C2 of control.c), so a put that
+ * breaks off leaves nothing.  What only reads ends when nobody waits for it any more (C3).
  */
 #include "control_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "bykey.h"
 #include "keylist.h"
+#include "spool.h"
 
 #define COPY_SIZE 65536u
 
 struct request {
+    struct wire *wire;
     struct lsmkv_slice key;
     struct bykey_owner owner;
     struct bykey_upload *upload;
-    int spool; /* holds the contents */
+    struct spool spool; /* holds the contents */
 };
-
-/* Not every file system beneath a store has files without a name from the beginning. */
-static int
-open_spool(int directory, int *spool)
-{
-    char path[64];
-    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd < 0) {
-        snprintf(path, sizeof(path), "/proc/self/fd/%d/spool.XXXXXX", directory);
-        fd = mkostemp(path, O_CLOEXEC);
-        if (fd < 0 || unlink(path) != 0)
-            return -errno;
-    }
-    *spool = fd;
-    return 0;
-}
 
 /* Whoever is at the other end owns what put makes; nothing is known of its umask. */
 static int
@@ -61,43 +43,30 @@ find_owner(int fd, struct bykey_owner *owner)
     return 0;
 }
 
+/* Does the client still wait? */
+static bool
+is_wanted(void *context)
+{
+    return !wire_is_cut_off(context);
+}
+
 /* ---- bykey's source and sink ---- */
 
 static ssize_t
 read_spool(void *context, void *bytes, size_t size)
 {
-    int fd = *(const int *)context;
-    size_t used = 0;
+    struct request *request = context;
 
-    while (used < size) {
-        ssize_t got = read(fd, (char *)bytes + used, size - used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        used += (size_t)got;
-    }
-    return (ssize_t)used;
+    return spool_read(&request->spool, bytes, size);
 }
 
 static int
 write_spool(void *context, const void *bytes, size_t size)
 {
-    int fd = *(const int *)context;
-    const char *from = bytes;
+    struct request *request = context;
 
-    while (size > 0) {
-        ssize_t done = write(fd, from, size);
-        if (done < 0 && errno != EINTR)
-            return -errno;
-        if (done > 0) {
-            from += done;
-            size -= (size_t)done;
-        }
-    }
-    return 0;
+    return is_wanted(request->wire) ? spool_write(&request->spool, bytes, size)
+                                    : -ECANCELED;
 }
 
 /* ---- what runs while the filesystem waits ---- */
@@ -123,34 +92,35 @@ remove_value(void *context, struct store *store)
 
 /* Sends what the spool holds. */
 static int
-send_spool(struct wire *wire, int spool)
+send_spool(struct request *request)
 {
     char *bytes = malloc(COPY_SIZE);
+    struct wire *wire = request->wire;
     ssize_t got = -1;
 
     if (bytes == NULL)
         return -ENOMEM;
-    if (lseek(spool, 0, SEEK_SET) == 0) {
-        while (wire->failure == 0 && (got = read_spool(&spool, bytes, COPY_SIZE)) > 0)
-            wire_data(wire, bytes, (size_t)got);
-    }
+    int result = spool_rewind(&request->spool);
+    while (result == 0 && wire->failure == 0 &&
+           (got = spool_read(&request->spool, bytes, COPY_SIZE)) > 0)
+        wire_data(wire, bytes, (size_t)got);
     free(bytes);
-    return got < 0 ? (int)got : 0;
+    return result == 0 && got < 0 ? (int)got : result;
 }
 
 static int
-do_get(struct vfs *vfs, struct wire *wire, struct request *request)
+do_get(struct vfs *vfs, struct request *request)
 {
-    struct bykey_sink sink = {write_spool, &request->spool};
+    struct bykey_sink sink = {write_spool, request};
     int result = bykey_get(vfs_store(vfs), request->key, &sink);
 
-    return result != 0 ? result : send_spool(wire, request->spool);
+    return result != 0 ? result : send_spool(request);
 }
 
 static int
 put_spool(struct vfs *vfs, struct request *request)
 {
-    struct bykey_source source = {read_spool, &request->spool};
+    struct bykey_source source = {read_spool, request};
     int result = bykey_upload(vfs_store(vfs), request->key, &source, &request->upload);
 
     if (result != 0)
@@ -161,17 +131,21 @@ put_spool(struct vfs *vfs, struct request *request)
 }
 
 static int
-do_put(struct vfs *vfs, struct wire *wire, struct request *request)
+do_put(struct vfs *vfs, struct request *request)
 {
-    const char *line = wire_copy_data(wire, request->spool);
-    int result = find_owner(wire->fd, &request->owner);
+    struct wire *wire = request->wire;
+    int result = spool_to_disk(&request->spool);
 
+    if (result != 0)
+        return result;
+    const char *line = wire_copy_data(wire, request->spool.fd);
     if (line == NULL)
         return wire->failure;
     if (strcmp(line, "end") != 0)
         return -EPROTO;
-    if (result == 0 && lseek(request->spool, 0, SEEK_SET) != 0)
-        result = -errno;
+    result = find_owner(wire->fd, &request->owner);
+    if (result == 0)
+        result = spool_rewind(&request->spool);
     return result != 0 ? result : put_spool(vfs, request);
 }
 
@@ -208,24 +182,27 @@ is_ls(const char *name, struct keylist_options *options)
 
 /* Reads one state of the store, so nothing has to wait for it. */
 static int
-do_ls(struct vfs *vfs, struct wire *wire, struct request *request,
-      const struct keylist_options *options)
+do_ls(struct vfs *vfs, struct request *request, struct keylist_options *options)
 {
-    FILE *out = fdopen(dup(request->spool), "w");
+    FILE *out = spool_stream(&request->spool);
+    int result;
 
     if (out == NULL)
         return -errno;
-    int result = keylist_print(vfs_store(vfs), request->key, options, out);
-    if (fclose(out) != 0 && result == 0)
-        result = -errno;
-    return result != 0 ? result : send_spool(wire, request->spool);
+    options->go_on = is_wanted;
+    options->context = request->wire;
+    result = keylist_print(vfs_store(vfs), request->key, options, out);
+    fclose(out);
+    if (request->spool.error != 0) /* whatever came of it */
+        result = request->spool.error;
+    return result != 0 ? result : send_spool(request);
 }
 
 int
 control_files(struct vfs *vfs, int directory, struct wire *wire, const char *name,
               struct lsmkv_slice key)
 {
-    struct request request = {.key = key, .spool = -1};
+    struct request request = {.wire = wire, .key = key};
     struct keylist_options list = {0};
     int result;
 
@@ -233,15 +210,15 @@ control_files(struct vfs *vfs, int directory, struct wire *wire, const char *nam
         return do_remove(vfs, &request);
     if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0 && !is_ls(name, &list))
         return -EPROTO;
-    result = open_spool(directory, &request.spool);
+    result = spool_open(&request.spool, directory);
     if (result != 0)
         return result;
     if (strcmp(name, "get") == 0)
-        result = do_get(vfs, wire, &request);
+        result = do_get(vfs, &request);
     else if (strcmp(name, "put") == 0)
-        result = do_put(vfs, wire, &request);
+        result = do_put(vfs, &request);
     else
-        result = do_ls(vfs, wire, &request, &list);
-    close(request.spool);
+        result = do_ls(vfs, &request, &list);
+    spool_close(&request.spool);
     return result;
 }

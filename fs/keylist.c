@@ -14,9 +14,12 @@
 #include "key.h"
 #include "records.h"
 
+#define ASKED_EVERY 64u /* lines */
+
 struct keylist {
     const struct keylist_options *options;
     FILE *out;
+    unsigned lines;               /* since go_on was asked */
     uint8_t bytes[LSMKV_KEY_MAX]; /* a key that outlives the iterator's move */
 };
 
@@ -25,10 +28,9 @@ struct keylist {
 static void
 print_long(FILE *out, const struct attr *attr)
 {
-    static const char types[] = "?pc?d?b?-?l?s???";
     char mode[11], when[32];
     struct tm local;
-    mode[0] = types[(attr->mode & S_IFMT) >> 12];
+    mode[0] = attr_type_letter(attr->mode);
     for (unsigned i = 0; i < 9; i++)
         mode[1 + i] = attr->mode & (0400u >> i) ? "rwxrwxrwx"[i] : '-';
     if (attr->mode & S_ISUID)
@@ -99,6 +101,15 @@ child_name(struct lsmkv_slice at, struct lsmkv_slice key, struct lsmkv_slice *ch
     return lsmkv_bytes(name, size);
 }
 
+static bool
+is_stopped(struct keylist *list)
+{
+    if (++list->lines < ASKED_EVERY)
+        return false;
+    list->lines = 0;
+    return list->options->go_on && !list->options->go_on(list->options->context);
+}
+
 /* Prints the child that the iterator is at, and moves to the next.  A value with keys below it
  * is a directory, too. */
 static int
@@ -130,6 +141,10 @@ list_below(struct keylist *list, struct store *store, struct lsmkv_slice key, bo
     while (result == 0 && lsmkv_iter_valid(iter) &&
            key_is_below(lsmkv_iter_key(iter), key)) {
         *found = true;
+        if (is_stopped(list)) {
+            result = -ECANCELED;
+            break;
+        }
         if (!list->options->recursive) {
             result = list_child(list, store, iter, key);
             continue;
@@ -169,6 +184,7 @@ keylist_print(struct store *store, struct lsmkv_slice key,
         return -ENOMEM;
     list->options = options;
     list->out = out;
+    list->lines = 0;
     int result = list_below(list, store, key, &found);
     if (result == 0 && !found)
         result = list_itself(list, store, key);

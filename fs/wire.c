@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,6 +131,14 @@ wire_copy_data(struct wire *wire, int to)
             return NULL;
     }
     return line;
+}
+
+bool
+wire_is_cut_off(const struct wire *wire)
+{
+    struct pollfd event = {wire->fd, POLLRDHUP, 0};
+
+    return wire->failure != 0 || poll(&event, 1, 0) > 0;
 }
 
 /* ---- sending ---- */

@@ -28,6 +28,7 @@
 #ifndef FS_WIRE_H
 #define FS_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lsmkv.h"
@@ -52,6 +53,9 @@ void wire_fini(struct wire *wire);
 /* The next line without its newline; it holds until the next call.  NULL: none, see
  * `failure`, which is -EPIPE at the end of the connection. */
 char *wire_line(struct wire *wire);
+
+/* Has the other end gone, or does this one go (shutdown)?  What takes long asks now and then. */
+bool wire_is_cut_off(const struct wire *wire);
 
 /* Sends; what fails shows in `failure`. */
 void wire_say(struct wire *wire, const char *format, ...)

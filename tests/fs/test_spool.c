@@ -1,0 +1,125 @@
+/*
+ * test_spool.c - spool.h: what is short is in memory, what is not on the disk, and what either meets.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "spool.h"
+
+static char bytes[SPOOL_MEMORY + 1000];
+static int here, nowhere; /* a directory, and one that takes no file */
+
+static void
+setup(void)
+{
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i * 31 + i / 251);
+    here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    nowhere = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_ge(here, 0);
+    ck_assert_int_ge(nowhere, 0);
+}
+
+static void
+teardown(void)
+{
+    close(here);
+    close(nowhere);
+}
+
+static void
+expect(struct spool *spool, size_t size)
+{
+    static char got[sizeof(bytes) + 1];
+
+    ck_assert_int_eq(spool_rewind(spool), 0);
+    ck_assert_int_eq(spool_read(spool, got, sizeof(got)), (ssize_t)size);
+    ck_assert_mem_eq(got, bytes, size);
+    ck_assert_int_eq(spool_read(spool, got, 1), 0);
+}
+
+/* Else what `lsmfs snapshot diff` or `ls` says of a store on a full disk was -EIO. */
+START_TEST(test_what_is_short_needs_no_disk)
+{
+    struct spool spool;
+
+    ck_assert_int_eq(spool_open(&spool, nowhere), 0);
+    ck_assert_int_eq(spool_write(&spool, bytes, 1000), 0);
+    ck_assert_int_eq(spool_write(&spool, bytes + 1000, SPOOL_MEMORY - 1000), 0);
+    expect(&spool, SPOOL_MEMORY);
+    spool_close(&spool);
+}
+END_TEST
+
+START_TEST(test_what_is_long_goes_on_on_the_disk)
+{
+    struct spool spool;
+
+    ck_assert_int_eq(spool_open(&spool, here), 0);
+    for (size_t at = 0; at < sizeof(bytes); at += 8)
+        ck_assert_int_eq(spool_write(&spool, bytes + at, 8), 0);
+    ck_assert(spool.on_disk);
+    expect(&spool, sizeof(bytes));
+    spool_close(&spool);
+}
+END_TEST
+
+START_TEST(test_the_disk_may_be_asked_for_at_once)
+{
+    struct spool spool;
+
+    ck_assert_int_eq(spool_open(&spool, here), 0);
+    ck_assert_int_eq(spool_to_disk(&spool), 0);
+    ck_assert_int_eq(spool_write(&spool, bytes, sizeof(bytes)), 0);
+    expect(&spool, sizeof(bytes));
+    spool_close(&spool);
+    ck_assert_int_eq(spool_open(&spool, nowhere), 0);
+    ck_assert_int_lt(spool_to_disk(&spool), 0);
+    spool_close(&spool);
+}
+END_TEST
+
+START_TEST(test_a_stream_keeps_the_error_of_its_first_failure)
+{
+    struct spool spool;
+    FILE *stream;
+
+    ck_assert_int_eq(spool_open(&spool, nowhere), 0);
+    stream = spool_stream(&spool);
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_uint_eq(fwrite(bytes, 1, 1000, stream), 1000);
+    ck_assert_int_eq(fflush(stream), 0);
+    ck_assert_int_eq(spool.error, 0);
+    ck_assert_uint_lt(fwrite(bytes + 1000, 1, sizeof(bytes) - 1000, stream),
+                      sizeof(bytes) - 1000);
+    ck_assert_int_lt(spool.error, 0);
+    ck_assert_int_ne(spool.error, -EIO);
+    fclose(stream);
+    expect(&spool, spool.size);
+    spool_close(&spool);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("spool");
+    TCase *tcase = tcase_create("spool");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_what_is_short_needs_no_disk);
+    tcase_add_test(tcase, test_what_is_long_goes_on_on_the_disk);
+    tcase_add_test(tcase, test_the_disk_may_be_asked_for_at_once);
+    tcase_add_test(tcase, test_a_stream_keeps_the_error_of_its_first_failure);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
