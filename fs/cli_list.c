@@ -141,26 +141,7 @@ print_json(const struct mountinfo *info, uid_t uid, const char *user, enum daemo
     return true;
 }
 
-/* As the table of mounts writes them: who mounts chooses the name, and a terminal obeys such bytes. */
-static void
-print_quoted(const char *text)
-{
-    while (*text != '\0') {
-        size_t length = report_character(text);
-        unsigned char first = (unsigned char)*text;
-
-        /* Those of C1 are two bytes, 0xc2 and one below 0xa0. */
-        if (length > 0 && first >= 0x20 && first != 0x7f && first != '\\' &&
-            (first != 0xc2 || (unsigned char)text[1] >= 0xa0)) {
-            printf("%.*s", (int)length, text);
-            text += length;
-        } else {
-            printf("\\%03o", first);
-            text++;
-        }
-    }
-}
-
+/* Quoted, for who mounts chooses the names. */
 static void
 print(const struct mountinfo *info, uid_t uid, const char *user, enum daemon daemon,
       int pid)
@@ -168,15 +149,15 @@ print(const struct mountinfo *info, uid_t uid, const char *user, enum daemon dae
     char number[16];
 
     snprintf(number, sizeof(number), "%u", (unsigned)uid);
-    print_quoted(info->source);
+    report_quoted(stdout, info->source);
     fputs(" on ", stdout);
-    print_quoted(info->point);
+    report_quoted(stdout, info->point);
     fputs(" (", stdout);
-    print_quoted(info->options);
+    report_quoted(stdout, info->options);
     printf(") by %s", user != NULL ? user : number);
     if (strcmp(info->root, "/") != 0) {
         fputs(", its ", stdout);
-        print_quoted(info->root);
+        report_quoted(stdout, info->root);
     }
     if (daemon == DAEMON_RUNNING)
         printf(", process %d", pid);

@@ -24,9 +24,10 @@ static const char snapshot_help[] =
     "       lsmfs snapshot list   [OPTION]... STORE|MOUNTPOINT\n"
     "       lsmfs snapshot delete STORE|MOUNTPOINT NAME...\n"
     "       lsmfs snapshot rename STORE|MOUNTPOINT OLD NEW\n"
+    "       lsmfs snapshot diff   [OPTION]... STORE|MOUNTPOINT FROM [TO]\n"
     "       lsmfs snapshot prune  [OPTION]... STORE|MOUNTPOINT\n"
-    "Take, list, delete and rename snapshots of a store, mounted or not, as mkdir, ls, rmdir and\n"
-    "mv in MOUNTPOINT/.snapshots do.  See lsmfs snapshot COMMAND --help.\n"
+    "Take, list, delete, rename and compare snapshots of a store, mounted or not, as mkdir, ls, rmdir\n"
+    "and mv in MOUNTPOINT/.snapshots do.  See lsmfs snapshot COMMAND --help.\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 the store is in use, 4 not a good store, or\n"
     "no such snapshot, 5 not permitted.\n";
@@ -84,6 +85,39 @@ static const char rename_help[] =
     "\n"
     "Exit status: 0, or 1 failed (there is a snapshot of this name), 2 wrong usage, 3 the store\n"
     "is in use, 4 not a good store, or no such snapshot, 5 not permitted.\n";
+
+static const char diff_help[] =
+    "Usage: lsmfs snapshot diff [OPTION]... STORE|MOUNTPOINT FROM [TO]\n"
+    "Print what is different in snapshot TO, or now, from what it was in snapshot FROM, a line each in\n"
+    "the order of paths: + added, - removed, M modified; a directory with a '/'.  It takes as long as\n"
+    "was written since the older of the two, however many files there are; but if a file with\n"
+    "several names changed, all names are read.\n"
+    "\n"
+    "  -0, --null  only the paths of what was added or modified, a NUL after each, relative to the\n"
+    "              root, which is itself left out: for rsync --from0 --files-from\n"
+    "      --json  an object a line: change (added, removed, modified), path, type; bytes, the path's\n"
+    "              in hexadecimal digits, if it is not UTF-8\n"
+    "  -h, --help  show this help and exit\n"
+    "\n"
+    "Modified is what shows another size, mode, owner, modification time or number of links, or has\n"
+    "other contents or extended attributes, or is another file of that name.  What was renamed is\n"
+    "removed and added, and so is what is now of another type.  In a line a backslash, and what is no\n"
+    "letter to print, is \\OOO, its byte in octal digits.\n"
+    "\n"
+    "What was removed stays in the copy that the example makes, until rsync --delete has seen it; and\n"
+    "a new name of a file with several becomes a file by itself there if the others are as before.\n"
+    "\n"
+    "Examples:\n"
+    "  $ lsmfs snapshot diff notes monday tuesday\n"
+    "  M ./\n"
+    "  M todo\n"
+    "  + travel/\n"
+    "  + travel/tickets\n"
+    "  $ lsmfs snapshot diff --null notes monday tuesday |\n"
+    "    rsync -aHAXI --force --from0 --files-from=- notes/.snapshots/tuesday /backup\n"
+    "\n"
+    "Exit status: 0, or 1 failed, 2 wrong usage, 3 the store is in use, 4 not a good store, or\n"
+    "no such snapshot, 5 not permitted.\n";
 
 static const char prune_help[] =
     "Usage: lsmfs snapshot prune --keep-RULE=N... [OPTION]... STORE|MOUNTPOINT\n"
@@ -285,7 +319,7 @@ enum { JSON = 1000, PREFIX, RULE };
 static const struct subcommand {
     const char *name, *full, *help;
     const char
-        *options;    /* letters of those that it takes: json, prefix, dry-run, rules */
+        *options; /* letters of those that it takes: json, prefix, dry-run, rules, null */
     int least, most; /* operands */
     int (*run)(const struct snapshot_call *call);
 } subcommands[] = {
@@ -293,6 +327,7 @@ static const struct subcommand {
     {"list", "snapshot list", list_help, "j", 1, 1, list},
     {"delete", "snapshot delete", delete_help, "", 2, INT_MAX, delete_all},
     {"rename", "snapshot rename", rename_help, "", 3, 3, rename_one},
+    {"diff", "snapshot diff", diff_help, "j0", 2, 3, snapshot_diff},
     {"prune", "snapshot prune", prune_help, "jpnr", 1, 1, snapshot_prune},
 };
 
@@ -343,6 +378,7 @@ take(struct snapshot_call *call, const struct subcommand *command, int option,
         return misused(command->full, "not a number: ", optarg);
     call->json |= letter == 'j';
     call->dry_run |= letter == 'n';
+    call->null |= letter == '0';
     if (letter == 'p')
         call->prefix = optarg;
     return -1;
@@ -357,6 +393,7 @@ parse(struct snapshot_call *call, const struct subcommand *command, int argc, ch
         {"json", no_argument, NULL, JSON},
         {"prefix", required_argument, NULL, PREFIX},
         {"dry-run", no_argument, NULL, 'n'},
+        {"null", no_argument, NULL, '0'},
         {"keep-last", required_argument, NULL, RULE + PRUNE_LAST},
         {"keep-hourly", required_argument, NULL, RULE + PRUNE_HOURLY},
         {"keep-daily", required_argument, NULL, RULE + PRUNE_DAILY},
@@ -372,7 +409,7 @@ parse(struct snapshot_call *call, const struct subcommand *command, int argc, ch
     opterr = 0;
     optind = 0;
     for (int option;
-         status < 0 && (option = getopt_long(argc, argv, ":hn", names, NULL)) != -1;)
+         status < 0 && (option = getopt_long(argc, argv, ":hn0", names, NULL)) != -1;)
         status = take(call, command, option, argv[optind - 1]);
     if (status >= 0)
         return status;
@@ -394,6 +431,23 @@ has_rule(const struct snapshot_call *call)
     return false;
 }
 
+/* What the options and operands together do not mean; NULL: they mean something. */
+static const char *
+why_not(const struct subcommand *command, const struct snapshot_call *call)
+{
+    if (command->run == snapshot_prune && !has_rule(call))
+        return "a rule is needed, as in --keep-daily=7";
+    if (command->run != snapshot_diff)
+        return NULL;
+    if (call->json && call->null)
+        return "--json and --null exclude each other";
+    for (int i = 1; i < call->count; i++) {
+        if (*call->operands[i] == '\0') /* and not now */
+            return "the empty name is no snapshot's";
+    }
+    return NULL;
+}
+
 static int
 run(const struct subcommand *command, int argc, char **argv)
 {
@@ -402,8 +456,9 @@ run(const struct subcommand *command, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    if (command->run == snapshot_prune && !has_rule(&call))
-        return misused(call.name, "a rule is needed, as in --keep-daily=7", "");
+    const char *why = why_not(command, &call);
+    if (why != NULL)
+        return misused(call.name, why, "");
     status = command->run(&call);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;

@@ -12,7 +12,7 @@
 /* A command line, taken apart. */
 struct snapshot_call {
     const char *name; /* "snapshot list" */
-    bool json, dry_run;
+    bool json, dry_run, null;
     const char *prefix; /* "" without the option */
     unsigned keep[PRUNE_RULES];
     char **operands; /* the store or mount point first */
@@ -26,5 +26,7 @@ void snapshot_time(int64_t time, char text[SNAPSHOT_TIME_SIZE]);
 
 /* `lsmfs snapshot prune`; the exit status. */
 int snapshot_prune(const struct snapshot_call *call);
+/* `lsmfs snapshot diff`; the exit status. */
+int snapshot_diff(const struct snapshot_call *call);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * control_files.c - get, put, rm and ls of a mounted store.
+ * control_files.c - get, put, rm and ls of a mounted store, and what differs between snapshots.
  *
  * bykey.c does the work.  Only what changes a name runs within vfs_alter, which keeps every
  * request of the kernel waiting.  Contents pass through a spool (C2 of control.c), so a put that
@@ -15,6 +15,7 @@
 
 #include "bykey.h"
 #include "keylist.h"
+#include "snapshots.h"
 #include "spool.h"
 
 #define COPY_SIZE 65536u
@@ -180,18 +181,24 @@ is_ls(const char *name, struct keylist_options *options)
     return true;
 }
 
-/* Reads one state of the store, so nothing has to wait for it. */
+/* Keys, or without options differences.  Reads states of the store that stay, so nothing has to
+ * wait for it. */
 static int
-do_ls(struct vfs *vfs, struct request *request, struct keylist_options *options)
+do_print(struct vfs *vfs, struct request *request, struct keylist_options *options)
 {
     FILE *out = spool_stream(&request->spool);
     int result;
 
     if (out == NULL)
         return -errno;
-    options->go_on = is_wanted;
-    options->context = request->wire;
-    result = keylist_print(vfs_store(vfs), request->key, options, out);
+    if (options != NULL) {
+        options->go_on = is_wanted;
+        options->context = request->wire;
+        result = keylist_print(vfs_store(vfs), request->key, options, out);
+    } else {
+        const struct snapshots_output output = {out, is_wanted, request->wire};
+        result = snapshots_diff(vfs, request->key, &output);
+    }
     fclose(out);
     if (request->spool.error != 0) /* whatever came of it */
         result = request->spool.error;
@@ -204,11 +211,13 @@ control_files(struct vfs *vfs, int directory, struct wire *wire, const char *nam
 {
     struct request request = {.wire = wire, .key = key};
     struct keylist_options list = {0};
+    bool diff = strcmp(name, "diff") == 0;
     int result;
 
     if (strcmp(name, "rm") == 0)
         return do_remove(vfs, &request);
-    if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0 && !is_ls(name, &list))
+    if (strcmp(name, "get") != 0 && strcmp(name, "put") != 0 && !diff &&
+        !is_ls(name, &list))
         return -EPROTO;
     result = spool_open(&request.spool, directory);
     if (result != 0)
@@ -218,7 +227,7 @@ control_files(struct vfs *vfs, int directory, struct wire *wire, const char *nam
     else if (strcmp(name, "put") == 0)
         result = do_put(vfs, &request);
     else
-        result = do_ls(vfs, &request, &list);
+        result = do_print(vfs, &request, diff ? NULL : &list);
     spool_close(&request.spool);
     return result;
 }

@@ -1,5 +1,5 @@
 /*
- * control_files.h - get, put, rm and ls of a mounted store, for control.c.
+ * control_files.h - get, put, rm, ls and diff of a mounted store, for control.c.
  */
 #ifndef FS_CONTROL_FILES_H
 #define FS_CONTROL_FILES_H

@@ -19,7 +19,8 @@ implied_is(uint64_t ino)
 }
 
 int
-implied_in_use(const struct store *store, struct lsmkv_snapshot *snapshot, uint64_t ino)
+implied_in_use(const struct store *store, const struct lsmkv_snapshot *snapshot,
+               uint64_t ino)
 {
     struct record_key key = record_taken(ino);
     int presence;

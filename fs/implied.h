@@ -25,7 +25,7 @@ uint64_t implied_number(const struct store *store, struct lsmkv_slice key,
 bool implied_is(uint64_t ino);
 /* Does a record have it?  1, 0 or an error.  `snapshot` NULL: now. */
 LSMKV_CHECKED int implied_in_use(const struct store *store,
-                                 struct lsmkv_snapshot *snapshot, uint64_t ino);
+                                 const struct lsmkv_snapshot *snapshot, uint64_t ino);
 /* The first that no record has. */
 LSMKV_CHECKED int implied_find(const struct store *store, struct lsmkv_slice key,
                                uint64_t *ino);

@@ -78,6 +78,23 @@ key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor)
            memcmp(key.data, ancestor.data, ancestor.size) == 0;
 }
 
+static int
+rank(char byte)
+{
+    return byte == '/' ? -1 : (unsigned char)byte;
+}
+
+int
+key_compare_paths(struct lsmkv_slice a, struct lsmkv_slice b)
+{
+    const char *left = a.data, *right = b.data;
+    for (size_t i = 0; i < a.size && i < b.size; i++) {
+        if (left[i] != right[i])
+            return rank(left[i]) - rank(right[i]);
+    }
+    return (a.size > b.size) - (a.size < b.size);
+}
+
 void
 key_split(struct lsmkv_slice key, struct lsmkv_slice *parent, struct lsmkv_slice *name)
 {

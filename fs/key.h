@@ -28,6 +28,9 @@ bool key_is_plain(struct lsmkv_slice key);
 /* Is `key` below `ancestor` (not equal to it)?  Below the empty key is every other. */
 bool key_is_below(struct lsmkv_slice key, struct lsmkv_slice ancestor);
 
+/* The order of `default`: '/' ranks below every other byte.  Below 0, 0 or above. */
+int key_compare_paths(struct lsmkv_slice a, struct lsmkv_slice b);
+
 /* The part before the last '/' (the empty key if there is none), and the part behind it.
  * Both point into `key`, which is not empty.  Either may be NULL. */
 void key_split(struct lsmkv_slice key, struct lsmkv_slice *parent,

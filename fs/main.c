@@ -32,7 +32,7 @@ static const char usage[] =
     "       lsmfs repair STORE [NEW-STORE]\n"
     "       lsmfs compact STORE|MOUNTPOINT\n"
     "       lsmfs export STORE [PATH]...\n"
-    "       lsmfs snapshot create|list|delete|rename|prune STORE|MOUNTPOINT\n"
+    "       lsmfs snapshot create|list|delete|rename|diff|prune STORE|MOUNTPOINT\n"
     "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n";
 
 static const char mount_usage[] = "Usage: lsmfs mount " LINE;

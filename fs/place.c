@@ -70,7 +70,7 @@ ask(const struct place *place, const char *command, struct lsmkv_slice argument,
     struct client *client = client_open(place->store);
 
     if (client == NULL)
-        return -errno;
+        return errno == ENOMEM ? -ENOMEM : -EPIPE; /* it was there: see place_open */
     client_ask(client, command, argument);
     int result = client_answer(client, out);
     client_close(client);
@@ -199,16 +199,39 @@ place_list(const struct place *place, struct place_snapshot **all, size_t *count
     return result;
 }
 
+/* ---- differences ---- */
+
+int
+place_diff(const struct place *place, const char *from, const char *to, FILE *file)
+{
+    const struct snapshots_output output = {.out = file};
+    char names[2 * LSMKV_NAME_MAX + 2];
+    int result = snprintf(names, sizeof(names), "%s/%s", from, to != NULL ? to : "");
+
+    if (result < 0 || (size_t)result >= sizeof(names))
+        return -ENOENT;
+    if (place->vfs != NULL)
+        result = snapshots_diff(place->vfs, lsmkv_str(names), &output);
+    else
+        result = ask(place, "diff", lsmkv_str(names), fileno(file));
+    if (result == 0 && fflush(file) != 0)
+        result = -errno;
+    if (result == 0)
+        rewind(file);
+    return result;
+}
+
 /* ---- messages ---- */
 
 int
 place_fail(const struct place *place, const char *name, int result)
 {
-    const char *why = result == -ENOENT   ? "no such snapshot"
-                      : result == -EEXIST ? "there is a snapshot of this name"
-                      : result == -EINVAL ? "not a name for a snapshot"
-                      : result == -EPIPE  ? "the daemon ended before it answered"
-                                          : lsmkv_strerror(result);
+    const char *why = result == -EPIPE       ? "the daemon ended before it answered"
+                      : name == place->store ? lsmkv_strerror(result)
+                      : result == -ENOENT    ? "no such snapshot"
+                      : result == -EEXIST    ? "there is a snapshot of this name"
+                      : result == -EINVAL    ? "not a name for a snapshot"
+                                             : lsmkv_strerror(result);
 
     fprintf(stderr, "lsmfs %s: %s: %s\n", place->command, name, why);
     return mount_status_of(result);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "lsmkv.h"
 
@@ -45,7 +46,13 @@ LSMKV_CHECKED int place_rename(const struct place *place, const char *from,
 LSMKV_CHECKED int place_list(const struct place *place, struct place_snapshot **all,
                              size_t *count);
 
-/* Says what is wrong with snapshot `name`; returns the exit status. */
+/* What is different in snapshot `to` (NULL: now), as `diff` of snapshots.h has it, is written to
+ * `file`, which then stands at its beginning. */
+LSMKV_CHECKED int place_diff(const struct place *place, const char *from, const char *to,
+                             FILE *file);
+
+/* Says what is wrong with snapshot `name`, or with all of the store if it is place->store; returns the
+ * exit status. */
 int place_fail(const struct place *place, const char *name, int result);
 
 #endif

@@ -7,7 +7,9 @@
 size_t
 report_character(const char *text)
 {
-    for (size_t length = 1; length <= strnlen(text, 4); length++) {
+    if ((unsigned char)*text < 0x80)
+        return 1;
+    for (size_t length = 2; length <= strnlen(text, 4); length++) {
         json_t *character = json_stringn(text, length);
         if (character) {
             json_decref(character);
@@ -33,4 +35,23 @@ report_text(const char *text)
     string = json_string(utf8);
     free(utf8);
     return string;
+}
+
+void
+report_quoted(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t length = report_character(text);
+        unsigned char first = (unsigned char)*text;
+
+        /* Those of C1 are two bytes, 0xc2 and one below 0xa0. */
+        if (length > 0 && first >= 0x20 && first != 0x7f && first != '\\' &&
+            (first != 0xc2 || (unsigned char)text[1] >= 0xa0)) {
+            fprintf(out, "%.*s", (int)length, text);
+            text += length;
+        } else {
+            fprintf(out, "\\%03o", first);
+            text++;
+        }
+    }
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attr.h"
+#include "diff.h"
 #include "key.h"
 #include "wire.h"
 
@@ -61,6 +63,104 @@ print(void *context, const struct lsmkv_snapshot_info *info)
     return ferror((FILE *)context) ? -EIO : 0;
 }
 
+/* ---- differences ---- */
+
+static int
+print_difference(void *context, const struct diff_entry *entry)
+{
+    const struct snapshots_output *output = context;
+    FILE *out = output->out;
+
+    errno = 0;
+    putc((int)entry->kind, out);
+    putc(attr_type_letter(entry->mode), out);
+    if (entry->path.size > 0)
+        fwrite(entry->path.data, 1, entry->path.size, out);
+    putc('\0', out);
+    if (!ferror(out))
+        return 0;
+    return errno != 0 ? -errno : -EIO;
+}
+
+static bool
+is_wanted(void *context)
+{
+    const struct snapshots_output *output = context;
+
+    return output->go_on == NULL || output->go_on(output->context);
+}
+
+/* What is in memory only, as times of directories are, belongs to now.  A disk that takes nothing
+ * more is no reason not to look. */
+static int
+take_now(struct vfs *vfs, struct lsmkv_snapshot **snapshot)
+{
+    int result = vfs_sync(vfs);
+
+    return result == -ENOMEM ? result : lsmkv_snapshot_take(vfs_store(vfs)->db, snapshot);
+}
+
+static int
+diff_two(struct vfs *vfs, const struct lsmkv_snapshot *from,
+         const struct lsmkv_snapshot *to, const struct snapshots_output *output)
+{
+    struct snapshots_output copy = *output;
+    const struct diff_calls calls = {print_difference, is_wanted, &copy};
+    int result = diff_trees(vfs_store(vfs), from, to, &calls);
+
+    return result == -ENOENT ? -EUCLEAN : result; /* a file of the store */
+}
+
+static int
+diff_names(struct vfs *vfs, const char *from, const char *to,
+           const struct snapshots_output *output)
+{
+    struct store *store = vfs_store(vfs);
+    struct lsmkv_snapshot *first, *second;
+    int result = lsmkv_snapshot_open(store->db, from, &first, NULL);
+
+    if (result < 0)
+        return result;
+    if (*to != '\0')
+        result = lsmkv_snapshot_open(store->db, to, &second, NULL);
+    else
+        result = take_now(vfs, &second);
+    if (result == 0) {
+        result = diff_two(vfs, first, second, output);
+        lsmkv_snapshot_release(store->db, second);
+    }
+    lsmkv_snapshot_release(store->db, first);
+    return result;
+}
+
+/* The argument's bytes, ended by a NUL, into `text` of 2 * NAME_SIZE bytes. */
+static int
+copy_argument(struct lsmkv_slice argument, char *text)
+{
+    if (argument.size >= 2 * (size_t)NAME_SIZE)
+        return -ENAMETOOLONG;
+    if (argument.size > 0)
+        memcpy(text, argument.data, argument.size);
+    text[argument.size] = '\0';
+    return strlen(text) == argument.size ? 0 : -EINVAL;
+}
+
+int
+snapshots_diff(struct vfs *vfs, struct lsmkv_slice argument,
+               const struct snapshots_output *output)
+{
+    char names[2 * NAME_SIZE], *slash;
+    int result = copy_argument(argument, names);
+
+    if (result != 0)
+        return result;
+    slash = strchr(names, '/');
+    if (slash == NULL)
+        return -EPROTO;
+    *slash = '\0';
+    return diff_names(vfs, names, slash + 1, output);
+}
+
 /* ---- which it is ---- */
 
 static const struct {
@@ -80,17 +180,15 @@ snapshots_do(struct vfs *vfs, const char *command, struct lsmkv_slice argument, 
 
     if (strcmp(command, "snapshots") == 0)
         return lsmkv_snapshot_list(vfs_store(vfs)->db, print, out);
-    if (argument.size >= sizeof(text))
-        return -ENAMETOOLONG;
-    if (argument.size > 0)
-        memcpy(text, argument.data, argument.size);
-    text[argument.size] = '\0';
+    int result = copy_argument(argument, text);
+    if (result == -ENAMETOOLONG)
+        return result;
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
         if (strcmp(command, changes[i].name) != 0)
             continue;
-        if (strlen(text) != argument.size)
-            return -EINVAL;
-        int result = vfs_lookup(vfs, vfs_root(vfs), KEY_SNAPSHOTS, &entry, NULL);
+        if (result != 0)
+            return result;
+        result = vfs_lookup(vfs, vfs_root(vfs), KEY_SNAPSHOTS, &entry, NULL);
         if (result < 0)
             return result;
         result = changes[i].run(vfs, entry.node, text);

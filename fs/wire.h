@@ -21,7 +21,7 @@
  *                                                       with its options: ls-R-l-0
  *     compact         "progress DONE TOTAL" lines (see compact.h), "sizes BEFORE AFTER", then the
  *                     reply; the end of the connection ends it
- *     snapshots, snapshot-create, -delete, -rename      see snapshots.h
+ *     snapshots, snapshot-create, -delete, -rename, diff    see snapshots.h
  *
  * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
  */

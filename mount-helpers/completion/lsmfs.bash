@@ -58,7 +58,7 @@ _lsmfs_operand() {
         ;;
     STORE* | *NEW-STORE*) _filedir -d ;;
     *KEY* | *PATH*) compopt -o nospace && _lsmfs_take < <(_lsmfs_keys "$2" "$3" "$cur") ;;
-    NAME* | OLD) _lsmfs_take < <(_lsmfs_snapshots "$2" "$3") ;;
+    NAME* | OLD | FROM | '[TO]') _lsmfs_take < <(_lsmfs_snapshots "$2" "$3") ;;
     *FILE*) _filedir ;;
     esac
 }

@@ -67,7 +67,7 @@ function __lsmfs_operand
             __fish_complete_directories $current ''
         case '*KEY*' '*PATH*'
             __lsmfs_keys $argv[2] $argv[3] $current
-        case 'NAME*' OLD
+        case 'NAME*' OLD FROM '[TO]'
             __lsmfs_snapshots $argv[2] $argv[3]
         case '*FILE*'
             __fish_complete_path $current ''

@@ -15,6 +15,7 @@
 #include "fsck.h"
 #include "keylist.h"
 #include "memory_seen.h"
+#include "snapshots.h"
 #include "sweep.h"
 
 struct step {
@@ -616,6 +617,19 @@ do_export(const struct step *step)
     return result == 0 && lost > 0 ? -ENOMEM : result;
 }
 
+static int
+do_diff(const struct step *step)
+{
+    struct snapshots_output output = {.out = tmpfile()};
+    int result;
+
+    ck_assert_ptr_nonnull(output.out);
+    arm();
+    result = disarm(snapshots_diff(fs.vfs, lsmkv_str(step->path), &output));
+    ck_assert_int_eq(fclose(output.out), 0);
+    return result;
+}
+
 static const struct step steps[] = {
     {"mkdir", do_mkdir, "d", NULL, 0},
     {"mkdir below", do_mkdir, "d/sub", NULL, 0},
@@ -716,6 +730,7 @@ static const struct step steps[] = {
     {"sync", do_sync, NULL, NULL, 0},
     {"check", do_check, NULL, NULL, 0},
     {"export", do_export, NULL, NULL, 0},
+    {"differences", do_diff, "second/", NULL, 0},
     {"drop of a snapshot", do_rmdir, ".snapshots/second", NULL, 0},
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))

@@ -40,6 +40,26 @@ START_TEST(test_below_is_by_components)
 }
 END_TEST
 
+/* That of the engine: what is below a path follows it at once. */
+START_TEST(test_paths_are_in_the_order_of_the_store)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } keys[] = {{"", 0},    {"/", 1},    {"a", 1},   {"a/", 2},  {"a//", 3}, {"a/b", 3},
+                {"a\0", 2}, {"a\0/", 3}, {"a-b", 3}, {"a.b", 3}, {"ab", 2},  {"\xff", 1}};
+    const size_t count = sizeof keys / sizeof *keys;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < count; k++) {
+            int order = key_compare_paths(lsmkv_bytes(keys[i].bytes, keys[i].size),
+                                          lsmkv_bytes(keys[k].bytes, keys[k].size));
+            ck_assert_int_eq(order < 0, i < k);
+            ck_assert_int_eq(order > 0, i > k);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_joining_undoes_splitting)
 {
     static const char *const keys[] = {"a", "a/b", "aa/bb/cc", "/x", "a//b"};
@@ -209,6 +229,7 @@ main(void)
 
     tcase_add_test(tests, test_a_plain_key_has_names_that_a_path_can_have);
     tcase_add_test(tests, test_below_is_by_components);
+    tcase_add_test(tests, test_paths_are_in_the_order_of_the_store);
     tcase_add_test(tests, test_joining_undoes_splitting);
     tcase_add_test(tests, test_coded_names_are_golden);
     tcase_add_test(tests, test_only_what_encode_writes_is_decoded);
