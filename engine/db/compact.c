@@ -131,8 +131,8 @@ compaction_kept(const struct lsmkv *db)
     return 2 * (uint64_t)db->options.write_buffer_size;
 }
 
-static int
-may_write(void *store, uint64_t size)
+int
+compaction_may_write(void *store, uint64_t size)
 {
     struct lsmkv *db = store;
     uint64_t kept = compaction_kept(db);
@@ -141,7 +141,7 @@ may_write(void *store, uint64_t size)
     if (env_dir_space(db->dir, &free_bytes, &total_bytes) != 0 ||
         free_bytes >= kept + size)
         return 0;
-    return error_detail(-ENOSPC, "a merge leaves the last %llu bytes of the disk alone",
+    return error_detail(-ENOSPC, "the last %llu bytes of the disk are left alone",
                         (unsigned long long)kept);
 }
 
@@ -219,7 +219,7 @@ compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
     if (result == 0) {
         context = build_context_of(db, keyspace, sequences, count);
         context.victims = &victims;
-        context.may_write = may_write;
+        context.may_write = compaction_may_write;
         context.pace = pace;
         result = compaction_run(&context, compaction, &edit);
     }

@@ -480,6 +480,8 @@ struct compaction_limits compaction_limits_of(const struct lsmkv *db,
 /* Free bytes that a merge leaves alone: memtables and their logs need them, so that deletes go on
  * while it runs (invariant 15). */
 uint64_t compaction_kept(const struct lsmkv *db);
+/* may_write of a build_context whose `store` is the db: -ENOSPC if `size` bytes would leave less. */
+int LSMKV_CHECKED compaction_may_write(void *store, uint64_t size);
 /* One merge at a time. */
 void compaction_turn_take(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 void compaction_turn_end(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);

@@ -7,7 +7,7 @@
  * files_delete_obsolete (invariant 13).  A log dies when the manifest line that replaces it is
  * durable (invariant 8).  Only names of our own form are ever deleted, and none after a manifest
  * line whose sync failed: it may come to be, and names blob files whose last reference in memory
- * may go (T2 of move.c).  The sweep of the next opening decides.
+ * may go (N2 of straight.h).  The sweep of the next opening decides.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -3,17 +3,12 @@
  *
  * The move holds the writer's turn from choosing the sequence it reads at until it is
  * published, so no write falls between.  A small one is one batch: one log frame.  A large one
- * would not fit a frame: the memtables are flushed, the moved entries are written straight to
- * level-0 tables, and one manifest line installs them together with the tombstones of the old
- * keys and the caller's batch; readers go on meanwhile.  Its values that stand apart stay where
+ * would not fit a frame: the moved entries go straight to level-0 tables (straight.h), together with
+ * the tombstones of the old keys and the caller's batch.  Its values that stand apart stay where
  * they are, only the references are written.  A log refers to files of its own only (direct.h), so
  * a small move writes values anew.
  *
- * T1  Level-0 tables made here are newer than everything before (the memtables were flushed
- *     in this turn), so V3 holds.
- * T2  What the moved entries refer to stays until tables that do are installed: the view that they
- *     were read from is held so long, for the tables in it may be merged away meanwhile.
- * T3  The caller's batch gets the sequences after the moved entries, in tables of its own.
+ * T1  The caller's batch gets the sequences after the moved entries, in tables of its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,7 +63,7 @@ collect(struct lsmkv *db, const struct read_point *point, const struct lsmkv_mov
                        ? db->options.move_log_limit
                        : LSMKV_BATCH_MAX;
     struct move_stream *stream;
-    struct move_entry entry;
+    struct straight_entry entry;
     int result = move_stream_open(db, point, moves, count, &stream);
 
     if (result != 0)
@@ -97,34 +92,15 @@ collect(struct lsmkv *db, const struct read_point *point, const struct lsmkv_mov
 /* ---- tables ---- */
 
 static int
-build(struct lsmkv *db, const struct lsmkv_keyspace *keyspace, struct iterator *it,
-      struct manifest_edit *edit)
-{
-    uint64_t newest = SEQUENCE_MAX; /* all are new: of a key's versions the last stays */
-    struct build_context context = build_context_of(db, keyspace, &newest, 1);
-
-    context.table_size = db->options.write_buffer_size;
-    context.bytes_read = &db->counters.flush_bytes_read;
-    context.bytes_written = &db->counters.flush_bytes_written;
-    return build_flush(&context, it, edit);
-}
-
-static int
 build_moved(struct lsmkv *db, const struct read_point *point,
-            const struct lsmkv_move *moves, size_t count, uint64_t *sequence,
-            struct manifest_edit *edit)
+            const struct lsmkv_move *moves, size_t count, struct manifest_edit *edit)
 {
     struct move_stream *stream;
-    struct iterator *it;
     int result = move_stream_open(db, point, moves, count, &stream);
 
     if (result != 0)
         return result;
-    result = move_stream_iterate(stream, sequence, &it);
-    if (result == 0) {
-        result = build(db, point->keyspace, it, edit);
-        iterator_free(it);
-    }
+    result = straight_put(db, point->keyspace, move_stream_source(stream), edit);
     move_stream_close(stream);
     return result;
 }
@@ -187,7 +163,7 @@ build_batch(struct lsmkv *db, const struct lsmkv_batch *batch, uint64_t *sequenc
         mutex_unlock(&db->mutex);
         result = memtable_iterate(generation->slots[i].memtable, &it);
         if (result == 0) {
-            result = build(db, keyspace, it, edit);
+            result = straight_build(db, keyspace, it, edit);
             iterator_free(it);
         }
     }
@@ -204,24 +180,17 @@ move_by_tables(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
     struct read_point point;
     int result = space_check(db, NULL);
 
-    if (result == 0 && !generation_is_empty(db->active))
-        result = rotate(db);
     if (result == 0)
-        result = flush_wait(db, wal_number(db->wal) - 1); /* T1 */
+        result = straight_begin(db);
     if (result != 0)
         return result;
     point = read_point_take(db, keyspace, NULL);
-    result = build_moved(db, &point, moves, count, &db->next_sequence, &edit);
+    result = build_moved(db, &point, moves, count, &edit);
     if (result == 0)
-        result = build_batch(db, batch, &db->next_sequence, &edit); /* T3 */
-    if (result != 0) {
-        files_discard_added(db, &edit);
-    } else {
-        result = install(db, &edit, NULL, db->next_sequence - 1);
-    }
-    view_unref(point.view); /* T2 */
+        result = build_batch(db, batch, &db->next_sequence, &edit); /* T1 */
+    result = straight_end(db, &edit, result);
+    view_unref(point.view); /* N2 */
     files_delete_obsolete(db);
-    manifest_edit_fini(&edit);
     return result;
 }
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/record.h"
 #include "db/cursor.h"
 #include "table/blob.h"
 
@@ -19,6 +18,7 @@ struct run {
 };
 
 struct move_stream {
+    struct straight_source source; /* first member */
     struct lsmkv *db;
     enum lsmkv_order order;
     size_t count;
@@ -83,6 +83,12 @@ open_run(struct move_stream *stream, const struct read_point *point,
     return settle_run(run);
 }
 
+static int
+source_next(struct straight_source *source, struct straight_entry *entry)
+{
+    return move_stream_next((struct move_stream *)source, entry);
+}
+
 int
 move_stream_open(struct lsmkv *db, const struct read_point *point,
                  const struct lsmkv_move *moves, size_t count, struct move_stream **out)
@@ -93,6 +99,7 @@ move_stream_open(struct lsmkv *db, const struct read_point *point,
 
     if (stream == NULL)
         return -ENOMEM;
+    stream->source.next = source_next;
     stream->db = db;
     stream->order = point->keyspace->order;
     stream->count = 2 * count;
@@ -170,7 +177,7 @@ smallest(struct move_stream *stream)
 }
 
 int
-move_stream_next(struct move_stream *stream, struct move_entry *entry)
+move_stream_next(struct move_stream *stream, struct straight_entry *entry)
 {
     int result = stream->shown != NULL ? advance_shown(stream) : 0;
 
@@ -188,7 +195,7 @@ move_stream_next(struct move_stream *stream, struct move_entry *entry)
 }
 
 int
-move_stream_load(struct move_stream *stream, struct move_entry *entry)
+move_stream_load(struct move_stream *stream, struct straight_entry *entry)
 {
     struct blob_ref ref;
     int result;
@@ -207,79 +214,8 @@ move_stream_load(struct move_stream *stream, struct move_entry *entry)
     return 0;
 }
 
-/* ---- as an iterator ---- */
-
-struct move_iterator {
-    struct iterator base; /* first member */
-    struct move_stream *stream;
-    uint64_t *sequence;
-    struct keybuf key, payload;
-};
-
-static int
-show(struct move_iterator *move, const struct move_entry *entry)
+struct straight_source *
+move_stream_source(struct move_stream *stream)
 {
-    size_t size = 0;
-    int result =
-        keybuf_set_internal(&move->key, entry->key, (*move->sequence)++, entry->kind);
-
-    if (result == 0 && entry->kind != KIND_DELETE) {
-        size = record_payload_size(entry->kind, &entry->record);
-        result = keybuf_reserve(&move->payload, size);
-        if (result == 0)
-            record_encode(move->payload.data, entry->kind, &entry->record);
-    }
-    if (result != 0)
-        return result;
-    move->base.key = keybuf_slice(&move->key);
-    move->base.payload = lsmkv_bytes(move->payload.data, size);
-    return 0;
-}
-
-static void
-move_iterator_next(struct iterator *it)
-{
-    struct move_iterator *move = (struct move_iterator *)it;
-    struct move_entry entry;
-    int result = move_stream_next(move->stream, &entry);
-
-    it->valid = result == 1;
-    if (it->valid)
-        result = show(move, &entry);
-    if (result < 0) {
-        it->valid = false;
-        it->status = result;
-    }
-}
-
-static void
-move_iterator_free(struct iterator *it)
-{
-    struct move_iterator *move = (struct move_iterator *)it;
-
-    keybuf_fini(&move->key);
-    keybuf_fini(&move->payload);
-    free(move);
-}
-
-/* first() is next(): the stream stands before its first entry.  The other operations are not
- * given: a merge into tables asks for no more. */
-static const struct iterator_ops move_iterator_ops = {
-    .first = move_iterator_next,
-    .next = move_iterator_next,
-    .free = move_iterator_free,
-};
-
-int
-move_stream_iterate(struct move_stream *stream, uint64_t *sequence, struct iterator **it)
-{
-    struct move_iterator *move = calloc(1, sizeof(*move));
-
-    if (move == NULL)
-        return -ENOMEM;
-    move->base.ops = &move_iterator_ops;
-    move->stream = stream;
-    move->sequence = sequence;
-    *it = &move->base;
-    return 0;
+    return &stream->source;
 }

@@ -8,7 +8,7 @@
 #ifndef DB_MOVE_STREAM_H
 #define DB_MOVE_STREAM_H
 
-#include "db/db.h"
+#include "db/straight.h"
 
 struct move_stream;
 
@@ -18,22 +18,16 @@ int LSMKV_CHECKED move_stream_open(struct lsmkv *db, const struct read_point *po
                                    struct move_stream **stream);
 void move_stream_close(struct move_stream *stream);
 
-struct move_entry {
-    struct lsmkv_slice key; /* holds until the next call */
-    uint8_t kind; /* KIND_DELETE or KIND_PUT_STAMPED, maybe with KIND_BLOB_BIT */
-    struct lsmkv_record record; /* of a put, as record_decode has it; likewise */
-};
-
-/* 1 and the next entry in key order, 0 at the end, or an error; -E2BIG: a new key would be
+/* As a straight_source gives it; -E2BIG: a new key would be
  * too long. */
-int LSMKV_CHECKED move_stream_next(struct move_stream *stream, struct move_entry *entry);
+int LSMKV_CHECKED move_stream_next(struct move_stream *stream,
+                                   struct straight_entry *entry);
 
 /* Reads a value that stands apart into the entry; it holds as the rest does. */
-int LSMKV_CHECKED move_stream_load(struct move_stream *stream, struct move_entry *entry);
+int LSMKV_CHECKED move_stream_load(struct move_stream *stream,
+                                   struct straight_entry *entry);
 
-/* The rest of the stream as an iterator that only goes forward from its first entry, giving
- * the entries sequences from *sequence on, which it advances.  Borrows the stream. */
-int LSMKV_CHECKED move_stream_iterate(struct move_stream *stream, uint64_t *sequence,
-                                      struct iterator **it);
+/* The rest of the stream, as long as it is open. */
+struct straight_source *move_stream_source(struct move_stream *stream);
 
 #endif

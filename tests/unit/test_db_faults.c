@@ -297,6 +297,36 @@ START_TEST(test_a_named_log_that_is_gone_is_damage)
 }
 END_TEST
 
+/* Bug: a large move that had begun above the reserve wrote until the disk was full, and the deletes
+ * that would have made room found none. */
+START_TEST(test_a_large_move_leaves_room_for_deletes)
+{
+    struct lsmkv_move move = {lsmkv_str("old"), lsmkv_str("new")};
+    char key[32];
+
+    rig_close(&rig);
+    rig.options.move_log_limit = 1;
+    rig.options.space_reserve = 100 << 10;
+    rig_open(&rig);
+    for (int i = 0; i < 500; i++) {
+        snprintf(key, sizeof(key), "old/%d", i);
+        rig_put(&rig, key, "1");
+    }
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    /* What it needs, but not two memtables besides. */
+    mem_env_set_capacity(rig.memory, mem_env_used(rig.memory) + (180 << 10));
+    ck_assert_int_eq(lsmkv_move_trees(rig.db, NULL, &move, 1, NULL, 0), -ENOSPC);
+    ck_assert(rig_holds(&rig, NULL, "old/0", "1"));
+    ck_assert(rig_holds(&rig, NULL, "new/0", NULL));
+    rig_delete(&rig, "old/1");
+    mem_env_set_capacity(rig.memory, UINT64_MAX);
+    ck_assert_int_eq(lsmkv_move_trees(rig.db, NULL, &move, 1, NULL, 0), 0);
+    ck_assert(rig_holds(&rig, NULL, "new/0", "1"));
+    ck_assert(rig_holds(&rig, NULL, "new/1", NULL));
+}
+END_TEST
+
 /* Bug: a flipped bit in the last line passed for a line torn by a crash; the move it recorded
  * was undone, and its tables deleted. */
 START_TEST(test_a_flipped_bit_in_the_last_line_undoes_nothing)
@@ -477,6 +507,7 @@ main(void)
     tcase_add_test(tcase, test_the_last_reader_gives_the_space_back);
     tcase_add_test(tcase, test_a_named_log_without_its_beginning_is_damage);
     tcase_add_test(tcase, test_a_named_log_that_is_gone_is_damage);
+    tcase_add_test(tcase, test_a_large_move_leaves_room_for_deletes);
     tcase_add_test(tcase, test_a_flipped_bit_in_the_last_line_undoes_nothing);
     tcase_add_test(tcase, test_a_file_of_an_absurd_number_is_refused);
     tcase_add_test(tcase, test_threads_share_syncs_and_lose_nothing);
