@@ -25,6 +25,7 @@ static const char snapshot_help[] =
     "       lsmfs snapshot delete STORE|MOUNTPOINT NAME...\n"
     "       lsmfs snapshot rename STORE|MOUNTPOINT OLD NEW\n"
     "       lsmfs snapshot diff   [OPTION]... STORE|MOUNTPOINT FROM [TO]\n"
+    "       lsmfs snapshot rollback STORE NAME\n"
     "       lsmfs snapshot prune  [OPTION]... STORE|MOUNTPOINT\n"
     "Take, list, delete, rename and compare snapshots of a store, mounted or not, as mkdir, ls, rmdir\n"
     "and mv in MOUNTPOINT/.snapshots do.  See lsmfs snapshot COMMAND --help.\n"
@@ -115,6 +116,24 @@ static const char diff_help[] =
     "  + travel/tickets\n"
     "  $ lsmfs snapshot diff --null notes monday tuesday |\n"
     "    rsync -aHAXI --force --from0 --files-from=- notes/.snapshots/tuesday /backup\n"
+    "\n"
+    "Exit status: 0, or 1 failed, 2 wrong usage, 3 the store is in use, 4 not a good store, or\n"
+    "no such snapshot, 5 not permitted.\n";
+
+static const char rollback_help[] =
+    "Usage: lsmfs snapshot rollback [OPTION]... STORE NAME\n"
+    "Make STORE, which is not mounted, what it was when snapshot NAME was taken: all of it or, if that\n"
+    "fails or is interrupted, nothing.  Snapshots stay, those taken since as well.  What the store\n"
+    "holds now is lost, unless a snapshot has it.\n"
+    "\n"
+    "      --json  print an object in the end: store, snapshot, keys (that were put back)\n"
+    "  -h, --help  show this help and exit\n"
+    "\n"
+    "Examples:\n"
+    "  $ lsmfs snapshot create notes.store before-rollback\n"
+    "  before-rollback\n"
+    "  $ lsmfs snapshot rollback notes.store monday\n"
+    "  /home/me/notes.store: 5 keys as they were in monday\n"
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 the store is in use, 4 not a good store, or\n"
     "no such snapshot, 5 not permitted.\n";
@@ -328,6 +347,7 @@ static const struct subcommand {
     {"delete", "snapshot delete", delete_help, "", 2, INT_MAX, delete_all},
     {"rename", "snapshot rename", rename_help, "", 3, 3, rename_one},
     {"diff", "snapshot diff", diff_help, "j0", 2, 3, snapshot_diff},
+    {"rollback", "snapshot rollback", rollback_help, "j", 2, 2, snapshot_rollback},
     {"prune", "snapshot prune", prune_help, "jpnr", 1, 1, snapshot_prune},
 };
 

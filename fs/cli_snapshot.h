@@ -28,5 +28,7 @@ void snapshot_time(int64_t time, char text[SNAPSHOT_TIME_SIZE]);
 int snapshot_prune(const struct snapshot_call *call);
 /* `lsmfs snapshot diff`; the exit status. */
 int snapshot_diff(const struct snapshot_call *call);
+/* `lsmfs snapshot rollback`; the exit status. */
+int snapshot_rollback(const struct snapshot_call *call);
 
 #endif

@@ -33,6 +33,7 @@ static const char usage[] =
     "       lsmfs compact STORE|MOUNTPOINT\n"
     "       lsmfs export STORE [PATH]...\n"
     "       lsmfs snapshot create|list|delete|rename|diff|prune STORE|MOUNTPOINT\n"
+    "       lsmfs snapshot rollback STORE NAME\n"
     "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n";
 
 static const char mount_usage[] = "Usage: lsmfs mount " LINE;

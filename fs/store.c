@@ -524,12 +524,12 @@ put_format(struct lsmkv *db, struct lsmkv_keyspace *meta, uint64_t *salt)
 
 /* The first mount: keyspaces, then format (M1). */
 static int
-make_format(struct store *store)
+make_format(struct store *store, bool as_is)
 {
     int result = expect_empty(store, store->chunks);
     result = result ? result : expect_empty(store, store->inodes);
     result = result ? result : expect_empty(store, store->meta);
-    if (result || store->read_only)
+    if (result || store->read_only || as_is)
         return result;
     result = make_keyspace(store, "chunks", &store->chunks);
     result = result ? result : make_keyspace(store, "inodes", &store->inodes);
@@ -603,7 +603,7 @@ check_format(struct store *store, struct lsmkv_slice value)
 }
 
 static int
-open_keyspaces(struct store *store)
+open_keyspaces(struct store *store, bool as_is)
 {
     uint8_t value[256];
     struct lsmkv_record record;
@@ -611,11 +611,11 @@ open_keyspaces(struct store *store)
     result = result ? result : find_keyspace(store, "inodes", &store->inodes);
     result = result ? result : find_keyspace(store, "meta", &store->meta);
     if (result || !store->meta)
-        return result ? result : make_format(store);
+        return result ? result : make_format(store, as_is);
     result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str("format"), value,
                        sizeof value, &record);
     if (result == -ENOENT)
-        return make_format(store);
+        return make_format(store, as_is);
     if (result)
         return result == -ERANGE ? -EUCLEAN : result;
     result = check_format(store, record.value);
@@ -690,7 +690,7 @@ store_open(const struct store_options *options, struct store **out, char *why,
     if (result == 0)
         result = options->read_only && options->engine && options->engine->salvage
                      ? open_keyspaces_salvaging(store)
-                     : open_keyspaces(store);
+                     : open_keyspaces(store, options->as_is);
     if (result == 0) {
         *out = store;
         return 0;

@@ -24,6 +24,7 @@ struct store_options {
      * keyspaces is left out. */
     const struct lsmkv_options *engine;
     bool create; /* make the store if the directory is empty or absent */
+    bool as_is;  /* make nothing in a store that was never mounted */
     bool read_only;
     bool sync;          /* -o sync: every write is durable when it returns */
     unsigned commit_ms; /* at most so long stays acknowledged work unsynced; 0: 1000 */
@@ -35,8 +36,8 @@ struct store_options {
 struct store {
     struct lsmkv *db;
     struct lsmkv_keyspace *files; /* "default" */
-    /* NULL only in a read-only store that was never mounted: then no record needs them, or that
-     * is salvaged, and NULL must not reach lsmkv, which takes it for "default". */
+    /* NULL only in a store that was never mounted, read-only or as_is: then no record needs them, or
+     * that is salvaged, and NULL must not reach lsmkv, which takes it for "default". */
     struct lsmkv_keyspace *inodes;
     struct lsmkv_keyspace *meta;
     struct lsmkv_keyspace *chunks;

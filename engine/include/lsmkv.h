@@ -487,6 +487,24 @@ LSMKV_API LSMKV_CHECKED int lsmkv_changes_status(const struct lsmkv_changes *cha
 /* After lsmkv_changes_next was true; holds until it is called again. */
 LSMKV_API struct lsmkv_slice lsmkv_changes_key(const struct lsmkv_changes *changes);
 
+/* Zero it and set what differs. */
+struct lsmkv_rollback_options {
+    const struct lsmkv_keyspace *except; /* stays as it is; NULL: none does */
+    /* Keys that were put back, now and then, and in the end all; NULL: not wanted. */
+    void (*progress)(void *context, uint64_t keys);
+    void *context;
+};
+
+/* Makes every keyspace hold what `snapshot` sees: of each key that changed since, the record that it
+ * had, with its stamp.  At once, and durable when it returns; or nothing changes.  Keyspaces made
+ * since are empty then.  Snapshots, newer ones too, stay as they are; writers wait meanwhile, readers
+ * go on.  It may use the reserve of free space.  `options` may be NULL.  -ENOSPC; -EROFS; what ended
+ * the reading of a damaged store; an error of writing, which after a failed sync says that the store
+ * is poisoned, and reopened holds the one state or the other. */
+LSMKV_API LSMKV_CHECKED int lsmkv_rollback(struct lsmkv *db,
+                                           const struct lsmkv_snapshot *snapshot,
+                                           const struct lsmkv_rollback_options *options);
+
 /* ---- upkeep ---- */
 
 /* Writes the memtables to tables and waits for it. */

@@ -411,6 +411,19 @@ call_changes(void)
 }
 
 static int
+call_rollback(void)
+{
+    struct lsmkv_snapshot *named;
+    int result = lsmkv_snapshot_open(store.db, "s", &named, NULL);
+
+    if (result == 0) {
+        result = lsmkv_rollback(store.db, named, NULL);
+        lsmkv_snapshot_release(store.db, named);
+    }
+    return result;
+}
+
+static int
 pass_level(void *context, const struct lsmkv_level_stats *level)
 {
     (void)context, (void)level;
@@ -517,6 +530,7 @@ static const struct call {
     {"snapshot_drop", call_snapshot_drop},
     {"reading a snapshot", call_snapshot_read},
     {"changes", call_changes},
+    {"rollback", call_rollback},
     {"stats and properties", call_informing},
     {"set_lock_note", call_set_lock_note},
     {"check", call_check},

@@ -54,7 +54,7 @@ struct things_then {
 /* What the workload did; all must be there, or it proves less than it says. */
 struct done {
     uint64_t flushes, compactions, small_moves, large_moves, renames, snapshots, drops,
-        keyspaces, keyspace_drops, reopenings, deaths;
+        rollbacks, keyspaces, keyspace_drops, reopenings, deaths;
 };
 
 struct sweep {
@@ -145,7 +145,8 @@ look_at_snapshots(const struct sweep *sweep, struct lsmkv *db, struct look *look
     }
 }
 
-/* Each holds one record, put durably after it was made, or none if the power went between. */
+/* Each holds one record, put durably after it was made, or none if the power went between or a
+ * rollback emptied it. */
 static void
 look_at_keyspaces(const struct sweep *sweep, struct lsmkv *db, struct look *look)
 {
@@ -488,6 +489,30 @@ run_move(struct sweep *sweep, const struct plan_operation *operation, bool *dura
     return result;
 }
 
+/* Keyspaces that the snapshot has not seen are empty after it. */
+static int
+run_rollback(struct sweep *sweep, size_t target)
+{
+    struct lsmkv_snapshot *snapshot;
+    char name[32];
+    int result;
+
+    snprintf(name, sizeof(name), "s%zu", target);
+    result = lsmkv_snapshot_open(sweep->store.db, name, &snapshot, NULL);
+    if (result != 0)
+        return result;
+    for (size_t i = target + 1; i < OPERATIONS; i++)
+        atomic_store(&sweep->keyspaces.dropping[i],
+                     atomic_load(&sweep->keyspaces.asked[i]));
+    result = lsmkv_rollback(sweep->store.db, snapshot, NULL);
+    lsmkv_snapshot_release(sweep->store.db, snapshot);
+    for (size_t i = target + 1; i < OPERATIONS && result == 0; i++)
+        atomic_store(&sweep->keyspaces.dropped[i],
+                     atomic_load(&sweep->keyspaces.asked[i]));
+    sweep->done.rollbacks++;
+    return result;
+}
+
 /* The process dies and another goes on: what it finds written is not yet durable. */
 static void
 kill_store(struct sweep *sweep)
@@ -530,6 +555,8 @@ run_operation(struct sweep *sweep, const struct plan_operation *operation, bool 
         return 0;
     case PLAN_MOVE:
         return run_move(sweep, operation, durable);
+    case PLAN_ROLLBACK:
+        return run_rollback(sweep, operation->target);
     default:
         return plan_run(&sweep->store, operation, durable);
     }
@@ -614,15 +641,15 @@ print_done(const struct sweep *sweep, uint64_t rounds)
            (unsigned long long)cuts->again[1], (unsigned long long)cuts->again[2],
            (unsigned long long)cuts->again[3], (unsigned long long)cuts->digest);
     printf("power: rounds %llu, flushes %llu, compactions %llu, moves %llu small and "
-           "%llu large, manifests renamed %llu, snapshots %llu and drops %llu, keyspaces "
-           "%llu and drops %llu, reopenings %llu, deaths %llu and %llu\n",
+           "%llu large, manifests renamed %llu, snapshots %llu and drops %llu, rollbacks "
+           "%llu, keyspaces %llu and drops %llu, reopenings %llu, deaths %llu and %llu\n",
            (unsigned long long)rounds, (unsigned long long)done->flushes,
            (unsigned long long)done->compactions, (unsigned long long)done->small_moves,
            (unsigned long long)done->large_moves, (unsigned long long)done->renames,
            (unsigned long long)done->snapshots, (unsigned long long)done->drops,
-           (unsigned long long)done->keyspaces, (unsigned long long)done->keyspace_drops,
-           (unsigned long long)done->reopenings, (unsigned long long)done->deaths,
-           (unsigned long long)cuts->deaths);
+           (unsigned long long)done->rollbacks, (unsigned long long)done->keyspaces,
+           (unsigned long long)done->keyspace_drops, (unsigned long long)done->reopenings,
+           (unsigned long long)done->deaths, (unsigned long long)cuts->deaths);
 }
 
 START_TEST(test_every_image_is_a_prefix_that_holds_what_was_durable)
@@ -643,6 +670,7 @@ START_TEST(test_every_image_is_a_prefix_that_holds_what_was_durable)
         ck_assert(done->snapshots > 0 && done->drops > 0 && done->reopenings > 0 &&
                   done->deaths > 0);
         ck_assert(done->keyspaces > 0 && done->keyspace_drops > 0);
+        ck_assert_uint_gt(done->rollbacks, 0);
     }
     sweep_free(sweep);
 }

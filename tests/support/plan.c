@@ -113,9 +113,9 @@ random_kind(struct random *random)
     static const struct {
         enum plan_kind kind;
         unsigned share; /* of 100 */
-    } shares[] = {{PLAN_PUT, 40},  {PLAN_DELETE, 15}, {PLAN_BATCH, 15},   {PLAN_MOVE, 8},
+    } shares[] = {{PLAN_PUT, 37},  {PLAN_DELETE, 15}, {PLAN_BATCH, 15},   {PLAN_MOVE, 8},
                   {PLAN_FLUSH, 4}, {PLAN_COMPACT, 3}, {PLAN_SNAPSHOT, 5}, {PLAN_DROP, 4},
-                  {PLAN_SYNC, 4},  {PLAN_REOPEN, 2}};
+                  {PLAN_SYNC, 4},  {PLAN_REOPEN, 2},  {PLAN_ROLLBACK, 3}};
     uint64_t dice = random_below(random, 100);
     size_t i = 0;
 
@@ -211,11 +211,61 @@ make(struct plan_operation *operation, size_t number, struct random *random)
     random_path(random, operation->other, sizeof(operation->other));
 }
 
+/* The snapshots that there are while the plan is made, the oldest first: drops take that one. */
+struct taken {
+    size_t count;
+    struct {
+        uint64_t number;
+        struct model models[PLAN_KEYSPACES];
+    } all[64];
+};
+
+static void
+take(struct taken *taken, uint64_t number, const struct model models[PLAN_KEYSPACES])
+{
+    if (taken->count == sizeof(taken->all) / sizeof(taken->all[0]))
+        abort();
+    taken->all[taken->count].number = number;
+    for (int k = 0; k < PLAN_KEYSPACES; k++)
+        model_copy(&taken->all[taken->count].models[k], &models[k]);
+    taken->count++;
+}
+
+static void
+drop_oldest(struct taken *taken)
+{
+    if (taken->count == 0)
+        return;
+    plan_models_fini(taken->all[0].models);
+    taken->count--;
+    memmove(&taken->all[0], &taken->all[1], taken->count * sizeof(taken->all[0]));
+}
+
+/* To any of them; without one it is a flush. */
+static void
+go_back(struct taken *taken, struct plan_operation *operation, struct random *random,
+        struct model models[PLAN_KEYSPACES])
+{
+    size_t at;
+
+    if (taken->count == 0) {
+        operation->kind = PLAN_FLUSH;
+        return;
+    }
+    at = random_below(random, taken->count);
+    operation->target = taken->all[at].number;
+    for (int k = 0; k < PLAN_KEYSPACES; k++) {
+        model_fini(&models[k]);
+        model_copy(&models[k], &taken->all[at].models[k]);
+    }
+}
+
 void
 plan_init(struct plan *plan, uint64_t seed, size_t count)
 {
     struct random random = random_of(seed);
     struct model models[PLAN_KEYSPACES];
+    struct taken taken = {0};
 
     *plan = (struct plan){seed, count, calloc(count, sizeof(*plan->operations)),
                           calloc(count + 1, sizeof(*plan->hashes))};
@@ -224,10 +274,20 @@ plan_init(struct plan *plan, uint64_t seed, size_t count)
     plan_models_init(models);
     plan->hashes[0] = plan_hash_models(models);
     for (size_t i = 0; i < count; i++) {
-        make(&plan->operations[i], i, &random);
-        plan_apply(models, &plan->operations[i]);
+        struct plan_operation *operation = &plan->operations[i];
+
+        make(operation, i, &random);
+        if (operation->kind == PLAN_SNAPSHOT)
+            take(&taken, i, models);
+        if (operation->kind == PLAN_DROP)
+            drop_oldest(&taken);
+        if (operation->kind == PLAN_ROLLBACK)
+            go_back(&taken, operation, &random, models);
+        plan_apply(models, operation);
         plan->hashes[i + 1] = plan_hash_models(models);
     }
+    while (taken.count > 0)
+        drop_oldest(&taken);
     plan_models_fini(models);
 }
 

@@ -20,6 +20,7 @@ enum plan_kind {
     PLAN_DELETE,
     PLAN_BATCH,
     PLAN_MOVE,
+    PLAN_ROLLBACK, /* the caller's, and only what comes before this changes the state, too */
     PLAN_FLUSH,
     PLAN_COMPACT,
     PLAN_SNAPSHOT, /* this and the next: names are the caller's */
@@ -35,6 +36,7 @@ struct plan_operation {
     char key[64], other[64];
     size_t value_size;
     uint64_t number; /* which one it is */
+    uint64_t target; /* of a rollback: which one made the snapshot */
 };
 
 struct plan {
@@ -56,7 +58,7 @@ void plan_fini(struct plan *plan);
 
 void plan_models_init(struct model models[PLAN_KEYSPACES]);
 void plan_models_fini(struct model models[PLAN_KEYSPACES]);
-/* What an operation that succeeds does to them. */
+/* What an operation that succeeds does to them, a rollback left out. */
 void plan_apply(struct model models[PLAN_KEYSPACES],
                 const struct plan_operation *operation);
 uint64_t plan_hash_models(const struct model models[PLAN_KEYSPACES]);

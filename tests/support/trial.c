@@ -39,14 +39,32 @@ trial_options(struct lsmkv_env *env)
 static bool
 writes(const struct plan_operation *operation)
 {
-    return operation->kind <= PLAN_MOVE;
+    return operation->kind <= PLAN_ROLLBACK;
+}
+
+static void
+copy_models(struct model to[PLAN_KEYSPACES], const struct model from[PLAN_KEYSPACES])
+{
+    plan_models_fini(to);
+    for (int k = 0; k < PLAN_KEYSPACES; k++)
+        model_copy(&to[k], &from[k]);
+}
+
+static void
+apply(const struct trial *trial, const struct plan_operation *operation,
+      struct model models[PLAN_KEYSPACES])
+{
+    if (operation->kind == PLAN_ROLLBACK)
+        copy_models(models, trial->snapshots[operation->target]);
+    else
+        plan_apply(models, operation);
 }
 
 static void
 succeeded(struct trial *trial, const struct plan_operation *operation, bool durable)
 {
     trial->doubtful = 0;
-    plan_apply(trial->models, operation);
+    apply(trial, operation, trial->models);
     if (writes(operation))
         trial->states[++trial->count] = plan_hash_models(trial->models);
     if (durable)
@@ -60,9 +78,9 @@ failed(struct trial *trial, const struct plan_operation *operation)
 
     if (trial->only_error != 0 || trial->doubtful != 0 || !writes(operation))
         return;
-    for (int k = 0; k < PLAN_KEYSPACES; k++)
-        model_copy(&models[k], &trial->models[k]);
-    plan_apply(models, operation);
+    plan_models_init(models);
+    copy_models(models, trial->models);
+    apply(trial, operation, models);
     trial->doubtful = plan_hash_models(models);
     plan_models_fini(models);
 }
@@ -238,6 +256,7 @@ make_snapshot(struct trial *trial, size_t number)
 
     snprintf(name, sizeof(name), "s%zu", number);
     trial->snapshot_states[number] = trial->states[trial->count];
+    copy_models(trial->snapshots[number], trial->models);
     result = lsmkv_snapshot_create(trial->store.db, name, NULL);
     trial->made[number] = result == 0;
     trial->asked[number] = result == 0 || trial->only_error == 0;
@@ -263,17 +282,44 @@ drop_snapshot(struct trial *trial)
     return result;
 }
 
+static int
+roll_back(struct trial *trial, const struct plan_operation *operation)
+{
+    struct lsmkv_snapshot *snapshot;
+    char name[32];
+    int result;
+
+    snprintf(name, sizeof(name), "s%llu", (unsigned long long)operation->target);
+    result = lsmkv_snapshot_open(trial->store.db, name, &snapshot, NULL);
+    if (result != 0)
+        return result;
+    result = lsmkv_rollback(trial->store.db, snapshot, NULL);
+    lsmkv_snapshot_release(trial->store.db, snapshot);
+    return result;
+}
+
+/* What the plan would do that cannot be: the store stays open, and a snapshot may have failed. */
+static bool
+is_left_out(const struct trial *trial, const struct plan_operation *operation)
+{
+    return operation->kind == PLAN_REOPEN || plan_is_nothing(operation) ||
+           (operation->kind == PLAN_ROLLBACK && !trial->made[operation->target]);
+}
+
 static void
 run_operation(struct trial *trial, const struct plan_operation *operation)
 {
     bool durable = false;
     int result;
 
-    if (operation->kind == PLAN_REOPEN || plan_is_nothing(operation))
+    if (is_left_out(trial, operation))
         return;
     if (operation->kind == PLAN_SNAPSHOT) {
         durable = true;
         result = make_snapshot(trial, operation->number);
+    } else if (operation->kind == PLAN_ROLLBACK) {
+        durable = true;
+        result = roll_back(trial, operation);
     } else if (operation->kind == PLAN_DROP) {
         check_result(trial, "drop", drop_snapshot(trial)); /* 0 if there is none */
         return;
@@ -365,12 +411,16 @@ trial_init(struct trial *trial, const struct plan *plan, uint64_t number)
     mem_env_set_time(trial->memory, 1); /* nobody waits before trying again */
     trial->env = mem_env_base(trial->memory);
     plan_models_init(trial->models);
+    for (size_t i = 0; i < TRIAL_OPERATIONS; i++)
+        plan_models_init(trial->snapshots[i]);
     trial->states[0] = plan_hash_models(trial->models);
 }
 
 void
 trial_fini(struct trial *trial)
 {
+    for (size_t i = 0; i < TRIAL_OPERATIONS; i++)
+        plan_models_fini(trial->snapshots[i]);
     plan_models_fini(trial->models);
     mem_env_free(trial->memory);
 }

@@ -45,6 +45,7 @@ struct trial {
     /* Of the operation of each number: was the snapshot made, and from which state? */
     bool made[TRIAL_OPERATIONS], asked[TRIAL_OPERATIONS];
     uint64_t snapshot_states[TRIAL_OPERATIONS];
+    struct model snapshots[TRIAL_OPERATIONS][PLAN_KEYSPACES];
 };
 
 void trial_init(struct trial *trial, const struct plan *plan, uint64_t number);
