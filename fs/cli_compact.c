@@ -13,11 +13,10 @@
 #include "cli.h"
 #include "cli_line.h"
 #include "cli_report.h"
+#include "cli_signals.h"
 #include "client.h"
 #include "compact.h"
 #include "mount.h"
-
-#define STATUS_SIGNAL 128 /* and its number */
 
 static const char help[] =
     "Usage: lsmfs compact [OPTION]... STORE|MOUNTPOINT\n"
@@ -58,22 +57,6 @@ on_signal(int number)
     if (socket_to_daemon >= 0)
         shutdown(socket_to_daemon, SHUT_RDWR);
     errno = saved;
-}
-
-/* The second time it ends us at once.  What is ignored, as nohup has it, stays so. */
-static void
-catch_signals(void)
-{
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
-        struct sigaction before;
-
-        if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-            sigaction(ends[i], &action, NULL);
-    }
 }
 
 static int
@@ -175,7 +158,7 @@ run(struct command *command)
         fprintf(stderr, "lsmfs compact: %s: %s\n", given, strerror(-result));
         return mount_status_of(result);
     }
-    catch_signals();
+    cli_catch_signals(on_signal);
     struct client *client = client_open(command->store);
     if (client == NULL)
         return compact_unmounted(command);

@@ -42,14 +42,22 @@ report_bytes(void *context, uint64_t done, uint64_t total)
 }
 
 void
-report_records(void *context, uint64_t records)
+report_amount(struct cli_report *report, const char *text)
 {
-    struct cli_report *report = context;
     if (!report->bar)
         return;
     report->bar_shown = true;
-    fprintf(stderr, "\r\033[K%llu records", (unsigned long long)records);
+    fprintf(stderr, "\r\033[K%s", text);
     fflush(stderr);
+}
+
+void
+report_records(void *context, uint64_t records)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "%llu records", (unsigned long long)records);
+    report_amount(context, text);
 }
 
 /* ---- findings ---- */

@@ -36,6 +36,8 @@ void report_begin(struct cli_report *report);
 /* Progress: callbacks of lsmkv.h and fsck.h that find the report at `context`. */
 void report_bytes(void *context, uint64_t done, uint64_t total);
 void report_records(void *context, uint64_t records);
+/* The same, in words. */
+void report_amount(struct cli_report *report, const char *text);
 void report_clear_bar(struct cli_report *report);
 
 /* "damage" or "note". */
