@@ -6,19 +6,6 @@
 #include <endian.h>
 #include <string.h>
 
-#define ACL_VERSION 2u
-#define HEADER      4u
-#define ENTRY       8u
-
-enum tag {
-    USER_OBJ = 0x01,
-    USER = 0x02,
-    GROUP_OBJ = 0x04,
-    GROUP = 0x08,
-    MASK = 0x10,
-    OTHER = 0x20,
-};
-
 static uint16_t
 get16(const uint8_t *at)
 {
@@ -26,6 +13,15 @@ get16(const uint8_t *at)
 
     memcpy(&value, at, sizeof(value));
     return le16toh(value);
+}
+
+static uint32_t
+get32(const uint8_t *at)
+{
+    uint32_t value;
+
+    memcpy(&value, at, sizeof(value));
+    return le32toh(value);
 }
 
 static void
@@ -40,34 +36,37 @@ bool
 acl_is_valid(struct lsmkv_slice acl)
 {
     const uint8_t *bytes = acl.data;
-    unsigned seen = 0;
-    uint32_t version;
+    unsigned seen = 0, last = 0;
 
-    if (acl.size < HEADER || (acl.size - HEADER) % ENTRY != 0)
+    if (acl.size < ACL_HEADER_SIZE || (acl.size - ACL_HEADER_SIZE) % ACL_ENTRY_SIZE != 0)
         return false;
-    memcpy(&version, bytes, sizeof(version));
-    if (le32toh(version) != ACL_VERSION)
+    if (get32(bytes) != ACL_VERSION)
         return false;
-    for (size_t at = HEADER; at < acl.size; at += ENTRY) {
+    for (size_t at = ACL_HEADER_SIZE; at < acl.size; at += ACL_ENTRY_SIZE) {
         unsigned tag = get16(bytes + at);
-        bool many = tag == USER || tag == GROUP;
+        bool many = tag == ACL_TAG_USER || tag == ACL_TAG_GROUP;
 
-        if (tag != USER_OBJ && tag != GROUP_OBJ && tag != MASK && tag != OTHER && !many)
+        if (tag != ACL_TAG_OWNER && tag != ACL_TAG_OWNERS_GROUP && tag != ACL_TAG_MASK &&
+            tag != ACL_TAG_OTHER && !many)
             return false;
-        if (get16(bytes + at + 2) > 7 || (!many && seen & tag))
+        if (tag < last || get16(bytes + at + 2) > 7 || (!many && seen & tag))
             return false;
+        if (many && get32(bytes + at + 4) == ACL_NOBODY)
+            return false;
+        last = tag;
         seen |= tag;
     }
-    if ((seen & (USER_OBJ | GROUP_OBJ | OTHER)) != (USER_OBJ | GROUP_OBJ | OTHER))
+    if ((seen & (ACL_TAG_OWNER | ACL_TAG_OWNERS_GROUP | ACL_TAG_OTHER)) !=
+        (ACL_TAG_OWNER | ACL_TAG_OWNERS_GROUP | ACL_TAG_OTHER))
         return false;
-    return !(seen & (USER | GROUP)) || seen & MASK;
+    return !(seen & (ACL_TAG_USER | ACL_TAG_GROUP)) || seen & ACL_TAG_MASK;
 }
 
 /* The permissions of the entry `tag`, of which there is one; NULL. */
 static uint8_t *
 find(uint8_t *acl, size_t size, unsigned tag)
 {
-    for (size_t at = HEADER; at < size; at += ENTRY)
+    for (size_t at = ACL_HEADER_SIZE; at < size; at += ACL_ENTRY_SIZE)
         if (get16(acl + at) == tag)
             return acl + at + 2;
     return NULL;
@@ -80,20 +79,20 @@ acl_to_mode(struct lsmkv_slice acl, uint32_t *mode)
     uint32_t user = 0, group = 0, mask = 8, other = 0;
     bool more = false;
 
-    for (size_t at = HEADER; at < acl.size; at += ENTRY) {
+    for (size_t at = ACL_HEADER_SIZE; at < acl.size; at += ACL_ENTRY_SIZE) {
         uint32_t permissions = get16(bytes + at + 2);
 
         switch (get16(bytes + at)) {
-        case USER_OBJ:
+        case ACL_TAG_OWNER:
             user = permissions;
             break;
-        case GROUP_OBJ:
+        case ACL_TAG_OWNERS_GROUP:
             group = permissions;
             break;
-        case OTHER:
+        case ACL_TAG_OTHER:
             other = permissions;
             break;
-        case MASK:
+        case ACL_TAG_MASK:
             mask = permissions;
             more = true;
             break;
@@ -108,8 +107,10 @@ acl_to_mode(struct lsmkv_slice acl, uint32_t *mode)
 void
 acl_chmod(void *acl, size_t size, uint32_t mode)
 {
-    uint8_t *user = find(acl, size, USER_OBJ), *group = find(acl, size, GROUP_OBJ);
-    uint8_t *mask = find(acl, size, MASK), *other = find(acl, size, OTHER);
+    uint8_t *user = find(acl, size, ACL_TAG_OWNER),
+            *group = find(acl, size, ACL_TAG_OWNERS_GROUP);
+    uint8_t *mask = find(acl, size, ACL_TAG_MASK),
+            *other = find(acl, size, ACL_TAG_OTHER);
 
     if (!user || !group || !other)
         return;
@@ -121,10 +122,12 @@ acl_chmod(void *acl, size_t size, uint32_t mode)
 bool
 acl_inherit(void *acl, size_t size, uint32_t *mode)
 {
-    uint8_t *user = find(acl, size, USER_OBJ), *group = find(acl, size, GROUP_OBJ);
-    uint8_t *mask = find(acl, size, MASK), *other = find(acl, size, OTHER);
+    uint8_t *user = find(acl, size, ACL_TAG_OWNER),
+            *group = find(acl, size, ACL_TAG_OWNERS_GROUP);
+    uint8_t *mask = find(acl, size, ACL_TAG_MASK),
+            *other = find(acl, size, ACL_TAG_OTHER);
     uint8_t *class = mask ? mask : group;
-    bool more = size > HEADER + 3 * ENTRY;
+    bool more = size > ACL_HEADER_SIZE + 3 * ACL_ENTRY_SIZE;
 
     if (!user || !class || !other)
         return false;

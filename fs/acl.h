@@ -15,11 +15,28 @@
 
 #include "lsmkv.h"
 
+enum {
+    ACL_VERSION = 2,
+    ACL_HEADER_SIZE = 4,
+    ACL_ENTRY_SIZE = 8,
+};
+#define ACL_NOBODY UINT32_MAX /* the id of entries that have none */
+
+/* In the order of their entries. */
+enum acl_tag {
+    ACL_TAG_OWNER = 0x01,
+    ACL_TAG_USER = 0x02,
+    ACL_TAG_OWNERS_GROUP = 0x04,
+    ACL_TAG_GROUP = 0x08,
+    ACL_TAG_MASK = 0x10,
+    ACL_TAG_OTHER = 0x20,
+};
+
 #define ACL_ACCESS  "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
 
 /* Is it a list that can stand for a file: all of owner, group and other once, a mask if there
- * are named entries? */
+ * are named entries, and by tag, as the kernel takes for granted of what it is given? */
 bool acl_is_valid(struct lsmkv_slice acl);
 
 /* The permission bits of `mode` as a valid list has them.  False: the list says no more than
