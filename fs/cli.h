@@ -16,7 +16,8 @@ int cli_list(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
 int cli_stats(int argc, char **argv);
 int cli_compact(int argc, char **argv); /* 128 and a number: ended by that signal */
-int cli_backup(int argc, char **argv);  /* its statuses are those of command.h */
+int cli_import(int argc, char **argv);
+int cli_backup(int argc, char **argv); /* its statuses are those of command.h */
 
 int cli_umount(int argc, char **argv);
 /* Its work, without the command line. */

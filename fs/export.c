@@ -25,6 +25,9 @@
 
 #define COPY_SIZE   (1u << 20) /* a multiple of DATA_CHUNK */
 #define KEYS_FOLDER KEY_PRIVATE "/keys/"
+/* Readers take no header above 1 MiB; paths are in it, too. */
+#define XATTRS_MAX      900000u
+#define XATTR_NAME_ROOM 800u /* a byte of it may take three */
 
 struct export
 {
@@ -111,12 +114,17 @@ path_of_value(struct export *export, struct lsmkv_slice key)
 
 /* ---- extended attributes ---- */
 
+/* `*room`: for further ones; -E2BIG: it is too small. */
 static int
-add_xattr(struct archive_entry *entry, struct lsmkv_slice name, struct lsmkv_slice value)
+add_xattr(struct archive_entry *entry, struct lsmkv_slice name, struct lsmkv_slice value,
+          size_t *room)
 {
     char text[256];
     if (name.size == 0 || name.size >= sizeof text)
         return -EUCLEAN;
+    if (XATTR_NAME_ROOM + value.size > *room)
+        return -E2BIG;
+    *room -= XATTR_NAME_ROOM + value.size;
     memcpy(text, name.data, name.size);
     text[name.size] = '\0';
     archive_entry_xattr_add_entry(entry, text, value.data, value.size);
@@ -125,7 +133,8 @@ add_xattr(struct archive_entry *entry, struct lsmkv_slice name, struct lsmkv_sli
 
 /* Those that have records of their own. */
 static int
-add_xattr_records(struct export *export, struct archive_entry *entry, uint64_t ino)
+add_xattr_records(struct export *export, struct archive_entry *entry, uint64_t ino,
+                  size_t *room)
 {
     struct record_key lower = record_xattr(ino, lsmkv_bytes(NULL, 0));
     struct record_key upper = record_xattr_end(ino);
@@ -142,7 +151,7 @@ add_xattr_records(struct export *export, struct archive_entry *entry, uint64_t i
     for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
          lsmkv_iter_next(iter))
         result = add_xattr(entry, record_xattr_name(lsmkv_iter_key(iter)),
-                           lsmkv_iter_record(iter)->value);
+                           lsmkv_iter_record(iter)->value, room);
     result = result ? result : lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);
     return result;
@@ -152,12 +161,16 @@ static void
 add_xattrs(struct export *export, struct archive_entry *entry, const struct file *file)
 {
     struct lsmkv_slice list = file->attr.xattrs, name, value;
+    size_t room = XATTRS_MAX;
     int result = 0;
     while (result == 0 && attr_xattr_next(&list, &name, &value))
-        result = add_xattr(entry, name, value);
+        result = add_xattr(entry, name, value, &room);
     if (result == 0 && file->attr.xattr_records)
-        result = add_xattr_records(export, entry, file->attr.ino);
-    if (result)
+        result = add_xattr_records(export, entry, file->attr.ino, &room);
+    if (result == -E2BIG)
+        lose(export, file->key,
+             "an archive has no room for all of its extended attributes");
+    else if (result)
         lose(export, file->key, "not all of its extended attributes can be read");
 }
 

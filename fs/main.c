@@ -32,6 +32,7 @@ static const char usage[] =
     "       lsmfs repair STORE [NEW-STORE]\n"
     "       lsmfs compact STORE|MOUNTPOINT\n"
     "       lsmfs export STORE [PATH]...\n"
+    "       lsmfs import STORE|MOUNTPOINT [DIR]\n"
     "       lsmfs snapshot create|list|delete|rename|diff|prune STORE|MOUNTPOINT\n"
     "       lsmfs snapshot rollback STORE NAME\n"
     "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n";
@@ -142,6 +143,7 @@ static const struct {
     {"check", cli_check, false},
     {"export", cli_export, false},
     {"compact", cli_compact, false},
+    {"import", cli_import, false},
     {"repair", cli_repair, false},
     {"snapshot", cli_snapshot, false},
     {"backup", cli_backup, false},

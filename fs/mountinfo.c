@@ -10,6 +10,7 @@
 #include "mountinfo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -77,6 +78,7 @@ parse_line(char *line, struct mountinfo *info)
     char *rest = line;
     const char *field;
 
+    info->id = strtoull(line, NULL, 10);
     /* id, parent */
     if (strsep(&rest, " ") == NULL || strsep(&rest, " ") == NULL ||
         !take_field(&rest, info->device, sizeof(info->device)) ||
@@ -201,6 +203,16 @@ mountinfo_holds(int folder, const char *store)
     snprintf(device, sizeof(device), "%u:%u", major(stat.st_dev), minor(stat.st_dev));
     return mountinfo_find_device(device, store, &info) == 0 &&
            strcmp(info.type, MOUNT_TYPE) == 0;
+}
+
+bool
+mountinfo_is_root(int folder, const struct mountinfo *info)
+{
+    struct statx stat;
+
+    return statx(folder, "", AT_EMPTY_PATH, STATX_MNT_ID, &stat) == 0 &&
+           stat.stx_mask & STATX_MNT_ID && stat.stx_mnt_id == info->id &&
+           stat.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
 /* The type of a file system that answers when somebody else does. */

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "lsmkv.h"
@@ -16,6 +17,7 @@
 #define MOUNT_TYPE "fuse.lsmfs"
 
 struct mountinfo {
+    uint64_t id;
     char point[PATH_MAX];
     char device[32]; /* "major:minor" */
     char root
@@ -46,6 +48,9 @@ LSMKV_CHECKED int mountinfo_find_device(const char *device, const char *source,
  * device, not by its path, on which others may own a directory.  That the mount is one of lsmfs is what
  * its type and source say, and an ordinary user may choose both for a FUSE file system of his. */
 bool mountinfo_holds(int folder, const char *store);
+
+/* Is `folder`, a descriptor, the root of that mount, whatever its path leads to? */
+bool mountinfo_is_root(int folder, const struct mountinfo *info);
 
 /* Can a look at `path`, an absolute one, wait for a program or for another machine?  Of the mounts on
  * the way one is of FUSE or of the network, or that cannot be told. */

@@ -127,6 +127,8 @@ wrong_usage() {
 2|not for this command|rm -R a b
 2|too many operands|ls a b c
 2|missing operand|compact
+2|missing operand|import
+2|too many operands|import a b c
 2|missing operand|export
 16|missing operand|check
 16|too many operands|repair a b c
@@ -160,6 +162,7 @@ no_store() {
 1|not mounted|sync folder
 6|no file system of lsmfs|umount folder
 4|not a store|compact folder
+4|not a store|import folder
 8|not a store|check folder
 8|not a store|repair folder repaired
 1|not a store|export folder
@@ -171,6 +174,7 @@ no_store() {
 1|not mounted|status nowhere
 6|no file system of lsmfs|umount nowhere
 4|No such file|compact nowhere
+4|No such file|import nowhere/store
 8|No such file|check nowhere
 1|No such file|export nowhere
 4|No such file|snapshot list nowhere
@@ -196,6 +200,7 @@ read_only() {
 3|being read by another process|put $store key
 3|being read by another process|rm $mnt greeting
 3|being read by another process|compact $mnt
+3|being read by another process|import $mnt
 3|being read by another process|snapshot create $mnt
 1|not mounted read-write|status $mnt
 1|not mounted read-write|sync $store
@@ -224,6 +229,8 @@ mounted() {
 0|^pid: |status $store
 0||sync $mnt
 0|before, [0-9]* now|compact $mnt
+1|standard input: |import $mnt
+2|not a directory of a store|import $store .snapshots
 END
     echo changed | "$lsmfs" put "$mnt" greeting
     same changed "$(cat "$mnt/greeting")"

@@ -166,6 +166,7 @@ refused() {
     fails_with 4 "written by a newer version of lsmkv: .*$3" "$lsmfs" "$store" "$mnt" -o ro
     fails_with 4 "$3" "$lsmfs" snapshot list "$store"
     fails_with 4 "$3" "$lsmfs" get "$store" greeting
+    fails_with 4 "$3" "$lsmfs" import "$store" </dev/null
     fails_with 8 "$3" "$lsmfs" check "$store"
     fails_with 8 "$3" "$lsmfs" repair "$store" repaired
     same "$before" "$(sums)"

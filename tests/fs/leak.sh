@@ -94,7 +94,9 @@ without_mount() {
     "$lsmfs" ls -R "$store" >/dev/null
     "$lsmfs" rm "$store" a/b/c
     "$lsmfs" create copy
-    "$lsmfs" export "$store" >/dev/null
+    "$lsmfs" export "$store" >all.tar
+    "$lsmfs" import --json copy <all.tar
+    fails_with 1 'Truncated|too early' "$lsmfs" import copy < <(head -c 100000 all.tar)
     "$lsmfs" compact --json copy
     not ls asan.* 2>/dev/null
 }
