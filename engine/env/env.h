@@ -78,6 +78,7 @@ struct lsmkv_env {
     int (*lock_held)(struct env_dir *dir, const char *name);
     void (*unlock)(struct env_lock *lock);
 
+    /* What root makes, the lock's file, too, belongs to the directory's owner. */
     int (*file_open)(struct env_dir *dir, const char *name, enum env_open how,
                      struct env_file **file);
     /* The result of close(2); the handle is gone whatever it is. */

@@ -36,22 +36,71 @@ open_error(int error)
     return error == ELOOP || error == EISDIR || error == ENXIO ? -EUCLEAN : -error;
 }
 
-int
-posix_open_regular(int dir_fd, const char *name, int flags)
+/* A descriptor, or a negative errno. */
+static int
+open_name(int dir_fd, const char *name, int flags)
 {
     /* O_NONBLOCK: opening a fifo must fail below, not wait for its other end. */
     int always = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int fd;
+
+    do {
+        fd = openat(dir_fd, name, flags | always, FILE_MODE);
+    } while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Gives a file that was made to whom the directory belongs.  Root who may not do that (for want of
+ * the capability, or on the disk of another machine) keeps it: then the store is root's to open. */
+static int
+give_to_owner(int fd, const struct stat *directory)
+{
+    if (fchown(fd, directory->st_uid, directory->st_gid) == 0)
+        return 0;
+    return errno == EPERM || errno == EINVAL ? 0 : -errno;
+}
+
+/* Opens a file for root in the directory of somebody else, who is to be able to open it, too.  Only
+ * what this call has made is given away: a name that was there may be a link to any file. */
+static int
+open_for_another(int dir_fd, const char *name, int flags, const struct stat *directory)
+{
+    int fd, result;
+
+    do {
+        fd = open_name(dir_fd, name, flags | O_EXCL);
+        if (fd != -EEXIST || (flags & O_EXCL) != 0)
+            break;
+        fd = open_name(dir_fd, name, flags & ~O_CREAT);
+        if (fd >= 0)
+            return fd;
+    } while (fd == -ENOENT); /* deleted in between */
+    if (fd < 0)
+        return fd;
+    result = give_to_owner(fd, directory);
+    if (result == 0)
+        return fd;
+    close(fd);
+    unlinkat(dir_fd, name, 0);
+    return result;
+}
+
+int
+posix_open_regular(int dir_fd, const char *name, int flags)
+{
     struct stat status;
     int result = 0;
     int fd;
 
     if (*name == '\0' || strchr(name, '/') != NULL)
         return -EINVAL;
-    do {
-        fd = openat(dir_fd, name, flags | always, FILE_MODE);
-    } while (fd < 0 && errno == EINTR);
+    if ((flags & O_CREAT) != 0 && geteuid() == 0 && fstat(dir_fd, &status) == 0 &&
+        status.st_uid != 0)
+        fd = open_for_another(dir_fd, name, flags, &status);
+    else
+        fd = open_name(dir_fd, name, flags);
     if (fd < 0)
-        return open_error(errno);
+        return open_error(-fd);
     if (fstat(fd, &status) != 0)
         result = -errno;
     else if (!S_ISREG(status.st_mode))

@@ -404,6 +404,41 @@ strips_in_user_namespaces() {
     umount_store
 }
 
+# owned_by ID FOLDER: by nobody else.
+owned_by() {
+    same '' "$(find "$2" ! \( -uid "$1" -gid "$1" \) -printf '%p of %u:%g\n')"
+}
+
+# Bug: root's command on a store of somebody else's, not mounted, left files of root's in it, and its
+# owner could not open it any more.
+leaves_stores_to_their_owners() {
+    local own=$WORK/left store=$WORK/left/store
+    folder_of left $mallory_id
+    mkdir "$own/mnt" "$own/new"
+    chown $mallory_id:$mallory_id "$own/mnt" "$own/new"
+    mallory "$lsmfs" create "$store"
+    head -c 3000000 /dev/urandom | mallory "$lsmfs" put "$store" file
+    echo new | "$lsmfs" put "$store" other
+    owned_by $mallory_id "$store"
+    "$lsmfs" rm "$store" other
+    "$lsmfs" snapshot create "$store" one
+    "$lsmfs" compact "$store"
+    owned_by $mallory_id "$store"
+    mount_store
+    head -c 30000000 /dev/urandom >"$mnt/file"
+    kill_daemon
+    mount_store
+    umount_store
+    owned_by $mallory_id "$store"
+    "$lsmfs" create "$own/new"
+    owned_by $mallory_id "$own/new"
+    mallory "$lsmfs" check --quiet "$store"
+    mallory "$lsmfs" "$store" "$own/mnt"
+    mallory sh -c "echo mine >$own/mnt/mine"
+    mallory "$lsmfs" umount "$own/mnt"
+    same mine "$(mallory "$lsmfs" get "$store" mine)"
+}
+
 # No program of ours has rights of its own.
 installs_no_rights() {
     same '' "$(find "$BIN" -perm /7000)"
@@ -423,5 +458,6 @@ check "a store that is moved meanwhile" stays_in_its_directory
 check "the daemon's files are closed on exec" closes_on_exec
 check "fusermount3 inherits nothing" starts_programs_with_nothing
 check "the lock stays" keeps_its_lock
+check "root leaves a store to its owner" leaves_stores_to_their_owners
 check "no program has rights of its own" installs_no_rights
 finish

@@ -122,6 +122,64 @@ START_TEST(test_files_are_private_and_closed_on_exec)
 }
 END_TEST
 
+static void
+check_owner(const char *name, uid_t uid, gid_t gid)
+{
+    struct stat status;
+
+    ck_assert_int_eq(lstat(inside(name), &status), 0);
+    ck_assert_uint_eq(status.st_uid, uid);
+    ck_assert_uint_eq(status.st_gid, gid);
+}
+
+/* What root had done to a store of somebody else left files of root's there, and its owner could not
+ * open it any more. */
+START_TEST(test_what_root_makes_in_anothers_directory_is_the_others)
+{
+    static const char *const names[] = {"created", "replaced"};
+    static const enum env_open ways[] = {ENV_CREATE, ENV_REPLACE};
+    struct env_lock *lock;
+    struct env_file *file;
+
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(chown(path, 4711, 4712), 0);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(env_file_open(dir, names[i], ways[i], &file), 0);
+        ck_assert_int_eq(env_file_close(file), 0);
+        check_owner(names[i], 4711, 4712);
+    }
+    ck_assert_int_eq(env_posix()->lock(dir, "LOCK", false, &lock), 0);
+    env_posix()->unlock(lock);
+    check_owner("LOCK", 4711, 4712);
+}
+END_TEST
+
+/* Else the owner of a store could have any file of the same disk given to him. */
+START_TEST(test_what_root_finds_in_anothers_directory_keeps_its_owner)
+{
+    struct env_lock *lock;
+    struct env_file *file;
+    char target[400];
+
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(close(open(inside("file"), O_WRONLY | O_CREAT, 0600)), 0);
+    strcpy(target, inside("file"));
+    ck_assert_int_eq(link(target, inside("link")), 0);
+    ck_assert_int_eq(symlink("nowhere", inside("dangling")), 0);
+    ck_assert_int_eq(chown(path, 4711, 4712), 0);
+    ck_assert_int_eq(env_file_open(dir, "link", ENV_REPLACE, &file), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    ck_assert_int_eq(env_file_open(dir, "link", ENV_CREATE, &file), -EEXIST);
+    ck_assert_int_eq(env_posix()->lock(dir, "link", false, &lock), 0);
+    env_posix()->unlock(lock);
+    check_owner("file", 0, 0);
+    check_refused("dangling");
+    check_owner("dangling", 0, 0);
+}
+END_TEST
+
 START_TEST(test_an_open_directory_may_be_renamed)
 {
     struct env_file *file;
@@ -488,6 +546,8 @@ main(void)
     tcase_add_test(tests, test_a_symbolic_link_is_refused_and_its_target_untouched);
     tcase_add_test(tests, test_special_files_are_refused_at_once);
     tcase_add_test(tests, test_files_are_private_and_closed_on_exec);
+    tcase_add_test(tests, test_what_root_makes_in_anothers_directory_is_the_others);
+    tcase_add_test(tests, test_what_root_finds_in_anothers_directory_keeps_its_owner);
     tcase_add_test(tests, test_an_open_directory_may_be_renamed);
     tcase_add_test(tests, test_directories_are_made_private_under_any_spelling);
     tcase_add_test(tests, test_a_sync_is_asked_of_the_system_and_its_failure_told);
