@@ -16,6 +16,7 @@
 #include "cli_report.h"
 #include "mount.h"
 #include "mountinfo.h"
+#include "note.h"
 
 static const char help[] =
     "Usage: lsmfs list [OPTION]...\n"
@@ -69,16 +70,16 @@ enum daemon { DAEMON_RUNNING, DAEMON_DEAD, DAEMON_UNKNOWN };
  * has lost its daemon. */
 static enum daemon
 compare_with_holder(const struct list *list, const struct mountinfo *info,
-                    const char *note)
+                    const char *point)
 {
     enum daemon daemon = DAEMON_UNKNOWN;
 
-    if (strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
+    if (point[0] == '\0')
         return DAEMON_DEAD; /* a command has it */
     for (size_t i = 0; i < list->count; i++) {
         const struct mountinfo *other = &list->mounts[i];
 
-        if (strcmp(other->point, note + strlen(MOUNT_NOTE)) != 0)
+        if (strcmp(other->point, point) != 0)
             continue;
         if (strcmp(other->device, info->device) == 0)
             return DAEMON_RUNNING;
@@ -92,17 +93,17 @@ compare_with_holder(const struct list *list, const struct mountinfo *info,
 static enum daemon
 find_daemon(const struct list *list, const struct mountinfo *info, int *pid)
 {
-    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+    char point[PATH_MAX];
 
     if (mountinfo_may_wait(info->source))
         return DAEMON_UNKNOWN;
-    int result = lsmkv_lock_holder(info->source, pid, note, sizeof(note));
+    int result = note_read(info->source, pid, point);
 
     if (result == -ENOENT)
         return access(info->source, F_OK) == 0 ? DAEMON_DEAD : DAEMON_UNKNOWN;
     if (result != 0 || *pid == 0)
         return DAEMON_UNKNOWN;
-    return compare_with_holder(list, info, note);
+    return compare_with_holder(list, info, point);
 }
 
 /* Who mounted it, as the kernel was told; false: it does not say. */

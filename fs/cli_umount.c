@@ -47,13 +47,9 @@ refuse(const char *point, int result)
 static bool
 is_daemons_place(const char *store, const char *point)
 {
-    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
-    int pid;
+    char place[PATH_MAX];
 
-    if (lsmkv_lock_holder(store, &pid, note, sizeof(note)) != 0)
-        return false;
-    return strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) == 0 &&
-           strcmp(note + strlen(MOUNT_NOTE), point) == 0;
+    return client_find_mount(store, place) == 0 && strcmp(place, point) == 0;
 }
 
 static int

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mount.h"
 #include "mountinfo.h"
+#include "note.h"
 
 int
 client_find_store(const char *place, char *store, char *mounted)
@@ -34,15 +34,9 @@ client_find_store(const char *place, char *store, char *mounted)
 int
 client_find_mount(const char *store, char *point)
 {
-    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
-    int pid, result = lsmkv_lock_holder(store, &pid, note, sizeof(note));
+    int pid, result = note_read(store, &pid, point);
 
-    if (result != 0)
-        return result;
-    if (strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
-        return -ENOENT;
-    strcpy(point, note + strlen(MOUNT_NOTE));
-    return 0;
+    return result == 0 && point[0] == '\0' ? -ENOENT : result;
 }
 
 struct client *

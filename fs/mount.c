@@ -39,6 +39,7 @@
 #include "manager.h"
 #include "memory.h"
 #include "mountinfo.h"
+#include "note.h"
 #include "requests.h"
 #include "stats.h"
 
@@ -111,17 +112,17 @@ mount_status_of(int result)
 static bool
 holder_is_leaving(const char *store, int waited)
 {
-    char note[PATH_MAX + sizeof(MOUNT_NOTE)];
+    char point[PATH_MAX];
     struct mountinfo info;
-    int pid, result = lsmkv_lock_holder(store, &pid, note, sizeof(note));
+    int pid, result = note_read(store, &pid, point);
 
     if (result == -ENOENT)
         return true;
     if (result == 0 && pid == 0)
         return waited < READER_MS;
-    if (result != 0 || strncmp(note, MOUNT_NOTE, strlen(MOUNT_NOTE)) != 0)
+    if (result != 0 || point[0] == '\0')
         return false;
-    result = mountinfo_find(pid, note + strlen(MOUNT_NOTE), &info);
+    result = mountinfo_find(pid, point, &info);
     return result == -ENOENT || (result == 0 && strcmp(info.type, MOUNT_TYPE) != 0);
 }
 
@@ -145,7 +146,7 @@ static int
 open_vfs(struct mount *mount)
 {
     const struct options *options = mount->options;
-    char note[sizeof(MOUNT_NOTE) + PATH_MAX], why[2048];
+    char note[NOTE_SIZE], why[2048];
     struct lsmkv_options engine;
     struct vfs_options vfs;
 
@@ -156,7 +157,7 @@ open_vfs(struct mount *mount)
         engine.move_log_limit = engine.write_buffer_size; /* it goes through memtables */
     engine.lock_note = note;
     engine.log = log_engine;
-    snprintf(note, sizeof(note), MOUNT_NOTE "%s", options->mountpoint);
+    note_print(options->mountpoint, note);
 
     vfs_options_init(&vfs);
     vfs.store.path = options->store;

@@ -22,10 +22,6 @@ enum {
 /* Which of them tells of an error of opening a store, or of one of its snapshots. */
 int mount_status_of(int result);
 
-/* What the lock's note, which those read who find the store locked, begins with; the mount
- * point follows. */
-#define MOUNT_NOTE "mounted at "
-
 /* Mounts, and returns when the mount answers, leaving a daemon behind; in the foreground,
  * returns when it has been unmounted and the store is closed.  The result is the exit status;
  * what went wrong has been said on stderr. */

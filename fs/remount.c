@@ -15,6 +15,7 @@
 
 #include "mount.h"
 #include "mountinfo.h"
+#include "note.h"
 
 static const struct {
     const char *name;
@@ -65,10 +66,10 @@ wanted_flags(const struct options *options, unsigned long now)
 static bool
 only_reads(const char *store)
 {
-    char note[sizeof(MOUNT_NOTE)];
+    char point[PATH_MAX];
     int pid;
 
-    return lsmkv_lock_holder(store, &pid, note, sizeof(note)) == 0 && pid == 0;
+    return note_read(store, &pid, point) == 0 && pid == 0;
 }
 
 static int

@@ -17,7 +17,7 @@
 
 #include "db/db.h"
 
-#define TEXT_SIZE 4096u
+#define TEXT_SIZE 12288u /* for a path of the longest, each byte of it escaped */
 #define POLL_NS   UINT64_C(20000000)
 
 struct holder {

@@ -354,6 +354,19 @@ lists_odd_names() {
     rmdir "$odd"
 }
 
+# Bug: of such a path the lock's note had the first line: the mount's daemon was "dead" to list, and
+# another mount waited for its end.
+mounts_at_a_newline() {
+    local odd="$WORK"/$'one\nother\\n'
+    mkdir -p "$odd" elsewhere
+    "$lsmfs" "$store" "$odd"
+    fails_with 3 'mounted at .*/one\\nother\\\\n$' "$lsmfs" "$store" elsewhere
+    "$lsmfs" list | grep -F "$store on $WORK/one"'\012other\134n (rw,' | grep ', process [0-9]*$'
+    same "$odd $store running" "$(rows | sed 's/ running.*/ running/')"
+    "$lsmfs" umount "$odd"
+    rmdir "$odd"
+}
+
 # Bug: of a store that lies in another's mount the lock was asked for, and the list hung with the other's
 # daemon.
 lists_beside_a_hung_daemon() {
@@ -385,7 +398,6 @@ lists_bind_mounts() {
 
 # ---- as an ordinary user ----
 
-# The same script, in a directory of his.
 an_ordinary_user_can() {
     local theirs=$WORK/theirs
     mkdir "$theirs"
@@ -412,6 +424,7 @@ check "create, several at once" makes_one_of_several
 alone "mount" mounts_by_name
 alone "list" lists_mounts
 alone "list, odd names" lists_odd_names
+alone "a newline in the mount point" mounts_at_a_newline
 alone "list, a hung daemon" lists_beside_a_hung_daemon
 if [ "$ids" = 0 ]; then
     check "create without permission" tells_who_may_not_create
