@@ -418,6 +418,18 @@ store_free(struct store *store)
     free(store);
 }
 
+/* What does not keep a directory from being empty: of a file system of its own, and what is left of a
+ * store whose making was interrupted before it was one (check_empty of the engine). */
+static bool
+is_nothing(const char *name)
+{
+    static const char *const names[] = {".", "..", "lost+found", "LOCK", "MANIFEST.tmp"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* 0: there is nothing at `path`, or an empty directory.  A store is made nowhere else.  -EEXIST:
  * anything else is; or why that cannot be seen. */
 static int
@@ -432,8 +444,7 @@ expect_vacant(const char *path)
     bool vacant = true;
     errno = 0;
     for (struct dirent *entry; vacant && (entry = readdir(directory));)
-        vacant = !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-                 !strcmp(entry->d_name, "lost+found");
+        vacant = is_nothing(entry->d_name);
     int failure = errno;
     closedir(directory);
     return !vacant ? -EEXIST : -failure;

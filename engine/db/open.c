@@ -127,7 +127,8 @@ struct foreign {
     bool ours;
 };
 
-/* Stops at a name that a directory without a store must not have. */
+/* Stops at a name that a directory without a store must not have: others than those of a store whose
+ * making was interrupted, and of a new file system. */
 static int
 look_for_foreign(void *context, const char *name)
 {
@@ -135,7 +136,8 @@ look_for_foreign(void *context, const char *name)
     uint64_t number;
     enum file_kind kind;
 
-    if (strcmp(name, LOCK_NAME) == 0 || strcmp(name, MANIFEST_TMP_NAME) == 0)
+    if (strcmp(name, LOCK_NAME) == 0 || strcmp(name, MANIFEST_TMP_NAME) == 0 ||
+        strcmp(name, "lost+found") == 0)
         return 0;
     strncpy(foreign->name, name, sizeof(foreign->name) - 1);
     foreign->ours = file_name_parse(name, &number, &kind);

@@ -262,6 +262,30 @@ assert made == {"store": sys.argv[1], "format": 1}, made' "$WORK/empty"
     rm -r empty store
 }
 
+# Bug: a directory in which a store's making had been interrupted was "there already", and a mount
+# said "not a store", for ever; and the root of a new file system was not empty.
+creates_where_nothing_is() {
+    local way
+    for way in create mount; do
+        mkdir -p left/lost+found
+        : >left/LOCK
+        head -c 100 /dev/zero >left/MANIFEST.tmp
+        if [ $way = create ]; then
+            "$lsmfs" create left
+        else
+            "$lsmfs" left "$mnt"
+            umount_store
+        fi
+        "$lsmfs" check --quiet left
+        rm -r left
+    done
+    mkdir left
+    : >left/LOCK
+    : >left/000007.sst
+    fails_with 1 'left: is there already' "$lsmfs" create left
+    rm -r left
+}
+
 tells_who_may_not_create() {
     chmod 755 "$WORK"
     fails_with 5 'Permission denied' setpriv --reuid $user --clear-groups "$lsmfs" create theirs
@@ -420,6 +444,7 @@ check "statuses where there is no store" no_store
 alone "statuses of a mount that only reads" read_only
 alone "statuses of a mounted store" mounted
 alone "create" makes_a_store
+alone "create where nothing is" creates_where_nothing_is
 check "create, several at once" makes_one_of_several
 alone "mount" mounts_by_name
 alone "list" lists_mounts
