@@ -478,7 +478,7 @@ unbind(struct backup *backup)
         result = mountinfo_unmount(backup->directory, true);
     }
     return result == 0 ? STATUS_OK
-                       : complain("%s: %s", backup->directory, strerror(-result));
+                       : complain("%s: %s", backup->directory, mountinfo_why(result));
 }
 
 /* Told to end, a daemon takes its mount away even from who uses it. */

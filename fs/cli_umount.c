@@ -39,7 +39,7 @@ refuse(const char *point, int result)
         fprintf(stderr, "lsmfs umount: %s is in use (`fuser -vm %s` says by whom)\n",
                 point, point);
     else
-        fprintf(stderr, "lsmfs umount: %s: %s\n", point, strerror(-result));
+        fprintf(stderr, "lsmfs umount: %s: %s\n", point, mountinfo_why(result));
     return result == -EACCES || result == -EPERM ? STATUS_PERMISSION : STATUS_FAILED;
 }
 
@@ -62,7 +62,7 @@ ask_daemon(struct client *client, const char *store, const char *point)
     if (result == -EBUSY && strcmp(client->text, strerror(EBUSY)) == 0)
         return refuse(point, result);
     client_fail(client, "umount", result == -EBUSY ? point : store, result);
-    return STATUS_FAILED;
+    return result == -EPERM ? STATUS_PERMISSION : STATUS_FAILED;
 }
 
 /* Opens and closes the store; waits for a holder that is shutting down. */

@@ -177,6 +177,8 @@ do_umount(struct connection *connection)
     result = mountinfo_unmount(point, false);
     if (result == 0)
         result = check_elsewhere(connection, info.device);
+    else
+        snprintf(connection->text, sizeof(connection->text), "%s", mountinfo_why(result));
     if (result != 0)
         set_waiting(connection, false);
     return result;

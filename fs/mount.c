@@ -487,11 +487,11 @@ unmount(struct mount *mount)
     if (result == 0)
         return true;
     log_say(LSMKV_LOG_WARNING, "%s: %s; it is taken away from whoever uses it", point,
-            strerror(-result));
+            mountinfo_why(result));
     write_back(point);
     result = mountinfo_unmount(point, true);
     if (result != 0)
-        log_say(LSMKV_LOG_ERROR, "cannot unmount %s: %s", point, strerror(-result));
+        log_say(LSMKV_LOG_ERROR, "cannot unmount %s: %s", point, mountinfo_why(result));
     mount->detached = true;
     return false;
 }

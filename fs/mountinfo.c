@@ -306,35 +306,94 @@ mountinfo_absolute(const char *path, char *absolute)
 
 /* ---- unmounting ---- */
 
-/* What fusermount3 does with the rights of root for the owner of a mount. */
-static int
-fusermount(const char *point, bool lazily)
+static _Thread_local char reason[256]; /* as mountinfo_why has it */
+
+const char *
+mountinfo_why(int result)
 {
-    char program[] = "fusermount3", option[] = "-uq", lazy[] = "-uqz", end[] = "--";
-    char *copy = strdup(point);
-    char *arguments[] = {program, lazily ? lazy : option, end, copy, NULL};
+    return reason[0] != '\0' ? reason : strerror(-result);
+}
+
+/* Keeps the first line of what comes out of the pipe, and waits for its end. */
+static void
+take_reason(int from)
+{
+    size_t used = 0;
+    char rest[64];
+    ssize_t got;
+
+    do {
+        bool full = used == sizeof(reason) - 1;
+
+        got = full ? read(from, rest, sizeof(rest))
+                   : read(from, reason + used, sizeof(reason) - 1 - used);
+        if (got > 0 && !full)
+            used += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    reason[used] = '\0';
+    reason[strcspn(reason, "\n")] = '\0';
+}
+
+/* Its messages go to `messages`; no signal is blocked in it. */
+static int
+spawn(char **arguments, int messages, pid_t *child)
+{
+    posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
     sigset_t none;
-    pid_t child;
-    int status, result;
+    int result = -posix_spawn_file_actions_init(&files);
 
-    if (copy == NULL)
-        return -ENOMEM;
+    if (result != 0)
+        return result;
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setsigmask(&attributes, &none);
-    result = -posix_spawnp(&child, program, NULL, &attributes, arguments, environ);
+    result = -posix_spawn_file_actions_adddup2(&files, messages, STDERR_FILENO);
+    if (result == 0)
+        result =
+            -posix_spawnp(child, arguments[0], &files, &attributes, arguments, environ);
     posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&files);
+    return result;
+}
+
+/* What fusermount3 does with the rights of root for the owner of a mount. */
+static int
+fusermount(const char *point, bool lazily)
+{
+    char program[] = "fusermount3", option[] = "-u", lazy[] = "-uz", end[] = "--";
+    char *copy = strdup(point);
+    char *arguments[] = {program, lazily ? lazy : option, end, copy, NULL};
+    int messages[2], status, result;
+    pid_t child;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    if (pipe2(messages, O_CLOEXEC) != 0) {
+        free(copy);
+        return -errno;
+    }
+    result = spawn(arguments, messages[1], &child);
     free(copy);
+    close(messages[1]);
+    take_reason(messages[0]);
+    close(messages[0]);
     if (result != 0)
         return result;
     while (waitpid(child, &status, 0) < 0) {
         if (errno != EINTR)
             return -errno;
     }
-    /* It says no more than "failed"; by far the most common reason is that it is in use. */
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EBUSY;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        reason[0] = '\0';
+        return 0;
+    }
+    /* It does not translate its words. */
+    if (reason[0] != '\0' && strstr(reason, "Device or resource busy") == NULL)
+        return -EPERM;
+    reason[0] = '\0';
+    return -EBUSY;
 }
 
 static int
@@ -357,6 +416,8 @@ int
 mountinfo_unmount(const char *point, bool lazily)
 {
     const struct timespec step = {0, BUSY_STEP};
+
+    reason[0] = '\0';
     int result = unmount_once(point, lazily);
 
     for (int i = 0; i < BUSY_TRIES && result == -EBUSY; i++) {

@@ -61,8 +61,13 @@ bool mountinfo_may_wait(const char *path);
 LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);
 
 /* Unmounts as umount(8) would; `lazily` even while it is in use.  -EBUSY: it is, and has been for
- * a moment; -EINVAL: not mounted. */
+ * a moment; -EINVAL: not mounted; -EPERM: also whatever else fusermount3 may not or cannot do, which
+ * unmounts for others than root. */
 LSMKV_CHECKED int mountinfo_unmount(const char *point, bool lazily);
+
+/* In words, why this thread's last mountinfo_unmount gave `result`: those of fusermount3, if it is not
+ * that it is in use.  Holds until the next. */
+const char *mountinfo_why(int result);
 
 /* The same without waiting for a daemon that does not answer: what is under way fails.  Only root
  * can; for others it is mountinfo_unmount. */

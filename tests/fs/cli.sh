@@ -422,6 +422,32 @@ lists_bind_mounts() {
 
 # ---- as an ordinary user ----
 
+# Bug: whatever kept fusermount3 from unmounting was "in use": here that there is no /etc/mtab.
+tells_why_it_stays_mounted() {
+    local bin=$WORK/bin mode
+    mkdir "$bin"
+    for mode in rw ro; do
+        cat >"$bin/fusermount3" <<'END'
+#!/bin/sh
+[ "$1" = -u ] || PATH=/usr/bin:/bin exec fusermount3 "$@"
+echo "fusermount3: failed to open /etc/mtab: No such file or directory" >&2
+exit 1
+END
+        chmod 755 "$bin/fusermount3"
+        # Of a mount that is read-only the command does it, and not the daemon.
+        PATH=$bin:$PATH "$lsmfs" "$store" "$mnt" -o $mode
+        PATH=$bin:$PATH fails_with 5 'umount: .*: fusermount3: failed to open /etc/mtab' \
+            "$lsmfs" umount "$mnt"
+        exec 8<"$mnt"
+        rm "$bin/fusermount3"
+        fails_with 1 'is in use' "$lsmfs" umount "$mnt"
+        exec 8<&-
+        umount_store
+    done
+    rmdir "$bin"
+}
+
+# The same script, in a directory of his.
 an_ordinary_user_can() {
     local theirs=$WORK/theirs
     mkdir "$theirs"
@@ -451,7 +477,9 @@ alone "list" lists_mounts
 alone "list, odd names" lists_odd_names
 alone "a newline in the mount point" mounts_at_a_newline
 alone "list, a hung daemon" lists_beside_a_hung_daemon
-if [ "$ids" = 0 ]; then
+if [ "$ids" != 0 ]; then
+    alone "umount says why not" tells_why_it_stays_mounted
+else
     check "create without permission" tells_who_may_not_create
     alone "list, bind mounts" lists_bind_mounts
     fuse_for $user

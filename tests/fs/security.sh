@@ -360,7 +360,9 @@ END
     await_end "$pid"
     [ -z "$(options_of "$own/mnt")" ]
     sort -u "$own/inherited"
-    same /dev/null "$(sort -u "$own/inherited" | grep -v "^$own/inherited$")"
+    # A pipe is for what it says.
+    same "/dev/null pipe" "$(sed "\\|^$own/inherited\$|d; s/^pipe:.*/pipe/" "$own/inherited" |
+        sort -u | tr '\n' ' ' | sed 's/ $//')"
 }
 
 # ---- the lock ----
