@@ -123,6 +123,10 @@ report_unable_at(struct cli_report *report, const char *path, int result)
     char why[1024];
     if (strncmp(detail, path, strlen(path)) == 0)
         snprintf(why, sizeof why, "%s", detail);
+    else if (result == -ENOTSUP)
+        snprintf(why, sizeof why,
+                 "%s: written by a newer version of lsmkv, which is no damage: %s", path,
+                 detail);
     else
         snprintf(why, sizeof why, "%s: %s%s%s", path, lsmkv_strerror(result),
                  *detail ? ": " : "", detail);

@@ -45,7 +45,8 @@ report_io(struct reporter *reporter, int result, const char *what, uint64_t offs
                         (unsigned long long)offset, what);
 }
 
-/* Damage found in the line at `offset`, whose reason is this thread's error detail. */
+/* What is wrong with the line at `offset`, whose reason is this thread's error detail.  What a newer
+ * version wrote is no damage, and is logged by nobody. */
 static int
 report_line(struct reporter *reporter, int result, uint64_t offset)
 {
@@ -55,6 +56,9 @@ report_line(struct reporter *reporter, int result, uint64_t offset)
     reason[sizeof(reason) - 1] = '\0';
     if (result == -ENOMEM)
         return result;
+    if (result == -ENOTSUP)
+        return error_detail(result, MANIFEST_NAME ": offset %llu: %s",
+                            (unsigned long long)offset, reason);
     return report_error(reporter, result, MANIFEST_NAME ": offset %llu: %s",
                         (unsigned long long)offset, reason);
 }

@@ -106,7 +106,8 @@ struct edit_keyspace *manifest_state_keyspace(const struct manifest_edit *state,
 int LSMKV_CHECKED manifest_exists(struct env_dir *dir);
 
 /* Reads MANIFEST.  -ENOENT: there is none; -EBADMSG, -EUCLEAN: damaged, reported with file and
- * offset; -ENOTSUP: a format or an incompatible feature this version does not know.  `number`
+ * offset; -ENOTSUP: a format or an incompatible feature this version does not know, which is told in
+ * error_detail alone.  `number`
  * and `end` (of the good part) are for manifest_open and for CLOSED. */
 int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
                                 struct manifest_edit *state, uint64_t *number,

@@ -173,6 +173,9 @@ dump_store(struct dump *dump, const char *path)
         manifest_edit_fini(&state);
         if (loaded == -ENOENT)
             fprintf(stderr, "lsm-dump: %s: not a store: it has no MANIFEST\n", path);
+        if (loaded == -ENOTSUP)
+            fprintf(stderr, "lsm-dump: %s: written by a newer version of lsmkv: %s\n",
+                    path, lsmkv_error_detail());
         return loaded == -EBADMSG || loaded == -EUCLEAN ? DUMP_DAMAGED : DUMP_FAILED;
     }
     if (state.added_count > 0)

@@ -306,6 +306,8 @@ START_TEST(test_a_store_of_a_newer_version_is_not_judged)
     ck_assert_int_eq(env_file_write(file, 0, line, (size_t)size), 0);
     ck_assert_int_eq(env_file_close(file), 0);
     ck_assert_int_eq(run_check(), -ENOTSUP);
+    ck_assert_uint_eq(found.count, 0);
+    ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(), "version 2 of the format"));
 }
 END_TEST
 

@@ -243,11 +243,12 @@ START_TEST(test_a_hostile_line_is_refused_with_file_and_offset)
 
     write_line(lines[_i].json);
     ck_assert_int_eq(load_count(dir, &end), lines[_i].result);
-    ck_assert_uint_eq(reports, lines[_i].result < 0);
-    if (lines[_i].result < 0) {
+    /* Bug: what a newer version wrote was reported as damage. */
+    ck_assert_uint_eq(reports, lines[_i].result < 0 && lines[_i].result != -ENOTSUP);
+    if (reports > 0)
         ck_assert_ptr_nonnull(strstr(last_report, "MANIFEST: offset 0: "));
+    if (lines[_i].result < 0)
         ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(), "MANIFEST: offset 0: "));
-    }
 }
 END_TEST
 
