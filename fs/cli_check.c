@@ -46,18 +46,20 @@ struct command {
 
 /* ---- progress ---- */
 
-static void
+static bool
 show_bytes(void *context, uint64_t done, uint64_t total)
 {
     struct command *command = context;
     report_bytes(&command->report, done, total);
+    return true;
 }
 
-static void
+static bool
 show_records(void *context, uint64_t records)
 {
     struct command *command = context;
     report_records(&command->report, records);
+    return true;
 }
 
 /* ---- findings ---- */
@@ -142,44 +144,11 @@ check_files(struct command *command)
     return status;
 }
 
-struct names {
-    struct command *command;
-    struct store *store;
-    const struct fsck_report *report;
-    char (*names)[LSMKV_NAME_MAX + 1];
-    size_t count;
-};
-
-static int
-add_name(void *context, const struct lsmkv_snapshot_info *info)
+static void
+begin_snapshot(void *context, const char *name)
 {
-    struct names *names = context;
-    void *grown = reallocarray(names->names, names->count + 1, sizeof *names->names);
-    if (!grown)
-        return -ENOMEM;
-    names->names = grown;
-    snprintf(names->names[names->count++], LSMKV_NAME_MAX + 1, "%s", info->name);
-    return 0;
-}
-
-static int
-check_snapshots(struct names *names)
-{
-    struct store *store = names->store;
-    int result = lsmkv_snapshot_list(store->db, add_name, names);
-    for (size_t i = 0; i < names->count && result == 0; i++) {
-        struct lsmkv_snapshot *snapshot;
-        uint64_t damage;
-        result = lsmkv_snapshot_open(store->db, names->names[i], &snapshot, NULL);
-        if (result)
-            break;
-        names->command->snapshot = names->names[i];
-        result = fsck_run(store, snapshot, names->report, &damage);
-        lsmkv_snapshot_release(store->db, snapshot);
-    }
-    names->command->snapshot = NULL;
-    free(names->names);
-    return result;
+    struct command *command = context;
+    command->snapshot = name;
 }
 
 /* Of a damaged store this is no failure of the check. */
@@ -200,11 +169,11 @@ check_tree_of(struct command *command, struct store *store)
                                  .progress = show_records,
                                  .context = command,
                                  .salvaging = command->salvaging};
-    struct names names = {.command = command, .store = store, .report = &report};
     uint64_t damage, before = command->damage;
     int result = fsck_run(store, NULL, &report, &damage);
     if (result == 0 && command->snapshots)
-        result = check_snapshots(&names);
+        result = fsck_run_named(store, &report, begin_snapshot);
+    command->snapshot = NULL;
     if (result == 0 || command->damage > before)
         return 0;
     return command->salvaging ? note_unread(command, lsmkv_strerror(result))

@@ -161,12 +161,15 @@ fsck_mendable(struct fsck *check, enum fsck_problem problem, uint64_t number,
     check->next.value = value;
 }
 
-void
+int
 fsck_count(struct fsck *check)
 {
+    const struct fsck_report *report = check->report;
+    bool goes_on = true;
     check->records++;
-    if (check->report->progress && check->records % PROGRESS_STEP == 0)
-        check->report->progress(check->report->context, check->records);
+    if (report->progress && check->records % PROGRESS_STEP == 0)
+        goes_on = report->progress(report->context, check->records);
+    return goes_on ? 0 : -ECANCELED;
 }
 
 /* ---- what the walks share ---- */
@@ -264,5 +267,52 @@ fsck_run(struct store *store, const struct lsmkv_snapshot *snapshot,
     facts_free(&check.contents);
     facts_free(&check.trims);
     *damage = check.damage;
+    return result;
+}
+
+/* ---- snapshots ---- */
+
+struct names {
+    char (*names)[LSMKV_NAME_MAX + 1];
+    size_t count;
+};
+
+static int
+add_name(void *context, const struct lsmkv_snapshot_info *info)
+{
+    struct names *names = context;
+    void *grown = reallocarray(names->names, names->count + 1, sizeof *names->names);
+    if (!grown)
+        return -ENOMEM;
+    names->names = grown;
+    snprintf(names->names[names->count++], LSMKV_NAME_MAX + 1, "%s", info->name);
+    return 0;
+}
+
+/* One that was dropped since the list was made is passed over. */
+static int
+run_named(struct store *store, const struct fsck_report *report, const char *name)
+{
+    struct lsmkv_snapshot *snapshot;
+    uint64_t damage;
+    int result = lsmkv_snapshot_open(store->db, name, &snapshot, NULL);
+    if (result)
+        return result == -ENOENT ? 0 : result;
+    result = fsck_run(store, snapshot, report, &damage);
+    lsmkv_snapshot_release(store->db, snapshot);
+    return result;
+}
+
+int
+fsck_run_named(struct store *store, const struct fsck_report *report,
+               void (*begin)(void *context, const char *name))
+{
+    struct names names = {0};
+    int result = lsmkv_snapshot_list(store->db, add_name, &names);
+    for (size_t i = 0; i < names.count && result == 0; i++) {
+        begin(report->context, names.names[i]);
+        result = run_named(store, report, names.names[i]);
+    }
+    free(names.names);
     return result;
 }

@@ -10,6 +10,7 @@
 #ifndef FS_FSCK_H
 #define FS_FSCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lsmkv.h"
@@ -50,19 +51,23 @@ struct fsck_contents {
 
 struct fsck_report {
     void (*finding)(void *context, const struct fsck_finding *finding);
-    /* Records read so far; NULL: not wanted. */
-    void (*progress)(void *context, uint64_t records);
+    /* Records read so far; NULL: not wanted.  False: to go no further. */
+    bool (*progress)(void *context, uint64_t records);
     void *context;
     bool salvaging; /* what cannot be read is passed over; the engine has told of it */
     /* Each file in chunks; NULL: not wanted. */
     void (*contents)(void *context, const struct fsck_contents *contents);
 };
 
-/* Checks the state that `snapshot` sees (NULL: the newest) of a store that nobody changes.
+/* Checks the state that `snapshot` sees (NULL: the newest, of a store that nobody changes).
  * `*damage` gets the number of findings that are damage.  A negative errno if it cannot be read to
- * its end. */
+ * its end, -ECANCELED if `progress` ended it. */
 LSMKV_CHECKED int fsck_run(struct store *store, const struct lsmkv_snapshot *snapshot,
                            const struct fsck_report *report, uint64_t *damage);
+
+/* The same of each snapshot that has a name, which `begin` is told before its findings come. */
+LSMKV_CHECKED int fsck_run_named(struct store *store, const struct fsck_report *report,
+                                 void (*begin)(void *context, const char *name));
 
 /* A key as one printable word; what has no room is cut. */
 void fsck_print_key(struct lsmkv_slice key, char *out, size_t size);

@@ -146,11 +146,12 @@ fsck_chunks(struct fsck *check)
                               lsmkv_bytes(NULL, 0), &iter);
     if (result)
         return result;
-    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
-        fsck_count(check);
+    for (lsmkv_iter_first(iter); result == 0 && lsmkv_iter_valid(iter);
+         lsmkv_iter_next(iter)) {
         check_chunk(&walk, lsmkv_iter_key(iter), lsmkv_iter_record(iter));
+        result = fsck_count(check);
     }
-    result = lsmkv_iter_status(iter);
+    result = result ? result : lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);
     if (result == 0)
         check_counts(check);

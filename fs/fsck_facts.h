@@ -84,8 +84,8 @@ void fsck_tell_number(struct fsck *check, const char *what, uint64_t number,
 /* The finding that is told next can be mended. */
 void fsck_mendable(struct fsck *check, enum fsck_problem problem, uint64_t number,
                    uint64_t value);
-/* One more record was read. */
-void fsck_count(struct fsck *check);
+/* One more record was read.  -ECANCELED. */
+LSMKV_CHECKED int fsck_count(struct fsck *check);
 
 /* ---- the walks ---- */
 

@@ -201,9 +201,10 @@ fsck_records(struct fsck *check)
         return result;
     for (lsmkv_iter_first(iter); result == 0 && lsmkv_iter_valid(iter);
          lsmkv_iter_next(iter)) {
-        fsck_count(check);
-        result =
-            check_record(check, lsmkv_iter_key(iter), lsmkv_iter_record(iter), &last_tag);
+        result = fsck_count(check);
+        if (result == 0)
+            result = check_record(check, lsmkv_iter_key(iter), lsmkv_iter_record(iter),
+                                  &last_tag);
     }
     result = result ? result : lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);

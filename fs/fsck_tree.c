@@ -250,8 +250,8 @@ check_at(struct tree *tree, struct lsmkv_slice key, const struct lsmkv_record *r
     if (result)
         return result;
     memcpy(tree->key, key.data, key.size);
-    fsck_count(tree->check);
-    return check_record(tree, key, record);
+    result = fsck_count(tree->check);
+    return result ? result : check_record(tree, key, record);
 }
 
 static int

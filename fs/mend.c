@@ -86,11 +86,12 @@ look(struct mend *mend, bool is_last)
     return result ? result : mend->failure;
 }
 
-void
+bool
 mend_progress(void *context, uint64_t records)
 {
     struct mend *mend = context;
     mend->report->progress(mend->report->context, records);
+    return true;
 }
 
 void

@@ -138,11 +138,11 @@ ignore_finding(void *context, const struct fsck_finding *finding)
     (void)finding;
 }
 
-static void
+static bool
 show_progress(void *context, uint64_t records)
 {
     const struct sufferers *sufferers = context;
-    mend_progress(sufferers->mend, records);
+    return mend_progress(sufferers->mend, records);
 }
 
 static int

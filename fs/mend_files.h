@@ -26,7 +26,7 @@ struct mend {
     char folder[32]; /* lost+found, once it is there */
 };
 
-void mend_progress(void *context, uint64_t records);
+bool mend_progress(void *context, uint64_t records);
 void mend_say(struct mend *mend, const char *where, const char *text);
 /* Writes the batch and clears it. */
 LSMKV_CHECKED int mend_write(struct mend *mend);

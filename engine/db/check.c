@@ -14,6 +14,9 @@
  *     the rest     files of the directory that nothing names
  *     versions     check_order, if nothing was damaged so far; and what tables refer to
  *
+ * Of a store that is open (lsmkv_check_open), the state is what the store has in memory, and the logs,
+ * which it goes on writing, are left out.
+ *
  * K1  The lock is shared, every file is opened for reading, no thread is started.
  * K2  Damage never ends the check; what is no damage (-ENOMEM) does.
  */
@@ -28,6 +31,9 @@
 #include "table/blob.h"
 
 #define MANIFEST_NAME "MANIFEST"
+/* Of a check beside the store's own cache and open files. */
+#define OPEN_CACHE  (4u << 20)
+#define OPEN_TABLES 64u
 
 /* A numbered file in the directory. */
 struct store_file {
@@ -83,23 +89,27 @@ take_line(void *context, enum lsmkv_level level, const char *line)
         tell(context, LSMKV_NOTE, line);
 }
 
-static void
+/* -ECANCELED: to go no further. */
+static int
 advance(void *context, uint64_t bytes)
 {
     struct checker *checker = context;
+    const struct lsmkv_check_options *ask = checker->ask;
 
     checker->done += bytes;
     if (checker->done > checker->total)
         checker->done = checker->total;
-    if (checker->ask->progress != NULL)
-        checker->ask->progress(checker->ask->context, checker->done, checker->total);
+    if (ask->progress == NULL ||
+        ask->progress(ask->context, checker->done, checker->total))
+        return 0;
+    return error_detail(-ECANCELED, "the check was ended");
 }
 
 /* Damage was told of when it was met (K2). */
 static int
 unless_damage(int result)
 {
-    return result == -ENOMEM ? result : 0;
+    return result == -ENOMEM || result == -ECANCELED ? result : 0;
 }
 
 /* ---- the directory ---- */
@@ -301,7 +311,8 @@ check_named_blobs(struct checker *checker)
         if (file == NULL)
             continue;
         file->is_live = true;
-        advance(checker, file->size);
+        if (result == 0)
+            result = advance(checker, file->size);
     }
     free(blobs);
     return result;
@@ -325,7 +336,8 @@ check_named_files(struct checker *checker)
         }
         file->is_live = true;
         result = check_table(checker, named->meta.number, named);
-        advance(checker, file->size);
+        if (result == 0)
+            result = advance(checker, file->size);
     }
     return result == 0 ? check_named_blobs(checker) : result;
 }
@@ -344,7 +356,8 @@ check_all_files(struct checker *checker)
             result = check_blob(checker, file->number, 0);
         else
             continue;
-        advance(checker, file->size);
+        if (result == 0)
+            result = advance(checker, file->size);
     }
     return result;
 }
@@ -421,7 +434,8 @@ check_logged_blobs(struct checker *checker)
             if (file == NULL)
                 continue;
             file->is_live = true;
-            advance(checker, file->size);
+            if (result == 0)
+                result = advance(checker, file->size);
         }
     return result;
 }
@@ -454,9 +468,9 @@ check_logs(struct checker *checker, bool *readable)
         memcpy(checker->known, checker->last, sizeof(checker->known));
         result = check_each_log(checker);
     }
-    for (size_t i = 0; i < checker->count; i++)
+    for (size_t i = 0; i < checker->count && result == 0; i++)
         if (checker->files[i].kind == FILE_LOG)
-            advance(checker, checker->files[i].size);
+            result = advance(checker, checker->files[i].size);
     return result;
 }
 
@@ -517,9 +531,7 @@ check_store(struct checker *checker, const char *path)
         note_leftovers(checker);
     if (result == 0 && readable)
         result = check_versions(checker);
-    if (result == 0)
-        advance(checker, checker->total);
-    return result;
+    return result == 0 ? advance(checker, checker->total) : result;
 }
 
 static int
@@ -559,5 +571,100 @@ lsmkv_check(const char *path, const struct lsmkv_options *options,
     manifest_edit_fini(&checker.state);
     free(checker.files);
     db_free(checker.db);
+    return result == 0 && checker.damage > 0 ? -EUCLEAN : result;
+}
+
+/* ---- a store that is open ---- */
+
+/* The views of an open store's keyspaces: they keep what they refer to on the disk. */
+struct held_views {
+    struct view **views;
+    size_t count;
+};
+
+/* What the store consists of now, which stays there. */
+static int
+hold_state(struct lsmkv *db, struct manifest_edit *state, struct held_views *held)
+    LSMKV_EXCLUDES(db->mutex)
+{
+    size_t wanted = 0;
+    int result;
+
+    mutex_lock(&db->mutex);
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        wanted++;
+    held->views = calloc(wanted + 1, sizeof(struct view *));
+    result = held->views == NULL ? -ENOMEM : state_edit(db, state);
+    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
+         ks = ks->next) {
+        struct view *view = atomic_load(&ks->view);
+
+        if (view_try_ref(view)) /* it is the keyspace's, who counts it */
+            held->views[held->count++] = view;
+    }
+    mutex_unlock(&db->mutex);
+    return result;
+}
+
+static void
+let_go(struct held_views *held)
+{
+    for (size_t i = 0; i < held->count; i++)
+        view_unref(held->views[i]);
+    free(held->views);
+}
+
+/* The directory may have other files, too, which come and go. */
+static int
+check_held(struct checker *checker)
+{
+    int result = scan_directory(checker);
+
+    checker->has_state = true;
+    if (result == 0) {
+        check_snapshots(checker);
+        result = check_named_files(checker);
+    }
+    if (result == 0)
+        result = unless_damage(take_state(checker->db, &checker->state));
+    if (result == 0 && checker->damage == 0)
+        result = unless_damage(begin_read_only(checker->db));
+    if (result == 0 && checker->damage == 0)
+        result = check_versions(checker);
+    return result == 0 ? advance(checker, checker->total) : result;
+}
+
+int
+lsmkv_check_open(struct lsmkv *db, const struct lsmkv_check_options *check)
+{
+    struct checker checker = {.ask = check};
+    struct lsmkv_options changed = db->options;
+    struct held_views held = {0};
+    int result;
+
+    error_clear();
+    if (db->options.salvage)
+        return error_detail(-EINVAL, "the store was opened with salvage");
+    changed.read_only = true;
+    changed.create = changed.exclusive = false;
+    changed.lock_note = NULL; /* the caller's, at opening */
+    changed.cache_size = OPEN_CACHE;
+    changed.max_open_tables = OPEN_TABLES;
+    changed.log = take_line;
+    changed.log_context = &checker;
+    checker.db = db_new(&changed);
+    if (checker.db == NULL)
+        return -ENOMEM;
+    checker.db->dir = db->dir;
+    result = make_caches(checker.db);
+    if (result == 0)
+        result = hold_state(db, &checker.state, &held);
+    if (result == 0)
+        result = check_held(&checker);
+    manifest_edit_fini(&checker.state);
+    free(checker.files);
+    checker.db->dir = NULL; /* the store's own */
+    db_free(checker.db);
+    let_go(&held);
     return result == 0 && checker.damage > 0 ? -EUCLEAN : result;
 }

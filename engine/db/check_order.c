@@ -31,7 +31,7 @@ struct order_walk {
     struct keybuf last; /* the internal key passed last, and the rank it had */
     size_t last_rank;
     unsigned told;
-    void (*walked)(void *context, uint64_t bytes);
+    int (*walked)(void *context, uint64_t bytes);
     void *context;
     uint64_t bytes;      /* not yet told of */
     struct keybuf value; /* room for one */
@@ -111,10 +111,10 @@ pass(struct order_walk *walk, size_t rank)
     walk->last_rank = rank;
     walk->bytes += source->key.size + source->payload.size;
     if (walk->bytes >= STEP_BYTES) {
-        walk->walked(walk->context, walk->bytes);
+        result = walk->walked(walk->context, walk->bytes);
         walk->bytes = 0;
     }
-    return keybuf_set(&walk->last, source->key);
+    return result == 0 ? keybuf_set(&walk->last, source->key) : result;
 }
 
 static int
@@ -173,7 +173,7 @@ open_sources(struct order_walk *walk, const struct view *view)
 
 int
 check_order(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
-            void (*walked)(void *context, uint64_t bytes), void *context)
+            int (*walked)(void *context, uint64_t bytes), void *context)
 {
     struct read_point point = read_point_take(db, keyspace, NULL);
     struct order_walk walk = {

@@ -185,8 +185,8 @@ struct lsmkv_finding {
 
 struct lsmkv_check_options {
     void (*finding)(void *context, const struct lsmkv_finding *finding);
-    /* Bytes looked at, and of how many; NULL: not wanted. */
-    void (*progress)(void *context, uint64_t done, uint64_t total);
+    /* Bytes looked at, and of how many; NULL: not wanted.  False: to go no further. */
+    bool (*progress)(void *context, uint64_t done, uint64_t total);
     void *context;
 };
 
@@ -200,10 +200,16 @@ struct lsmkv_check_options {
  *
  * 0: no damage, maybe notes.  -EUCLEAN: all damage that was found was told.  Any other: the check
  * could not be made, or not to its end (-EBUSY, -ENOENT: no store there, -ENOTSUP: a newer
- * version's, -ENOMEM). */
+ * version's, -ENOMEM, -ECANCELED by `progress`). */
 LSMKV_API LSMKV_CHECKED int lsmkv_check(const char *path,
                                         const struct lsmkv_options *options,
                                         const struct lsmkv_check_options *check);
+
+/* The same of a store that is open, beside its use: the tables and blob files that it consists of at
+ * this moment, which stay as long; neither MANIFEST nor the logs, and nothing of what is in memory
+ * only.  Takes a cache of its own, of 4 MiB.  -EINVAL: it was opened with `salvage`. */
+LSMKV_API LSMKV_CHECKED int lsmkv_check_open(struct lsmkv *db,
+                                             const struct lsmkv_check_options *check);
 
 /* ---- repairing ---- */
 

@@ -483,6 +483,16 @@ call_check(void)
     return result;
 }
 
+static int
+call_check_open(void)
+{
+    struct lsmkv_check_options check = {.finding = count_damage};
+    int result = lsmkv_check_open(store.db, &check);
+
+    ck_assert_uint_eq(damage, 0);
+    return result;
+}
+
 /* Without memory a salvaging opening must not show a prefix: nothing is damaged. */
 static int
 call_salvage(void)
@@ -534,6 +544,7 @@ static const struct call {
     {"stats and properties", call_informing},
     {"set_lock_note", call_set_lock_note},
     {"check", call_check},
+    {"check_open", call_check_open},
     {"opening around damage", call_salvage},
 };
 #define CALLS (sizeof(calls) / sizeof(calls[0]))

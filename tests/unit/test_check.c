@@ -56,13 +56,14 @@ take_finding(void *unused, const struct lsmkv_finding *finding)
                  finding->file, (unsigned long long)finding->offset, finding->text);
 }
 
-static void
+static bool
 take_progress(void *unused, uint64_t done, uint64_t total)
 {
     (void)unused;
     found.backwards = found.backwards || done < found.done || done > total;
     found.done = done;
     found.total = total;
+    return true;
 }
 
 static int
@@ -275,6 +276,103 @@ START_TEST(test_a_store_that_others_read_is_checked)
     ck_assert_int_eq(lsmkv_close(reader), 0);
 }
 END_TEST
+
+/* ---- a store that is open ---- */
+
+static void
+put_and_flush(const char *value)
+{
+    char key[16];
+
+    for (int i = 0; i < 100; i++) {
+        snprintf(key, sizeof(key), "k%02d", i);
+        rig_put(&rig, key, value);
+    }
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+}
+
+/* Replaces what is being checked. */
+static bool
+merge_meanwhile(void *unused, uint64_t done, uint64_t total)
+{
+    struct lsmkv_slice none = {NULL, 0};
+
+    if (found.total == 0) {
+        put_and_flush("newer");
+        ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    }
+    return take_progress(unused, done, total);
+}
+
+START_TEST(test_an_open_store_is_checked_beside_its_use)
+{
+    static const struct lsmkv_check_options check = {take_finding, merge_meanwhile, NULL};
+
+    rig_open(&rig);
+    put_and_flush("old");
+    put_and_flush("new");
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), 0);
+    ck_assert_uint_eq(found.count, 0);
+    ck_assert(!found.backwards);
+    ck_assert_uint_gt(found.total, 0);
+    ck_assert_uint_eq(found.done, found.total);
+    ck_assert(rig_holds(&rig, NULL, "k42", "newer"));
+    rig_close(&rig);
+    ck_assert_int_eq(run_check(), 0);
+    ck_assert_uint_eq(found.count, 0);
+}
+END_TEST
+
+START_TEST(test_damage_of_an_open_store_is_told_to_who_asked)
+{
+    static const struct lsmkv_check_options check = {take_finding, take_progress, NULL};
+    struct env_file *file;
+    char name[32], text[64];
+    uint64_t number, end;
+
+    rig_open(&rig);
+    put_and_flush("old");
+    manifest_edit_fini(&state);
+    ck_assert_int_eq(manifest_load(dir, &reporter, &state, &number, &end), 0);
+    ck_assert_uint_ge(state.added_count, 1);
+    snprintf(name, sizeof(name), "%06u.sst", (unsigned)state.added[0].meta.number);
+    ck_assert_int_eq(env_file_open(dir, name, ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, 3, "?", 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), -EUCLEAN);
+    snprintf(text, sizeof(text), "%s 0 ", name);
+    ck_assert(was_found(text));
+    ck_assert_uint_eq(found.damage, 1);
+    ck_assert_uint_eq(rig.errors, 0);
+}
+END_TEST
+
+static bool
+stop(void *unused, uint64_t done, uint64_t total)
+{
+    (void)unused, (void)done, (void)total;
+    found.total++;
+    return false;
+}
+
+START_TEST(test_a_check_can_be_ended)
+{
+    static const struct lsmkv_check_options check = {take_finding, stop, NULL};
+
+    flush_store();
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check("store", &rig.options, &check), -ECANCELED);
+    ck_assert_uint_eq(found.total, 1);
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), -ECANCELED);
+    ck_assert_uint_eq(found.total, 2);
+    ck_assert_uint_eq(found.count, 0);
+}
+END_TEST
+
+/* ---- what is no good store ---- */
 
 START_TEST(test_what_is_no_store_is_not_checked)
 {
@@ -538,6 +636,9 @@ main(void)
     tcase_add_test(tcase, test_a_killed_store_has_notes_but_no_damage);
     tcase_add_test(tcase, test_a_store_in_use_is_busy);
     tcase_add_test(tcase, test_a_store_that_others_read_is_checked);
+    tcase_add_test(tcase, test_an_open_store_is_checked_beside_its_use);
+    tcase_add_test(tcase, test_damage_of_an_open_store_is_told_to_who_asked);
+    tcase_add_test(tcase, test_a_check_can_be_ended);
     tcase_add_test(tcase, test_what_is_no_store_is_not_checked);
     tcase_add_test(tcase, test_a_store_without_its_lock_file_is_checked);
     tcase_add_test(tcase, test_a_store_of_a_newer_version_is_not_judged);
