@@ -2,6 +2,9 @@
  * cli_check.c - `lsmfs check`: first what the engine promises of its files (lsmkv_check), then the
  * filesystem's own invariants (fsck.h); of a damaged store, as far as it can be read.
  *
+ * Of a store that is mounted its daemon does it, of a state that it pins (control_reads.c), and we say
+ * what it finds.
+ *
  * Findings go to standard output, one a line; progress and what the command itself could not do
  * to standard error.
  */
@@ -9,20 +12,23 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli_report.h"
+#include "client.h"
 #include "fsck.h"
 #include "store.h"
 
 static const char help[] =
-    "Usage: lsmfs check [OPTION]... STORE\n"
-    "Read all of STORE, which is not mounted, and say what is wrong with it, a line a finding:\n"
-    "checksums, order, levels, filters, sequences, snapshots, logs; then files, links,\n"
-    "directories, extended attributes and contents against each other.  Changes nothing.\n"
+    "Usage: lsmfs check [OPTION]... STORE|MOUNTPOINT\n"
+    "Read all of the store and say what is wrong with it, a line a finding: checksums, order,\n"
+    "levels, filters, sequences, snapshots, logs; then files, links, directories, extended\n"
+    "attributes and contents against each other.  Changes nothing.  If it is mounted, its daemon\n"
+    "does it, and the logs, which it is writing, are left out.\n"
     "\n"
     "      --json       a line is a JSON object\n"
     "  -q, --quiet      say nothing but what is damaged\n"
@@ -42,6 +48,7 @@ struct command {
         salvaging; /* the files are damaged: their records are read as far as they can be */
     uint64_t damage, notes;
     struct cli_report report;
+    char store[PATH_MAX]; /* the path, if a mount point was given */
 };
 
 /* ---- progress ---- */
@@ -137,11 +144,7 @@ check_files(struct command *command)
     int result = lsmkv_check(command->path, NULL, &check);
     if (result == 0 || result == -EUCLEAN)
         return 0;
-    int status = report_unable_at(&command->report, command->path, result);
-    if (result == -EBUSY)
-        fprintf(stderr, "lsmfs check: only a store that is not mounted can be checked: "
-                        "lsmfs umount, then check\n");
-    return status;
+    return report_unable_at(&command->report, command->path, result);
 }
 
 static void
@@ -214,6 +217,105 @@ check_filesystem(struct command *command)
     return status;
 }
 
+/* 0 or an exit status. */
+static int
+check_unmounted(struct command *command)
+{
+    int status = check_files(command);
+    command->salvaging = command->damage > 0;
+    return status ? status : check_filesystem(command);
+}
+
+/* ---- mounted ---- */
+
+/* The next word, decoded; NULL: there is none. */
+static char *
+take_word(char **rest)
+{
+    char *word = strsep(rest, " ");
+    size_t size;
+    if (!word || wire_decode(word, &size))
+        return NULL;
+    word[size] = '\0';
+    return word;
+}
+
+static bool
+take_file_line(struct command *command, enum lsmkv_severity severity, char *rest)
+{
+    const char *file = take_word(&rest), *offset = take_word(&rest);
+    const char *text = take_word(&rest);
+    if (!text)
+        return false;
+    take_file_finding(command, &(struct lsmkv_finding){severity, file,
+                                                       strtoull(offset, NULL, 10), text});
+    return true;
+}
+
+static bool
+take_record_line(struct command *command, enum lsmkv_severity severity, char *rest)
+{
+    const char *snapshot = take_word(&rest), *where = take_word(&rest);
+    const char *text = take_word(&rest);
+    if (!text)
+        return false;
+    command->snapshot = *snapshot ? snapshot : NULL;
+    take_finding(command, &(struct fsck_finding){
+                              .severity = severity, .where = where, .text = text});
+    command->snapshot = NULL;
+    return true;
+}
+
+/* Takes a line of the reply but for the last.  False: it was not one. */
+static bool
+take_line(struct command *command, char *line)
+{
+    unsigned long long done, total;
+    int severity, head = 0;
+    if (sscanf(line, "progress %llu %llu", &done, &total) == 2)
+        return total > 0 ? show_bytes(command, done, total) : show_records(command, done);
+    bool of_file = sscanf(line, "file %d %n", &severity, &head) == 1 && head > 0;
+    if (!of_file && (sscanf(line, "record %d %n", &severity, &head) != 1 || head == 0))
+        return false;
+    enum lsmkv_severity as = severity == LSMKV_DAMAGE ? LSMKV_DAMAGE : LSMKV_NOTE;
+    return of_file ? take_file_line(command, as, line + head)
+                   : take_record_line(command, as, line + head);
+}
+
+/* 0 or an exit status. */
+static int
+check_mounted(struct command *command, struct client *client)
+{
+    char *line;
+    client_ask(client, command->snapshots ? "check-snapshots" : "check",
+               lsmkv_bytes(NULL, 0));
+    while ((line = wire_line(&client->wire)) && take_line(command, line))
+        continue;
+    int result = client_end(client, line);
+    if (result == 0)
+        return 0;
+    report_clear_bar(&command->report);
+    /* Of a damaged store that its records cannot be read is no failure of the check. */
+    if (command->damage > 0 && (result == -EBADMSG || result == -EUCLEAN))
+        return note_unread(command, client->text);
+    client_fail(client, "check", command->path, result);
+    return REPORT_UNABLE;
+}
+
+/* The daemon of the store, if it is mounted read-write. */
+static struct client *
+find_daemon(struct command *command)
+{
+    char store[PATH_MAX], mounted[PATH_MAX];
+    if (client_find_store(command->path, store, mounted) != 0)
+        return NULL;
+    if (mounted[0] != '\0') {
+        strcpy(command->store, store);
+        command->path = command->store;
+    }
+    return client_open(store);
+}
+
 /* ---- the command ---- */
 
 static int
@@ -268,15 +370,14 @@ print_summary(struct command *command)
 int
 cli_check(int argc, char **argv)
 {
-    struct command command = {.report.name = "check"};
+    static struct command command = {.report.name = "check"};
     int status = parse(&command, argc, argv);
     if (status >= 0)
         return status;
     report_begin(&command.report);
-    status = check_files(&command);
-    command.salvaging = command.damage > 0;
-    if (status == 0)
-        status = check_filesystem(&command);
+    struct client *client = find_daemon(&command);
+    status = client ? check_mounted(&command, client) : check_unmounted(&command);
+    client_close(client);
     report_clear_bar(&command.report);
     if (status)
         return status;

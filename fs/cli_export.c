@@ -1,25 +1,30 @@
 /*
- * cli_export.c - `lsmfs export`: arguments, streams and messages; the archive is export.c's.
+ * cli_export.c - `lsmfs export`: arguments, streams and messages; the archive is export.c's, which the
+ * daemon runs of a store that is mounted (control_reads.c).
  */
 #include "cli_export.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "export.h"
 #include "mount.h"
 #include "store.h"
 
 static const char help[] =
-    "Usage: lsmfs export [OPTION]... STORE [PATH]...\n"
-    "Write a tar archive (pax) of what STORE, which is not mounted, holds at and below each PATH,\n"
-    "by default of everything, to standard output: modes, owners, times, links, devices, extended\n"
-    "attributes.  What cannot be read is named on standard error, and the rest goes on.\n"
+    "Usage: lsmfs export [OPTION]... STORE|MOUNTPOINT [PATH]...\n"
+    "Write a tar archive (pax) of what the store holds at and below each PATH, by default of\n"
+    "everything, to standard output: modes, owners, times, links, devices, extended attributes.\n"
+    "If it is mounted, that is its state when the command begins.  What cannot be read is named on\n"
+    "standard error, and the rest goes on; a damaged table ends it while the store is mounted.\n"
     "\n"
     "  -o, --output=FILE    write to FILE\n"
     "      --snapshot=NAME  what that snapshot sees\n"
@@ -36,7 +41,10 @@ struct command {
     const char *snapshot;
     char **paths;
     int count;
-    uint64_t damage; /* that the engine met */
+    uint64_t damage;      /* that the engine met */
+    uint64_t lost;        /* of a mounted store, says its daemon */
+    bool absent;          /* a PATH of it */
+    char found[PATH_MAX]; /* the store's path, if `store` was a mount point */
 };
 
 static int
@@ -152,6 +160,106 @@ export_to(struct command *command, int fd)
     return status == STATUS_OK && result ? fail(command->store, result) : status;
 }
 
+/* ---- mounted ---- */
+
+/* The name of the snapshot, or nothing, and the paths, each with a NUL behind it.  malloced. */
+static char *
+make_request(const struct command *command, size_t *size)
+{
+    const char *snapshot = command->snapshot ? command->snapshot : "";
+    size_t wanted = strlen(snapshot) + 1;
+    for (int i = 0; i < command->count; i++)
+        wanted += strlen(command->paths[i]) + 1;
+    char *request = malloc(wanted), *to = request;
+    if (!request)
+        return NULL;
+    to = stpcpy(to, snapshot) + 1;
+    for (int i = 0; i < command->count; i++)
+        to = stpcpy(to, command->paths[i]) + 1;
+    *size = wanted;
+    return request;
+}
+
+static int
+ask(struct command *command, struct client *client)
+{
+    size_t size;
+    char *request = make_request(command, &size);
+    int result = !request ? -ENOMEM : size > LSMKV_KEY_MAX ? -E2BIG : 0;
+    if (result == 0)
+        client_ask(client, "export", lsmkv_bytes(request, size));
+    free(request);
+    return result;
+}
+
+/* Takes a line of the reply but for data and the last.  False: it was not one. */
+static bool
+take_line(struct command *command, char *line)
+{
+    static const char *const words[] = {"lost", "left", "absent"};
+    char *rest = line, *word = strsep(&rest, " "), *key, *what;
+    size_t kind = 0, size, length;
+    while (kind < 3 && strcmp(word, words[kind]) != 0)
+        kind++;
+    if (kind == 3) {
+        if (rest)
+            rest[-1] = ' '; /* it is taken for the last one */
+        return false;
+    }
+    key = strsep(&rest, " ");
+    what = rest;
+    if (!key || !what || wire_decode(key, &size) || wire_decode(what, &length))
+        return false;
+    what[length] = '\0';
+    if (kind == 0)
+        say_lost(NULL, lsmkv_bytes(key, size), what);
+    else if (kind == 1)
+        say_left_out(NULL, lsmkv_bytes(key, size), what);
+    else
+        say(lsmkv_bytes(key, size), "", strerror(ENOENT));
+    command->lost += kind == 0;
+    command->absent |= kind == 2;
+    return true;
+}
+
+static int
+export_mounted(struct command *command, struct client *client, int fd)
+{
+    char *line = NULL;
+    int result = ask(command, client);
+    if (result)
+        return fail("the PATHs", result);
+    while ((line = wire_copy_data(&client->wire, fd)) && take_line(command, line))
+        continue;
+    result = client_end(client, line);
+    if (result == 0 && command->output && fsync(fd))
+        result = -errno;
+    if (result) {
+        const char *what =
+            result == -ENOENT && command->snapshot ? command->snapshot : "the archive";
+        return client_fail(client, "export", what, result);
+    }
+    if (command->lost > 0)
+        fputs("lsmfs export: not everything could be read\n", stderr);
+    if (command->absent)
+        return STATUS_FAILED;
+    return command->lost > 0 ? STATUS_STORE : STATUS_OK;
+}
+
+/* The daemon of the store, if it is mounted read-write. */
+static struct client *
+find_daemon(struct command *command)
+{
+    char mounted[PATH_MAX];
+    if (client_find_store(command->store, command->found, mounted) != 0)
+        return NULL;
+    if (mounted[0] != '\0')
+        command->store = command->found;
+    return client_open(command->found);
+}
+
+/* ---- the command ---- */
+
 static int
 misused(const char *why, const char *what)
 {
@@ -195,7 +303,7 @@ parse(struct command *command, int argc, char **argv)
 int
 cli_export(int argc, char **argv)
 {
-    struct command command = {0};
+    static struct command command;
     int fd = STDOUT_FILENO, status = parse(&command, argc, argv);
     if (status >= 0)
         return status;
@@ -207,7 +315,9 @@ cli_export(int argc, char **argv)
         return fail(command.output, -errno);
     /* libarchive looks at names as text of the locale; bytes that are none stay as they are. */
     setlocale(LC_CTYPE, "C.UTF-8");
-    status = export_to(&command, fd);
+    struct client *client = find_daemon(&command);
+    status = client ? export_mounted(&command, client, fd) : export_to(&command, fd);
+    client_close(client);
     if (command.output && close(fd) && status == STATUS_OK)
         status = fail(command.output, -errno);
     return status;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cli_report.h"
+#include "client.h"
 #include "coding.h"
 #include "foreign.h"
 #include "mend.h"
@@ -283,11 +284,7 @@ repair_files(struct command *command, const char *store)
         result = command->failure;
     if (result == 0)
         return 0;
-    int status = report_unable_at(&command->report, command->path, result);
-    if (result == -EBUSY)
-        fprintf(stderr, "lsmfs repair: only a store that is not mounted can be repaired: "
-                        "lsmfs umount first\n");
-    return status;
+    return report_unable_at(&command->report, command->path, result);
 }
 
 /* ---- the filesystem's part ---- */
@@ -424,14 +421,33 @@ print_summary(const struct command *command)
                (unsigned long long)command->left);
 }
 
+/* 0 or an exit status.  Who has it open would go on writing what is being read. */
+static int
+expect_unmounted(struct command *command)
+{
+    char store[PATH_MAX], mounted[PATH_MAX], why[5 * PATH_MAX];
+    if (client_find_store(command->path, store, mounted) != 0)
+        return 0; /* what is wrong with it, opening tells */
+    if (mounted[0] == '\0' && client_find_mount(store, mounted) != 0)
+        return 0;
+    snprintf(why, sizeof why,
+             "%s: is mounted at %s: only a store that nobody writes can be repaired: "
+             "`lsmfs umount %s`, then `lsmfs repair %s`",
+             store, mounted, mounted, store);
+    return report_unable(&command->report, why);
+}
+
 static int
 repair(struct command *command)
 {
     struct workdir work;
     char why[1024];
+    int status = expect_unmounted(command);
+    if (status)
+        return status;
     if (workdir_make(&work, command->target, why, sizeof why))
         return report_unable(&command->report, why);
-    int status = repair_files(command, work.store);
+    status = repair_files(command, work.store);
     if (status == 0)
         status = mend_filesystem(command, work.store);
     if (status == 0) {

@@ -25,6 +25,7 @@
 
 #include "compact.h"
 #include "control_files.h"
+#include "control_reads.h"
 #include "log.h"
 #include "mountinfo.h"
 #include "snapshots.h"
@@ -118,20 +119,10 @@ do_print(struct connection *connection, const char *name, struct lsmkv_slice arg
     return result;
 }
 
-static bool
-tell_progress(void *context, uint64_t done, uint64_t total)
-{
-    struct connection *connection = context;
-
-    wire_say(&connection->wire, "progress %llu %llu\n", (unsigned long long)done,
-             (unsigned long long)total);
-    return !wire_is_cut_off(&connection->wire);
-}
-
 static int
 do_compact(struct connection *connection)
 {
-    const struct compact_report report = {tell_progress, connection};
+    const struct compact_report report = {wire_progress, &connection->wire};
     struct compact_sizes sizes;
     int result = compact_store(vfs_store(connection->control->vfs)->db, &report, &sizes);
 
@@ -202,6 +193,11 @@ do_command(struct connection *connection, const char *name, struct lsmkv_slice k
         return do_umount(connection);
     if (strcmp(name, "compact") == 0)
         return do_compact(connection);
+    if (strcmp(name, "export") == 0)
+        return control_export(vfs, &connection->wire, key, connection->text,
+                              sizeof(connection->text));
+    if (strcmp(name, "check") == 0 || strcmp(name, "check-snapshots") == 0)
+        return control_check(vfs, &connection->wire, name[strlen("check")] != '\0');
     if (strcmp(name, "changed") == 0)
         return vfs_alter(vfs, key, nothing, NULL);
     if (strcmp(name, "status") == 0 || is_stats(name) ||

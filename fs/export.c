@@ -24,6 +24,7 @@
 #include "records.h"
 
 #define COPY_SIZE   (1u << 20) /* a multiple of DATA_CHUNK */
+#define SINK_BLOCK  (64u << 10)
 #define KEYS_FOLDER KEY_PRIVATE "/keys/"
 /* Readers take no header above 1 MiB; paths are in it, too. */
 #define XATTRS_MAX      900000u
@@ -34,12 +35,14 @@ struct export
     struct store *store;
     const struct lsmkv_snapshot *snapshot;
     const struct export_report *report;
+    const struct export_sink *sink; /* NULL: a descriptor */
     struct archive *archive;
     struct archive_entry_linkresolver *links; /* of files with several names */
     uint64_t lost;
-    uint8_t *bytes;  /* COPY_SIZE of contents */
-    char *path;      /* of the entry; grows */
-    size_t capacity; /* of it */
+    char unread[256]; /* why keys could not be read, which ended it */
+    uint8_t *bytes;   /* COPY_SIZE of contents */
+    char *path;       /* of the entry; grows */
+    size_t capacity;  /* of it */
     uint8_t key[LSMKV_KEY_MAX], last[LSMKV_KEY_MAX];
     size_t last_size; /* of the key before; SIZE_MAX: there is none */
     size_t tree_size; /* of the key that is exported with all below it */
@@ -449,6 +452,14 @@ write_key(struct export *export, struct lsmkv_slice key, bool has_below)
     return result;
 }
 
+/* The next call of the engine forgets what it said of this one. */
+static void
+note_unread(struct export *export, const struct lsmkv_iter *iter)
+{
+    if (!lsmkv_iter_valid(iter) && lsmkv_iter_status(iter) != 0)
+        snprintf(export->unread, sizeof export->unread, "%s", lsmkv_error_detail());
+}
+
 int
 export_tree(struct export *export, struct lsmkv_slice tree)
 {
@@ -456,18 +467,23 @@ export_tree(struct export *export, struct lsmkv_slice tree)
         .snapshot = export->snapshot, .lower = tree, .lazy_values = true};
     struct lsmkv_iter *iter;
     bool any = false;
-    int result = lsmkv_iter_new_salvaging(export->store->db, export->store->files,
-                                          &options, &iter);
+    int result =
+        export->sink
+            ? lsmkv_iter_new(export->store->db, export->store->files, &options, &iter)
+            : lsmkv_iter_new_salvaging(export->store->db, export->store->files, &options,
+                                       &iter);
     if (result)
         return result;
     export->tree_size = tree.size;
     export->last_size = SIZE_MAX;
     lsmkv_iter_first(iter);
+    note_unread(export, iter);
     while (result == 0 && lsmkv_iter_valid(iter) && is_in(lsmkv_iter_key(iter), tree)) {
         struct lsmkv_slice key = lsmkv_iter_key(iter);
         memcpy(export->key, key.data, key.size);
         key = lsmkv_bytes(export->key, key.size);
         lsmkv_iter_next(iter);
+        note_unread(export, iter);
         result =
             write_key(export, key,
                       lsmkv_iter_valid(iter) && key_is_below(lsmkv_iter_key(iter), key));
@@ -480,6 +496,29 @@ export_tree(struct export *export, struct lsmkv_slice tree)
 }
 
 /* ---- its life ---- */
+
+static la_ssize_t
+write_to_sink(struct archive *archive, void *context, const void *bytes, size_t size)
+{
+    const struct export *export = context;
+    int result = export->sink->write(export->sink->context, bytes, size);
+    if (result == 0)
+        return (la_ssize_t)size;
+    archive_set_error(archive, -result, "the archive cannot be written");
+    return -1;
+}
+
+/* In blocks of SINK_BLOCK, the last one cut. */
+static int
+open_sink(struct export *export)
+{
+    int status = archive_write_set_bytes_per_block(export->archive, SINK_BLOCK);
+    if (status == ARCHIVE_OK)
+        status = archive_write_set_bytes_in_last_block(export->archive, 1);
+    if (status == ARCHIVE_OK)
+        status = archive_write_open(export->archive, export, NULL, write_to_sink, NULL);
+    return status;
+}
 
 static int
 open_archive(struct export *export, int fd)
@@ -494,7 +533,7 @@ open_archive(struct export *export, int fd)
     if (status == ARCHIVE_OK)
         status = archive_write_set_format_option(archive, "pax", "xattrheader", "SCHILY");
     if (status == ARCHIVE_OK)
-        status = archive_write_open_fd(archive, fd);
+        status = export->sink ? open_sink(export) : archive_write_open_fd(archive, fd);
     return archive_failure(export, status);
 }
 
@@ -510,9 +549,10 @@ export_free(struct export *export)
     free(export);
 }
 
-int
-export_new(struct store *store, const struct lsmkv_snapshot *snapshot, int fd,
-           const struct export_report *report, struct export **out)
+static int
+make(struct store *store, const struct lsmkv_snapshot *snapshot, int fd,
+     const struct export_sink *sink, const struct export_report *report,
+     struct export **out)
 {
     struct export *export = calloc(1, sizeof *export);
     if (!export)
@@ -520,6 +560,7 @@ export_new(struct store *store, const struct lsmkv_snapshot *snapshot, int fd,
     export->store = store;
     export->snapshot = snapshot;
     export->report = report;
+    export->sink = sink;
     export->bytes = malloc(COPY_SIZE);
     int result = export->bytes ? open_archive(export, fd) : -ENOMEM;
     if (result)
@@ -527,6 +568,27 @@ export_new(struct store *store, const struct lsmkv_snapshot *snapshot, int fd,
     else
         *out = export;
     return result;
+}
+
+int
+export_new(struct store *store, const struct lsmkv_snapshot *snapshot, int fd,
+           const struct export_report *report, struct export **out)
+{
+    return make(store, snapshot, fd, NULL, report, out);
+}
+
+int
+export_new_to(struct store *store, const struct lsmkv_snapshot *snapshot,
+              const struct export_sink *sink, const struct export_report *report,
+              struct export **out)
+{
+    return make(store, snapshot, -1, sink, report, out);
+}
+
+const char *
+export_unread(const struct export *export)
+{
+    return export->unread;
 }
 
 int

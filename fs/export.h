@@ -28,9 +28,22 @@ struct export;
 LSMKV_CHECKED int export_new(struct store *store, const struct lsmkv_snapshot *snapshot,
                              int fd, const struct export_report *report,
                              struct export **export);
+/* The same into a sink, of a store in use: keys that cannot be read end it, for what the engine reports
+ * of them comes to the store's log and not to who asked. */
+struct export_sink {
+    int (*write)(void *context, const void *bytes, size_t size);
+    void *context;
+};
+LSMKV_CHECKED int export_new_to(struct store *store,
+                                const struct lsmkv_snapshot *snapshot,
+                                const struct export_sink *sink,
+                                const struct export_report *report,
+                                struct export **export);
 /* Adds `key` and all below it.  -ENOENT: nothing is there; any other result is the archive's
  * failure. */
 LSMKV_CHECKED int export_tree(struct export *export, struct lsmkv_slice key);
+/* Why keys could not be read, which ended export_tree; "": they could. */
+const char *export_unread(const struct export *export);
 /* Ends the archive and frees `export`, whatever the result; `*lost` is how often something was. */
 LSMKV_CHECKED int export_finish(struct export *export, uint64_t *lost);
 

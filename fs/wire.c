@@ -187,6 +187,16 @@ wire_data(struct wire *wire, const void *bytes, size_t size)
     send_all(wire, bytes, size);
 }
 
+bool
+wire_progress(void *context, uint64_t done, uint64_t total)
+{
+    struct wire *wire = context;
+
+    wire_say(wire, "progress %llu %llu\n", (unsigned long long)done,
+             (unsigned long long)total);
+    return !wire_is_cut_off(wire);
+}
+
 /* ---- words ---- */
 
 void

@@ -21,6 +21,11 @@
  *                                                       with its options: ls-R-l-0
  *     compact         "progress DONE TOTAL" lines (see compact.h), "sizes BEFORE AFTER", then the
  *                     reply; the end of the connection ends it
+ *     export ARGUMENT  the archive as data, and among it lines "lost KEY WHAT", "left KEY WHAT" and
+ *                     "absent PATH", words coded; the argument is the name of a snapshot or nothing,
+ *                     and PATHs, each with a NUL behind it
+ *     check, check-snapshots  "progress DONE TOTAL" (TOTAL 0: of records), "file SEVERITY FILE OFFSET
+ *                     TEXT" and "record SEVERITY SNAPSHOT WHERE TEXT" lines, words coded
  *     snapshots, snapshot-create, -delete, -rename, diff    see snapshots.h
  *
  * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
@@ -30,6 +35,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lsmkv.h"
 
@@ -61,6 +67,10 @@ bool wire_is_cut_off(const struct wire *wire);
 void wire_say(struct wire *wire, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void wire_data(struct wire *wire, const void *bytes, size_t size);
+
+/* Sends how far something has come.  False: nobody listens any more, or nobody is to be answered.
+ * `wire` is a struct wire. */
+bool wire_progress(void *wire, uint64_t done, uint64_t total);
 
 /* Reads what `data` lines carry until another line comes, which is returned (NULL: `failure`),
  * and writes it to the file descriptor `to`. */

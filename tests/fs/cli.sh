@@ -209,18 +209,22 @@ END
     same hello "$("$lsmfs" get "$mnt" greeting)"
     same greeting "$("$lsmfs" ls "$store")"
     "$lsmfs" check --quiet "$store"
+    "$lsmfs" check --quiet "$mnt"
     umount_store
 }
 
-# Those that read or change files ask the daemon, by either place; those of the worst day do not.
+# All ask the daemon, by either place; but for repair, which wants the store for itself.
 mounted() {
     mount_store
     mkdir -p elsewhere
     exits_as_it_says <<END
 3|in use by process [0-9]*, mounted at $mnt|mount $store $WORK/elsewhere
-8|in use by process [0-9]*, mounted at $mnt|check $store
-8|in use by process [0-9]*, mounted at $mnt|repair $store repaired
-1|in use by process [0-9]*, mounted at $mnt|export $store
+8|is mounted at $mnt: .*lsmfs umount|repair $store repaired
+8|is mounted at $mnt: .*lsmfs umount|repair $mnt repaired
+0|^$store: clean$|check $store
+0|^$store: clean$|check $mnt
+0||export -o $WORK/archive.tar $mnt
+1|nothing: No such file|export -o $WORK/archive.tar $store nothing
 1|nothing: No such file|get $mnt nothing
 1|nothing: No such file|rm $store nothing
 0|^hello$|get $mnt greeting
