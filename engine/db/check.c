@@ -238,6 +238,8 @@ check_manifest(struct checker *checker, const char *path)
         return result; /* a newer version's: nothing here can be judged */
     checker->oldest_log = checker->state.oldest_log;
     check_snapshots(checker);
+    if (result == 0)
+        result = manifest_check_features(&checker->state, false, &db->reporter);
     return unless_damage(result);
 }
 

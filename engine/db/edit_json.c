@@ -9,6 +9,8 @@
  *     format             string   "lsmkv-manifest"                   | the first line only,
  *     version            number   1                                  | and there required
  *     compatible         strings  features one may ignore            |
+ *     read_only_compatible                                           |
+ *                        strings  features who only reads may ignore |
  *     incompatible       strings  features one must know             |
  *     manifest           number   of this file, for CLOSED           |
  *     next_file          number   file numbers from here on are unused
@@ -33,12 +35,15 @@
  * A first line with tables that have `blobs` names the incompatible feature "blobs".  A version
  * that does not know it refuses the store, and so it does at a later line with such a table.
  *
- * An unknown field is an error, unless `compatible` names a feature that this version does not
- * know: then it is passed over, and lost at the next roll.
+ * This version writes no feature of the two others.  One that it does not know: of `compatible`, it is
+ * lost at the next roll; of `read_only_compatible`, the store is opened to be read and not to be written
+ * (manifest_check_features).  An unknown field is an error, unless one of these two names a feature that
+ * this version does not know: then it is passed over.
  */
 #include "db/edit_json.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/report.h"
@@ -50,8 +55,12 @@
 #define NUMBER_MAX     ((uint64_t)INT64_MAX - 1) /* so that the one after it still fits */
 #define KEYSPACE_MAX   (UINT32_MAX - 1)
 
-static const char *const header_fields[] = {"format", "version", "compatible",
-                                            "incompatible", "manifest"};
+#define COMPATIBLE           "compatible"
+#define READ_ONLY_COMPATIBLE "read_only_compatible"
+#define INCOMPATIBLE         "incompatible"
+
+static const char *const header_fields[] = {
+    "format", "version", COMPATIBLE, READ_ONLY_COMPATIBLE, INCOMPATIBLE, "manifest"};
 static const char *const edit_fields[] = {
     "next_file",         "oldest_log", "last_sequence",     "next_keyspace",
     "next_snapshot",     "keyspaces",  "removed",           "added",
@@ -283,8 +292,8 @@ edit_to_json(const struct manifest_header *header, const struct manifest_edit *e
     if (header != NULL) {
         build_value(&builder, "format", json_string(FORMAT_NAME));
         build_number(&builder, "version", FORMAT_VERSION);
-        build_value(&builder, "compatible", json_array());
-        build_value(&builder, "incompatible", features_to_json(edit));
+        build_value(&builder, COMPATIBLE, json_array());
+        build_value(&builder, INCOMPATIBLE, features_to_json(edit));
         build_number(&builder, "manifest", header->number);
     }
     build_number_if(&builder, "next_file", edit->next_file);
@@ -306,31 +315,56 @@ edit_to_json(const struct manifest_header *header, const struct manifest_edit *e
 
 /* ---- reading ---- */
 
-/* Of a list of features those that are not known here: how many, and the first. */
+/* Puts a name behind those that are in `text`, quoted; what has no room is cut. */
+static void
+add_feature(char text[MANIFEST_FEATURES], const char *name)
+{
+    size_t used = strlen(text);
+
+    snprintf(text + used, MANIFEST_FEATURES - used, "%s\"%.40s\"", used > 0 ? ", " : "",
+             name);
+}
+
+/* Of a list of features those that are not known here; "": all are. */
 static int
-count_features(const json_t *object, const char *name, size_t *count, const char **first)
+unknown_features(const json_t *object, const char *list_name,
+                 char text[MANIFEST_FEATURES])
 {
     const json_t *list;
-    int result = line_array(object, name, &list);
+    int result = line_array(object, list_name, &list);
 
-    *count = 0;
-    *first = "";
+    text[0] = '\0';
     for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
-        const char *feature = json_string_value(json_array_get(list, i));
+        const char *name = json_string_value(json_array_get(list, i));
 
-        if (feature == NULL)
-            result = error_detail(-EUCLEAN, "field \"%s\": strings expected", name);
-        else if (strcmp(feature, FEATURE_BLOBS) != 0 && (*count)++ == 0)
-            *first = feature;
+        if (name == NULL)
+            result = error_detail(-EUCLEAN, "field \"%s\": strings expected", list_name);
+        else if (strcmp(name, FEATURE_BLOBS) != 0)
+            add_feature(text, name);
     }
+    return result;
+}
+
+static int
+features_from_json(const json_t *object, struct manifest_header *header)
+{
+    char text[MANIFEST_FEATURES];
+    int result = unknown_features(object, INCOMPATIBLE, text);
+
+    if (result == 0 && text[0] != '\0')
+        result = error_detail(-ENOTSUP, "the store needs feature %s", text);
+    if (result == 0)
+        result = unknown_features(object, READ_ONLY_COMPATIBLE, header->unknown);
+    if (result == 0)
+        result = unknown_features(object, COMPATIBLE, text);
+    header->lenient = result == 0 && (text[0] != '\0' || header->unknown[0] != '\0');
     return result;
 }
 
 int
 header_from_json(const json_t *object, struct manifest_header *header)
 {
-    const char *format, *feature;
-    size_t compatible, incompatible; /* that are not known here */
+    const char *format;
     uint64_t version, number;
     int result = line_string(object, "format", &format);
 
@@ -343,18 +377,12 @@ header_from_json(const json_t *object, struct manifest_header *header)
         result = error_detail(-ENOTSUP, "version %llu of the format is not known",
                               (unsigned long long)version);
     if (result == 0)
-        result = count_features(object, "incompatible", &incompatible, &feature);
-    if (result == 0 && incompatible > 0)
-        result = error_detail(-ENOTSUP, "the store needs feature \"%.40s\"", feature);
-    if (result == 0)
-        result = count_features(object, "compatible", &compatible, &feature);
+        result = features_from_json(object, header);
     if (result == 0)
         result = line_number(object, "manifest", NUMBER_MAX, true, &number);
-    if (result < 0)
-        return result;
-    header->number = number;
-    header->lenient = compatible > 0;
-    return 0;
+    if (result == 0)
+        header->number = number;
+    return result;
 }
 
 /* An element of a list, with what it is to become part of. */

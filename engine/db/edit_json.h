@@ -12,6 +12,7 @@ struct manifest_header {
     uint64_t number;
     bool
         lenient; /* a compatible feature unknown here is in use: unknown fields are passed */
+    char unknown[MANIFEST_FEATURES]; /* as manifest_edit's unknown_features */
 };
 
 /* The object of a line; `header` is NULL but for the first.  -ENOMEM. */

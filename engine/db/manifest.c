@@ -257,6 +257,7 @@ manifest_load(struct env_dir *dir, struct reporter *reporter, struct manifest_ed
     } else {
         note_torn_tail(&source, reporter);
         *state = loaded;
+        memcpy(state->unknown_features, header.unknown, sizeof(header.unknown));
         *number = header.number;
         *end = source_offset(&source);
     }
@@ -310,9 +311,30 @@ manifest_salvage(struct env_dir *dir, struct reporter *reporter,
                          ? -ENOMEM
                          : 0;
     }
+    memcpy(state->unknown_features, header.unknown, sizeof(header.unknown));
     free(source.buffer);
     env_file_close(source.file); /* it was only read */
     return result;
+}
+
+int
+manifest_check_features(const struct manifest_edit *state, bool to_write,
+                        struct reporter *reporter)
+{
+    const char *unknown = state->unknown_features;
+
+    if (unknown[0] == '\0')
+        return 0;
+    if (to_write)
+        return error_detail(-ENOTSUP,
+                            MANIFEST_NAME ": offset 0: the store can only be read: who "
+                                          "writes it needs feature %s",
+                            unknown);
+    report_warning(reporter,
+                   MANIFEST_NAME ": offset 0: a newer version wrote the store; it can be "
+                                 "read, but who writes it needs feature %s",
+                   unknown);
+    return 0;
 }
 
 /* -ENOENT: there is no such file. */

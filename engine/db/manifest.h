@@ -32,6 +32,8 @@ struct edit_keyspace {
     char name[LSMKV_NAME_MAX + 1];
 };
 
+#define MANIFEST_FEATURES 200 /* bytes of a list in words, cut */
+
 /* What one line changes.  Zero it to begin.  Absent numbers are 0.  The arrays grow by the
  * functions below only. */
 struct manifest_edit {
@@ -54,6 +56,9 @@ struct manifest_edit {
      * edit is given up. */
     struct table_blob *made_blobs;
     size_t made_blob_count;
+    /* Nor this, of what manifest_load and manifest_salvage read: the features, named, that are not
+     * known here and that who writes must know; "": there is none. */
+    char unknown_features[MANIFEST_FEATURES];
 };
 
 void manifest_edit_fini(struct manifest_edit *edit);
@@ -118,6 +123,11 @@ int LSMKV_CHECKED manifest_load(struct env_dir *dir, struct reporter *reporter,
  * those that were added and not removed, at levels that may be wrong.  -ENOTSUP, -ENOMEM. */
 int LSMKV_CHECKED manifest_salvage(struct env_dir *dir, struct reporter *reporter,
                                    struct manifest_edit *state);
+
+/* May a store of this state be opened, to be written or only read?  -ENOTSUP, told in error_detail; a
+ * warning to `reporter` if it may be read alone. */
+int LSMKV_CHECKED manifest_check_features(const struct manifest_edit *state,
+                                          bool to_write, struct reporter *reporter);
 
 /* Whether every table and every blob file that `state` names is there in its size.  To be asked before an opener
  * changes or deletes anything: damage to the last line cannot be told from a torn one, and

@@ -516,6 +516,8 @@ open_store(struct lsmkv *db, const char *path)
 
     if (result == 0)
         result = load_manifest(db, path, &state, &number, &end);
+    if (result == 0)
+        result = manifest_check_features(&state, !db->options.read_only, &db->reporter);
     /* A flipped bit in the last line looks like a torn one; but then what the line replaced
      * is gone, and the sweep would delete what it added (invariant 9). */
     if (result == 0 && !db->options.read_only)

@@ -149,7 +149,9 @@ LSMKV_API const char *lsmkv_version(void);
 /* ---- the store ---- */
 
 /* Opens the store in directory `path`; replays the log of an unclean stop.  -EBUSY names the
- * holder in lsmkv_error_detail().  -ENOENT: no store there (and `create` is not set). */
+ * holder in lsmkv_error_detail().  -ENOENT: no store there (and `create` is not set).  -ENOTSUP: a newer
+ * version wrote it, and lsmkv_error_detail() says what this one does not know; if it may be read all the
+ * same, it opens with `read_only`. */
 LSMKV_API LSMKV_CHECKED int lsmkv_open(const char *path,
                                        const struct lsmkv_options *options,
                                        struct lsmkv **db);

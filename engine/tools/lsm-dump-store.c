@@ -169,6 +169,8 @@ dump_store(struct dump *dump, const char *path)
     enum dump_result result = DUMP_GOOD;
     int loaded = load_manifest(dump, &state);
 
+    if (loaded == 0)
+        loaded = manifest_check_features(&state, false, dump->context.reporter);
     if (loaded != 0) {
         manifest_edit_fini(&state);
         if (loaded == -ENOENT)

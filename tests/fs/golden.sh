@@ -184,6 +184,25 @@ newer_is_refused() {
     refused '"incompatible":[]' '"incompatible":["later"]' 'the store needs feature "later"'
 }
 
+# With a feature that who writes must know, and we do not.
+is_only_read() {
+    local before how='can only be read: who writes it needs feature "later"'
+    rewrite '"incompatible":[]' '"read_only_compatible":["later"],"incompatible":[]'
+    before=$(sums)
+    fails_with 4 "written by a newer version of lsmkv: .*$how" "$lsmfs" "$store" "$mnt"
+    fails_with 4 "$how" "$lsmfs" rm "$store" greeting
+    mount_store -o ro
+    [ -s "$mnt/greeting" ]
+    umount_store
+    [ -n "$("$lsmfs" get "$store" greeting)" ]
+    "$lsmfs" check "$store" | grep '^note: MANIFEST: offset 0: .* needs feature "later"$'
+    "$BIN/lsm-dump" "$store" 2>&1 >/dev/null | grep 'needs feature "later"$'
+    same "$before" "$(sums)"
+    rewrite '"read_only_compatible":["later"],"incompatible":[]' '"incompatible":[]'
+    mount_store
+    umount_store
+}
+
 compatible_is_not() {
     rewrite '"compatible":[]' '"compatible":["later"],"unheard":{"of":1}'
     mount_store
@@ -201,6 +220,7 @@ for archive in "$root"/tests/fs/golden/*.tar.xz; do
     check "$name: is sound" is_sound
     alone "$name: shows what it held, without a change" shows_what_it_held state
     alone "$name: a newer one is refused, without a change" newer_is_refused
+    alone "$name: one with a read-only compatible feature is only read" is_only_read
     alone "$name: one with a compatible feature is not" compatible_is_not
     alone "$name: is written" is_written state
     rm -rf "$store"

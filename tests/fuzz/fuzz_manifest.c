@@ -91,6 +91,10 @@ run_manifest(struct fuzz_files *files)
     int result = manifest_load(files->dir, &files->reporter, &state, &number, &end);
 
     if (result == 0) {
+        int to_write = state.unknown_features[0] == '\0' ? 0 : -ENOTSUP;
+
+        fuzz_check(manifest_check_features(&state, true, &files->reporter) == to_write);
+        fuzz_check(manifest_check_features(&state, false, &files->reporter) == 0);
         check_state(&state);
         go_on(files, &state, number, end);
         manifest_edit_fini(&state);

@@ -134,6 +134,15 @@ static const struct {
      "\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\",\"x\":1}],"
      "\"next_keyspace\":1}",
      0},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"read_only_compatible\":[\"new\"],\"new_field\":{}}",
+     0},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"read_only_compatible\":[\"blobs\"],\"new_field\":{}}",
+     -EUCLEAN},
+    {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
+     "\"read_only_compatible\":{}}",
+     -EUCLEAN},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1}", -EUCLEAN},
     /* unknown fields */
     {"{" GOOD ",\"new_field\":1}", -EUCLEAN},
@@ -252,6 +261,49 @@ START_TEST(test_a_hostile_line_is_refused_with_file_and_offset)
 }
 END_TEST
 
+/* What this version does not know of the three kinds, by name. */
+START_TEST(test_features_unknown_here_say_what_may_be_done)
+{
+    static const char begin[] =
+        "{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7";
+    static const struct {
+        const char *lists, *unknown;
+    } cases[] = {
+        {",\"compatible\":[\"a\"]}", ""},
+        {",\"read_only_compatible\":[]}", ""},
+        {",\"read_only_compatible\":[\"blobs\"]}", ""},
+        {",\"read_only_compatible\":[\"a\",\"blobs\",\"b\"]}", "\"a\", \"b\""},
+    };
+    struct manifest_edit state = {0};
+    char line[200];
+    uint64_t number, end;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(line, sizeof(line), "%s%s", begin, cases[i].lists);
+        write_line(line);
+        ck_assert_int_eq(manifest_load(dir, &reporter, &state, &number, &end), 0);
+        ck_assert_str_eq(state.unknown_features, cases[i].unknown);
+        manifest_edit_fini(&state);
+    }
+    ck_assert_uint_eq(reports, 0);
+    ck_assert_int_eq(manifest_check_features(&state, true, &reporter), 0);
+    strcpy(state.unknown_features, "\"a\", \"b\"");
+    ck_assert_int_eq(manifest_check_features(&state, true, &reporter), -ENOTSUP);
+    ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(),
+                                 "can only be read: who writes it needs feature "
+                                 "\"a\", \"b\""));
+    ck_assert_uint_eq(reports, 0);
+    ck_assert_int_eq(manifest_check_features(&state, false, &reporter), 0);
+    ck_assert_uint_eq(reports, 1);
+    ck_assert_ptr_nonnull(strstr(last_report, "needs feature \"a\", \"b\""));
+    snprintf(line, sizeof(line), "%s%s", begin, ",\"incompatible\":[\"a\",\"b\"]}");
+    write_line(line);
+    ck_assert_int_eq(manifest_load(dir, &reporter, &state, &number, &end), -ENOTSUP);
+    ck_assert_ptr_nonnull(
+        strstr(lsmkv_error_detail(), "the store needs feature \"a\", \"b\""));
+}
+END_TEST
+
 START_TEST(test_a_deeply_nested_line_is_refused)
 {
     const size_t depth = 1u << 20;
@@ -330,6 +382,7 @@ main(void)
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_a_hostile_line_is_refused_with_file_and_offset, 0,
                         sizeof(lines) / sizeof(lines[0]));
+    tcase_add_test(cases, test_features_unknown_here_say_what_may_be_done);
     tcase_add_test(cases, test_blob_files_are_these_bytes);
     tcase_add_test(cases, test_a_deeply_nested_line_is_refused);
     suite_add_tcase(suite, cases);
