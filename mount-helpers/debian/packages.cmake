@@ -1,4 +1,4 @@
-# packages.cmake - Debian packages by CPack: lsmfs, lsmkv-tools, liblsmkv0, liblsmkv-dev.
+# packages.cmake - Debian packages by CPack: lsmfs, lsmkv-tools, liblsmkv0.1, liblsmkv-dev.
 #
 # The COMPONENT of each install() says what is in which.  What Debian wants beside that (the
 # copyright, the changelog, compressed pages) is added by stage.cmake.  Debian's folders take the
@@ -53,7 +53,7 @@ lsmkv_package(lsmkv-tools utils
 lsm-dump shows what the tables of a store hold, lsm-wal-dump its write-ahead
 log, and lsm-bench measures the engine on this machine.")
 
-set(shared liblsmkv${PROJECT_VERSION_MAJOR})
+set(shared liblsmkv${lsmkv_soversion})
 lsmkv_package(${shared} libs
 "embedded ordered key-value store - shared library
 lsmkv is a log-structured merge-tree: a durable map from keys to values and

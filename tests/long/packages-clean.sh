@@ -148,9 +148,9 @@ installed_again_it_is_all_there() {
 }
 
 library_is_installed() {
-    apt install "$(debs liblsmkv0)" "$(debs liblsmkv-dev)" "$(debs lsmkv-tools)" \
+    apt install "$(debs liblsmkv0.1)" "$(debs liblsmkv-dev)" "$(debs lsmkv-tools)" \
         gcc libc6-dev make pkg-config cmake
-    in_debian sh -c 'ldconfig -p | grep liblsmkv.so.0'
+    in_debian sh -c 'ldconfig -p | grep liblsmkv.so.0.1'
 }
 
 # As the heads of the examples say.
@@ -181,7 +181,7 @@ LISTS
     in_debian cmake --build /srv/built/build
     in_debian /srv/built/build/shared /srv/built/store-shared
     # Without the shared library at hand.
-    apt remove liblsmkv0
+    apt remove liblsmkv0.1
     not in_debian /srv/built/build/shared /srv/built/store-shared
     in_debian /srv/built/build/static /srv/built/store-static
 }
