@@ -64,6 +64,8 @@ struct sweep {
     /* Written by the workload, read by the hook on any thread. */
     atomic_size_t issued, durable;
     struct things snapshots, keyspaces;
+    bool held[OPERATIONS]
+             [OPERATIONS]; /* which keyspaces a snapshot saw with their record */
     struct done done;
     struct cuts cuts;
 };
@@ -390,6 +392,9 @@ run_snapshot(struct sweep *sweep, size_t at)
     int result;
 
     snprintf(name, sizeof(name), "s%zu", at);
+    for (size_t i = 0; i < OPERATIONS; i++)
+        sweep->held[at][i] = atomic_load(&sweep->keyspaces.made[i]) &&
+                             !atomic_load(&sweep->keyspaces.dropping[i]);
     atomic_store(&sweep->snapshots.asked[at], true);
     result = lsmkv_snapshot_create(sweep->store.db, name, NULL);
     if (result == 0)
@@ -489,7 +494,27 @@ run_move(struct sweep *sweep, const struct plan_operation *operation, bool *dura
     return result;
 }
 
-/* Keyspaces that the snapshot has not seen are empty after it. */
+/* Those that the snapshot saw have their record after a rollback, be it again; others are empty.
+ * Until it is `done` either may be. */
+static void
+roll_back_keyspaces(struct sweep *sweep, size_t target, bool done)
+{
+    struct things *keyspaces = &sweep->keyspaces;
+
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        bool held = sweep->held[target][i];
+
+        if (!atomic_load(&keyspaces->asked[i]))
+            continue;
+        if (held)
+            atomic_store(&keyspaces->dropped[i], false);
+        if (held == done)
+            atomic_store(&keyspaces->dropping[i], !held);
+        if (!held && done)
+            atomic_store(&keyspaces->dropped[i], true);
+    }
+}
+
 static int
 run_rollback(struct sweep *sweep, size_t target)
 {
@@ -501,14 +526,11 @@ run_rollback(struct sweep *sweep, size_t target)
     result = lsmkv_snapshot_open(sweep->store.db, name, &snapshot, NULL);
     if (result != 0)
         return result;
-    for (size_t i = target + 1; i < OPERATIONS; i++)
-        atomic_store(&sweep->keyspaces.dropping[i],
-                     atomic_load(&sweep->keyspaces.asked[i]));
+    roll_back_keyspaces(sweep, target, false);
     result = lsmkv_rollback(sweep->store.db, snapshot, NULL);
     lsmkv_snapshot_release(sweep->store.db, snapshot);
-    for (size_t i = target + 1; i < OPERATIONS && result == 0; i++)
-        atomic_store(&sweep->keyspaces.dropped[i],
-                     atomic_load(&sweep->keyspaces.asked[i]));
+    if (result == 0)
+        roll_back_keyspaces(sweep, target, true);
     sweep->done.rollbacks++;
     return result;
 }

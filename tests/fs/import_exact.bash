@@ -3,7 +3,8 @@
 # import_exact.bash - what an archive says is what lsmfs import makes, to the byte, or it is told.
 # Each test is of something that once was neither.  Sourced by import.sh, after import.bash.
 
-: "${lsmfs:?mounted.bash comes first}" "${other:?import.bash comes first}" "${there:?}"
+: "${lsmfs:?mounted.bash comes first}" "${store:?}" "${mnt:?}"
+: "${other:?import.bash comes first}" "${there:?}" "${full:?}"
 
 # ---- names, lists, attributes ----
 
