@@ -55,13 +55,43 @@ open_name(int dir_fd, const char *name, int flags)
 static int
 give_to_owner(int fd, const struct stat *directory)
 {
+    struct stat file;
+
+    /* A FUSE or network disk that decides of owners itself may not know the call. */
+    if (fstat(fd, &file) == 0 && file.st_uid == directory->st_uid &&
+        file.st_gid == directory->st_gid)
+        return 0;
     if (fchown(fd, directory->st_uid, directory->st_gid) == 0)
         return 0;
-    return errno == EPERM || errno == EINVAL ? 0 : -errno;
+    return errno == EPERM || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP
+               ? 0
+               : -errno;
+}
+
+/* Opens a name that is there to write to it.  The owner of the directory may have linked any
+ * file of the disk to it: one with other names that is not his is neither cut nor written to. */
+static int
+open_existing(int dir_fd, const char *name, int flags, const struct stat *directory)
+{
+    int fd = open_name(dir_fd, name, flags & ~(O_CREAT | O_TRUNC)), result = 0;
+    struct stat file;
+
+    if (fd < 0)
+        return fd;
+    if (fstat(fd, &file) != 0)
+        result = -errno;
+    else if (file.st_nlink > 1 && file.st_uid != directory->st_uid)
+        result = -EUCLEAN;
+    else if ((flags & O_TRUNC) != 0 && S_ISREG(file.st_mode) && ftruncate(fd, 0) != 0)
+        result = -errno;
+    if (result == 0)
+        return fd;
+    close(fd);
+    return result;
 }
 
 /* Opens a file for root in the directory of somebody else, who is to be able to open it, too.  Only
- * what this call has made is given away: a name that was there may be a link to any file. */
+ * what this call has made is given away. */
 static int
 open_for_another(int dir_fd, const char *name, int flags, const struct stat *directory)
 {
@@ -71,7 +101,7 @@ open_for_another(int dir_fd, const char *name, int flags, const struct stat *dir
         fd = open_name(dir_fd, name, flags | O_EXCL);
         if (fd != -EEXIST || (flags & O_EXCL) != 0)
             break;
-        fd = open_name(dir_fd, name, flags & ~O_CREAT);
+        fd = open_existing(dir_fd, name, flags, directory);
         if (fd >= 0)
             return fd;
     } while (fd == -ENOENT); /* deleted in between */

@@ -155,28 +155,43 @@ START_TEST(test_what_root_makes_in_anothers_directory_is_the_others)
 }
 END_TEST
 
-/* Else the owner of a store could have any file of the same disk given to him. */
+/* Else the owner of a store could have any file of the disk given to him, or cut by root. */
 START_TEST(test_what_root_finds_in_anothers_directory_keeps_its_owner)
 {
     struct env_lock *lock;
     struct env_file *file;
+    struct stat status;
     char target[400];
+    int fd;
 
     if (geteuid() != 0)
         return;
-    ck_assert_int_eq(close(open(inside("file"), O_WRONLY | O_CREAT, 0600)), 0);
+    fd = open(inside("file"), O_WRONLY | O_CREAT, 0600);
+    ck_assert_int_eq(write(fd, "text", 4), 4);
+    ck_assert_int_eq(close(fd), 0);
     strcpy(target, inside("file"));
     ck_assert_int_eq(link(target, inside("link")), 0);
     ck_assert_int_eq(symlink("nowhere", inside("dangling")), 0);
     ck_assert_int_eq(chown(path, 4711, 4712), 0);
-    ck_assert_int_eq(env_file_open(dir, "link", ENV_REPLACE, &file), 0);
-    ck_assert_int_eq(env_file_close(file), 0);
+    ck_assert_int_eq(env_file_open(dir, "link", ENV_REPLACE, &file), -EUCLEAN);
     ck_assert_int_eq(env_file_open(dir, "link", ENV_CREATE, &file), -EEXIST);
-    ck_assert_int_eq(env_posix()->lock(dir, "link", false, &lock), 0);
-    env_posix()->unlock(lock);
+    ck_assert_int_eq(env_posix()->lock(dir, "link", false, &lock), -EUCLEAN);
     check_owner("file", 0, 0);
+    ck_assert_int_eq(stat(inside("file"), &status), 0);
+    ck_assert_int_eq(status.st_size, 4);
     check_refused("dangling");
     check_owner("dangling", 0, 0);
+    /* One with this name alone, or one of the owner's, as in a copy made of links. */
+    ck_assert_int_eq(unlink(inside("link")), 0);
+    ck_assert_int_eq(env_file_open(dir, "file", ENV_REPLACE, &file), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    check_owner("file", 0, 0);
+    ck_assert_int_eq(stat(inside("file"), &status), 0);
+    ck_assert_int_eq(status.st_size, 0);
+    ck_assert_int_eq(chown(inside("file"), 4711, 4712), 0);
+    ck_assert_int_eq(link(target, inside("link")), 0);
+    ck_assert_int_eq(env_posix()->lock(dir, "link", false, &lock), 0);
+    env_posix()->unlock(lock);
 }
 END_TEST
 
