@@ -203,13 +203,16 @@ unmount_directly(const char *place, const struct call *call)
 {
     char point[PATH_MAX];
     int result = mountinfo_absolute(place, point);
+    const char *why = strerror(-result);
 
-    if (result == 0)
+    if (result == 0) {
         result = call->force ? mountinfo_abort(point, call->lazy)
                              : mountinfo_unmount(point, true);
+        why = mountinfo_why(result);
+    }
     if (result == 0)
         return HELPER_OK;
-    fprintf(stderr, "lsmfs: %s: %s\n", place, strerror(-result));
+    fprintf(stderr, "lsmfs: %s: %s\n", place, why);
     return result == -EPERM || result == -EACCES ? HELPER_USAGE : HELPER_FAILED;
 }
 

@@ -314,7 +314,7 @@ mountinfo_why(int result)
     return reason[0] != '\0' ? reason : strerror(-result);
 }
 
-/* Keeps the first line of what comes out of the pipe, and waits for its end. */
+/* Keeps what comes out of the pipe, and waits for its end. */
 static void
 take_reason(int from)
 {
@@ -331,7 +331,6 @@ take_reason(int from)
             used += (size_t)got;
     } while (got > 0 || (got < 0 && errno == EINTR));
     reason[used] = '\0';
-    reason[strcspn(reason, "\n")] = '\0';
 }
 
 /* Its messages go to `messages`; no signal is blocked in it. */
@@ -371,8 +370,9 @@ fusermount(const char *point, bool lazily)
     if (copy == NULL)
         return -ENOMEM;
     if (pipe2(messages, O_CLOEXEC) != 0) {
+        result = -errno;
         free(copy);
-        return -errno;
+        return result;
     }
     result = spawn(arguments, messages[1], &child);
     free(copy);
@@ -389,11 +389,10 @@ fusermount(const char *point, bool lazily)
         reason[0] = '\0';
         return 0;
     }
-    /* It does not translate its words. */
-    if (reason[0] != '\0' && strstr(reason, "Device or resource busy") == NULL)
-        return -EPERM;
-    reason[0] = '\0';
-    return -EBUSY;
+    /* It does not translate its words; a warning may come before them. */
+    bool busy = reason[0] == '\0' || strstr(reason, "Device or resource busy") != NULL;
+    reason[busy ? 0 : strcspn(reason, "\n")] = '\0';
+    return busy ? -EBUSY : -EPERM;
 }
 
 static int

@@ -442,6 +442,10 @@ END
         PATH=$bin:$PATH "$lsmfs" "$store" "$mnt" -o $mode
         PATH=$bin:$PATH fails_with 5 'umount: .*: fusermount3: failed to open /etc/mtab' \
             "$lsmfs" umount "$mnt"
+        # Busy is busy, whatever it says before.
+        sed -i 's/^echo .*/echo "fusermount3: a warning" >\&2; echo "fusermount3: Device or resource busy" >\&2/' \
+            "$bin/fusermount3"
+        PATH=$bin:$PATH fails_with 1 'is in use' "$lsmfs" umount "$mnt"
         exec 8<"$mnt"
         rm "$bin/fusermount3"
         fails_with 1 'is in use' "$lsmfs" umount "$mnt"
