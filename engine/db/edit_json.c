@@ -37,7 +37,9 @@
  *
  * This version writes no feature of the two others.  One that it does not know: of `compatible`, it is
  * lost at the next roll; of `read_only_compatible`, the store is opened to be read and not to be written
- * (manifest_check_features).  An unknown field is an error, unless one of these two names a feature that
+ * (manifest_check_features).  Versions before `read_only_compatible` refuse a store that has it
+ * as damaged, which is safe; such a feature is never named in `compatible` as well, for they
+ * would write to the store.  An unknown field is an error, unless one of these two names a feature that
  * this version does not know: then it is passed over.
  */
 #include "db/edit_json.h"
