@@ -28,7 +28,8 @@ static const char help[] =
     "Read all of the store and say what is wrong with it, a line a finding: checksums, order,\n"
     "levels, filters, sequences, snapshots, logs; then files, links, directories, extended\n"
     "attributes and contents against each other.  Changes nothing.  If it is mounted, its daemon\n"
-    "does it, and the logs, which it is writing, are left out.\n"
+    "does it, one at a time; what it is writing is left out: the logs, MANIFEST and what only\n"
+    "those name.\n"
     "\n"
     "      --json       a line is a JSON object\n"
     "  -q, --quiet      say nothing but what is damaged\n"
@@ -106,9 +107,10 @@ take_finding(void *context, const struct fsck_finding *finding)
     if (!take_severity(command, finding->severity))
         return;
     if (command->report.json) {
-        report_json(json_pack("{ss so* ss ss}", "severity", word, "snapshot",
+        report_json(json_pack("{ss so* so so}", "severity", word, "snapshot",
                               snapshot ? report_text(snapshot) : NULL, "where",
-                              finding->where, "text", finding->text));
+                              report_text(finding->where), "text",
+                              report_text(finding->text)));
         return;
     }
     snprintf(where, sizeof where, "%s%s%s: ", snapshot ? snapshot : "",
@@ -272,14 +274,21 @@ take_line(struct command *command, char *line)
 {
     unsigned long long done, total;
     int severity, head = 0;
-    if (sscanf(line, "progress %llu %llu", &done, &total) == 2)
-        return total > 0 ? show_bytes(command, done, total) : show_records(command, done);
-    bool of_file = sscanf(line, "file %d %n", &severity, &head) == 1 && head > 0;
-    if (!of_file && (sscanf(line, "record %d %n", &severity, &head) != 1 || head == 0))
+    if (sscanf(line, "progress %llu %llu", &done, &total) == 2) {
+        if (total == 0)
+            return show_records(command, done);
+        return show_bytes(command, done < total ? done : total, total);
+    }
+    bool of_file = sscanf(line, "file %d%n", &severity, &head) == 1;
+    if (!of_file && sscanf(line, "record %d%n", &severity, &head) != 1)
         return false;
+    /* One blank, no "%d %n": the word behind it may be empty, and another blank comes. */
+    if (line[head] != ' ')
+        return false;
+    char *words = line + head + 1;
     enum lsmkv_severity as = severity == LSMKV_DAMAGE ? LSMKV_DAMAGE : LSMKV_NOTE;
-    return of_file ? take_file_line(command, as, line + head)
-                   : take_record_line(command, as, line + head);
+    return of_file ? take_file_line(command, as, words)
+                   : take_record_line(command, as, words);
 }
 
 /* 0 or an exit status. */
@@ -296,8 +305,8 @@ check_mounted(struct command *command, struct client *client)
         return 0;
     report_clear_bar(&command->report);
     /* Of a damaged store that its records cannot be read is no failure of the check. */
-    if (command->damage > 0 && (result == -EBADMSG || result == -EUCLEAN))
-        return note_unread(command, client->text);
+    if (command->damage > 0 && result != -ENOMEM)
+        return note_unread(command, client_why(client, result));
     client_fail(client, "check", command->path, result);
     return REPORT_UNABLE;
 }

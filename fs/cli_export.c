@@ -44,6 +44,7 @@ struct command {
     uint64_t damage;      /* that the engine met */
     uint64_t lost;        /* of a mounted store, says its daemon */
     bool absent;          /* a PATH of it */
+    bool unread;          /* keys of it, which ended the archive */
     char found[PATH_MAX]; /* the store's path, if `store` was a mount point */
 };
 
@@ -237,13 +238,16 @@ export_mounted(struct command *command, struct client *client, int fd)
     if (result) {
         const char *what =
             result == -ENOENT && command->snapshot ? command->snapshot : "the archive";
-        return client_fail(client, "export", what, result);
+        int status = client_fail(client, "export", what, result);
+        command->unread = result == -EUCLEAN || result == -EBADMSG;
+        if (!command->unread)
+            return status;
     }
-    if (command->lost > 0)
+    if (command->unread || command->lost > 0)
         fputs("lsmfs export: not everything could be read\n", stderr);
     if (command->absent)
         return STATUS_FAILED;
-    return command->lost > 0 ? STATUS_STORE : STATUS_OK;
+    return command->unread || command->lost > 0 ? STATUS_STORE : STATUS_OK;
 }
 
 /* The daemon of the store, if it is mounted read-write. */

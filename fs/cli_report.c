@@ -78,14 +78,26 @@ report_severity(enum lsmkv_severity severity)
     return severity == LSMKV_DAMAGE ? "damage" : "note";
 }
 
+/* What comes from a store, or from who serves it, does not command the terminal. */
+static void
+print_plain(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        printf(byte >= ' ' && byte != 0x7f ? "%c" : "\\x%02x", byte);
+    }
+}
+
 void
 report_line(struct cli_report *report, const char *word, bool bad, const char *where,
             const char *text)
 {
     bool red = report->colour && bad;
     report_clear_bar(report);
-    printf("%s%s: %s%s%s\n", red ? "\033[31m" : "", word, where, text,
-           red ? "\033[0m" : "");
+    printf("%s%s: ", red ? "\033[31m" : "", word);
+    print_plain(where);
+    print_plain(text);
+    puts(red ? "\033[0m" : "");
     fflush(stdout);
 }
 
@@ -95,9 +107,9 @@ report_file(struct cli_report *report, const struct lsmkv_finding *finding)
     const char *word = report_severity(finding->severity);
     char where[128] = "";
     if (report->json) {
-        report_json(json_pack("{ss ss sI so}", "severity", word, "file", finding->file,
-                              "offset", (json_int_t)finding->offset, "text",
-                              report_text(finding->text)));
+        report_json(json_pack(
+            "{ss so sI so}", "severity", word, "file", report_text(finding->file),
+            "offset", (json_int_t)finding->offset, "text", report_text(finding->text)));
         return;
     }
     if (finding->file[0] != '\0')
@@ -123,7 +135,8 @@ report_unable_at(struct cli_report *report, const char *path, int result)
     char why[1024];
     if (strncmp(detail, path, strlen(path)) == 0)
         snprintf(why, sizeof why, "%s", detail);
-    else if (result == -ENOTSUP)
+    /* A file system that lacks a call has the same errno. */
+    else if (result == -ENOTSUP && strncmp(detail, "MANIFEST", strlen("MANIFEST")) == 0)
         snprintf(why, sizeof why,
                  "%s: written by a newer version of lsmkv, which is no damage: %s", path,
                  detail);

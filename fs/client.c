@@ -103,15 +103,21 @@ client_answer(struct client *client, int out)
     return client_end(client, wire_copy_data(&client->wire, out));
 }
 
+const char *
+client_why(const struct client *client, int result)
+{
+    /* All that a daemon says so of is a request that it does not know. */
+    if (result == -EPROTO && client->text[0] != '\0')
+        return "its daemon is of an older version: unmount it and mount it again";
+    if (client->text[0] != '\0')
+        return client->text;
+    return result == -EPIPE ? "the daemon ended before it answered" : strerror(-result);
+}
+
 int
 client_fail(const struct client *client, const char *command, const char *what,
             int result)
 {
-    const char *text = client->text;
-
-    if (*text == '\0')
-        text =
-            result == -EPIPE ? "the daemon ended before it answered" : strerror(-result);
-    fprintf(stderr, "lsmfs %s: %s: %s\n", command, what, text);
+    fprintf(stderr, "lsmfs %s: %s: %s\n", command, what, client_why(client, result));
     return EXIT_FAILURE;
 }

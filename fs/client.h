@@ -36,6 +36,9 @@ LSMKV_CHECKED int client_answer(struct client *client, int out);
 /* The same of a reply whose last line is `line`, or that broke off with NULL. */
 LSMKV_CHECKED int client_end(struct client *client, const char *line);
 
+/* What is wrong, of a failed client_answer or client_end; holds as long as the client. */
+const char *client_why(const struct client *client, int result);
+
 /* Prints "lsmfs COMMAND: WHAT: the error" of a failed client_answer; returns 1. */
 int client_fail(const struct client *client, const char *command, const char *what,
                 int result);

@@ -7,6 +7,7 @@
  *     before: its descriptor outlives its thread.
  * C2  No thread waits for a client while it holds up the filesystem: contents pass through a
  *     file without a name, for the client's other end may be a file of this very mount.
+ *     What takes long or is read at the client's pace the thread that accepts never does.
  * C3  What takes long ends soon after its connection does, so that an unmounting need not wait.
  */
 #include "control.h"
@@ -33,6 +34,9 @@
 #include "wire.h"
 
 #define CONNECTIONS_MAX 32u
+/* At a time; more are refused: readers who stopped leave connections to unmount with. */
+#define CHECKS_MAX      1u
+#define EXPORTS_MAX     8u
 #define ACCEPT_PAUSE_NS 100000000
 
 struct connection {
@@ -58,6 +62,7 @@ struct control {
     struct connection *connections; /* guarded by mutex */
     struct connection *spare;       /* for want of memory; guarded by mutex */
     unsigned count;                 /* guarded by mutex */
+    unsigned checks, exports;       /* that run; guarded by mutex */
 };
 
 /* ---- commands ---- */
@@ -132,6 +137,55 @@ do_compact(struct connection *connection)
     return result;
 }
 
+/* Whether one more of those counted in `*running` may run; then it is counted. */
+static bool
+begin_read(struct control *control, unsigned *running, unsigned most)
+{
+    pthread_mutex_lock(&control->mutex);
+    bool may = *running < most;
+    *running += may;
+    pthread_mutex_unlock(&control->mutex);
+    return may;
+}
+
+static void
+end_read(struct control *control, unsigned *running)
+{
+    pthread_mutex_lock(&control->mutex);
+    --*running;
+    pthread_mutex_unlock(&control->mutex);
+}
+
+static int
+do_export(struct connection *connection, struct lsmkv_slice argument)
+{
+    struct control *control = connection->control;
+
+    if (!begin_read(control, &control->exports, EXPORTS_MAX)) {
+        snprintf(connection->text, sizeof(connection->text),
+                 "%u others are running, or wait for who reads them", EXPORTS_MAX);
+        return -EBUSY;
+    }
+    int result = control_export(control->vfs, &connection->wire, argument,
+                                connection->text, sizeof(connection->text));
+    end_read(control, &control->exports);
+    return result;
+}
+
+static int
+do_check(struct connection *connection, bool snapshots)
+{
+    struct control *control = connection->control;
+
+    if (!begin_read(control, &control->checks, CHECKS_MAX)) {
+        snprintf(connection->text, sizeof(connection->text), "another check is running");
+        return -EBUSY;
+    }
+    int result = control_check(control->vfs, &connection->wire, snapshots);
+    end_read(control, &control->checks);
+    return result;
+}
+
 static void
 set_waiting(struct connection *connection, bool waiting)
 {
@@ -182,22 +236,40 @@ nothing(void *context, struct store *store)
     return 0;
 }
 
+/* What takes long.  False: it is another command. */
+static bool
+do_long(struct connection *connection, const char *name, struct lsmkv_slice key,
+        int *result)
+{
+    bool compact = strcmp(name, "compact") == 0, export = strcmp(name, "export") == 0;
+    bool check = strcmp(name, "check") == 0, all = strcmp(name, "check-snapshots") == 0;
+
+    if (!compact && !export && !check && !all)
+        return false;
+    if (!connection->has_thread) { /* C2 */
+        snprintf(connection->text, sizeof(connection->text),
+                 "its daemon has no memory for a thread");
+        *result = -EAGAIN;
+    } else if (compact) {
+        *result = do_compact(connection);
+    } else {
+        *result = export ? do_export(connection, key) : do_check(connection, all);
+    }
+    return true;
+}
+
 static int
 do_command(struct connection *connection, const char *name, struct lsmkv_slice key)
 {
     struct vfs *vfs = connection->control->vfs;
+    int result;
 
+    if (do_long(connection, name, key, &result))
+        return result;
     if (strcmp(name, "sync") == 0)
         return vfs_sync(vfs);
     if (strcmp(name, "umount") == 0)
         return do_umount(connection);
-    if (strcmp(name, "compact") == 0)
-        return do_compact(connection);
-    if (strcmp(name, "export") == 0)
-        return control_export(vfs, &connection->wire, key, connection->text,
-                              sizeof(connection->text));
-    if (strcmp(name, "check") == 0 || strcmp(name, "check-snapshots") == 0)
-        return control_check(vfs, &connection->wire, name[strlen("check")] != '\0');
     if (strcmp(name, "changed") == 0)
         return vfs_alter(vfs, key, nothing, NULL);
     if (strcmp(name, "status") == 0 || is_stats(name) ||
@@ -346,9 +418,11 @@ begin_connection(struct control *control, int fd)
         close(fd);
         return;
     }
+    connection->has_thread = true;
     has_thread =
         pthread_create(&connection->thread, NULL, connection_main, connection) == 0;
-    connection->has_thread = has_thread;
+    if (!has_thread)
+        connection->has_thread = false;
     connection->next = control->connections;
     control->connections = connection;
     control->count++;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "attr.h"
@@ -508,16 +509,21 @@ write_to_sink(struct archive *archive, void *context, const void *bytes, size_t 
     return -1;
 }
 
-/* In blocks of SINK_BLOCK, the last one cut. */
 static int
 open_sink(struct export *export)
 {
     int status = archive_write_set_bytes_per_block(export->archive, SINK_BLOCK);
     if (status == ARCHIVE_OK)
-        status = archive_write_set_bytes_in_last_block(export->archive, 1);
-    if (status == ARCHIVE_OK)
         status = archive_write_open(export->archive, export, NULL, write_to_sink, NULL);
     return status;
+}
+
+static bool
+is_device(int fd)
+{
+    struct stat status;
+    return fd >= 0 && fstat(fd, &status) == 0 &&
+           (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode));
 }
 
 static int
@@ -532,6 +538,9 @@ open_archive(struct export *export, int fd)
     int status = archive_write_set_format_pax(archive);
     if (status == ARCHIVE_OK)
         status = archive_write_set_format_option(archive, "pax", "xattrheader", "SCHILY");
+    /* The last block is cut, but for a device, which may be a tape. */
+    if (status == ARCHIVE_OK && !is_device(fd))
+        status = archive_write_set_bytes_in_last_block(archive, 1);
     if (status == ARCHIVE_OK)
         status = export->sink ? open_sink(export) : archive_write_open_fd(archive, fd);
     return archive_failure(export, status);

@@ -23,7 +23,8 @@
 #include "data.h"
 #include "fsck_facts.h"
 
-#define PROGRESS_STEP 4096u
+#define PROGRESS_STEP 4096u       /* records */
+#define PROGRESS_SIZE (16u << 20) /* bytes, whatever comes first */
 #define WHERE_SIZE    1024u
 
 /* ---- facts ---- */
@@ -162,14 +163,17 @@ fsck_mendable(struct fsck *check, enum fsck_problem problem, uint64_t number,
 }
 
 int
-fsck_count(struct fsck *check)
+fsck_count(struct fsck *check, const struct lsmkv_record *record)
 {
     const struct fsck_report *report = check->report;
-    bool goes_on = true;
     check->records++;
-    if (report->progress && check->records % PROGRESS_STEP == 0)
-        goes_on = report->progress(report->context, check->records);
-    return goes_on ? 0 : -ECANCELED;
+    check->untold.records++;
+    check->untold.bytes += record->value.size;
+    if (!report->progress ||
+        (check->untold.records < PROGRESS_STEP && check->untold.bytes < PROGRESS_SIZE))
+        return 0;
+    check->untold.records = check->untold.bytes = 0;
+    return report->progress(report->context, check->records) ? 0 : -ECANCELED;
 }
 
 /* ---- what the walks share ---- */

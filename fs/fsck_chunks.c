@@ -149,7 +149,7 @@ fsck_chunks(struct fsck *check)
     for (lsmkv_iter_first(iter); result == 0 && lsmkv_iter_valid(iter);
          lsmkv_iter_next(iter)) {
         check_chunk(&walk, lsmkv_iter_key(iter), lsmkv_iter_record(iter));
-        result = fsck_count(check);
+        result = fsck_count(check, lsmkv_iter_record(iter));
     }
     result = result ? result : lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);

@@ -60,6 +60,9 @@ struct fsck {
         uint64_t number, value;
     } next; /* how the finding that is told next can be mended */
     uint64_t records;
+    struct {
+        uint64_t records, bytes;
+    } untold;                         /* read since `progress` was called */
     uint64_t inode_bound, data_bound; /* from here on none was given out */
     struct fact_array inodes, references, contents, trims;
 };
@@ -85,7 +88,7 @@ void fsck_tell_number(struct fsck *check, const char *what, uint64_t number,
 void fsck_mendable(struct fsck *check, enum fsck_problem problem, uint64_t number,
                    uint64_t value);
 /* One more record was read.  -ECANCELED. */
-LSMKV_CHECKED int fsck_count(struct fsck *check);
+LSMKV_CHECKED int fsck_count(struct fsck *check, const struct lsmkv_record *record);
 
 /* ---- the walks ---- */
 

@@ -201,7 +201,7 @@ fsck_records(struct fsck *check)
         return result;
     for (lsmkv_iter_first(iter); result == 0 && lsmkv_iter_valid(iter);
          lsmkv_iter_next(iter)) {
-        result = fsck_count(check);
+        result = fsck_count(check, lsmkv_iter_record(iter));
         if (result == 0)
             result = check_record(check, lsmkv_iter_key(iter), lsmkv_iter_record(iter),
                                   &last_tag);

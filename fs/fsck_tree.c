@@ -250,7 +250,7 @@ check_at(struct tree *tree, struct lsmkv_slice key, const struct lsmkv_record *r
     if (result)
         return result;
     memcpy(tree->key, key.data, key.size);
-    result = fsck_count(tree->check);
+    result = fsck_count(tree->check, record);
     return result ? result : check_record(tree, key, record);
 }
 

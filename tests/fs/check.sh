@@ -65,12 +65,15 @@ killed_store() {
 
 # By its daemon, beside its work.
 checked_while_mounted() {
-    local writer place
+    local writer place rounds=0
     mount_store
     for place in "$store" "$mnt"; do
-        same "$store: clean" "$("$lsmfs" check "$place")"
-        same "" "$("$lsmfs" check --quiet --snapshots "$place")"
-        same '{"result":"clean","damage":0,"notes":0}' "$("$lsmfs" check --json "$place")"
+        "$lsmfs" check "$place" >told
+        same "$store: clean" "$(cat told)"
+        "$lsmfs" check --quiet --snapshots "$place" >told
+        same "" "$(cat told)"
+        "$lsmfs" check --json "$place" >told
+        same '{"result":"clean","damage":0,"notes":0}' "$(cat told)"
     done
     (
         for _ in 1 2 3 4; do
@@ -82,9 +85,13 @@ checked_while_mounted() {
     ) &
     writer=$!
     while kill -0 $writer 2>/dev/null; do
-        same "" "$("$lsmfs" check --quiet --snapshots "$mnt")"
+        "$lsmfs" check --quiet --snapshots "$mnt" >told
+        same "" "$(cat told)"
+        rounds=$((rounds + 1))
     done
     wait $writer
+    echo "checked $rounds times beside the writer"
+    [ $rounds -gt 0 ]
     umount_store
     clean_store
 }
@@ -92,11 +99,15 @@ checked_while_mounted() {
 exported_while_mounted() {
     local reader writer
     "$lsmfs" export -o unmounted.tar "$store"
+    "$lsmfs" export "$store" | cat >piped.tar
+    cmp unmounted.tar piped.tar
     "$lsmfs" export -o part.tar --snapshot=before "$store" d linux/fs.h
     mount_store -o suid,dev
     "$lsmfs" export "$mnt" >mounted.tar
     cmp unmounted.tar mounted.tar
     "$lsmfs" export "$store" | cmp unmounted.tar
+    "$lsmfs" export "$store" | cat >piped.tar
+    cmp unmounted.tar piped.tar
     "$lsmfs" export -o mounted.tar --snapshot=before "$mnt" d linux/fs.h
     cmp part.tar mounted.tar
     fails_with 1 "nowhere: No such file" "$lsmfs" export -o t.tar "$mnt" nowhere
@@ -122,6 +133,124 @@ exported_while_mounted() {
     not wait $writer
 }
 
+# Unmounting does not wait for what reads all of the store: millions of records here.
+unmounted_while_checked() {
+    local checker status delay i
+    mount_store
+    mkdir "$mnt/many"
+    (cd "$mnt/many" && touch {1..20000})
+    for i in {1..300}; do
+        mkdir "$mnt/.snapshots/many$i"
+    done
+    for delay in 0.1 0.4 1 2 4; do
+        "$lsmfs" check --snapshots "$mnt" >told 2>&1 &
+        checker=$!
+        sleep $delay
+        "$lsmfs" umount "$mnt"
+        status=0
+        wait $checker || status=$?
+        echo "after $delay s: $(cat told)"
+        mount_store
+        ! grep -q "the daemon ended before it answered" told || break
+    done
+    same 8 $status
+    rmdir "$mnt"/.snapshots/many*
+    rm -r "$mnt/many"
+    umount_store
+}
+
+# Readers who stopped: there is a limit, and what unmounts is still heard.
+unread_exports() {
+    local readers=() pid
+    mount_store
+    head -c 4000000 /dev/urandom >"$mnt/unread"
+    mkfifo stopped
+    sleep 1000 <>stopped &
+    readers+=($!)
+    for pid in {1..9}; do
+        "$lsmfs" export "$mnt" >stopped 2>"refused$pid" &
+        readers+=($!)
+    done
+    # Whichever came last.
+    for _ in {1..300}; do
+        ! grep "8 others are running, or wait for who reads them" refused? || break
+        sleep 0.1
+    done
+    same 1 "$(cat refused? | wc -l)"
+    same "$store: clean" "$("$lsmfs" check "$mnt")"
+    "$lsmfs" umount "$mnt"
+    for pid in "${readers[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" || true
+    done
+    rm stopped
+    mount_store
+    rm "$mnt/unread"
+    umount_store
+}
+
+# A thread for it cannot be had: it is refused, and not done by the one that hears all others.
+check_without_memory() {
+    local pid command
+    mount_store
+    pid=$(pid_of_daemon)
+    prlimit --pid "$pid" --data=1000:
+    fails_with 8 "its daemon has no memory for a thread" "$lsmfs" check "$mnt"
+    for command in export compact; do
+        fails_with 1 "its daemon has no memory for a thread" "$lsmfs" $command "$mnt" | cat
+    done
+    prlimit --pid "$pid" --data=unlimited:
+    same "$store: clean" "$("$lsmfs" check "$mnt")"
+    umount_store
+}
+
+# serve LINE...: stands in for a daemon that answers the next command on the store "$fake" so.
+serve() {
+    rm -f "$fake/$socket"
+    python3 - "$fake/$socket" "$@" <<'END' &
+import socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind(sys.argv[1])
+    server.listen()
+    connection = server.accept()[0]
+    connection.recv(1000)
+    connection.sendall("".join(line + "\n" for line in sys.argv[2:]).encode())
+END
+    served=$!
+    for _ in {1..100}; do
+        [ ! -S "$fake/$socket" ] || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+# What a daemon says need not be what this version would.
+other_daemons() {
+    local fake=$WORK/fake socket=CONTROL served
+    local older="its daemon is of an older version: unmount it and mount it again"
+    mkdir "$fake"
+    serve "error 71 Protocol error"
+    fails_with 8 "$older" "$lsmfs" check "$fake"
+    wait $served
+    serve "error 71 Protocol error"
+    fails_with 1 "$older" "$lsmfs" export -o t.tar "$fake"
+    wait $served
+    serve "nonsense"
+    fails_with 8 "Protocol error" "$lsmfs" check "$fake"
+    wait $served
+    serve "progress 9000 3" "file 1  7 a%1Bb" "record 1  w t" "error 5 Input/output error"
+    fails_with 4 "^damage: w: t$" "$lsmfs" check "$fake" >told
+    wait $served
+    grep -qF 'damage: a\x1bb' told
+    grep -qF "note: the records of files cannot be read: Input/output error" told
+    grep -qF "$fake: damaged, 2 findings" told
+    serve "progress 9000 3" "ok"
+    script -qc "'$lsmfs' check '$fake'" screen >/dev/null
+    wait $served
+    grep -q $'\e\[K\[#* *\] 100 %' screen
+    rm -r "$fake"
+}
+
 # Of the tables that it has, not of what it holds in memory.
 damage_while_mounted() {
     local table
@@ -133,8 +262,9 @@ damage_while_mounted() {
     printf '\377\376' | dd of="$store/$table" bs=1 seek=5000 conv=notrunc status=none
     fails_with 4 "^damage: $table: offset [0-9]*: " "$lsmfs" check "$mnt" >found
     grep -q "^$store: damaged, [0-9]* findings$" found
-    fails_with 1 "$table: .*; unmounted, it is exported as far as it can be read" \
+    fails_with 4 "$table: .*; unmounted, it is exported as far as it can be read" \
         "$lsmfs" export -o damaged.tar "$mnt"
+    tar -tf damaged.tar >/dev/null
     umount_store
     fails_with 4 "not everything could be read" "$lsmfs" export -o damaged.tar "$store"
 }
@@ -402,6 +532,35 @@ repaired_with_damage() {
     [ $lost -gt 0 ]
 }
 
+# alike PHASE: check of $new finds the lost chunk, and says of it what it said in the phase before.
+alike() {
+    local options status lines
+    for options in --quiet --json "--quiet --snapshots" "--json --snapshots"; do
+        status=0
+        # shellcheck disable=SC2086
+        "$lsmfs" check $options "$new" >"$1$options" || status=$?
+        same 4 $status
+        lines=1
+        [[ $options != *snapshots ]] || lines=2
+        same $lines "$(grep -c "chunk 7 is lost" "$1$options")"
+        [ "$1" = unmounted ] || diff "unmounted$options" "$1$options"
+    done
+}
+
+# What is wrong with records of the state of now was once taken for a bad reply of the daemon, and not told.
+told_alike_while_mounted() {
+    mount_new
+    mkdir "$mnt/.snapshots/of"$'\e'"lost"
+    umount_store
+    alike unmounted
+    # What the store says does not command the terminal.
+    grep -qF 'damage: of\x1blost: ' "unmounted--quiet --snapshots"
+    mount_new
+    alike mounted
+    rmdir "$mnt/.snapshots/of"$'\e'"lost"
+    umount_store
+}
+
 # Not zeros: the contents of a large file of which a piece is lost.
 lost_contents_are_an_error() {
     local table at
@@ -422,6 +581,7 @@ lost_contents_are_an_error() {
     repairs 4
     grep -q "^lost: large: 1 of its 69 chunks cannot be read" told
     fails_with 4 "chunk 7 is lost: bytes 917504 to 1048576" "$lsmfs" check "$new"
+    told_alike_while_mounted
     mount_new
     fails_with 1 "Input/output error" cp "$mnt/large" copied
     cmp -n 917504 large "$mnt/large"
@@ -517,6 +677,10 @@ check "damage is found with file and offset" damage_is_found
 check "a bar and colour on a terminal only" on_a_terminal
 check "a mounted store is checked beside its use" checked_while_mounted
 check "a mounted store is exported beside its use" exported_while_mounted
+check "unmounting ends a check" unmounted_while_checked
+check "exports that nobody reads" unread_exports
+check "no memory for a check" check_without_memory
+check "a daemon of another version" other_daemons
 check "a killed store is clean" killed_store
 check "what a damaged store still has is exported" damaged_store_is_exported
 check "damage of a mounted store" damage_while_mounted

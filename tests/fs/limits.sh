@@ -20,16 +20,6 @@ limited() {
     (ulimit "$limit" "$value" && exec "$@")
 }
 
-# The daemon, asked in another way than by its socket.
-pid_of_daemon() {
-    local pid
-    for pid in $(pidof lsmfs); do
-        if tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF "$store"; then
-            echo "$pid"
-        fi
-    done
-}
-
 # Whoever had to end the daemon has lost.
 ends() {
     local pid

@@ -162,6 +162,16 @@ same_trees() {
     diff <(tree_of "$1") <(tree_of "$2")
 }
 
+# The daemon, asked in another way than by its socket.
+pid_of_daemon() {
+    local pid
+    for pid in $(pidof lsmfs); do
+        if tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF "$store"; then
+            echo "$pid"
+        fi
+    done
+}
+
 # rss_of PID: its resident memory and its peak, in MiB.
 peak_of() {
     awk '/^VmHWM:/ { print int($2 / 1024) }' "/proc/$1/status"

@@ -84,10 +84,17 @@ commands() {
     done
 }
 
+reads_of_all() {
+    while [ $SECONDS -lt "$until" ]; do
+        "$lsmfs" check --quiet --snapshots "$store"
+        "$lsmfs" export "$store" | tar -t >/dev/null
+    done
+}
+
 # Several of each at once, for so many seconds.
 works() {
     local until=$((SECONDS + $1)) workers=() worker
-    for worker in "copies 1" "copies 2" reads reads large snapshots commands; do
+    for worker in "copies 1" "copies 2" reads reads large snapshots commands reads_of_all; do
         (
             set -e
             # shellcheck disable=SC2086

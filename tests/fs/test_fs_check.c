@@ -94,6 +94,37 @@ teardown(void)
     fixture_fini(&fixture);
 }
 
+/* ---- progress ---- */
+
+static bool
+count_call(void *context, uint64_t records)
+{
+    unsigned *left = context;
+
+    (void)records;
+    return --*left > 0;
+}
+
+/* A large file is few records: by their number alone its check told nothing for half a
+ * gigabyte, and could not be ended. */
+START_TEST(test_a_check_of_few_large_records_can_be_ended)
+{
+    unsigned left = 2;
+    struct fsck_report report = {
+        .finding = take_finding, .progress = count_call, .context = &left};
+    struct attr large = put_large("large");
+    uint64_t damage;
+
+    for (unsigned i = 3; i * (uint64_t)CHUNK_SIZE < 40u << 20; i++)
+        put_chunk(large.data.id, i, CHUNK_SIZE);
+    ck_assert_int_eq(fsck_run(fixture.store, NULL, &report, &damage), -ECANCELED);
+    ck_assert_uint_eq(left, 0);
+    left = 10;
+    ck_assert_int_eq(fsck_run(fixture.store, NULL, &report, &damage), 0);
+    ck_assert_uint_eq(left, 8);
+}
+END_TEST
+
 /* ---- good stores ---- */
 
 /* Everything that the other tests break. */
@@ -601,6 +632,7 @@ main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_a_check_of_few_large_records_can_be_ended);
     tcase_add_test(tests, test_a_good_store_has_no_finding);
     tcase_add_test(tests, test_values_of_others_are_clean);
     tcase_add_test(tests, test_what_the_commands_make_is_clean);
