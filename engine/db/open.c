@@ -153,6 +153,9 @@ check_empty(struct lsmkv *db, const char *path)
 
     if (result != -ENOTEMPTY)
         return result;
+    /* Another process has made it since it was looked for: the lock decides. */
+    if (manifest_exists(db->dir) != -ENOENT)
+        return 0;
     if (foreign.ours)
         return report_error(&db->reporter, -EUCLEAN, "%s: has %s but no MANIFEST", path,
                             foreign.name);

@@ -302,6 +302,8 @@ tells_who_may_not_create() {
 }
 
 # One of several that make the same store at once has made it.
+# Bug: "not a store, and not empty (it has MANIFEST)", said one that looked for MANIFEST before another
+# had made it, and at the other names after that.
 makes_one_of_several() {
     local i made=0
     local -a pids=()
