@@ -354,7 +354,7 @@ static int
 import_mounted(struct command *command, struct client *client)
 {
     struct mountinfo *info = malloc(sizeof(*info));
-    int folder, status;
+    int status, folder = -1;
 
     if (info == NULL)
         return fail(command->store, strerror(ENOMEM));
