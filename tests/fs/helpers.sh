@@ -469,7 +469,7 @@ help_and_options_agree() {
         }
     done <options
     "$lsmfs" --help | sed -n '/^Options:/,/^$/s/^  \([a-z_].*\)$/\1/p' |
-        sed 's/  .*//; s/, / /g; s/SECONDS/1/; s/NAME/monday/; s/USER\|GROUP/0/g; s/MASK/022/; s/LEVEL/info/' | tr ' ' '\n' >named
+        sed 's/  .*//; s/, / /g; s/SECONDS/1/; s/NAME/monday/; s/USER\|GROUP/0/g; s/MASK/022/; s/LEVEL/info/; s/SIZE/64M/' | tr ' ' '\n' >named
     [ "$(wc -l <named)" -gt 10 ]
     while read -r option; do
         helper "$store" "$mnt" -f -o "$option"
