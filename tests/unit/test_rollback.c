@@ -481,7 +481,10 @@ START_TEST(test_a_full_disk_can_be_left_by_going_back)
     }
     ck_assert_int_eq(result, -ENOSPC);
     full = mem_env_used(rig.memory);
-    ck_assert_int_eq(roll_back(), 0);
+    /* A merge under way may have for the moment what is left. */
+    for (unsigned i = 0; (result = roll_back()) == -ENOSPC && i < 500; i++)
+        rig.options.env->sleep(rig.options.env, 10000000);
+    ck_assert_int_eq(result, 0);
     ck_assert(rig_holds(&rig, NULL, "kept", "then"));
     ck_assert(rig_holds(&rig, NULL, "k0", NULL));
     ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
