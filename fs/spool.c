@@ -33,6 +33,7 @@ open_on_disk(int directory)
 
     if (fd >= 0)
         return fd;
+    /* mkostemp(3) wants six letters X at the end, and puts those of a name that is free for them. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d/spool.XXXXXX", directory);
     fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
