@@ -377,6 +377,20 @@ roll_back(void)
     return result;
 }
 
+/* A flush that failed stands for a while before it is tried again, and a merge under way may have for
+ * the moment what is left of the disk. */
+static int
+roll_back_in_a_while(void)
+{
+    int result = roll_back();
+
+    for (unsigned i = 0; result == -ENOSPC && i < 500; i++) {
+        rig.options.env->sleep(rig.options.env, 10000000);
+        result = roll_back();
+    }
+    return result;
+}
+
 /* It takes a write, and can go back, be it again. */
 static void
 expect_goes_on(void)
@@ -384,7 +398,7 @@ expect_goes_on(void)
     rig_put(&rig, "k1", "later");
     put_beside("now");
     ck_assert(rig_holds(&rig, NULL, "k1", "later"));
-    ck_assert_int_eq(roll_back(), 0);
+    ck_assert_int_eq(roll_back_in_a_while(), 0);
     ck_assert(is_rolled_back());
 }
 
@@ -481,10 +495,7 @@ START_TEST(test_a_full_disk_can_be_left_by_going_back)
     }
     ck_assert_int_eq(result, -ENOSPC);
     full = mem_env_used(rig.memory);
-    /* A merge under way may have for the moment what is left. */
-    for (unsigned i = 0; (result = roll_back()) == -ENOSPC && i < 500; i++)
-        rig.options.env->sleep(rig.options.env, 10000000);
-    ck_assert_int_eq(result, 0);
+    ck_assert_int_eq(roll_back_in_a_while(), 0);
     ck_assert(rig_holds(&rig, NULL, "kept", "then"));
     ck_assert(rig_holds(&rig, NULL, "k0", NULL));
     ck_assert_int_eq(lsmkv_wait_for_space(rig.db, 60000), 0);
