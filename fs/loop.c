@@ -8,6 +8,9 @@
  * small requests is served by one warm thread, and a slow fsync holds up nobody; several of them
  * at once share the engine's group commit.
  *
+ * While requests come quickly the leading thread looks for the next a little while before it
+ * sleeps: see linger.h.
+ *
  * L1  At most one thread reads, under `lead`; no other lock is held meanwhile.
  * L2  A request that has been read is answered, whatever happens to the session.
  * L3  Reading takes no memory that may be missing: each thread's buffer is there before the first
@@ -18,7 +21,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -28,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "linger.h"
 #include "log.h"
 #include "newer.h"
 #include "requests.h"
@@ -48,7 +54,9 @@ struct loop {
     struct fuse_buf buffers[LOOP_THREADS]; /* each its thread's */
     atomic_uint next_buffer;
     atomic_uint running;
+    atomic_uint aside; /* requests being answered without the lead */
     pthread_mutex_t lead;
+    struct linger linger; /* under lead */
 };
 
 /* ---- which requests are handed over ---- */
@@ -133,6 +141,35 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer, uint32_t opcode
 
 /* ---- the threads ---- */
 
+/* Looks for the next request for a while without sleeping, and between two looks lets others have
+ * the processor, such as a caller on the same one.  Not while a request is being answered aside:
+ * whoever sends one after the other waits for that. */
+static void
+look(struct loop *loop)
+{
+    struct pollfd fd = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
+    uint64_t begin, now, before;
+
+    if (!linger_wanted(&loop->linger) ||
+        atomic_load_explicit(&loop->aside, memory_order_relaxed) > 0 ||
+        poll(&fd, 1, 0) != 0)
+        return;
+    begin = now = requests_now();
+    do {
+        before = now;
+        sched_yield();
+        now = requests_now();
+        if (now - before > LINGER_AWAY) {
+            linger_away(&loop->linger, now - before);
+            return;
+        }
+        if (poll(&fd, 1, 0) != 0) {
+            linger_gained(&loop->linger);
+            return;
+        }
+    } while (now - begin < LINGER);
+}
+
 /* Reads the next request; false: there will be none.  -EINTR comes from WAKE, -ENOENT from a
  * request that was interrupted before it was read.  After any other error but the end of the
  * connection reading goes on: the kernel has answered what it could not hand over, and without a
@@ -143,6 +180,7 @@ receive(struct loop *loop, struct fuse_buf *buffer)
     const struct timespec pause = {.tv_nsec = FAILED_PAUSE};
     int failed = 0;
 
+    look(loop);
     while (!fuse_session_exited(loop->session)) {
         int size = fuse_session_receive_buf(loop->session, buffer);
         if (size > 0)
@@ -179,8 +217,10 @@ loop_step_aside(void)
     struct loop *loop = led;
 
     led = NULL;
-    if (loop != NULL)
-        pthread_mutex_unlock(&loop->lead);
+    if (loop == NULL)
+        return;
+    atomic_fetch_add_explicit(&loop->aside, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&loop->lead);
 }
 
 static void *
@@ -192,18 +232,22 @@ thread_main(void *argument)
 
     pthread_mutex_lock(&loop->lead);
     while (receive(loop, buffer)) {
-        uint64_t began = requests_now();
+        uint64_t began = requests_now(), ended;
         uint32_t opcode = opcode_of(buffer);
 
+        linger_arrived(&loop->linger, began);
         if ((buffer->flags & FUSE_BUF_IS_FD) == 0)
             newer_translate(buffer->mem, buffer->size);
         led = loop;
         if (may_wait(loop, buffer, opcode))
             loop_step_aside();
         fuse_session_process_buf(loop->session, buffer);
-        requests_count(loop->requests, number, opcode, began);
-        if (led == NULL)
+        ended = requests_count(loop->requests, number, opcode, began);
+        if (led == NULL) {
+            atomic_fetch_sub_explicit(&loop->aside, 1, memory_order_relaxed);
             pthread_mutex_lock(&loop->lead);
+        }
+        linger_answered(&loop->linger, ended);
     }
     led = NULL;
     pthread_mutex_unlock(&loop->lead);

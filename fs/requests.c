@@ -75,16 +75,17 @@ bucket_of(uint64_t nanoseconds)
     return bucket < REQUESTS_BUCKETS ? bucket : REQUESTS_BUCKETS - 1;
 }
 
-void
+uint64_t
 requests_count(struct requests *requests, unsigned thread, uint32_t opcode,
                uint64_t began)
 {
-    uint64_t took = requests_now() - began;
+    uint64_t now = requests_now(), took = now - began;
     struct cell *cell =
         &requests->rows[thread].cells[requests_name(opcode) != NULL ? opcode : 0];
 
     add(&cell->nanoseconds, took);
     add(&cell->buckets[bucket_of(took)], 1);
+    return now;
 }
 
 /* ---- looking ---- */

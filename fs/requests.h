@@ -30,9 +30,9 @@ void requests_free(struct requests *requests);
 
 /* Nanoseconds since some moment. */
 uint64_t requests_now(void);
-/* By thread `thread` alone: a request that was read at `began` has been answered. */
-void requests_count(struct requests *requests, unsigned thread, uint32_t opcode,
-                    uint64_t began);
+/* By thread `thread` alone: a request that was read at `began` has been answered.  Returns now. */
+uint64_t requests_count(struct requests *requests, unsigned thread, uint32_t opcode,
+                        uint64_t began);
 
 /* All threads' of one kind, so far. */
 void requests_sum(const struct requests *requests, unsigned kind,
