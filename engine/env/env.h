@@ -94,7 +94,8 @@ struct lsmkv_env {
     /* Makes room up to `size` bytes, zeroed, the file's size included.  -EOPNOTSUPP: cannot. */
     int (*file_allocate)(struct env_file *file, uint64_t size);
     int (*file_size)(struct env_file *file, uint64_t *size);
-    /* Starts writing dirty bytes of the range to the disk without waiting; only a hint. */
+    /* Starts writing dirty bytes of the range to the disk without waiting, or has a thread of
+     * the directory's start it soon; only a hint. */
     void (*file_writeback)(struct env_file *file, uint64_t offset, uint64_t size);
     /* Reading of the range will follow soon, in order; only a hint. */
     void (*file_readahead)(struct env_file *file, uint64_t offset, uint64_t size);

@@ -1,6 +1,6 @@
 /*
  * posix.c - the operating system's env: its table, directories, clock, threads, memory.
- * Files are in posix_file.c, the lock in posix_lock.c.
+ * Files are in posix_file.c and posix_writeback.c, the lock in posix_lock.c.
  *
  * Everything in a store is reached through the directory's descriptor, so renaming the
  * store's directory while it is open changes nothing, and a symbolic link inside it is never
@@ -107,6 +107,12 @@ posix_dir_open(struct lsmkv_env *env, const char *path, bool create, struct env_
         return -ENOMEM;
     }
     *opened = (struct posix_dir){.base.env = env, .fd = fd};
+    opened->writeback = posix_writeback_new();
+    if (opened->writeback == NULL) {
+        close(fd);
+        free(opened);
+        return -ENOMEM;
+    }
     *dir = &opened->base;
     return 0;
 }
@@ -114,8 +120,11 @@ posix_dir_open(struct lsmkv_env *env, const char *path, bool create, struct env_
 static void
 posix_dir_close(struct env_dir *dir)
 {
-    close(posix_dir_fd(dir));
-    free(dir);
+    struct posix_dir *posix = (struct posix_dir *)dir;
+
+    posix_writeback_free(posix->writeback, dir->env);
+    close(posix->fd);
+    free(posix);
 }
 
 static int

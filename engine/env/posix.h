@@ -4,9 +4,12 @@
 
 #include "env/env.h"
 
+struct posix_writeback;
+
 struct posix_dir {
     struct env_dir base;
     int fd;
+    struct posix_writeback *writeback; /* of its files */
 };
 
 static inline int
@@ -40,6 +43,14 @@ int posix_file_allocate(struct env_file *file, uint64_t size);
 int posix_file_size(struct env_file *file, uint64_t *size);
 void posix_file_writeback(struct env_file *file, uint64_t offset, uint64_t size);
 void posix_file_readahead(struct env_file *file, uint64_t offset, uint64_t size);
+
+/* posix_writeback.c.  NULL: no memory. */
+struct posix_writeback *posix_writeback_new(void);
+/* Starts the writing of dirty bytes, by a thread of its own if they are many. */
+void posix_writeback_start(struct posix_writeback *writeback, struct lsmkv_env *env,
+                           int fd, uint64_t offset, uint64_t size);
+/* Ends the thread. */
+void posix_writeback_free(struct posix_writeback *writeback, struct lsmkv_env *env);
 
 int posix_lock(struct env_dir *dir, const char *name, bool shared,
                struct env_lock **lock);

@@ -19,6 +19,7 @@
 struct posix_file {
     struct env_file base;
     int fd;
+    struct posix_writeback *writeback; /* the directory's */
 };
 
 static int
@@ -255,7 +256,9 @@ posix_file_open(struct env_dir *dir, const char *name, enum env_open how,
         free(opened);
         return fd;
     }
-    *opened = (struct posix_file){.base.env = dir->env, .fd = fd};
+    *opened = (struct posix_file){.base.env = dir->env,
+                                  .fd = fd,
+                                  .writeback = ((struct posix_dir *)dir)->writeback};
     *file = &opened->base;
     return 0;
 }
@@ -322,13 +325,12 @@ posix_file_size(struct env_file *file, uint64_t *size)
     return 0;
 }
 
-/* Only starts the writing: without a WAIT flag it neither waits nor takes an error away from
- * the sync that comes later.  So its result tells nothing that the sync does not. */
 void
 posix_file_writeback(struct env_file *file, uint64_t offset, uint64_t size)
 {
-    (void)sync_file_range(file_fd(file), (off_t)offset, (off_t)size,
-                          SYNC_FILE_RANGE_WRITE);
+    struct posix_file *posix = (struct posix_file *)file;
+
+    posix_writeback_start(posix->writeback, file->env, posix->fd, offset, size);
 }
 
 /* A hint: failing costs time only. */

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,6 +320,72 @@ START_TEST(test_the_name_of_a_store_is_made_durable)
 }
 END_TEST
 
+/* ---- writing back ---- */
+
+/* As above: what the system was asked to start writing. */
+static struct {
+    pthread_mutex_t mutex;
+    bool held; /* no call returns */
+    unsigned count, of_others;
+    uint64_t bytes;
+    ino_t last;
+    pthread_t writer;
+} written = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+int
+sync_file_range(int fd, off_t offset, off_t size, unsigned flags)
+{
+    struct stat status;
+    bool held = true;
+
+    ck_assert_uint_eq(flags, SYNC_FILE_RANGE_WRITE);
+    ck_assert_int_ge(offset, 0);
+    ck_assert_int_eq(fstat(fd, &status), 0);
+    pthread_mutex_lock(&written.mutex);
+    written.count++;
+    written.bytes += (uint64_t)size;
+    written.last = status.st_ino;
+    written.of_others += !pthread_equal(pthread_self(), written.writer);
+    pthread_mutex_unlock(&written.mutex);
+    while (held && !pthread_equal(pthread_self(), written.writer)) {
+        pthread_mutex_lock(&written.mutex);
+        held = written.held;
+        pthread_mutex_unlock(&written.mutex);
+        usleep(1000);
+    }
+    return 0;
+}
+
+/* Nobody is kept from writing on by a slow disk, as long as few ranges wait; more are not left
+ * dirty.  A file may be closed meanwhile, and a directory when all has begun. */
+START_TEST(test_the_writing_of_many_bytes_is_started_by_another_thread)
+{
+    const uint64_t size = 1 << 20;
+    struct env_file *file;
+
+    written.writer = pthread_self();
+    written.held = true;
+    ck_assert_int_eq(env_file_open(dir, "file", ENV_CREATE, &file), 0);
+    env_file_writeback(file, 0, size - 1);
+    ck_assert_uint_eq(written.count, 1);
+    ck_assert_uint_eq(written.of_others, 0);
+    for (unsigned i = 0; i < 10; i++)
+        env_file_writeback(file, i * size, size);
+    pthread_mutex_lock(&written.mutex);
+    ck_assert_uint_le(written.of_others, 1);
+    ck_assert_uint_ge(written.count, 6); /* four wait, and one is under way */
+    written.held = false;
+    pthread_mutex_unlock(&written.mutex);
+    ck_assert_int_eq(env_file_close(file), 0);
+    ck_assert_int_eq(env_dir_list(dir, remove_name, NULL), 0);
+    env_dir_close(dir);
+    ck_assert_uint_eq(written.count, 11);
+    ck_assert_uint_ge(written.of_others, 4);
+    ck_assert_uint_eq(written.bytes, 11 * size - 1);
+    ck_assert_int_eq(env_dir_open(env_posix(), path, false, &dir), 0);
+}
+END_TEST
+
 /* ---- errors and interruptions ---- */
 
 START_TEST(test_a_write_beyond_the_limit_tells_why)
@@ -567,6 +634,7 @@ main(void)
     tcase_add_test(tests, test_directories_are_made_private_under_any_spelling);
     tcase_add_test(tests, test_a_sync_is_asked_of_the_system_and_its_failure_told);
     tcase_add_test(tests, test_the_name_of_a_store_is_made_durable);
+    tcase_add_test(tests, test_the_writing_of_many_bytes_is_started_by_another_thread);
     tcase_add_test(tests, test_a_write_beyond_the_limit_tells_why);
     tcase_add_test(tests, test_interrupted_calls_finish);
     tcase_add_test(tests, test_threads_block_signals_but_those_of_faults);
