@@ -36,9 +36,10 @@ found(int result, const char *what, const char **problem)
 /* ---- blocks ---- */
 
 void
-block_seal(uint8_t *block, size_t size, uint64_t number, uint64_t offset)
+block_seal(uint8_t *block, size_t size, enum block_type type, uint64_t number,
+           uint64_t offset)
 {
-    block[size] = BLOCK_PLAIN;
+    block[size] = (uint8_t)type;
     put_u32(block + size + 1, placed_checksum(number, offset, block, size + 1));
 }
 
@@ -48,25 +49,19 @@ block_check(const uint8_t *block, size_t size, uint64_t number, uint64_t offset,
 {
     if (get_u32(block + size + 1) != placed_checksum(number, offset, block, size + 1))
         return found(-EBADMSG, "its checksum does not match", problem);
-    switch (block[size]) {
-    case BLOCK_PLAIN:
-        return 0;
-    case BLOCK_LZ4:
-        return found(-EUCLEAN,
-                     "it is compressed with LZ4, which this version cannot read",
-                     problem);
-    default:
+    if (block[size] != BLOCK_PLAIN && block[size] != BLOCK_LZ4)
         return found(-EUCLEAN, "its type is unknown to this version", problem);
-    }
+    return 0;
 }
 
 /* ---- properties ---- */
 
-void
+size_t
 table_properties_encode(uint8_t *out, const struct table_properties *properties)
 {
     put_u32(out, TABLE_VERSION);
-    put_u32(out + 4, properties->has_blobs ? TABLE_FEATURE_BLOBS : 0);
+    put_u32(out + 4, (properties->has_blobs ? TABLE_FEATURE_BLOBS : 0) |
+                         (properties->packed ? TABLE_FEATURE_LZ4 : 0));
     put_u32(out + 8, 0);
     put_u32(out + 12, properties->keyspace);
     put_u32(out + 16, (uint32_t)properties->order);
@@ -81,6 +76,10 @@ table_properties_encode(uint8_t *out, const struct table_properties *properties)
     put_u64(out + 84, properties->smallest_sequence);
     put_u64(out + 92, properties->largest_sequence);
     put_u64(out + 100, properties->filter_keys);
+    if (!properties->packed)
+        return TABLE_PROPERTIES_SIZE;
+    put_u64(out + TABLE_PROPERTIES_SIZE, properties->raw_data_bytes);
+    return TABLE_PROPERTIES_MAX;
 }
 
 int
@@ -102,6 +101,7 @@ table_properties_decode(struct lsmkv_slice in, struct table_properties *properti
 
     (void)read_u32(&reader); /* compatible features may be ignored */
     p.has_blobs = (incompatible & TABLE_FEATURE_BLOBS) != 0;
+    p.packed = (incompatible & TABLE_FEATURE_LZ4) != 0;
     p.keyspace = read_u32(&reader);
     order = read_u32(&reader);
     p.entries = read_u64(&reader);
@@ -115,6 +115,7 @@ table_properties_decode(struct lsmkv_slice in, struct table_properties *properti
     p.smallest_sequence = read_u64(&reader);
     p.largest_sequence = read_u64(&reader);
     p.filter_keys = read_u64(&reader);
+    p.raw_data_bytes = p.packed ? read_u64(&reader) : p.data_bytes;
     if (reader.failed)
         return found(-EUCLEAN, "it is too short for properties", problem);
     if (p.keyspace == KEYSPACE_UNKNOWN)

@@ -13,8 +13,9 @@
  *
  *     trailer
  *     offset  size  field
- *          0     1  type      0: as it is; 1: LZ4 (reserved)
- *          1     4  checksum  CRC32C of table number (8), block offset (8), block, type
+ *          0     1  type      0: as it is; 1: packed with LZ4, see pack.h (data blocks only)
+ *          1     4  checksum  CRC32C of table number (8), block offset (8), block as it
+ *                             stands here, type
  *
  * Number and offset are not stored with the block: they seed its checksum, so that a
  * block found in another place or file than it was written to does not pass.
@@ -23,7 +24,8 @@
  *     offset  size  field
  *          0     4  version            1
  *          4     4  incompatible       features a reader must know; unknown bits: refuse;
- *                                      bit 0: entries refer to blob files
+ *                                      bit 0: entries refer to blob files;
+ *                                      bit 1: data blocks are packed with LZ4
  *          8     4  compatible         features a reader may ignore
  *         12     4  keyspace
  *         16     4  order              enum lsmkv_order
@@ -38,7 +40,9 @@
  *         84     8  smallest_sequence
  *         92     8  largest_sequence
  *        100     8  filter_keys        keys and ancestors in the filter
- *        108        later versions may append
+ *        108     8  raw_data_bytes     data blocks with their trailers, unpacked; only with
+ *                                      bit 1, else there is nothing here
+ *                   later versions may append
  *
  *     footer
  *     offset  size  field
@@ -62,13 +66,15 @@
 
 #define BLOCK_TRAILER_SIZE    5u
 #define TABLE_FOOTER_SIZE     56u
-#define TABLE_PROPERTIES_SIZE 108u
+#define TABLE_PROPERTIES_SIZE 108u /* of a table of which no block is packed */
+#define TABLE_PROPERTIES_MAX  116u
 #define TABLE_VERSION         1u
 #define TABLE_MAGIC           "lsmkvSST"
 
 /* Feature bits that this version understands. */
 #define TABLE_FEATURE_BLOBS  1u
-#define TABLE_FEATURES_KNOWN TABLE_FEATURE_BLOBS
+#define TABLE_FEATURE_LZ4    2u
+#define TABLE_FEATURES_KNOWN (TABLE_FEATURE_BLOBS | TABLE_FEATURE_LZ4)
 
 enum block_type { BLOCK_PLAIN = 0, BLOCK_LZ4 = 1 };
 
@@ -85,12 +91,14 @@ block_handle_end(struct block_handle handle)
 }
 
 /* Writes the trailer at `block` + `size`, where there must be room for it. */
-void block_seal(uint8_t *block, size_t size, uint64_t number, uint64_t offset);
-/* Checks a block of `size` bytes with its trailer behind it. */
+void block_seal(uint8_t *block, size_t size, enum block_type type, uint64_t number,
+                uint64_t offset);
+/* Checks a block of `size` bytes with its trailer behind it, which begins with its type. */
 int LSMKV_CHECKED block_check(const uint8_t *block, size_t size, uint64_t number,
                               uint64_t offset, const char **problem);
 
-void table_properties_encode(uint8_t *out, const struct table_properties *properties);
+/* Bytes that they take: of `out`, which has TABLE_PROPERTIES_MAX. */
+size_t table_properties_encode(uint8_t *out, const struct table_properties *properties);
 int LSMKV_CHECKED table_properties_decode(struct lsmkv_slice in,
                                           struct table_properties *properties,
                                           const char **problem);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "table/pack.h"
+
 /* ---- reading blocks ---- */
 
 int
@@ -85,7 +87,16 @@ table_count_read(const struct table *table, struct block_handle handle)
 }
 
 int
-table_read_block(const struct table *table, struct block_handle handle, uint8_t *buffer)
+table_block_bad(const struct table *table, int result, struct block_handle handle,
+                const char *problem)
+{
+    return report_error(table->context->reporter, result,
+                        "%s: offset %" PRIu64 ": a block of %" PRIu32 " bytes: %s",
+                        table->name, handle.offset, handle.size, problem);
+}
+
+int
+table_read_data(const struct table *table, struct block_handle handle, uint8_t *buffer)
 {
     const char *problem;
     int result = read_bytes_at(table, handle.offset, buffer,
@@ -96,11 +107,18 @@ table_read_block(const struct table *table, struct block_handle handle, uint8_t 
     table_count_read(table, handle);
     result =
         block_check(buffer, handle.size, table->footer.number, handle.offset, &problem);
-    if (result == 0)
-        return 0;
-    return report_error(table->context->reporter, result,
-                        "%s: offset %" PRIu64 ": a block of %" PRIu32 " bytes: %s",
-                        table->name, handle.offset, handle.size, problem);
+    return result == 0 ? 0 : table_block_bad(table, result, handle, problem);
+}
+
+int
+table_read_block(const struct table *table, struct block_handle handle, uint8_t *buffer)
+{
+    int result = table_read_data(table, handle, buffer);
+
+    if (result == 0 && buffer[handle.size] != BLOCK_PLAIN)
+        result = table_block_bad(table, -EUCLEAN, handle,
+                                 "it is compressed, as only data may be");
+    return result;
 }
 
 struct block_handle
@@ -121,33 +139,82 @@ table_block_failed(const struct table *table, size_t i, int status)
                          "a data block does not parse");
 }
 
+/* A block on its way into memory. */
+struct incoming {
+    uint8_t *data; /* from env->allocate */
+    size_t size, allocated;
+};
+
+static int
+incoming_allocate(const struct table *table, uint64_t offset, size_t size, bool keep,
+                  struct incoming *incoming)
+{
+    struct lsmkv_env *env = table->context->env;
+
+    incoming->allocated = size;
+    if (keep)
+        incoming->data = block_cache_buffer(table->context->cache, table->footer.number,
+                                            offset, size, &incoming->allocated);
+    else
+        incoming->data = env->allocate(env, size);
+    return incoming->data == NULL ? -ENOMEM : 0;
+}
+
+static void
+incoming_release(const struct table *table, const struct incoming *incoming)
+{
+    struct lsmkv_env *env = table->context->env;
+
+    env->release(env, incoming->data, incoming->allocated);
+}
+
+/* Puts a block that was read packed in the place of its bytes on the disk. */
+static int
+unpack(const struct table *table, struct block_handle handle, bool keep,
+       struct incoming *incoming)
+{
+    struct incoming packed = *incoming;
+    const char *problem;
+    int result = block_unpacked_size(packed.data, handle.size, &incoming->size, &problem);
+
+    if (result == 0)
+        result = incoming_allocate(table, handle.offset, incoming->size, keep, incoming);
+    if (result == -ENOMEM)
+        *incoming = packed;
+    if (result == 0) {
+        result = block_unpack(packed.data, handle.size, incoming->data, incoming->size,
+                              &problem);
+        incoming_release(table, &packed);
+    }
+    return result == -EUCLEAN ? table_block_bad(table, result, handle, problem) : result;
+}
+
 static int
 read_and_pin(struct table *table, struct block_handle handle, bool keep,
              const struct block **block)
 {
-    struct lsmkv_env *env = table->context->env;
     struct block_cache *cache = table->context->cache;
-    size_t allocated = (size_t)handle.size + BLOCK_TRAILER_SIZE;
-    uint8_t *buffer;
-    int result;
+    struct incoming incoming = {.size = handle.size};
+    /* The cache's buffers are for what stays: not for bytes that are unpacked from. */
+    int result =
+        incoming_allocate(table, handle.offset, (size_t)handle.size + BLOCK_TRAILER_SIZE,
+                          keep && !table->properties.packed, &incoming);
 
-    if (keep)
-        buffer = block_cache_buffer(cache, table->footer.number, handle.offset, allocated,
-                                    &allocated);
-    else
-        buffer = env->allocate(env, allocated);
-    if (buffer == NULL)
-        return -ENOMEM;
-    result = table_read_block(table, handle, buffer);
+    if (result != 0)
+        return result;
+    result = table_read_data(table, handle, incoming.data);
+    if (result == 0 && incoming.data[handle.size] != BLOCK_PLAIN)
+        result = unpack(table, handle, keep, &incoming);
     if (result != 0) {
-        env->release(env, buffer, allocated);
+        incoming_release(table, &incoming);
         return result;
     }
     if (keep)
-        *block = block_cache_insert(cache, table->footer.number, handle.offset, buffer,
-                                    handle.size, allocated);
+        *block = block_cache_insert(cache, table->footer.number, handle.offset,
+                                    incoming.data, incoming.size, incoming.allocated);
     else
-        *block = block_cache_detached(cache, buffer, handle.size, allocated);
+        *block =
+            block_cache_detached(cache, incoming.data, incoming.size, incoming.allocated);
     return *block == NULL ? -ENOMEM : 0;
 }
 

@@ -33,9 +33,15 @@ ssize_t table_read_some(const struct table *table, uint64_t offset, void *buffer
 int LSMKV_CHECKED table_ask_size(const struct table *table, uint64_t *size);
 
 /* Reads a block and its trailer, handle.size + BLOCK_TRAILER_SIZE bytes, from the file
- * and checks it; reports. */
+ * and checks it; reports.  A data block may be packed (buffer[handle.size], its type, is
+ * BLOCK_LZ4 then); the others may not. */
+int LSMKV_CHECKED table_read_data(const struct table *table, struct block_handle handle,
+                                  uint8_t *buffer);
 int LSMKV_CHECKED table_read_block(const struct table *table, struct block_handle handle,
                                    uint8_t *buffer);
+/* Reports what block_unpack and the like say of a block; returns `result`. */
+int table_block_bad(const struct table *table, int result, struct block_handle handle,
+                    const char *problem);
 
 /* A block has been read. */
 void table_count_read(const struct table *table, struct block_handle handle);

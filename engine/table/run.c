@@ -1,6 +1,8 @@
 /* run.c - reading and checking a run of blocks; see run.h. */
 #include "table/run.h"
 
+#include "table/pack.h"
+
 #define RUN_BYTES (256u << 10)
 
 void
@@ -8,6 +10,7 @@ block_run_fini(struct block_run *run)
 {
     struct lsmkv_env *env;
 
+    keybuf_fini(&run->unpacked);
     if (run->buffer == NULL)
         return;
     env = run->table->context->env;
@@ -75,7 +78,7 @@ block_run_read(struct block_run *run, const struct table *table, size_t i)
 }
 
 bool
-block_run_get(const struct block_run *run, size_t i, struct lsmkv_slice *contents)
+block_run_get(struct block_run *run, size_t i, struct lsmkv_slice *contents)
 {
     const struct table *table = run->table;
     struct block_handle handle;
@@ -89,7 +92,12 @@ block_run_get(const struct block_run *run, size_t i, struct lsmkv_slice *content
     if (block_check(data, handle.size, table->footer.number, handle.offset, &problem) !=
         0)
         return false;
-    table_count_read(table, handle);
     *contents = lsmkv_bytes(data, handle.size);
+    if (data[handle.size] != BLOCK_PLAIN) {
+        if (block_unpack_into(data, handle.size, &run->unpacked, &problem) != 0)
+            return false;
+        *contents = keybuf_slice(&run->unpacked);
+    }
+    table_count_read(table, handle);
     return true;
 }

@@ -13,7 +13,8 @@ struct block_run {
     const struct table *table; /* NULL: no buffer yet */
     uint8_t *buffer;
     size_t allocated;
-    size_t first, end; /* the blocks that stand in the buffer */
+    size_t first, end;      /* the blocks that stand in the buffer */
+    struct keybuf unpacked; /* the one that was got last, if it is packed there */
 };
 
 void block_run_fini(struct block_run *run);
@@ -27,8 +28,8 @@ block_run_has(const struct block_run *run, size_t i)
     return run->first <= i && i < run->end;
 }
 
-/* The bytes of a block, checked; they hold until the run is read anew.  False: it is not there,
- * or its checksum does not fit. */
-bool block_run_get(const struct block_run *run, size_t i, struct lsmkv_slice *contents);
+/* The bytes of a block, checked; they hold until another is got or the run is read anew.  False: it
+ * is not there, or bad. */
+bool block_run_get(struct block_run *run, size_t i, struct lsmkv_slice *contents);
 
 #endif

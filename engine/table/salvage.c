@@ -3,8 +3,8 @@
  *
  *     data block 0 ... n-1 | filter | index | properties | footer
  *
- * The footer tells where the rest is; the properties, of one size in this version, stand before
- * it, and tell the same.  Without an index the data blocks are found one behind the other: a block
+ * The footer tells where the rest is; the properties, of one of two sizes in this version, stand
+ * before it, and tell the same.  Without an index the data blocks are found one behind the other: a block
  * ends at the first place where its trailer's checksum, which table and offset seed, holds.  Behind
  * a bad block the next one cannot be found so, for nothing says where it begins.
  *
@@ -20,12 +20,12 @@
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/record.h"
+#include "table/pack.h"
 #include "table/reader.h"
 
 /* No data block is larger: one entry may be behind a block that is not full yet. */
-#define BLOCK_MAX      ((size_t)24 << 20)
-#define FIRST_READ     ((size_t)64 << 10)
-#define PROPERTIES_END (TABLE_FOOTER_SIZE + BLOCK_TRAILER_SIZE + TABLE_PROPERTIES_SIZE)
+#define BLOCK_MAX  ((size_t)24 << 20)
+#define FIRST_READ ((size_t)64 << 10)
 
 /* ---- blocks without an index ---- */
 
@@ -36,6 +36,7 @@ struct finder {
     size_t capacity, filled;
     uint64_t offset;
     struct keybuf last; /* internal key of the last entry found */
+    struct keybuf unpacked;
     uint64_t largest_sequence;
     struct block_builder index;
 };
@@ -72,9 +73,8 @@ read_more(struct finder *finder)
 static int
 find_end(struct finder *finder, size_t *size)
 {
-    static const uint8_t plain = BLOCK_PLAIN;
     uint8_t seed[16];
-    uint32_t crc;
+    uint32_t crc, next;
     size_t at = 0;
 
     put_u64(seed, finder->table->footer.number);
@@ -87,12 +87,12 @@ find_end(struct finder *finder, size_t *size)
             if (result <= 0)
                 return result;
         }
-        if (finder->bytes[at] == BLOCK_PLAIN &&
-            crc32c(crc, &plain, 1) == get_u32(finder->bytes + at + 1)) {
+        next = crc32c(crc, finder->bytes + at, 1);
+        if (finder->bytes[at] <= BLOCK_LZ4 && next == get_u32(finder->bytes + at + 1)) {
             *size = at;
             return 1;
         }
-        crc = crc32c(crc, finder->bytes + at, 1);
+        crc = next;
     }
 }
 
@@ -109,6 +109,22 @@ goes_on(const struct block_iter *it, const struct keybuf *last)
             internal_key_compare(it->order, keybuf_slice(last), it->key) < 0);
 }
 
+/* Points the cursor at the block of `size` bytes, unpacked. */
+static int
+look_into(struct finder *finder, size_t size, struct block_iter *it)
+{
+    struct lsmkv_slice contents = lsmkv_bytes(finder->bytes, size);
+    const char *problem;
+    int result = 0;
+
+    if (finder->bytes[size] != BLOCK_PLAIN) {
+        result = block_unpack_into(finder->bytes, size, &finder->unpacked, &problem);
+        contents = keybuf_slice(&finder->unpacked);
+    }
+    return result == 0 ? block_iter_set(it, finder->table->properties.order, contents)
+                       : result;
+}
+
 /* 1 if the block of `size` bytes holds data: it is in the index then. */
 static int
 take_block(struct finder *finder, size_t size)
@@ -117,8 +133,7 @@ take_block(struct finder *finder, size_t size)
     struct keybuf last = {0};
     uint64_t largest = 0;
     bool good = true;
-    int result = block_iter_set(&it, finder->table->properties.order,
-                                lsmkv_bytes(finder->bytes, size));
+    int result = look_into(finder, size, &it);
 
     if (result != 0)
         return result == -EUCLEAN ? 0 : result;
@@ -245,6 +260,7 @@ rebuild_index(struct table *table, uint64_t limit, bool limit_known)
         result = use_index(&finder, end);
     free(finder.bytes);
     keybuf_fini(&finder.last);
+    keybuf_fini(&finder.unpacked);
     block_builder_fini(&finder.index);
     return result;
 }
@@ -270,25 +286,25 @@ find_size(struct table *table, uint64_t expected)
     return 0;
 }
 
-/* Without a footer: the properties where they stand in a file that is whole.  False: they are not
- * there. */
+/* Without a footer: the properties where they stand, being so large, in a file that is whole.
+ * False: they are not there. */
 static bool
-find_properties(struct table *table)
+find_properties(struct table *table, uint32_t size)
 {
-    uint8_t bytes[TABLE_PROPERTIES_SIZE + BLOCK_TRAILER_SIZE];
-    struct block_handle handle = {0, TABLE_PROPERTIES_SIZE};
+    uint8_t bytes[TABLE_PROPERTIES_MAX + BLOCK_TRAILER_SIZE];
+    const size_t with_trailer = size + BLOCK_TRAILER_SIZE;
+    struct block_handle handle = {0, size};
     struct table_properties *properties = &table->properties;
     struct table_footer *footer = &table->footer;
     const char *problem;
 
-    if (table->size < PROPERTIES_END)
+    if (table->size < with_trailer + TABLE_FOOTER_SIZE)
         return false;
-    handle.offset = table->size - PROPERTIES_END;
-    if (table_read_some(table, handle.offset, bytes, sizeof(bytes)) !=
-            (ssize_t)sizeof(bytes) ||
-        block_check(bytes, handle.size, footer->number, handle.offset, &problem) != 0 ||
-        table_properties_decode(lsmkv_bytes(bytes, handle.size), properties, &problem) !=
-            0)
+    handle.offset = table->size - with_trailer - TABLE_FOOTER_SIZE;
+    if (table_read_some(table, handle.offset, bytes, with_trailer) !=
+            (ssize_t)with_trailer ||
+        block_check(bytes, size, footer->number, handle.offset, &problem) != 0 ||
+        table_properties_decode(lsmkv_bytes(bytes, size), properties, &problem) != 0)
         return false;
     footer->properties = handle;
     footer->filter.offset = properties->data_bytes;
@@ -357,7 +373,10 @@ load_parts(struct table *table, uint64_t number, const struct table_identity *id
     if (has_footer)
         result = table_load_properties(table);
     else
-        result = find_properties(table) ? 0 : -EUCLEAN;
+        result = find_properties(table, TABLE_PROPERTIES_SIZE) ||
+                         find_properties(table, TABLE_PROPERTIES_MAX)
+                     ? 0
+                     : -EUCLEAN;
     if (result == -ENOMEM)
         return result; /* it says nothing about the table */
     has_properties = result == 0;

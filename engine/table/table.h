@@ -107,12 +107,15 @@ struct table_writer;
 int LSMKV_CHECKED table_writer_open(const struct table_context *context, uint64_t number,
                                     uint32_t keyspace, enum lsmkv_order order,
                                     struct table_writer **writer);
+/* Before the first entry; without it there is none. */
+void table_writer_compress(struct table_writer *writer,
+                           enum lsmkv_compression compression);
 /* Entries come in strictly rising internal-key order.  -EINVAL if not (a bug of ours, or
  * a damaged input). */
 int LSMKV_CHECKED table_writer_add(struct table_writer *writer,
                                    struct lsmkv_slice internal,
                                    struct lsmkv_slice payload);
-/* Bytes the file will have at least. */
+/* Bytes the file will have at least; a block that is not finished counts as it is unpacked. */
 uint64_t table_writer_size(const struct table_writer *writer);
 uint64_t table_writer_count(const struct table_writer *writer);
 /* Writes what is left, syncs and closes the file (the caller syncs the directory), frees
@@ -213,8 +216,10 @@ struct table_properties {
     uint32_t keyspace;
     enum lsmkv_order order;
     bool has_blobs; /* entries refer to blob files */
+    bool packed;    /* of its data blocks one or more is compressed */
     uint64_t entries, tombstones, data_blocks;
     uint64_t data_bytes, index_bytes, filter_bytes, raw_key_bytes, raw_payload_bytes;
+    uint64_t raw_data_bytes; /* data_bytes if nothing were compressed */
     uint64_t smallest_sequence, largest_sequence;
     uint64_t filter_keys;
 };

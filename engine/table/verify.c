@@ -11,21 +11,17 @@
 
 #include "base/record.h"
 #include "table/blob.h"
+#include "table/pack.h"
 #include "table/reader.h"
 
 struct verifier {
     struct table *table;
+    struct keybuf unpacked; /* of the block at hand, if it is packed */
     int first_error;
     bool whole;                   /* no block was left out: counts can be compared */
     struct keybuf last;           /* internal key of the entry before */
     struct table_properties seen; /* counted again */
 };
-
-static struct lsmkv_slice
-contents_of(const uint8_t *buffer, struct block_handle handle)
-{
-    return lsmkv_bytes(buffer, handle.size);
-}
 
 /* Reports a finding about the block at `offset`. */
 static void
@@ -173,12 +169,13 @@ verify_entries(struct verifier *v, size_t i, struct lsmkv_slice contents)
     block_iter_fini(&it);
 }
 
-/* Reads a block again from the file.  NULL: it is bad. */
+/* Reads a block again from the file, with table_read_data or table_read_block.  NULL: it is bad. */
 static uint8_t *
-read_again(struct verifier *v, struct block_handle handle)
+read_again(struct verifier *v, struct block_handle handle,
+           int (*read)(const struct table *, struct block_handle, uint8_t *))
 {
     uint8_t *buffer = malloc((size_t)handle.size + BLOCK_TRAILER_SIZE);
-    int result = buffer == NULL ? -ENOMEM : table_read_block(v->table, handle, buffer);
+    int result = buffer == NULL ? -ENOMEM : read(v->table, handle, buffer);
 
     if (result == 0)
         return buffer;
@@ -188,15 +185,36 @@ read_again(struct verifier *v, struct block_handle handle)
 }
 
 static void
+verify_data(struct verifier *v, size_t i, const uint8_t *block)
+{
+    struct block_handle handle = table_data_handle(v->table, i);
+    struct lsmkv_slice contents = lsmkv_bytes(block, handle.size);
+    const char *problem;
+    int result = 0;
+
+    if (block[handle.size] != BLOCK_PLAIN) {
+        v->seen.packed = true;
+        result = block_unpack_into(block, handle.size, &v->unpacked, &problem);
+        contents = keybuf_slice(&v->unpacked);
+    }
+    if (result == -EUCLEAN)
+        result = table_block_bad(v->table, result, handle, problem);
+    v->seen.raw_data_bytes += contents.size + BLOCK_TRAILER_SIZE;
+    if (result == 0)
+        verify_entries(v, i, contents);
+    else
+        failed(v, result);
+}
+
+static void
 verify_data_blocks(struct verifier *v)
 {
     for (size_t i = 0; i < v->table->index.count; i++) {
-        struct block_handle handle = table_data_handle(v->table, i);
-        uint8_t *buffer = read_again(v, handle);
+        uint8_t *block = read_again(v, table_data_handle(v->table, i), table_read_data);
 
-        if (buffer != NULL)
-            verify_entries(v, i, contents_of(buffer, handle));
-        free(buffer);
+        if (block != NULL)
+            verify_data(v, i, block);
+        free(block);
     }
 }
 
@@ -207,9 +225,9 @@ verify_rest(struct verifier *v)
     const struct table_footer *footer = &v->table->footer;
 
     if (footer->filter.size > 0)
-        free(read_again(v, footer->filter));
-    free(read_again(v, footer->index));
-    free(read_again(v, footer->properties));
+        free(read_again(v, footer->filter, table_read_block));
+    free(read_again(v, footer->index, table_read_block));
+    free(read_again(v, footer->properties, table_read_block));
 }
 
 static void
@@ -229,6 +247,8 @@ verify_counts(struct verifier *v)
         finding(v, offset, "the properties give other sequences");
     if (said->has_blobs != seen->has_blobs)
         finding(v, offset, "the properties do not tell right of blob files");
+    if (said->packed != seen->packed || said->raw_data_bytes != seen->raw_data_bytes)
+        finding(v, offset, "the properties do not tell right of compressed blocks");
     if (said->filter_keys != seen->filter_keys)
         finding(v, offset, "the properties give another number of keys in the filter");
 }
@@ -247,6 +267,7 @@ table_verify(struct table *table)
     if (v.whole)
         verify_counts(&v);
     keybuf_fini(&v.last);
+    keybuf_fini(&v.unpacked);
     return v.first_error;
 }
 

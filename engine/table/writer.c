@@ -19,6 +19,7 @@
 #include "table/filter.h"
 #include "table/format.h"
 #include "table/index.h"
+#include "table/pack.h"
 
 #define WRITE_BUFFER (256u << 10)
 /* What a block of one entry takes beside key and payload: its head, restart points. */
@@ -33,7 +34,9 @@ struct table_writer {
 
     struct keybuf out; /* not yet written */
     uint64_t written;  /* bytes of the file before `out` */
+    enum lsmkv_compression compression;
     struct block_builder data;
+    struct keybuf packed;    /* a data block */
     struct keybuf separator; /* of the block being built */
     uint64_t block_largest;  /* sequence in it */
     struct block_builder index;
@@ -112,6 +115,7 @@ writer_free(struct table_writer *writer)
 {
     keybuf_fini(&writer->out);
     block_builder_fini(&writer->data);
+    keybuf_fini(&writer->packed);
     keybuf_fini(&writer->separator);
     block_builder_fini(&writer->index);
     filter_builder_fini(&writer->filter);
@@ -146,6 +150,12 @@ table_writer_open(const struct table_context *context, uint64_t number, uint32_t
     return 0;
 }
 
+void
+table_writer_compress(struct table_writer *writer, enum lsmkv_compression compression)
+{
+    writer->compression = compression;
+}
+
 /* ---- bytes ---- */
 
 static uint64_t
@@ -176,7 +186,7 @@ write_out(struct table_writer *writer)
 
 /* Appends a block with its trailer. */
 static int
-emit_block(struct table_writer *writer, struct lsmkv_slice contents,
+emit_block(struct table_writer *writer, struct lsmkv_slice contents, enum block_type type,
            struct block_handle *handle)
 {
     static const uint8_t room[BLOCK_TRAILER_SIZE];
@@ -188,33 +198,42 @@ emit_block(struct table_writer *writer, struct lsmkv_slice contents,
         result = keybuf_append(&writer->out, lsmkv_bytes(room, sizeof(room)));
     if (result != 0)
         return result;
-    block_seal(writer->out.data + begin, contents.size, writer->meta.number, offset);
+    block_seal(writer->out.data + begin, contents.size, type, writer->meta.number,
+               offset);
     handle->offset = offset;
     handle->size = (uint32_t)contents.size;
     return writer->out.size < WRITE_BUFFER ? 0 : write_out(writer);
 }
 
-/* Finishes a block's builder, appends the block, clears the builder. */
-static int
-emit_built(struct table_writer *writer, struct block_builder *builder,
-           struct block_handle *handle)
-{
-    int result = block_builder_finish(builder);
-
-    if (result == 0)
-        result = emit_block(writer, keybuf_slice(&builder->data), handle);
-    block_builder_clear(builder);
-    return result;
-}
-
 /* ---- entries ---- */
+
+/* Appends a data block, packed if that is asked for and worth it. */
+static int
+emit_data(struct table_writer *writer, struct lsmkv_slice contents,
+          struct block_handle *handle)
+{
+    int packed = 0;
+
+    if (writer->compression == LSMKV_COMPRESSION_LZ4)
+        packed = block_pack(contents, &writer->packed);
+    if (packed < 0)
+        return packed;
+    writer->properties.raw_data_bytes += contents.size + BLOCK_TRAILER_SIZE;
+    if (packed == 0)
+        return emit_block(writer, contents, BLOCK_PLAIN, handle);
+    writer->properties.packed = true;
+    return emit_block(writer, keybuf_slice(&writer->packed), BLOCK_LZ4, handle);
+}
 
 static int
 finish_data_block(struct table_writer *writer)
 {
     struct block_handle handle;
-    int result = emit_built(writer, &writer->data, &handle);
+    int result = block_builder_finish(&writer->data);
 
+    if (result == 0)
+        result = emit_data(writer, keybuf_slice(&writer->data.data), &handle);
+    block_builder_clear(&writer->data);
     if (result != 0)
         return result;
     writer->properties.data_blocks++;
@@ -361,7 +380,7 @@ emit_filter(struct table_writer *writer, struct block_handle *handle)
                                    &block, &size);
     if (result != 0)
         return result;
-    result = emit_block(writer, lsmkv_bytes(block, size), handle);
+    result = emit_block(writer, lsmkv_bytes(block, size), BLOCK_PLAIN, handle);
     free(block);
     writer->properties.filter_bytes = size;
     writer->properties.filter_keys = writer->filter.count;
@@ -369,12 +388,23 @@ emit_filter(struct table_writer *writer, struct block_handle *handle)
 }
 
 static int
+emit_index(struct table_writer *writer, struct block_handle *handle)
+{
+    int result = block_builder_finish(&writer->index);
+
+    if (result == 0)
+        result =
+            emit_block(writer, keybuf_slice(&writer->index.data), BLOCK_PLAIN, handle);
+    return result;
+}
+
+static int
 emit_properties(struct table_writer *writer, struct block_handle *handle)
 {
-    uint8_t block[TABLE_PROPERTIES_SIZE];
+    uint8_t block[TABLE_PROPERTIES_MAX];
+    size_t size = table_properties_encode(block, &writer->properties);
 
-    table_properties_encode(block, &writer->properties);
-    return emit_block(writer, lsmkv_bytes(block, sizeof(block)), handle);
+    return emit_block(writer, lsmkv_bytes(block, size), BLOCK_PLAIN, handle);
 }
 
 static int
@@ -400,7 +430,7 @@ emit_rest(struct table_writer *writer)
     if (result == 0)
         result = emit_filter(writer, &footer.filter);
     if (result == 0)
-        result = emit_built(writer, &writer->index, &footer.index);
+        result = emit_index(writer, &footer.index);
     properties->index_bytes = footer.index.size;
     if (result == 0)
         result = emit_properties(writer, &footer.properties);

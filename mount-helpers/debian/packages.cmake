@@ -66,6 +66,7 @@ lsmkv_package(liblsmkv-dev libdevel
 "embedded ordered key-value store - development files
 The header, the static library, files for pkg-config and CMake, the manual
 page and examples of lsmkv, a log-structured merge-tree."
-    "${shared} (= ${PROJECT_VERSION})" libisal-dev libxxhash-dev libjansson-dev)
+    "${shared} (= ${PROJECT_VERSION})" libisal-dev libxxhash-dev libjansson-dev
+    liblz4-dev)
 
 include(CPack)

@@ -1,5 +1,6 @@
 /*
- * fuzz_block.c - blocks (table/block.h) and the index made of one (table/index.h).
+ * fuzz_block.c - blocks (table/block.h), packed ones (table/pack.h), and the index made of one
+ * (table/index.h).
  *
  * Input: order 1 (odd: path order), where the data end 2, then the block.
  */
@@ -8,6 +9,7 @@
 #include "fuzz.h"
 #include "table/block.h"
 #include "table/index.h"
+#include "table/pack.h"
 
 /* The entries of a walk that went upwards. */
 struct walk {
@@ -154,6 +156,28 @@ run_index(enum lsmkv_order order, uint64_t limit, struct lsmkv_slice contents)
     table_index_fini(&index);
 }
 
+/* As a packed block it is refused or is one; packed, it comes back. */
+static void
+run_packed(enum lsmkv_order order, struct lsmkv_slice contents)
+{
+    struct keybuf packed = {0}, unpacked = {0};
+    const char *problem = NULL;
+    int result = block_unpack_into(contents.data, contents.size, &unpacked, &problem);
+
+    fuzz_check(result == 0 || (result == -EUCLEAN && problem != NULL));
+    if (result == 0)
+        run_block(order, keybuf_slice(&unpacked));
+    result = block_pack(contents, &packed);
+    fuzz_check(result >= 0);
+    if (result > 0) {
+        fuzz_check(packed.size <= contents.size - contents.size / 8);
+        fuzz_check(block_unpack_into(packed.data, packed.size, &unpacked, &problem) == 0);
+        fuzz_check(fuzz_equal(keybuf_slice(&unpacked), contents));
+    }
+    keybuf_fini(&packed);
+    keybuf_fini(&unpacked);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -166,6 +190,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     contents.data = bytes;
     run_block(order, contents);
+    run_packed(order, contents);
     run_index(order, limit, contents);
     free(bytes);
     return 0;

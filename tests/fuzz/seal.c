@@ -77,7 +77,8 @@ seal_block(uint8_t *bytes, size_t size, uint64_t number, struct block_handle han
 {
     if (handle.offset <= size &&
         (uint64_t)handle.size + BLOCK_TRAILER_SIZE <= size - handle.offset)
-        block_seal(bytes + handle.offset, handle.size, number, handle.offset);
+        block_seal(bytes + handle.offset, handle.size, BLOCK_PLAIN, number,
+                   handle.offset);
 }
 
 /* A block of `size` bytes that ends, with its trailer, at `end`; moved inside. */
@@ -133,9 +134,14 @@ seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order or
         return 0;
     count = index.count;
     *end = index.data_end;
-    for (size_t i = 0; i < count; i++)
-        block_seal(bytes + index.entries[i].offset, index.entries[i].size, footer->number,
-                   index.entries[i].offset);
+    for (size_t i = 0; i < count; i++) {
+        const struct index_entry *entry = &index.entries[i];
+        uint8_t *block = bytes + entry->offset;
+
+        block_seal(block, entry->size,
+                   block[entry->size] == BLOCK_LZ4 ? BLOCK_LZ4 : BLOCK_PLAIN,
+                   footer->number, entry->offset);
+    }
     table_index_fini(&index);
     return count;
 }

@@ -5,7 +5,7 @@
 # What building lsmfs takes, and what testing it takes beside that.
 # shellcheck disable=SC2034
 build_packages='build-essential cmake pkg-config libfuse3-dev fuse3 libisal-dev libxxhash-dev
-    libjansson-dev libarchive-dev'
+    libjansson-dev liblz4-dev libarchive-dev'
 # shellcheck disable=SC2034
 test_packages='check clang libclang-rt-14-dev clang-format shellcheck git rsync sqlite3 attr
     acl procps systemd strace vim-tiny python3 restic borgbackup e2fsprogs fio stress-ng postgresql

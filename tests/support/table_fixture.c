@@ -277,6 +277,7 @@ table_model_write(const struct table_model *model, struct table_fixture *fixture
 
     ck_assert_int_eq(
         table_writer_open(&fixture->context, number, 7, model->order, &writer), 0);
+    table_writer_compress(writer, fixture->compression);
     for (size_t i = 0; i < model->count; i++)
         ck_assert_int_eq(table_writer_add(writer, table_model_key(model, i),
                                           table_model_payload(model, i)),

@@ -22,7 +22,8 @@ struct table_fixture {
     struct tally counters;
     struct open_files *files; /* two at a time */
     struct table_context context;
-    unsigned reports; /* lines reported */
+    enum lsmkv_compression compression; /* of tables that table_model_write makes; none */
+    unsigned reports;                   /* lines reported */
     char last_report[600];
 };
 

@@ -20,11 +20,12 @@ static uint8_t *good; /* the whole table */
 static size_t size;
 
 static void
-setup(void)
+setup_with(enum lsmkv_compression compression)
 {
     char key[24];
 
     table_fixture_init(&fixture, 0, 128);
+    fixture.compression = compression;
     model = (struct table_model){.order = LSMKV_ORDER_PATH};
     for (unsigned i = 0; i < 24; i++) {
         snprintf(key, sizeof(key), "dir%u/file%u", i / 8, i);
@@ -34,6 +35,23 @@ setup(void)
     table_model_sort(&model);
     table_model_write(&model, &fixture, NUMBER);
     good = table_fixture_read(&fixture, NUMBER, &size);
+}
+
+static void
+setup(void)
+{
+    setup_with(LSMKV_COMPRESSION_NONE);
+}
+
+static void
+setup_packed(void)
+{
+    struct table *table;
+
+    setup_with(LSMKV_COMPRESSION_LZ4);
+    table = table_fixture_open(&fixture, NUMBER);
+    ck_assert(table_get_properties(table)->packed);
+    table_close(table);
 }
 
 static void
@@ -254,7 +272,11 @@ footer_of(const uint8_t *bytes)
 static void
 reseal(uint8_t *bytes, struct block_handle handle)
 {
-    block_seal(bytes + handle.offset, handle.size, NUMBER, handle.offset);
+    uint8_t *block = bytes + handle.offset;
+
+    block_seal(block, handle.size,
+               block[handle.size] == BLOCK_LZ4 ? BLOCK_LZ4 : BLOCK_PLAIN, NUMBER,
+               handle.offset);
 }
 
 /* Reads whatever it says; only ending, and not crashing, is asked for. */
@@ -393,7 +415,7 @@ START_TEST(test_an_unknown_feature_is_refused_by_name)
 {
     struct block_handle properties = footer_of(good).properties;
 
-    put_u32(good + properties.offset + 4, TABLE_FEATURE_BLOBS | 1u << _i);
+    put_u32(good + properties.offset + 4, TABLE_FEATURES_KNOWN | 1u << _i);
     reseal(good, properties);
     assert_refused_saying("features");
 }
@@ -504,6 +526,31 @@ START_TEST(test_verify_asks_the_filter_for_every_key)
 }
 END_TEST
 
+START_TEST(test_verify_counts_what_is_packed_again)
+{
+    assert_verify_finds(_i == 0 ? 108 : 4, _i == 0 ? "compressed blocks" : "blob files");
+}
+END_TEST
+
+/* The same of a table that is packed. */
+static TCase *
+packed_cases(void)
+{
+    TCase *tcase = tcase_create("packed");
+
+    tcase_add_checked_fixture(tcase, setup_packed, teardown);
+    tcase_add_test(tcase, test_the_undamaged_table_is_read_without_a_report);
+    tcase_add_loop_test(tcase, test_every_flipped_byte_is_told_with_file_and_offset, 0,
+                        9);
+    tcase_add_test(tcase, test_every_truncation_is_told_with_file_and_offset);
+    tcase_add_test(tcase, test_zeroed_pages_inside_are_told);
+    tcase_add_test(tcase, test_a_block_of_another_table_is_told);
+    tcase_add_test(tcase, test_hostile_blocks_with_good_checksums_are_survived);
+    tcase_add_test(tcase, test_hostile_data_blocks_with_good_checksums_are_survived);
+    tcase_add_loop_test(tcase, test_verify_counts_what_is_packed_again, 0, 2);
+    return tcase;
+}
+
 static Suite *
 damage_suite(void)
 {
@@ -523,7 +570,7 @@ damage_suite(void)
     tcase_add_test(tcase, test_hostile_data_blocks_with_good_checksums_are_survived);
     tcase_add_test(tcase, test_hostile_footers_with_good_checksums_are_refused);
     tcase_add_test(tcase, test_a_newer_version_of_the_format_is_refused_by_name);
-    tcase_add_loop_test(tcase, test_an_unknown_feature_is_refused_by_name, 1, 32);
+    tcase_add_loop_test(tcase, test_an_unknown_feature_is_refused_by_name, 2, 32);
     tcase_add_test(tcase, test_an_unknown_compatible_feature_is_ignored);
     tcase_add_test(tcase, test_an_unknown_order_is_refused_by_name);
     tcase_add_test(tcase, test_verify_reads_the_disk_and_not_the_cache);
@@ -531,6 +578,7 @@ damage_suite(void)
     tcase_add_loop_test(tcase, test_verify_counts_again, 0, 7);
     tcase_add_test(tcase, test_verify_asks_the_filter_for_every_key);
     suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, packed_cases());
     return suite;
 }
 

@@ -33,11 +33,27 @@ START_TEST(test_golden_block_trailer)
     uint8_t bytes[sizeof(golden)] = "block";
     const char *problem;
 
-    block_seal(bytes, 5, 0x0102, 0x1122334455);
+    block_seal(bytes, 5, BLOCK_PLAIN, 0x0102, 0x1122334455);
     ck_assert_mem_eq(bytes, golden, sizeof(golden));
     ck_assert_int_eq(block_check(golden, 5, 0x0102, 0x1122334455, &problem), 0);
     ck_assert_int_eq(block_check(golden, 5, 0x0103, 0x1122334455, &problem), -EBADMSG);
     ck_assert_int_eq(block_check(golden, 5, 0x0102, 0x1122334456, &problem), -EBADMSG);
+}
+END_TEST
+
+/* The type is under the checksum: neither passes for the other. */
+START_TEST(test_golden_trailer_of_a_packed_block)
+{
+    static const uint8_t golden[] = {'b',  'l',  'o',  'c',  'k',
+                                     0x01, 0xbd, 0x65, 0x9a, 0x25};
+    uint8_t bytes[sizeof(golden)] = "block";
+    const char *problem;
+
+    block_seal(bytes, 5, BLOCK_LZ4, 0x0102, 0x1122334455);
+    ck_assert_mem_eq(bytes, golden, sizeof(golden));
+    ck_assert_int_eq(block_check(bytes, 5, 0x0102, 0x1122334455, &problem), 0);
+    bytes[5] = BLOCK_PLAIN;
+    ck_assert_int_eq(block_check(bytes, 5, 0x0102, 0x1122334455, &problem), -EBADMSG);
 }
 END_TEST
 
@@ -54,15 +70,16 @@ check_type(uint8_t type, const char **problem)
     return block_check(bytes + 16, 5, 1, 0, problem);
 }
 
-START_TEST(test_compressed_and_unknown_blocks_are_refused_by_name)
+START_TEST(test_blocks_of_an_unknown_type_are_refused_by_name)
 {
     const char *problem;
 
     ck_assert_int_eq(check_type(0, &problem), 0);
-    ck_assert_int_eq(check_type(1, &problem), -EUCLEAN);
-    ck_assert_ptr_nonnull(strstr(problem, "LZ4"));
-    ck_assert_int_eq(check_type(2, &problem), -EUCLEAN);
-    ck_assert_ptr_nonnull(strstr(problem, "unknown"));
+    ck_assert_int_eq(check_type(1, &problem), 0);
+    for (unsigned type = 2; type < 256; type++) {
+        ck_assert_int_eq(check_type((uint8_t)type, &problem), -EUCLEAN);
+        ck_assert_ptr_nonnull(strstr(problem, "unknown"));
+    }
 }
 END_TEST
 
@@ -102,7 +119,7 @@ START_TEST(test_golden_properties)
     const char *problem;
 
     ck_assert_uint_eq(sizeof(golden), TABLE_PROPERTIES_SIZE);
-    table_properties_encode(bytes, &properties);
+    ck_assert_uint_eq(table_properties_encode(bytes, &properties), sizeof(golden));
     ck_assert_mem_eq(bytes, golden, sizeof(golden));
     ck_assert_int_eq(
         table_properties_decode(lsmkv_bytes(golden, sizeof(golden)), &again, &problem),
@@ -110,6 +127,30 @@ START_TEST(test_golden_properties)
     memset(bytes, 0xff, sizeof(bytes));
     table_properties_encode(bytes, &again); /* not the structs: they have gaps */
     ck_assert_mem_eq(bytes, golden, sizeof(golden));
+}
+END_TEST
+
+/* The same, but for its feature, and with one number more behind. */
+START_TEST(test_golden_properties_of_a_packed_table)
+{
+    static const uint8_t golden[] = {U64(0x3c)}; /* raw_data_bytes */
+    uint8_t plain[TABLE_PROPERTIES_SIZE], bytes[TABLE_PROPERTIES_MAX];
+    struct table_properties with = properties, again;
+    const char *problem;
+
+    with.packed = true;
+    with.raw_data_bytes = 0x3c;
+    table_properties_encode(plain, &properties);
+    plain[4] = 2;
+    ck_assert_uint_eq(table_properties_encode(bytes, &with), sizeof(bytes));
+    ck_assert_mem_eq(bytes, plain, sizeof(plain));
+    ck_assert_mem_eq(bytes + sizeof(plain), golden, sizeof(golden));
+    ck_assert_int_eq(
+        table_properties_decode(lsmkv_bytes(bytes, sizeof(bytes)), &again, &problem), 0);
+    ck_assert(again.packed && again.raw_data_bytes == 0x3c);
+    ck_assert_int_eq(
+        table_properties_decode(lsmkv_bytes(plain, sizeof(plain)), &again, &problem),
+        -EUCLEAN);
 }
 END_TEST
 
@@ -342,8 +383,10 @@ format_suite(void)
 
     tcase_add_test(tcase, test_a_table_is_named_by_its_number);
     tcase_add_test(tcase, test_golden_block_trailer);
-    tcase_add_test(tcase, test_compressed_and_unknown_blocks_are_refused_by_name);
+    tcase_add_test(tcase, test_golden_trailer_of_a_packed_block);
+    tcase_add_test(tcase, test_blocks_of_an_unknown_type_are_refused_by_name);
     tcase_add_test(tcase, test_golden_properties);
+    tcase_add_test(tcase, test_golden_properties_of_a_packed_table);
     tcase_add_test(tcase, test_properties_cut_short_are_refused);
     tcase_add_test(tcase, test_properties_of_no_keyspace_are_refused);
     tcase_add_test(tcase, test_golden_footer);
