@@ -93,8 +93,11 @@ open_table(struct build *build)
     if (result < 0)
         return result;
     build->lapped = 0;
-    return table_writer_open(context->tables, context->next_number(context->store),
-                             context->keyspace, context->order, &build->writer);
+    result = table_writer_open(context->tables, context->next_number(context->store),
+                               context->keyspace, context->order, &build->writer);
+    if (result == 0)
+        table_writer_compress(build->writer, context->compression);
+    return result;
 }
 
 static void

@@ -125,6 +125,7 @@ struct build_context {
     const struct table_context *tables;
     uint32_t keyspace;
     enum lsmkv_order order;
+    enum lsmkv_compression compression;
     uint64_t table_size;   /* outputs are cut past it */
     size_t blob_threshold; /* values from here on stand apart; 0: none does */
     uint64_t blob_size;    /* blob files are cut past it */

@@ -105,6 +105,7 @@ struct lsmkv_keyspace {
     struct lsmkv *db;
     uint32_t id;
     enum lsmkv_order order;
+    enum lsmkv_compression compression;
     char name[LSMKV_NAME_MAX + 1];
     struct dead_ranges *dead_ranges; /* NULL: not remembered */
     uint64_t created_sequence;       /* 0: before this opening */

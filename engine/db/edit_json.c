@@ -18,7 +18,8 @@
  *     last_sequence      number   published when the line was written
  *     next_keyspace      number   keyspace ids from here on are unused
  *     next_snapshot      number   snapshot ids from here on are unused
- *     keyspaces          objects  created: id, name (hex), text, order ("bytes" or "path")
+ *     keyspaces          objects  created: id, name (hex), text, order ("bytes" or "path"); if
+ *                                 its tables are compressed, compression ("lz4")
  *     removed            objects  tables: keyspace (id), level, table (file number)
  *     added              objects  tables: keyspace, level, table, size (bytes), entries,
  *                                 tombstones, smallest_sequence, largest_sequence,
@@ -33,7 +34,9 @@
  * `text` repeats a name for human eyes where it is UTF-8; it is not read.
  *
  * A first line with tables that have `blobs` names the incompatible feature "blobs".  A version
- * that does not know it refuses the store, and so it does at a later line with such a table.
+ * that does not know it refuses the store, and so it does at a later line with such a table.  A
+ * first line with a keyspace that has `compression` names "lz4", and so does one before any later line
+ * with such a keyspace (M5).
  *
  * This version writes no feature of the two others.  One that it does not know: of `compatible`, it is
  * lost at the next roll; of `read_only_compatible`, the store is opened to be read and not to be written
@@ -54,6 +57,7 @@
 #define FORMAT_NAME    "lsmkv-manifest"
 #define FORMAT_VERSION 1
 #define FEATURE_BLOBS  "blobs"
+#define FEATURE_LZ4    "lz4"
 #define NUMBER_MAX     ((uint64_t)INT64_MAX - 1) /* so that the one after it still fits */
 #define KEYSPACE_MAX   (UINT32_MAX - 1)
 
@@ -67,7 +71,8 @@ static const char *const edit_fields[] = {
     "next_file",         "oldest_log", "last_sequence",     "next_keyspace",
     "next_snapshot",     "keyspaces",  "removed",           "added",
     "dropped_keyspaces", "snapshots",  "dropped_snapshots", NULL};
-static const char *const keyspace_fields[] = {"id", "name", "text", "order", NULL};
+static const char *const keyspace_fields[] = {"id",    "name",        "text",
+                                              "order", "compression", NULL};
 static const char *const removed_fields[] = {"keyspace", "level", "table", NULL};
 static const char *const added_fields[] = {"keyspace",
                                            "level",
@@ -179,6 +184,8 @@ keyspace_to_json(const struct manifest_edit *edit, size_t index)
     build_name(&builder, keyspace->name);
     build_value(&builder, "order",
                 json_string(keyspace->order == LSMKV_ORDER_PATH ? "path" : "bytes"));
+    if (keyspace->compression == LSMKV_COMPRESSION_LZ4)
+        build_value(&builder, "compression", json_string("lz4"));
     return builder_end(&builder);
 }
 
@@ -224,17 +231,20 @@ blobs_to_json(const struct table_meta *meta)
     return list;
 }
 
-/* What a reader of these tables must know. */
+/* What a reader of these tables and keyspaces must know. */
 static json_t *
 features_to_json(const struct manifest_edit *edit)
 {
     json_t *list = json_array();
-    bool has_blobs = false;
+    bool has_blobs = false, has_lz4 = edit->names_lz4;
 
     for (size_t i = 0; i < edit->added_count; i++)
         has_blobs = has_blobs || edit->added[i].meta.blob_count > 0;
-    if (list != NULL && has_blobs &&
-        json_array_append_new(list, json_string(FEATURE_BLOBS)) != 0) {
+    for (size_t i = 0; i < edit->keyspace_count; i++)
+        has_lz4 = has_lz4 || edit->keyspaces[i].compression == LSMKV_COMPRESSION_LZ4;
+    if (list != NULL &&
+        ((has_blobs && json_array_append_new(list, json_string(FEATURE_BLOBS)) != 0) ||
+         (has_lz4 && json_array_append_new(list, json_string(FEATURE_LZ4)) != 0))) {
         json_decref(list);
         list = NULL;
     }
@@ -341,7 +351,7 @@ unknown_features(const json_t *object, const char *list_name,
 
         if (name == NULL)
             result = error_detail(-EUCLEAN, "field \"%s\": strings expected", list_name);
-        else if (strcmp(name, FEATURE_BLOBS) != 0)
+        else if (strcmp(name, FEATURE_BLOBS) != 0 && strcmp(name, FEATURE_LZ4) != 0)
             add_feature(text, name);
     }
     return result;
@@ -417,6 +427,23 @@ name_from_json(const json_t *object, char *name)
     return result;
 }
 
+/* 0 too if there is none, which is none. */
+static int
+compression_from_json(const json_t *object, enum lsmkv_compression *compression)
+{
+    const char *name;
+    int result;
+
+    if (json_object_get(object, "compression") == NULL)
+        return 0;
+    result = line_string(object, "compression", &name);
+    if (result == 0 && strcmp(name, "lz4") != 0)
+        result = error_detail(-EUCLEAN, "the compression \"%.40s\" is not known", name);
+    if (result == 0)
+        *compression = LSMKV_COMPRESSION_LZ4;
+    return result;
+}
+
 static int
 keyspace_from_json(const struct element *element)
 {
@@ -431,6 +458,8 @@ keyspace_from_json(const struct element *element)
         result = name_from_json(element->object, keyspace.name);
     if (result == 0)
         result = line_string(element->object, "order", &order);
+    if (result == 0)
+        result = compression_from_json(element->object, &keyspace.compression);
     if (result < 0)
         return result;
     if (strcmp(order, "path") == 0)

@@ -273,7 +273,8 @@ state_edit(struct lsmkv *db, struct manifest_edit *edit)
     edit->next_snapshot = db->next_snapshot;
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
          ks = ks->next) {
-        struct edit_keyspace described = {.id = ks->id, .order = ks->order};
+        struct edit_keyspace described = {
+            .id = ks->id, .order = ks->order, .compression = ks->compression};
 
         memcpy(described.name, ks->name, sizeof(described.name));
         result = manifest_edit_keyspace(edit, &described);
@@ -300,23 +301,40 @@ state_edit(struct lsmkv *db, struct manifest_edit *edit)
     return result;
 }
 
-/* Replaces an outgrown manifest; the old one goes on if nothing was renamed. */
+/* Replaces the manifest; the old one goes on if nothing was renamed. */
 static int
-roll_if_due(struct lsmkv *db) LSMKV_REQUIRES(db->manifest_mutex)
+roll(struct lsmkv *db, bool names_lz4) LSMKV_REQUIRES(db->manifest_mutex)
 {
     struct manifest_edit state;
     int result;
 
-    if (!manifest_wants_roll(db->manifest))
-        return 0;
     mutex_lock(&db->mutex);
     result = state_edit(db, &state);
     mutex_unlock(&db->mutex);
     if (result != 0)
         return result;
+    state.names_lz4 = names_lz4;
     result = manifest_replace(&db->manifest, file_number_take(db), &state);
     manifest_edit_fini(&state);
     return result != 0 && manifest_is_broken(db->manifest) ? poison(db, result) : result;
+}
+
+/* M5: before the first compressed keyspace's line. */
+static int
+name_features(struct lsmkv *db, const struct manifest_edit *edit)
+    LSMKV_REQUIRES(db->manifest_mutex)
+{
+    bool needed = false, named = false;
+
+    for (size_t i = 0; i < edit->keyspace_count; i++)
+        needed = needed || edit->keyspaces[i].compression != LSMKV_COMPRESSION_NONE;
+    if (!needed)
+        return 0;
+    mutex_lock(&db->mutex);
+    for (const struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        named = named || ks->compression != LSMKV_COMPRESSION_NONE;
+    mutex_unlock(&db->mutex);
+    return named ? 0 : roll(db, true);
 }
 
 static int
@@ -354,7 +372,9 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
         result = change_set_make(db, &set, edit);
     mutex_unlock(&db->mutex);
     if (result == 0) {
-        result = append_line(db, edit, publish);
+        result = name_features(db, edit);
+        if (result == 0)
+            result = append_line(db, edit, publish);
         undecided = manifest_is_broken(db->manifest);
         if (undecided) {
             atomic_store(&db->obsolete.stopped, true);
@@ -373,7 +393,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
     mutex_unlock(&db->mutex);
     change_set_fini(&set);
     if (result == 0) {
-        int rolled = roll_if_due(db);
+        int rolled = manifest_wants_roll(db->manifest) ? roll(db, false) : 0;
 
         if (rolled != 0)
             report_warning(&db->reporter, "MANIFEST: cannot be rolled: %s",

@@ -77,6 +77,7 @@ keyspace_make(struct lsmkv *db, const struct edit_keyspace *described,
     keyspace->db = db;
     keyspace->id = described->id;
     keyspace->order = described->order;
+    keyspace->compression = described->compression;
     memcpy(keyspace->name, described->name, sizeof(keyspace->name));
     keyspace->created_sequence = db->last_sequence;
     result = version_new(keyspace->order, &version);
@@ -206,6 +207,12 @@ lsmkv_keyspace_order(const struct lsmkv_keyspace *keyspace)
     return keyspace->order;
 }
 
+enum lsmkv_compression
+lsmkv_keyspace_compression(const struct lsmkv_keyspace *keyspace)
+{
+    return keyspace->compression;
+}
+
 int
 lsmkv_keyspace_open(struct lsmkv *db, const char *name, struct lsmkv_keyspace **keyspace)
 {
@@ -222,9 +229,11 @@ lsmkv_keyspace_open(struct lsmkv *db, const char *name, struct lsmkv_keyspace **
 }
 
 static int
-create_in_turn(struct lsmkv *db, const char *name, enum lsmkv_order order)
+create_in_turn(struct lsmkv *db, const char *name,
+               const struct lsmkv_keyspace_options *options)
 {
-    struct edit_keyspace described = {.order = order};
+    struct edit_keyspace described = {.order = options->order,
+                                      .compression = options->compression};
     struct manifest_edit edit = {0};
     bool taken;
     int result;
@@ -250,20 +259,33 @@ int
 lsmkv_keyspace_create(struct lsmkv *db, const char *name, enum lsmkv_order order,
                       struct lsmkv_keyspace **keyspace)
 {
+    struct lsmkv_keyspace_options options = {.order = order};
+
+    return lsmkv_keyspace_create_with(db, name, &options, keyspace);
+}
+
+int
+lsmkv_keyspace_create_with(struct lsmkv *db, const char *name,
+                           const struct lsmkv_keyspace_options *options,
+                           struct lsmkv_keyspace **keyspace)
+{
     size_t size = strlen(name);
     struct writer turn;
     int result;
 
     error_clear();
     if (size == 0 || size > LSMKV_NAME_MAX ||
-        (order != LSMKV_ORDER_BYTES && order != LSMKV_ORDER_PATH))
+        (options->order != LSMKV_ORDER_BYTES && options->order != LSMKV_ORDER_PATH))
         return error_detail(-EINVAL, "a keyspace's name has 1 to %u bytes",
                             LSMKV_NAME_MAX);
+    if (!compression_is_known(options->compression))
+        return error_detail(-EINVAL, "compression %d is not known",
+                            (int)options->compression);
     result = check_writable(db);
     if (result != 0)
         return result;
     writer_begin(db, &turn);
-    result = create_in_turn(db, name, order);
+    result = create_in_turn(db, name, options);
     writer_end(db, &turn);
     return result == 0 ? lsmkv_keyspace_open(db, name, keyspace) : result;
 }

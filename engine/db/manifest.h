@@ -13,6 +13,8 @@
  *     the store does not open.
  * M3  A failed write is undone by truncating and syncing; a failed sync breaks the manifest.
  * M4  Rolling: MANIFEST.tmp written and synced, renamed over MANIFEST, directory synced.
+ * M5  The first line names the feature "lz4" before any line has a keyspace that is compressed: so a
+ *     version that does not know it says what it lacks, and takes nothing for damage.
  */
 #ifndef DB_MANIFEST_H
 #define DB_MANIFEST_H
@@ -29,8 +31,15 @@ struct edit_table {
 struct edit_keyspace {
     uint32_t id;
     enum lsmkv_order order;
+    enum lsmkv_compression compression;
     char name[LSMKV_NAME_MAX + 1];
 };
+
+static inline bool
+compression_is_known(enum lsmkv_compression compression)
+{
+    return compression == LSMKV_COMPRESSION_NONE || compression == LSMKV_COMPRESSION_LZ4;
+}
 
 #define MANIFEST_FEATURES 200 /* bytes of a list in words, cut */
 
@@ -56,6 +65,9 @@ struct manifest_edit {
      * edit is given up. */
     struct table_blob *made_blobs;
     size_t made_blob_count;
+    /* Nor this, which is for manifest_roll and manifest_replace: the feature that compressed keyspaces
+     * need is named, whether there is one or not. */
+    bool names_lz4;
     /* Nor this, of what manifest_load and manifest_salvage read: the features, named, that are not
      * known here and that who writes must know; "": there is none. */
     char unknown_features[MANIFEST_FEATURES];

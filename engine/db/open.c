@@ -166,8 +166,10 @@ check_empty(struct lsmkv *db, const char *path)
 static int
 make_store(struct lsmkv *db, const char *path)
 {
-    struct edit_keyspace described = {
-        .id = 0, .order = LSMKV_ORDER_PATH, .name = "default"};
+    struct edit_keyspace described = {.id = 0,
+                                      .order = LSMKV_ORDER_PATH,
+                                      .name = "default",
+                                      .compression = db->options.compression};
     struct manifest_edit state = {.next_keyspace = 1, .next_snapshot = 1};
     uint64_t number = file_number_take(db);
     int result = check_empty(db, path);
@@ -554,6 +556,9 @@ check_options(const struct lsmkv_options *options)
     if (options->write_buffer_size == 0 || options->block_size == 0 ||
         options->table_size == 0 || options->level_base_size == 0)
         return error_detail(-EINVAL, "a size among the options is 0");
+    if (!compression_is_known(options->compression))
+        return error_detail(-EINVAL, "compression %d is not known",
+                            (int)options->compression);
     if (options->salvage && !options->read_only)
         return error_detail(-EINVAL, "salvage is for reading only");
     if (options->l0_compaction_trigger == 0 ||

@@ -299,6 +299,7 @@ write_entries(struct repairer *repairer, const struct lsmkv_keyspace *keyspace,
         .tables = &repairer->tables,
         .keyspace = keyspace->id,
         .order = keyspace->order,
+        .compression = keyspace->compression,
         .table_size = repairer->db->options.table_size,
         .blob_threshold = repairer->db->options.blob_threshold,
         .blob_size = repairer->db->options.write_buffer_size,
@@ -326,7 +327,9 @@ static int
 copy_keyspace(struct repairer *repairer, struct lsmkv_keyspace *keyspace)
 {
     struct lsmkv *db = repairer->db;
-    struct edit_keyspace made = {.id = keyspace->id, .order = keyspace->order};
+    struct edit_keyspace made = {.id = keyspace->id,
+                                 .order = keyspace->order,
+                                 .compression = keyspace->compression};
     struct read_point point;
     struct iterator *merge;
     uint64_t *sequences;

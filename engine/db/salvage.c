@@ -16,7 +16,8 @@
  * A1  A table that MANIFEST, being whole, does not name is left alone unless something that it
  *     names is missing: what was deleted does not come back.
  * A2  Names of keyspaces stand in MANIFEST only.  Orders stand in tables, too; of a keyspace that
- *     only logs know, id 0 is in path order, any other is taken for one in byte order.
+ *     only logs know, id 0 is in path order, any other is taken for one in byte order.  It is
+ *     compressed if one of its tables is.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -105,13 +106,19 @@ is_taken(const struct manifest_edit *state, const char *name)
 }
 
 static int
-need_keyspace(struct salvage *salvage, uint32_t id, enum lsmkv_order order)
+need_keyspace(struct salvage *salvage, uint32_t id, enum lsmkv_order order, bool packed)
 {
     struct edit_keyspace keyspace = {.id = id, .order = order};
+    struct edit_keyspace *known = manifest_state_keyspace(salvage->state, id);
     unsigned again = 1;
 
-    if (manifest_state_keyspace(salvage->state, id) != NULL)
+    if (packed)
+        keyspace.compression = LSMKV_COMPRESSION_LZ4;
+    if (known != NULL) {
+        if (packed)
+            known->compression = LSMKV_COMPRESSION_LZ4;
         return 0;
+    }
     if (id == 0)
         snprintf(keyspace.name, sizeof(keyspace.name), "default");
     else
@@ -197,7 +204,8 @@ add_unnamed(struct salvage *salvage, uint64_t number)
     if (meta.largest_sequence > salvage->state->last_sequence &&
         meta.largest_sequence <= SEQUENCE_LIMIT)
         salvage->state->last_sequence = meta.largest_sequence;
-    result = need_keyspace(salvage, properties->keyspace, properties->order);
+    result = need_keyspace(salvage, properties->keyspace, properties->order,
+                           properties->packed);
     if (result == 0)
         result = find_bounds(table, &meta);
     if (result == 0)
@@ -277,7 +285,8 @@ note_keyspaces(void *context, const struct wal_frame *frame)
         result =
             entry.keyspace == KEYSPACE_UNKNOWN ? 0 : /* replaying tells of it */
                 need_keyspace(salvage, entry.keyspace,
-                              entry.keyspace == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES);
+                              entry.keyspace == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES,
+                              false);
     return result;
 }
 
@@ -392,7 +401,7 @@ static int
 complete_state(struct salvage *salvage)
 {
     struct manifest_edit *state = salvage->state;
-    int result = need_keyspace(salvage, 0, LSMKV_ORDER_PATH);
+    int result = need_keyspace(salvage, 0, LSMKV_ORDER_PATH, false);
 
     if (result == 0)
         result = add_unnamed_tables(salvage);

@@ -129,6 +129,8 @@ struct lsmkv_options {
         space_reserve; /* free bytes below which puts get -ENOSPC; 0: what a merge needs, or an
                           eighth of the disk: if that is less, buffer, tables and levels are
                           smaller than said above */
+    enum lsmkv_compression
+        compression;       /* of keyspace "default", if this makes the store; none */
     bool dead_ranges;      /* remember runs of dead keys that scans passed; true */
     unsigned lock_wait_ms; /* wait for a holder that is shutting down; 30,000 */
     const char *lock_note; /* told to those the lock turns away, e.g. the mount point */
@@ -274,6 +276,16 @@ LSMKV_API struct lsmkv_keyspace *lsmkv_default_keyspace(struct lsmkv *db);
 LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_create(struct lsmkv *db, const char *name,
                                                   enum lsmkv_order order,
                                                   struct lsmkv_keyspace **keyspace);
+
+/* The same with more to choose, for good.  Zero it and set what differs.  -EINVAL: no such choice. */
+struct lsmkv_keyspace_options {
+    enum lsmkv_order order;             /* of bytes */
+    enum lsmkv_compression compression; /* none */
+};
+LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_create_with(
+    struct lsmkv *db, const char *name, const struct lsmkv_keyspace_options *options,
+    struct lsmkv_keyspace **keyspace);
+
 LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_open(struct lsmkv *db, const char *name,
                                                 struct lsmkv_keyspace **keyspace);
 /* Drops the keyspace and all it holds; `keyspace` must not be used afterwards, and nothing
@@ -288,6 +300,8 @@ LSMKV_API LSMKV_CHECKED int lsmkv_keyspace_list(
     int (*each)(void *context, const char *name, enum lsmkv_order order), void *context);
 LSMKV_API const char *lsmkv_keyspace_name(const struct lsmkv_keyspace *keyspace);
 LSMKV_API enum lsmkv_order lsmkv_keyspace_order(const struct lsmkv_keyspace *keyspace);
+LSMKV_API enum lsmkv_compression lsmkv_keyspace_compression(
+    const struct lsmkv_keyspace *keyspace);
 
 /* ---- writing ---- */
 

@@ -202,6 +202,10 @@ dump_properties(struct dump *dump, const struct table *table)
     print_number(printer, "largest_sequence", p->largest_sequence);
     print_number(printer, "data_blocks", p->data_blocks);
     print_number(printer, "data_bytes", p->data_bytes);
+    if (p->packed) {
+        print_word(printer, "compression", "lz4");
+        print_number(printer, "raw_data_bytes", p->raw_data_bytes);
+    }
     print_number(printer, "index_bytes", p->index_bytes);
     print_number(printer, "filter_bytes", p->filter_bytes);
     print_number(printer, "filter_keys", p->filter_keys);

@@ -436,15 +436,16 @@ run_drop(struct sweep *sweep)
 static int
 make_keyspace(struct sweep *sweep, size_t at)
 {
+    const struct lsmkv_keyspace_options options = {
+        .order = at % 2 == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES,
+        .compression = at % 4 < 2 ? LSMKV_COMPRESSION_LZ4 : LSMKV_COMPRESSION_NONE};
     struct lsmkv_keyspace *keyspace;
     char name[32];
     int result;
 
     snprintf(name, sizeof(name), "k%zu", at);
     atomic_store(&sweep->keyspaces.asked[at], true);
-    result = lsmkv_keyspace_create(sweep->store.db, name,
-                                   at % 2 == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES,
-                                   &keyspace);
+    result = lsmkv_keyspace_create_with(sweep->store.db, name, &options, &keyspace);
     if (result == 0)
         result = lsmkv_put(sweep->store.db, keyspace, lsmkv_str(name), lsmkv_str(""),
                            lsmkv_str("there"), 0);

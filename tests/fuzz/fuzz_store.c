@@ -189,14 +189,22 @@ merge_all(struct lsmkv *db)
 {
     const struct lsmkv_slice all = lsmkv_bytes(NULL, 0);
     struct lsmkv_move move = {lsmkv_str("a"), lsmkv_str("fuzz/moved")};
+    const struct lsmkv_keyspace_options packed = {.order = LSMKV_ORDER_BYTES,
+                                                  .compression = LSMKV_COMPRESSION_LZ4};
     struct lsmkv_keyspace *made;
     int result = lsmkv_flush(db);
 
     fuzz_check(result == 0 || is_an_error(result));
     result = lsmkv_snapshot_create(db, "fuzz", NULL);
     fuzz_check(result == 0 || result == -EEXIST || is_an_error(result));
-    result = lsmkv_keyspace_create(db, "fuzz", LSMKV_ORDER_BYTES, &made);
+    result = lsmkv_keyspace_create_with(db, "fuzz", &packed, &made);
     fuzz_check(result == 0 || result == -EEXIST || is_an_error(result));
+    for (unsigned i = 0; result == 0 && i < 8; i++)
+        result = lsmkv_put(db, made, lsmkv_bytes(&large[i], sizeof(large) - i),
+                           lsmkv_str(large), lsmkv_str(mine), LSMKV_UNSYNCED);
+    fuzz_check(result == 0 || result == -EEXIST || is_an_error(result));
+    result = lsmkv_flush(db);
+    fuzz_check(result == 0 || is_an_error(result));
     result = lsmkv_put(db, NULL, lsmkv_str("a/large"), lsmkv_str(""), lsmkv_str(large),
                        LSMKV_UNSYNCED);
     fuzz_check(result == 0 || is_an_error(result));

@@ -322,6 +322,8 @@ plan_options(struct lsmkv_env *env)
 int
 plan_open(const struct lsmkv_options *options, struct plan_store *store)
 {
+    const struct lsmkv_keyspace_options plain = {.order = LSMKV_ORDER_BYTES,
+                                                 .compression = LSMKV_COMPRESSION_LZ4};
     int result = lsmkv_open("store", options, &store->db);
 
     if (result != 0)
@@ -329,8 +331,8 @@ plan_open(const struct lsmkv_options *options, struct plan_store *store)
     store->keyspaces[0] = NULL;
     result = lsmkv_keyspace_open(store->db, "plain", &store->keyspaces[1]);
     if (result == -ENOENT)
-        result = lsmkv_keyspace_create(store->db, "plain", LSMKV_ORDER_BYTES,
-                                       &store->keyspaces[1]);
+        result =
+            lsmkv_keyspace_create_with(store->db, "plain", &plain, &store->keyspaces[1]);
     if (result != 0)
         (void)lsmkv_close(store->db); /* what failed first is told */
     return result;

@@ -102,14 +102,16 @@ random_flags(struct world *world)
 static void
 open_store(struct world *world)
 {
+    const struct lsmkv_keyspace_options plain = {.order = LSMKV_ORDER_BYTES,
+                                                 .compression = LSMKV_COMPRESSION_LZ4};
     int result = lsmkv_open("store", &world->options, &world->db);
 
     need(world, "open", result);
     world->keyspaces[0] = lsmkv_default_keyspace(world->db);
     result = lsmkv_keyspace_open(world->db, keyspace_names[1], &world->keyspaces[1]);
     if (result != 0)
-        result = lsmkv_keyspace_create(world->db, keyspace_names[1], LSMKV_ORDER_BYTES,
-                                       &world->keyspaces[1]);
+        result = lsmkv_keyspace_create_with(world->db, keyspace_names[1], &plain,
+                                            &world->keyspaces[1]);
     need(world, "keyspace", result);
 }
 
@@ -152,6 +154,8 @@ world_init(struct world *world, uint64_t seed, bool dead_ranges)
     world->options.blob_threshold = thresholds[seed % 3];
     world->options.direct_threshold = thresholds[seed / 3 % 3];
     world->options.dead_ranges = dead_ranges;
+    if (seed % 2 == 0)
+        world->options.compression = LSMKV_COMPRESSION_LZ4;
     model_init(&world->models[0], LSMKV_ORDER_PATH);
     model_init(&world->models[1], LSMKV_ORDER_BYTES);
     open_store(world);

@@ -2,7 +2,8 @@
  * world.h - a store under random operations beside its models: the engine's whole public
  * surface, driven from a seed.
  *
- * Two keyspaces ("default" in path order, "plain" in byte order), up to WORLD_SNAPSHOTS
+ * Two keyspaces ("default" in path order, compressed if the seed is even, "plain" in byte order,
+ * compressed), up to WORLD_SNAPSHOTS
  * snapshots, half of them named, each with a copy of the models as they were.
  */
 #ifndef SUPPORT_WORLD_H

@@ -325,7 +325,8 @@ static void
 write_store(void)
 {
     struct manifest_edit state = {.next_file = 20};
-    struct edit_keyspace keyspace = {4, LSMKV_ORDER_PATH, "default"};
+    struct edit_keyspace keyspace = {
+        .id = 4, .order = LSMKV_ORDER_PATH, .name = "default"};
     struct manifest *manifest;
 
     ck_assert_int_eq(manifest_edit_keyspace(&state, &keyspace), 0);

@@ -105,6 +105,15 @@ static const struct {
     {"{" GOOD ",\"added\":[{" TABLE "}]}", 1},
     {"{" GOOD ",\"snapshots\":[{\"id\":1,\"name\":\"61\",\"sequence\":3,\"time\":-1}]}",
      0},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\","
+     "\"compression\":\"lz4\"}]}",
+     0},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\","
+     "\"compression\":\"zstd\"}]}",
+     -EUCLEAN},
+    {"{" HEAD NUMBERS ",\"keyspaces\":[{\"id\":0,\"name\":\"61\",\"order\":\"bytes\","
+     "\"compression\":1}]}",
+     -EUCLEAN},
     /* not what a line is */
     {"", -EUCLEAN},
     {"7", -EUCLEAN},
@@ -125,7 +134,7 @@ static const struct {
      "\"incompatible\":[\"\"]}",
      -ENOTSUP},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
-     "\"incompatible\":[\"blobs\"]}",
+     "\"incompatible\":[\"blobs\",\"lz4\"]}",
      0},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,\"incompatible\":[7]}",
      -EUCLEAN},

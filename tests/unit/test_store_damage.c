@@ -88,10 +88,12 @@ read_files(void)
     env_dir_close(dir);
 }
 
-/* Tables at two levels, two keyspaces, a snapshot, a log with entries of its own. */
+/* Tables at two levels, two keyspaces, one of them compressed, a snapshot, a log with entries of its own. */
 static void
 setup(void)
 {
+    const struct lsmkv_keyspace_options options = {.order = LSMKV_ORDER_BYTES,
+                                                   .compression = LSMKV_COMPRESSION_LZ4};
     struct lsmkv_keyspace *plain;
 
     rig_init(&rig);
@@ -99,8 +101,7 @@ setup(void)
     rig_open(&rig);
     model_init(&models[0], LSMKV_ORDER_PATH);
     model_init(&models[1], LSMKV_ORDER_BYTES);
-    ck_assert_int_eq(lsmkv_keyspace_create(rig.db, "plain", LSMKV_ORDER_BYTES, &plain),
-                     0);
+    ck_assert_int_eq(lsmkv_keyspace_create_with(rig.db, "plain", &options, &plain), 0);
     for (int round = 0; round < 3; round++) {
         for (int i = round; i < KEYS; i += round + 1) {
             put(0, NULL, i, round);
