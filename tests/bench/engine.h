@@ -23,6 +23,7 @@ struct engine_options {
     size_t write_buffer; /* bytes */
     size_t cache;        /* bytes */
     unsigned filter_bits;
+    bool compress; /* with LZ4: lsmkv alone; the others do not compress */
 };
 
 /* What of each entry a scan reads. */

@@ -39,6 +39,8 @@ store_open(const struct engine_options *wanted)
     options.write_buffer_size = wanted->write_buffer;
     options.cache_size = wanted->cache;
     options.filter_bits_per_key = wanted->filter_bits;
+    if (wanted->compress)
+        options.compression = LSMKV_COMPRESSION_LZ4;
     store->flags = wanted->synced ? 0 : LSMKV_UNSYNCED;
     check(lsmkv_open(wanted->path, &options, &store->db), "open");
     return store;

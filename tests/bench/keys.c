@@ -59,9 +59,42 @@ mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-void
-payloads_init(void)
+/* A word of 2 to 9 letters; its size. */
+static size_t
+word_of(uint64_t n, char *word)
 {
+    uint64_t letters = mix(n % 128 + 1);
+    size_t size = 2 + letters % 8;
+
+    for (size_t i = 0; i < size; i++)
+        word[i] = (char)('a' + (letters >> (8 + 5 * i)) % 26);
+    return size;
+}
+
+static void
+fill_with_words(void)
+{
+    size_t at = 0;
+
+    for (uint64_t n = 0; at < sizeof(pool); n++) {
+        char word[16];
+        size_t size = word_of(mix(n), word);
+
+        word[size++] = n % 12 == 11 ? '\n' : ' ';
+        if (size > sizeof(pool) - at)
+            size = sizeof(pool) - at;
+        memcpy(pool + at, word, size);
+        at += size;
+    }
+}
+
+void
+payloads_init(enum payload_kind kind)
+{
+    if (kind == PAYLOAD_WORDS) {
+        fill_with_words();
+        return;
+    }
     for (size_t i = 0; i < sizeof(pool); i += sizeof(uint64_t)) {
         uint64_t word = mix(i);
 

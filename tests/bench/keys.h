@@ -31,10 +31,16 @@ key_bytes(const struct key *key)
     return (struct bytes){key->text, key->size};
 }
 
-/* Random bytes that do not compress, the same for the same n; static. */
+/* What payloads are made of. */
+enum payload_kind {
+    PAYLOAD_NOISE, /* random bytes, which do not compress */
+    PAYLOAD_WORDS, /* of 128, in lines: LZ4 makes some 60 % of blocks of them */
+};
+
+/* Bytes, the same for the same n; static. */
 struct bytes payload_of(uint64_t n, size_t size);
 /* Before the first payload_of. */
-void payloads_init(void);
+void payloads_init(enum payload_kind kind);
 
 /* A permutation of the numbers below count. */
 uint64_t permute(uint64_t n, uint64_t count);

@@ -25,6 +25,9 @@ usage(FILE *out)
         "  --repeat=N       medians of N, 1 to 25; 3\n"
         "  --scale=X        X times the usual number of keys; 1\n"
         "  --seconds=X      how long synced puts and mixed work last; 5\n"
+        "  --values=KIND    noise, which does not compress, or words, which do; noise\n"
+        "  --compress       lsmkv's tables are compressed with LZ4 (values of 2 KiB and more, which\n"
+        "                   stand apart, are not); the other engines go on without\n"
         "  --quick          sees that it works: --repeat=1 --scale=0.01 --seconds=0.5\n"
         "  --json=FILE      writes all values to FILE\n"
         "  --list           names the engines and the series\n"
@@ -40,6 +43,8 @@ enum option_id {
     OPTION_REPEAT,
     OPTION_SCALE,
     OPTION_SECONDS,
+    OPTION_VALUES,
+    OPTION_COMPRESS,
     OPTION_QUICK,
     OPTION_JSON,
     OPTION_LIST,
@@ -53,6 +58,8 @@ static const struct option options[] = {
     {"repeat", required_argument, NULL, OPTION_REPEAT},
     {"scale", required_argument, NULL, OPTION_SCALE},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
+    {"values", required_argument, NULL, OPTION_VALUES},
+    {"compress", no_argument, NULL, OPTION_COMPRESS},
     {"quick", no_argument, NULL, OPTION_QUICK},
     {"json", required_argument, NULL, OPTION_JSON},
     {"list", no_argument, NULL, OPTION_LIST},
@@ -81,6 +88,16 @@ list(void)
         printf("series %-12s %s\n", series->name, series->about);
 }
 
+static bool
+parse_payloads(const char *text, enum payload_kind *kind)
+{
+    *kind = strcmp(text, "words") == 0 ? PAYLOAD_WORDS : PAYLOAD_NOISE;
+    if (*kind == PAYLOAD_WORDS || strcmp(text, "noise") == 0)
+        return true;
+    fprintf(stderr, "lsm-bench: --values=%s: noise or words\n", text);
+    return false;
+}
+
 /* False: bad usage, and the reason was told. */
 static bool
 take_option(struct plan *plan, struct report *report, int option)
@@ -103,6 +120,11 @@ take_option(struct plan *plan, struct report *report, int option)
         return parse_number(optarg, 0.001, 100, &plan->settings.scale);
     case OPTION_SECONDS:
         return parse_number(optarg, 0.1, 3600, &plan->settings.seconds);
+    case OPTION_VALUES:
+        return parse_payloads(optarg, &plan->settings.payloads);
+    case OPTION_COMPRESS:
+        plan->settings.compress = true;
+        return true;
     case OPTION_QUICK:
         report->repeats = 1;
         plan->settings.scale = 0.01;

@@ -12,7 +12,7 @@ work_on_series(void *context, int out)
     struct bench *bench = context;
 
     bench->out = out;
-    payloads_init();
+    payloads_init(bench->payloads);
     bench->series->run(bench);
 }
 
@@ -27,6 +27,8 @@ run_series(const struct run_settings *settings, const struct series *series,
         .path = path,
         .keys = (uint64_t)((double)series->keys * settings->scale),
         .seconds = settings->seconds,
+        .payloads = settings->payloads,
+        .compress = settings->compress,
     };
     bool done;
 

@@ -8,6 +8,8 @@ struct run_settings {
     const char *directory; /* stores are made in it, and removed */
     double scale;          /* of the number of keys */
     double seconds;        /* that parts without a number of operations last */
+    enum payload_kind payloads;
+    bool compress; /* see engine.h */
 };
 
 /* Adds the samples to the report, as those of `subject`.  False: the process failed and has said

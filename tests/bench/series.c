@@ -42,6 +42,7 @@ bench_open(struct bench *bench, bool synced)
         .write_buffer = 64 * MIB,
         .cache = bench->series->cache,
         .filter_bits = 10,
+        .compress = bench->compress,
     };
 
     bench->store = bench->engine->open(&options);

@@ -35,6 +35,8 @@ struct bench {
     int out;          /* where samples go */
     uint64_t keys;    /* those of the series, scaled */
     double seconds;   /* that work without a fixed number of operations lasts */
+    enum payload_kind payloads;
+    bool compress; /* see engine.h */
     void *store;
 };
 

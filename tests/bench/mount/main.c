@@ -268,7 +268,7 @@ work_on_series(void *context, int out)
 
     bench->out = out;
     pin_to(bench->series->pinned ? first_core() : -1);
-    payloads_init();
+    payloads_init(PAYLOAD_NOISE);
     bench->series->run(bench);
 }
 

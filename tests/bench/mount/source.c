@@ -52,7 +52,7 @@ source_make(const char *path, double scale)
     uint64_t files = (uint64_t)(FILES * scale) + 1;
     char name[4200];
 
-    payloads_init();
+    payloads_init(PAYLOAD_NOISE);
     make_directory(path);
     snprintf(name, sizeof(name), "%s/tree", path);
     make_directory(name);
