@@ -16,16 +16,20 @@ static const char help[] =
     "Usage: lsmfs create [OPTION]... STORE\n"
     "Make a new, empty store in the directory STORE, which is absent (its parent is there) or\n"
     "empty, and say where it is.  Its root directory is the caller's, with mode 755.  It is on disk\n"
-    "when the command returns.  What a mount can choose, it chooses anew each time, so there is\n"
-    "nothing to choose here.\n"
+    "when the command returns.  What a mount can choose, it chooses anew each time; what is chosen\n"
+    "here stays.\n"
     "\n"
-    "      --json  print an object: store, format\n"
-    "  -h, --help  show this help and exit\n"
+    "      --compress=HOW  lz4: what is put into tables, that is names, attributes and contents smaller\n"
+    "                      than 2 KiB, is compressed; larger contents are not.  Versions of lsmfs that\n"
+    "                      cannot read it refuse such a store.  none: the default\n"
+    "      --json          print an object: store, format, compression\n"
+    "  -h, --help          show this help and exit\n"
     "\n"
-    "Example:\n"
+    "Examples:\n"
     "  $ lsmfs create notes.store\n"
     "  /home/me/notes.store: a new store\n"
     "  $ lsmfs mount notes.store notes\n"
+    "  $ lsmfs create --compress=lz4 mail.store\n"
     "\n"
     "Exit status: 0, or 1 failed (STORE is there already), 2 wrong usage, 3 another makes it,\n"
     "4 there is no directory to make it in, 5 not permitted.\n";
@@ -37,8 +41,21 @@ fail(const char *path, const char *why, int result)
     return mount_status_of(result);
 }
 
+/* False: there is none of that name. */
+static bool
+parse_compression(const char *name, enum lsmkv_compression *compression)
+{
+    if (name == NULL || strcmp(name, "none") == 0)
+        *compression = LSMKV_COMPRESSION_NONE;
+    else if (strcmp(name, "lz4") == 0)
+        *compression = LSMKV_COMPRESSION_LZ4;
+    else
+        return false;
+    return true;
+}
+
 static int
-make(const char *path)
+make(const char *path, enum lsmkv_compression compression)
 {
     struct lsmkv_options engine;
     struct vfs_options options;
@@ -47,6 +64,7 @@ make(const char *path)
 
     lsmkv_options_init(&engine);
     engine.exclusive = true;
+    engine.compression = compression;
     vfs_options_init(&options);
     options.store.path = path;
     options.store.engine = &engine;
@@ -63,22 +81,30 @@ make(const char *path)
 int
 cli_create(int argc, char **argv)
 {
-    struct cli_line line = {
-        .name = "create", .help = help, .takes_json = true, .least = 1, .most = 1};
+    struct cli_line line = {.name = "create",
+                            .help = help,
+                            .takes_json = true,
+                            .takes = "compress",
+                            .least = 1,
+                            .most = 1};
+    enum lsmkv_compression compression;
     char store[PATH_MAX];
     int status = cli_line_parse(&line, argc, argv);
 
     if (status >= 0)
         return status;
+    if (!parse_compression(line.taken, &compression))
+        return cli_line_misused(&line, "unknown compression ", line.taken);
     int result = mountinfo_absolute(line.operands[0], store);
     if (result != 0)
         return fail(line.operands[0], strerror(-result), result);
-    status = make(store);
+    status = make(store, compression);
     if (status != STATUS_OK)
         return status;
     if (line.json)
-        report_json(json_pack("{so si}", "store", report_text(store), "format",
-                              (int)STORE_FORMAT));
+        report_json(json_pack("{so si ss}", "store", report_text(store), "format",
+                              (int)STORE_FORMAT, "compression",
+                              compression == LSMKV_COMPRESSION_LZ4 ? "lz4" : "none"));
     else
         printf("%s: a new store\n", store);
     return cli_line_finish(&line, STATUS_OK);

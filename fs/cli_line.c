@@ -19,19 +19,26 @@ cli_line_misused(const struct cli_line *line, const char *why, const char *what)
 int
 cli_line_parse(struct cli_line *line, int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"help", no_argument, NULL, 'h'}, {"json", no_argument, NULL, 'j'}, {0}};
+    const struct option names[] = {{"help", no_argument, NULL, 'h'},
+                                   {"json", no_argument, NULL, 'j'},
+                                   {line->takes, required_argument, NULL, 't'},
+                                   {0}};
 
     opterr = 0; /* getopt would call this program by the command's name */
     optind = 0;
-    for (int letter; (letter = getopt_long(argc, argv, "h", names, NULL)) != -1;) {
+    for (int letter; (letter = getopt_long(argc, argv, ":h", names, NULL)) != -1;) {
         if (letter == 'h') {
             fputs(line->help, stdout);
             return fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
         }
-        if (letter != 'j' || !line->takes_json)
+        if (letter == ':')
+            return cli_line_misused(line, "no value of ", argv[optind - 1]);
+        if (letter == 't')
+            line->taken = optarg;
+        else if (letter == 'j' && line->takes_json)
+            line->json = true;
+        else
             return cli_line_misused(line, "unknown option ", argv[optind - 1]);
-        line->json = true;
     }
     line->operands = argv + optind;
     line->count = argc - optind;

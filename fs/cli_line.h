@@ -11,10 +11,12 @@
 struct cli_line {
     const char *name; /* the command's, for messages */
     const char *help;
-    bool takes_json; /* --json is an option of it */
-    int least, most; /* operands */
+    bool takes_json;   /* --json is an option of it */
+    const char *takes; /* an option with a value, without its dashes; NULL: none */
+    int least, most;   /* operands */
 
     bool json;
+    const char *taken; /* that value, the last one; NULL: it was not given */
     char **operands;
     int count;
 };

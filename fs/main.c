@@ -22,7 +22,8 @@
 #define LINE "STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
 
 static const char usage[] =
-    "Usage: lsmfs " LINE "       lsmfs mount " LINE "       lsmfs create STORE\n"
+    "Usage: lsmfs " LINE "       lsmfs mount " LINE
+    "       lsmfs create [--compress=lz4] STORE\n"
     "       lsmfs umount MOUNTPOINT\n"
     "       lsmfs list\n"
     "       lsmfs status|sync STORE|MOUNTPOINT\n"

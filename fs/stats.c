@@ -197,6 +197,10 @@ gather(struct vfs *vfs, const struct stats_source *source, struct stats *stats)
     if (source != NULL)
         stats->source = *source;
     stats->read_only = vfs->read_only;
+    stats->compression =
+        lsmkv_keyspace_compression(lsmkv_default_keyspace(db)) == LSMKV_COMPRESSION_LZ4
+            ? "lz4"
+            : "none";
     stats->unsynced_age = store_unsynced_age(vfs->store);
     stats->nodes = nodes_count(vfs->nodes);
     if (result == 0)

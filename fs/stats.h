@@ -57,6 +57,7 @@ struct stats_pin {
 struct stats {
     struct stats_source source;
     bool read_only;
+    const char *compression; /* of keyspace "default" */
     struct lsmkv_stats engine;
     struct stats_level *levels;
     size_t level_count;

@@ -132,13 +132,13 @@ stats_print_json(const struct stats *stats, FILE *out)
     const struct stats_source *source = &stats->source;
     bool mounted = source->mountpoint != NULL;
     json_t *object = json_pack(
-        "{ss so so so ss so sb so so sf sI s{sI sf} s{sI sI sI sI} so so so}", "version",
-        LSMFS_VERSION, "store", text_or_null(source->store), "mounted_at",
+        "{ss so so so ss ss so sb so so sf sI s{sI sf} s{sI sI sI sI} so so so}",
+        "version", LSMFS_VERSION, "store", text_or_null(source->store), "mounted_at",
         text_or_null(source->mountpoint), "pid",
         mounted ? json_integer(getpid()) : json_null(), "mode",
-        stats->read_only ? "read-only" : "read-write", "recovery",
-        text_or_null(stats->recovery), "unclean_stop", engine->unclean_stop != 0, "error",
-        text_or_null(stats->error), "inodes",
+        stats->read_only ? "read-only" : "read-write", "compression", stats->compression,
+        "recovery", text_or_null(stats->recovery), "unclean_stop",
+        engine->unclean_stop != 0, "error", text_or_null(stats->error), "inodes",
         mounted ? json_integer(whole(stats->nodes)) : json_null(), "write_amplification",
         stats_write_amplification(stats), "read_amplification",
         whole(stats_tables_a_read(stats)), "unsynced", "bytes",

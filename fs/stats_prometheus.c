@@ -242,6 +242,8 @@ print_info(const struct stats *stats, FILE *out)
     print_label(out, "store", source->store != NULL ? source->store : "");
     fprintf(out, ",");
     print_label(out, "mountpoint", source->mountpoint != NULL ? source->mountpoint : "");
+    fprintf(out, ",");
+    print_label(out, "compression", stats->compression);
     fprintf(out, "} 1\n");
 }
 

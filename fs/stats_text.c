@@ -68,6 +68,7 @@ print_place(const struct stats *stats, FILE *out)
         fprintf(out, " (%s), by process %d of lsmfs %s, %zu inodes held\n", mode,
                 (int)getpid(), LSMFS_VERSION, stats->nodes);
     }
+    fprintf(out, "Compression:  %s\n", stats->compression);
     fprintf(out, "Opened after: %s\n", stats->recovery);
     fprintf(out, "Errors:       %s\n", *stats->error != '\0' ? stats->error : "none");
 }

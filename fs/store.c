@@ -514,12 +514,23 @@ expect_empty(struct store *store, struct lsmkv_keyspace *keyspace)
     return empty < 0 ? empty : empty ? 0 : -EUCLEAN;
 }
 
+/* Compressed as "default" is: what was chosen for that, whoever made it, is chosen for all. */
+static int
+create_keyspace(struct lsmkv *db, const char *name, struct lsmkv_keyspace **keyspace)
+{
+    const struct lsmkv_keyspace_options options = {
+        .order = LSMKV_ORDER_BYTES,
+        .compression = lsmkv_keyspace_compression(lsmkv_default_keyspace(db)),
+    };
+    return lsmkv_keyspace_create_with(db, name, &options, keyspace);
+}
+
 static int
 make_keyspace(struct store *store, const char *name, struct lsmkv_keyspace **keyspace)
 {
     if (*keyspace)
         return 0;
-    return lsmkv_keyspace_create(store->db, name, LSMKV_ORDER_BYTES, keyspace);
+    return create_keyspace(store->db, name, keyspace);
 }
 
 static int
@@ -582,7 +593,7 @@ store_make_meta(struct lsmkv *db, uint64_t inodes, uint64_t data_ids, bool *made
         int result = lsmkv_keyspace_open(db, names[i], &keyspace);
         if (result == -ENOENT) {
             *made = true;
-            result = lsmkv_keyspace_create(db, names[i], LSMKV_ORDER_BYTES, &keyspace);
+            result = create_keyspace(db, names[i], &keyspace);
         }
         if (result)
             return result;

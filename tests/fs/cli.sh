@@ -140,6 +140,8 @@ wrong_usage() {
 2|too many operands|create a b
 2|unknown option -x|create -x a
 2|unknown option --nonsense|create --nonsense a
+2|no value of --compress|create a --compress
+2|unknown compression zstd|create --compress=zstd a
 2|too many operands|list a
 2|unknown option --nonsense|list --nonsense
 2|store and a mount point|mount
@@ -261,9 +263,50 @@ makes_a_store() {
     "$lsmfs" create --json empty/ | python3 -c '
 import json, sys
 made = json.load(sys.stdin)
-assert made == {"store": sys.argv[1], "format": 1}, made' "$WORK/empty"
+assert made == {"store": sys.argv[1], "format": 1, "compression": "none"}, made' "$WORK/empty"
     "$lsmfs" check --quiet empty
     rm -r empty store
+}
+
+# compression_of STORE|MOUNTPOINT
+compression_of() {
+    "$lsmfs" stats --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["compression"])'
+}
+
+# The same files take less, in the same store's tables after a repair, too; MANIFEST tells older versions.
+makes_a_compressed_store() {
+    local way store_was=$store
+    for way in none lz4; do
+        store=$WORK/$way
+        same "{\"compression\":\"$way\"}" "$("$lsmfs" create --json "--compress=$way" "$store" |
+            python3 -c 'import json, sys
+print(json.dumps({"compression": json.load(sys.stdin)["compression"]}, separators=(",", ":")))')"
+        mount_store
+        for dir in a b c d; do
+            mkdir "$mnt/$dir"
+            for name in {1..200}; do
+                echo "a line of text, of file $name; a line of text" >"$mnt/$dir/some-file-of-a-name-$name"
+            done
+        done
+        same $way "$(compression_of "$mnt")"
+        umount_store
+        "$lsmfs" compact "$store"
+        same $way "$(compression_of "$store")"
+        "$lsmfs" ls -R "$store" >"$WORK/$way.ls"
+        du -b -c "$store"/*.sst | tail -1 | cut -f1 >"$WORK/$way.bytes"
+        "$lsmfs" check --quiet "$store"
+    done
+    cmp none.ls lz4.ls
+    [ $(($(cat lz4.bytes) * 3)) -lt $(($(cat none.bytes) * 2)) ]
+    head -1 lz4/MANIFEST | grep -q '"incompatible":\["lz4"\]'
+    not grep -q lz4 none/MANIFEST
+    same 4 "$(grep -o '"compression":"lz4"' lz4/MANIFEST | sort | uniq -c | awk '{print ($1 >= 4) * 4}')"
+    rm lz4/CLOSED
+    "$lsmfs" repair lz4 mended >/dev/null || [ $? = 1 ]
+    same lz4 "$(compression_of mended)"
+    "$lsmfs" ls -R mended | cmp - lz4.ls
+    rm -rf lz4 none mended
+    store=$store_was
 }
 
 # Bug: a directory in which a store's making had been interrupted was "there already", and a mount
@@ -480,6 +523,7 @@ check "statuses where there is no store" no_store
 alone "statuses of a mount that only reads" read_only
 alone "statuses of a mounted store" mounted
 alone "create" makes_a_store
+alone "create, compressed" makes_a_compressed_store
 alone "create where nothing is" creates_where_nothing_is
 check "create, several at once" makes_one_of_several
 alone "mount" mounts_by_name

@@ -110,6 +110,7 @@ well_formed() {
     stats "$1" >text
     grep -qx "Store: *$store" text
     grep -q '^Level *Tables *Size *Score *Read amp *Write amp *Keyspace$' text
+    grep -qx 'Compression:  none' text
     grep -qE '^Opened after: (no log|clean close|unclean stop); ' text
     same "$store" "$(number 's["store"]' "$1")"
     same 1 "$(stats --json "$1" | wc -l)"

@@ -270,6 +270,29 @@ START_TEST(test_index_filter_and_properties)
 }
 END_TEST
 
+START_TEST(test_properties_of_a_compressed_table)
+{
+    static char text[200];
+    struct lsmkv_record record = {.value = lsmkv_bytes(text, sizeof(text))};
+    struct table_meta meta = {0};
+    struct table_writer *writer;
+
+    ck_assert_int_eq(table_writer_open(&context, 13, 4, LSMKV_ORDER_PATH, &writer), 0);
+    table_writer_compress(writer, LSMKV_COMPRESSION_LZ4);
+    add(writer, lsmkv_str("key"), 8, KIND_PUT, &record);
+    ck_assert_int_eq(table_writer_finish(writer, &meta), 0);
+    table_meta_fini(&meta);
+    ck_assert_int_eq(run("--props --keys --verify 000013.sst"), 0);
+    /* a block of one entry: three lengths in 4 bytes, key of 11, payload of 201, 8 and 5 */
+    ck_assert_ptr_nonnull(strstr(output, " compression=lz4 raw_data_bytes=229 "));
+    ck_assert_ptr_nonnull(strstr(output, "entry key=\"key\" sequence=8 kind=put\n"));
+    ck_assert_ptr_nonnull(strstr(output, "verify table=13 result=good entries=1"));
+    write_file();
+    ck_assert_int_eq(run("--props 000012.sst"), 0);
+    ck_assert_ptr_null(strstr(output, "compression"));
+}
+END_TEST
+
 static void
 damage(const char *name, uint64_t offset)
 {
@@ -392,6 +415,7 @@ dump_suite(void)
     tcase_add_test(tcase, test_every_json_line_parses);
     tcase_add_test(tcase, test_ranges_follow_the_order_of_the_table);
     tcase_add_test(tcase, test_index_filter_and_properties);
+    tcase_add_test(tcase, test_properties_of_a_compressed_table);
     tcase_add_test(tcase, test_verify_tells_good_from_damaged);
     tcase_add_test(tcase, test_usage_and_absence_have_their_own_status);
     tcase_add_test(tcase, test_output_that_cannot_be_written_is_an_error);
