@@ -84,7 +84,7 @@ facts_find(const struct fact_array *facts, uint64_t number)
     return (char *)facts->items + low * facts->size;
 }
 
-void
+static void
 facts_free(struct fact_array *facts)
 {
     free(facts->items);

@@ -74,7 +74,6 @@ void facts_sort(struct fact_array *facts);
 void *facts_find(const struct fact_array *facts, uint64_t number);
 /* The number of fact `i`. */
 uint64_t facts_number(const struct fact_array *facts, size_t i);
-void facts_free(struct fact_array *facts);
 
 /* ---- telling ---- */
 

@@ -24,7 +24,6 @@ struct fuse_ops {
     void (*ready)(void *context);
     void *ready_context;
     struct fuse_session *session; /* set by fuse_ops_start_notices */
-    bool strips;         /* the kernel leaves all set-id bits and capabilities to us */
     bool past_pages;     /* the kernel drops its pages of what is written past them */
     bool init_reply_due; /* the next reply is that to INIT */
 };

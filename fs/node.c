@@ -684,18 +684,6 @@ node_is_below(struct nodes *nodes, const struct node *node, const struct node *a
     return node == ancestor;
 }
 
-void
-node_names(struct nodes *nodes, const struct node *node,
-           void (*each)(void *context, const struct node *parent,
-                        struct lsmkv_slice name),
-           void *context)
-{
-    lock(nodes);
-    for (const struct link *link = node->links; link; link = link->next)
-        each(context, link->parent, lsmkv_bytes(link->name, link->size));
-    unlock(nodes);
-}
-
 size_t
 nodes_pick(struct nodes *nodes, struct node_victim *victims, size_t max)
 {

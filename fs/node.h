@@ -159,11 +159,6 @@ struct node *node_parent(struct nodes *nodes, const struct node *node);
 /* Is `ancestor` the node itself or above it? */
 bool node_is_below(struct nodes *nodes, const struct node *node,
                    const struct node *ancestor);
-/* Calls `each` with every name that a node is held by, under the mutex. */
-void node_names(struct nodes *nodes, const struct node *node,
-                void (*each)(void *context, const struct node *parent,
-                             struct lsmkv_slice name),
-                void *context);
 
 /* Takes up to `max` of the files that were not asked for lately, have a name and are not open:
  * the caller asks the kernel to forget them.  Not directories: the kernel takes their names

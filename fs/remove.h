@@ -15,7 +15,5 @@ LSMKV_CHECKED int remove_name(struct op *op, struct inode *inode, struct lsmkv_s
 
 /* -ENOTEMPTY: a directory has keys below it, or its own holds a value. */
 LSMKV_CHECKED int remove_check_empty(struct op *op, const struct inode *inode);
-/* Says in the log what keeps a directory from going if no listing shows it. */
-void remove_explain(struct op *op, const struct inode *inode);
 
 #endif

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t
+/* The bytes of the character of UTF-8 that `text`, which is not empty, begins with; 0: it begins with
+ * none. */
+static size_t
 report_character(const char *text)
 {
     if ((unsigned char)*text < 0x80)

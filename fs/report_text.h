@@ -7,9 +7,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* The bytes of the character of UTF-8 that `text`, which is not empty, begins with; 0: it begins with
- * none. */
-size_t report_character(const char *text);
 /* Names and damaged bytes may be no UTF-8, which JSON must be: a byte that is of no character is '?'. */
 json_t *report_text(const char *text);
 /* Prints it for people, as the table of mounts writes it: what is no character, what a terminal obeys,

@@ -19,12 +19,6 @@
 
 static const char *const role_names[SALVAGE_ROLES] = {"chunks", "inodes", "meta"};
 
-const char *
-salvage_role_name(enum salvage_role role)
-{
-    return role_names[role];
-}
-
 static bool
 is_name(struct lsmkv_slice key, const char *name)
 {

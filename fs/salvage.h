@@ -15,9 +15,6 @@ struct salvage_names {
     char names[SALVAGE_ROLES][LSMKV_NAME_MAX + 1];
 };
 
-/* What the keyspace in a role is called in a good store. */
-const char *salvage_role_name(enum salvage_role role);
-
 /* Looks at every keyspace of a store that was opened with `salvage`.  One that has its name keeps
  * it. */
 LSMKV_CHECKED int salvage_find_names(struct lsmkv *db, struct salvage_names *names);

@@ -76,7 +76,8 @@ shows_something(struct op *op, const struct inode *inode)
     return shown;
 }
 
-void
+/* Says in the log what keeps a directory from going if no listing shows it. */
+static void
 remove_explain(struct op *op, const struct inode *inode)
 {
     if (inode->attr.has_value || !shows_something(op, inode))

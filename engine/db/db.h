@@ -441,12 +441,6 @@ void keyspace_free(struct lsmkv_keyspace *keyspace);
 
 /* ---- snapshots (snapshot.c) ---- */
 
-/* Pins `sequence` in the ascending ring. */
-int LSMKV_CHECKED snapshot_pin(struct lsmkv *db, uint64_t sequence,
-                               struct lsmkv_snapshot **snapshot)
-    LSMKV_REQUIRES(db->mutex);
-void snapshot_unpin(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
-    LSMKV_REQUIRES(db->mutex);
 /* In memory alone: a named snapshot as the manifest has it. */
 int LSMKV_CHECKED snapshot_register(struct lsmkv *db,
                                     const struct lsmkv_snapshot_info *info,
@@ -550,8 +544,6 @@ int LSMKV_CHECKED files_sweep(struct lsmkv *db, uint64_t oldest_log);
 int LSMKV_CHECKED recover_logs(struct lsmkv *db, uint64_t oldest_log,
                                const struct closed_mark *closed,
                                struct wal_previous *last);
-/* The lock file's text from note and state. */
-int LSMKV_CHECKED lock_note_write(struct lsmkv *db);
 int LSMKV_CHECKED lock_take(struct lsmkv *db, const char *path);
 
 #endif

@@ -442,7 +442,8 @@ manifest_state_apply(struct manifest_edit *state, const struct manifest_edit *ed
     return result;
 }
 
-struct edit_table *
+/* The table of a state with this number, or NULL; valid until the state changes. */
+static struct edit_table *
 manifest_state_table(const struct manifest_edit *state, uint64_t number)
 {
     size_t index = find_table(state, number);

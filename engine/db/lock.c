@@ -53,7 +53,8 @@ read_holder(struct env_dir *dir, struct holder *holder)
     return result;
 }
 
-int
+/* The lock file's text from note and state. */
+static int
 lock_note_write(struct lsmkv *db)
 {
     char text[TEXT_SIZE];

@@ -104,9 +104,6 @@ int LSMKV_CHECKED manifest_state_apply(struct manifest_edit *state,
  * `state->removed`.  -ENOMEM. */
 int LSMKV_CHECKED manifest_state_apply_fitting(struct manifest_edit *state,
                                                const struct manifest_edit *edit);
-/* The table of a state with this number, or NULL; valid until the state changes. */
-struct edit_table *manifest_state_table(const struct manifest_edit *state,
-                                        uint64_t number);
 /* The blob files that a state's tables refer to, each once, by number, with all the bytes that are
  * referred to; malloced. */
 int LSMKV_CHECKED manifest_state_blobs(const struct manifest_edit *state,

@@ -74,7 +74,8 @@ file_may_hold(const struct table_file *file, enum lsmkv_order order,
            table_file_overlaps(file, order, key, key);
 }
 
-bool
+/* Whether one of them may hold a version of `key` older than `sequence`. */
+static bool
 outside_may_hold(const struct outside *outside, struct lsmkv_slice key, uint64_t sequence)
 {
     const struct level *level = &outside->levels[0];

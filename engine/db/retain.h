@@ -23,9 +23,6 @@ struct outside {
 int LSMKV_CHECKED outside_init(struct outside *outside,
                                const struct compaction *compaction);
 void outside_fini(struct outside *outside);
-/* Whether one of them may hold a version of `key` older than `sequence`. */
-bool outside_may_hold(const struct outside *outside, struct lsmkv_slice key,
-                      uint64_t sequence);
 
 /* Takes a kept entry; `first` says that it is its user key's first.  Both slices hold for the
  * call.  An error ends the merge. */

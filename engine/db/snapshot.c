@@ -15,8 +15,10 @@
 
 #include "db/db.h"
 
-int
+/* Pins `sequence` in the ascending ring. */
+static int
 snapshot_pin(struct lsmkv *db, uint64_t sequence, struct lsmkv_snapshot **out)
+    LSMKV_REQUIRES(db->mutex)
 {
     struct lsmkv_snapshot *snapshot = malloc(sizeof(*snapshot)),
                           *after = db->snapshots.prev;
@@ -34,8 +36,9 @@ snapshot_pin(struct lsmkv *db, uint64_t sequence, struct lsmkv_snapshot **out)
     return 0;
 }
 
-void
+static void
 snapshot_unpin(struct lsmkv *db, struct lsmkv_snapshot *snapshot)
+    LSMKV_REQUIRES(db->mutex)
 {
     bool prev_too = snapshot->prev != &db->snapshots &&
                     snapshot->prev->sequence == snapshot->sequence;

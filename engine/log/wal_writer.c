@@ -63,8 +63,7 @@ struct wal_writer {
     size_t capacity; /* frames that both have room for */
 
     struct mutex syncing; /* one sync at a time: see W4 */
-    _Atomic uint64_t end, synced;
-    _Atomic uint64_t bytes_written, syncs;
+    _Atomic uint64_t end, synced, syncs;
     _Atomic int error; /* what broke the writer; 0: nothing */
 };
 
@@ -199,7 +198,6 @@ writer_write(struct wal_writer *writer, const struct iovec *parts, size_t count,
         return result;
     }
     assert(offset - end == size);
-    atomic_fetch_add(&writer->bytes_written, size);
     atomic_store(&writer->end, offset);
     if (offset - writer->hinted >= WRITEBACK_SIZE) {
         env_file_writeback(writer->file, writer->hinted, offset - writer->hinted);
@@ -450,12 +448,6 @@ uint64_t
 wal_synced(const struct wal_writer *writer)
 {
     return atomic_load(&writer->synced);
-}
-
-uint64_t
-wal_bytes_written(const struct wal_writer *writer)
-{
-    return atomic_load(&writer->bytes_written);
 }
 
 uint64_t

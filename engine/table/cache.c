@@ -145,12 +145,6 @@ slot_of(const struct block *block)
 /* ---- pins ---- */
 
 void
-block_pin(const struct block *block)
-{
-    atomic_fetch_add_explicit(&slot_of(block)->state, PIN_ONE, memory_order_relaxed);
-}
-
-void
 block_unpin(const struct block *block)
 {
     struct slot *slot = slot_of(block);

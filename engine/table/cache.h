@@ -48,8 +48,6 @@ const struct block *block_cache_insert(struct block_cache *cache, uint64_t table
 /* The same for a block that is not to be kept: gone with its last pin. */
 const struct block *block_cache_detached(struct block_cache *cache, uint8_t *data,
                                          size_t size, size_t allocated);
-/* Takes another pin on an already pinned block. */
-void block_pin(const struct block *block);
 void block_unpin(const struct block *block);
 /* What it was made with. */
 size_t block_cache_capacity(const struct block_cache *cache);

@@ -117,7 +117,6 @@ int LSMKV_CHECKED table_writer_add(struct table_writer *writer,
                                    struct lsmkv_slice payload);
 /* Bytes the file will have at least; a block that is not finished counts as it is unpacked. */
 uint64_t table_writer_size(const struct table_writer *writer);
-uint64_t table_writer_count(const struct table_writer *writer);
 /* Writes what is left, syncs and closes the file (the caller syncs the directory), frees
  * the writer whatever the result.  On failure the file is deleted.  At least one
  * entry. */

@@ -357,12 +357,6 @@ table_writer_size(const struct table_writer *writer)
            block_builder_size(&writer->index) + TABLE_FOOTER_SIZE;
 }
 
-uint64_t
-table_writer_count(const struct table_writer *writer)
-{
-    return writer->properties.entries;
-}
-
 /* ---- the end ---- */
 
 static int

@@ -34,8 +34,6 @@ enum env_call {
     ENV_CALL_ANY = ENV_CALL_COUNT,
 };
 
-const char *env_call_name(enum env_call call);
-
 /* Whether the call can change what a power cut leaves. */
 bool env_call_changes(enum env_call call);
 

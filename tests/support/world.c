@@ -205,7 +205,7 @@ world_reopen(struct world *world)
     reopen_handles(world);
 }
 
-void
+static void
 world_kill(struct world *world)
 {
     struct mem_env *survivor = mem_env_kill(world->env);

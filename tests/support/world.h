@@ -45,6 +45,5 @@ void world_step(struct world *world);
 void world_check(struct world *world);
 /* Closes and opens again; or dies and opens again, with everything acknowledged there. */
 void world_reopen(struct world *world);
-void world_kill(struct world *world);
 
 #endif

@@ -515,15 +515,6 @@ turns_inside(void)
     return depth > 0;
 }
 
-void
-turns_advance(uint64_t nanoseconds_)
-{
-    struct timespec time = {(time_t)(nanoseconds_ / NANOSECONDS),
-                            (long)(nanoseconds_ % NANOSECONDS)};
-
-    nanosleep(&time, NULL);
-}
-
 #else
 
 bool
@@ -558,13 +549,6 @@ turns_end(void)
     thread_free(me);
     pthread_mutex_destroy(&world->mutex);
     free(world);
-}
-
-void
-turns_advance(uint64_t nanoseconds_)
-{
-    self->world->now += (int64_t)nanoseconds_;
-    pass_deadlines(self->world);
 }
 
 #endif

@@ -31,7 +31,5 @@ void turns_begin(uint64_t seed);
 void turns_end(void);
 /* Does the calling thread take turns? */
 bool turns_inside(void);
-/* Moves this world's clock, and so passes deadlines. */
-void turns_advance(uint64_t nanoseconds);
 
 #endif
