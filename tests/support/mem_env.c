@@ -24,7 +24,8 @@ struct mem_env {
     void (*hook)(void *context, uint64_t ordinal, enum env_call call);
     void *hook_context;
     bool virtual_clock;
-    int64_t time; /* of the virtual clock */
+    int64_t time;           /* of the virtual clock */
+    pthread_cond_t hurried; /* it has become virtual */
 };
 
 struct dir_handle {
@@ -464,16 +465,22 @@ static void
 mem_sleep(struct lsmkv_env *base, uint64_t nanoseconds)
 {
     struct mem_env *env = env_of(base);
+    struct timespec until;
     bool virtual_clock;
+    int result = 0;
 
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)((nanoseconds + (uint64_t)until.tv_nsec) / NANOSECONDS);
+    until.tv_nsec = (long)((nanoseconds + (uint64_t)until.tv_nsec) % NANOSECONDS);
     pthread_mutex_lock(&env->mutex);
     virtual_clock = env->virtual_clock;
-    env->time += (int64_t)nanoseconds;
+    if (virtual_clock)
+        env->time += (int64_t)nanoseconds;
+    while (!env->virtual_clock && result == 0)
+        result = pthread_cond_timedwait(&env->hurried, &env->mutex, &until);
     pthread_mutex_unlock(&env->mutex);
     if (virtual_clock)
         sched_yield();
-    else
-        env_posix()->sleep(env_posix(), nanoseconds);
 }
 
 /* The operating system's threads do: theirs are joined through their own env. */
@@ -515,6 +522,7 @@ new_on(struct mem_disk *disk)
     fill_table(&env->base);
     pthread_mutex_init(&env->hook_mutex, NULL);
     pthread_mutex_init(&env->mutex, NULL);
+    pthread_cond_init(&env->hurried, NULL);
     env->disk = disk;
     return env;
 }
@@ -529,6 +537,7 @@ void
 mem_env_free(struct mem_env *env)
 {
     mem_disk_free(env->disk);
+    pthread_cond_destroy(&env->hurried);
     pthread_mutex_destroy(&env->mutex);
     pthread_mutex_destroy(&env->hook_mutex);
     free(env);
@@ -631,6 +640,7 @@ mem_env_set_time(struct mem_env *env, int64_t now)
 {
     pthread_mutex_lock(&env->mutex);
     env->virtual_clock = true;
+    pthread_cond_broadcast(&env->hurried);
     env->time = now;
     pthread_mutex_unlock(&env->mutex);
 }

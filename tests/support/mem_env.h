@@ -62,7 +62,7 @@ void mem_env_set_capacity(struct mem_env *env, uint64_t bytes);
 uint64_t mem_env_used(struct mem_env *env);
 
 /* Makes the clock virtual, at `now` (nanoseconds since 1970): only sleep and
- * mem_env_advance move it, and sleep returns at once. */
+ * mem_env_advance move it, and sleep returns at once; so do those who sleep. */
 void mem_env_set_time(struct mem_env *env, int64_t now);
 void mem_env_advance(struct mem_env *env, uint64_t nanoseconds);
 

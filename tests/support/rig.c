@@ -95,6 +95,12 @@ rig_cut_power(struct rig *rig, struct mem_crash policy, uint64_t seed)
 }
 
 void
+rig_hurry(struct rig *rig)
+{
+    mem_env_set_time(rig->memory, rig->options.env->now(rig->options.env));
+}
+
+void
 rig_put(struct rig *rig, const char *key, const char *value)
 {
     int result =

@@ -4,6 +4,8 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -626,6 +628,33 @@ START_TEST(test_virtual_time_moves_only_when_told)
 }
 END_TEST
 
+static void
+sleep_an_hour(void *argument)
+{
+    atomic_bool *begun = argument;
+    struct lsmkv_env *env = mem_env_base(mem);
+
+    atomic_store(begun, true);
+    env->sleep(env, UINT64_C(3600000000000));
+}
+
+/* If it does not, the time limit of the test ends it. */
+START_TEST(test_who_sleeps_wakes_when_the_clock_becomes_virtual)
+{
+    struct lsmkv_env *env = mem_env_base(mem);
+    struct env_thread *thread;
+    atomic_bool begun = false;
+
+    ck_assert_int_eq(env->thread_start(env, "sleeper", sleep_an_hour, &begun, &thread),
+                     0);
+    while (!atomic_load(&begun))
+        sched_yield();
+    env_posix()->sleep(env_posix(), 1000000);
+    mem_env_set_time(mem, 1000);
+    env->thread_join(thread);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 static void
@@ -705,6 +734,7 @@ main(void)
     tcase_add_test(tests, test_space_comes_back_with_the_last_handle);
     tcase_add_test(tests, test_a_hash_is_of_all_names_and_bytes_but_the_lock);
     tcase_add_test(tests, test_virtual_time_moves_only_when_told);
+    tcase_add_test(tests, test_who_sleeps_wakes_when_the_clock_becomes_virtual);
     tcase_add_test(tests, test_threads_write_while_images_are_taken);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);

@@ -373,12 +373,6 @@ END_TEST
 /* ---- on a disk with space enough (R4) ---- */
 
 static void
-sleep_at_once(void)
-{
-    mem_env_set_time(rig.memory, INT64_C(1000000000));
-}
-
-static void
 put_settled(unsigned count)
 {
     rig_open(&rig);
@@ -404,7 +398,7 @@ START_TEST(test_what_is_deleted_goes_when_all_is_quiet)
 {
     const unsigned count = 2000;
 
-    sleep_at_once();
+    rig_hurry(&rig);
     put_settled(count);
     delete_each(count, 1, 0);
     /* Where sleep takes no time a round may begin before the last are deleted, and too few be left
@@ -422,7 +416,7 @@ START_TEST(test_what_was_deleted_before_opening_goes_too)
     delete_each(count, 2, 0);
     ck_assert_int_eq(lsmkv_flush(rig.db), 0);
     rig_close(&rig);
-    sleep_at_once();
+    rig_hurry(&rig);
     rig_open(&rig);
     ck_assert(tables_shrink_to(count * (uint64_t)VALUE / 5 * 3));
     expect_rest(count, 2, 0);
@@ -434,7 +428,7 @@ START_TEST(test_few_deletes_do_not_have_a_store_rewritten)
     const unsigned count = 30000, step = 50;
     uint64_t before;
 
-    sleep_at_once();
+    rig_hurry(&rig);
     rig_open(&rig);
     for (unsigned i = 0; i < count; i++)
         ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str(key_of(i)), none,

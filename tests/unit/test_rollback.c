@@ -377,15 +377,15 @@ roll_back(void)
     return result;
 }
 
-/* A flush that failed stands for a while before it is tried again, and a merge under way may have for
- * the moment what is left of the disk. */
+/* A flush that failed stands for a while before it is tried again, and a merge under way may
+ * have for the moment what is left of the disk. */
 static int
 roll_back_in_a_while(void)
 {
     int result = roll_back();
 
     for (unsigned i = 0; result == -ENOSPC && i < 500; i++) {
-        rig.options.env->sleep(rig.options.env, 10000000);
+        env_posix()->sleep(env_posix(), 10000000);
         result = roll_back();
     }
     return result;
@@ -416,6 +416,14 @@ static const struct {
 
 static int failing; /* which of them it is */
 
+/* What failed in the background would be tried again after a second. */
+static void
+heal(void)
+{
+    fault_env_heal(rig.faults);
+    rig_hurry(&rig);
+}
+
 /* The nth call fails.  True: there was one. */
 static bool
 fail_nth(uint64_t nth, unsigned done[2])
@@ -433,7 +441,7 @@ fail_nth(uint64_t nth, unsigned done[2])
     fault_env_set(rig.faults, fault);
     result = roll_back();
     failures = fault_env_failures(rig.faults) - failures;
-    fault_env_heal(rig.faults);
+    heal();
     ck_assert(result == 0 || failures > 0);
     ck_assert(is_rolled_back() == (result == 0));
     rig_cut_power(&rig, failings[failing].policy, nth);
@@ -447,7 +455,7 @@ fail_nth(uint64_t nth, unsigned done[2])
     prepare();
     fault_env_set(rig.faults, fault);
     result = roll_back();
-    fault_env_heal(rig.faults);
+    heal();
     poisoned =
         lsmkv_put(rig.db, NULL, lsmkv_str("x"), lsmkv_str(""), lsmkv_str(""), 0) != 0;
     if (!poisoned)
