@@ -15,6 +15,7 @@
 
 #include "lsmkv.h"
 #include "support/fault_env.h"
+#include "support/suite.h"
 #include "support/trial.h"
 
 static const struct fault shapes[] = {
@@ -163,16 +164,10 @@ main(void)
 {
     Suite *suite = suite_create("faults");
     TCase *tcase = tcase_create("faults");
-    SRunner *runner;
-    int failures;
 
     tcase_set_timeout(tcase, 900);
     tcase_add_test(tcase, test_nothing_is_lost_whatever_call_fails);
     tcase_add_test(tcase, test_recovery_may_fail_at_any_call_and_begin_again);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

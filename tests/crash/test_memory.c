@@ -23,6 +23,7 @@
 
 #include "lsmkv.h"
 #include "support/failing_alloc.h"
+#include "support/suite.h"
 #include "support/trial.h"
 
 /* Of a failure from then on: does memory return before the store is closed? */
@@ -753,17 +754,11 @@ main(void)
 {
     Suite *suite = suite_create("memory");
     TCase *tcase = tcase_create("memory");
-    SRunner *runner;
-    int failures;
 
     tcase_set_timeout(tcase, 900);
     tcase_add_test(tcase, test_nothing_is_lost_whatever_allocation_fails);
     tcase_add_test(tcase, test_a_call_that_finds_no_memory_changes_nothing);
     tcase_add_test(tcase, test_a_sync_does_not_fail_with_the_write_before_it);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

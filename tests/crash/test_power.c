@@ -32,6 +32,7 @@
 #include "support/mem_env.h"
 #include "support/plan.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "turns/cuts.h"
 #include "turns/turns.h"
 
@@ -721,8 +722,6 @@ main(void)
 {
     Suite *suite = suite_create("power");
     TCase *tcase = tcase_create("power");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 3600);
     tcase_add_test(tcase, test_every_image_is_a_prefix_that_holds_what_was_durable);
@@ -730,9 +729,5 @@ main(void)
     tcase_add_test(tcase, test_a_seed_gives_its_images_again);
 #endif
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -30,6 +30,7 @@
 #include "support/mem_env.h"
 #include "support/plan.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "turns/cuts.h"
 #include "turns/turns.h"
 
@@ -415,15 +416,9 @@ main(void)
 {
     Suite *suite = suite_create("power_groups");
     TCase *tcase = tcase_create("groups");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 3600);
     tcase_add_test(tcase, test_every_image_is_a_prefix_of_what_the_writers_did);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 #include "store.h"
 #include "support/mem_env.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "sweep.h"
 
 struct store_fixture {
@@ -128,18 +129,6 @@ fixture_sweep(struct store_fixture *fixture)
 
     while (more)
         ck_assert_int_eq(sweep_step(fixture->store, &more), 0);
-}
-
-/* Runs `suite` and returns the program's exit status. */
-static inline int
-run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <check.h>
 
 #include "linger.h"
+#include "support/suite.h"
 
 #define MICROSECOND 1000u
 #define SECOND      (1000000u * MICROSECOND)
@@ -121,8 +122,6 @@ main(void)
 {
     Suite *suite = suite_create("linger");
     TCase *cases = tcase_create("linger");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(cases, setup, NULL);
     tcase_add_test(cases, test_quick_requests_are_looked_for);
@@ -132,8 +131,5 @@ main(void)
     tcase_add_test(cases, test_a_slow_one_does_not_end_it);
     tcase_add_test(cases, test_a_process_that_was_stopped_looks_again);
     suite_add_tcase(suite, cases);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

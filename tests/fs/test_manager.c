@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "manager.h"
+#include "support/suite.h"
 
 static char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 static int listener;
@@ -208,9 +209,5 @@ main(void)
     tcase_add_test(tests, test_without_a_manager_nothing_happens);
     tcase_add_test(tests, test_time_is_asked_for_while_work_goes_on);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

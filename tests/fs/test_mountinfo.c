@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "mountinfo.h"
+#include "support/suite.h"
 
 static char folder[PATH_MAX];
 
@@ -188,9 +189,5 @@ main(void)
     tcase_add_test(tests, test_nothing_is_unmounted_where_nothing_is);
     suite_add_tcase(suite, tests);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "memory.h"
 #include "options.h"
+#include "support/suite.h"
 
 static struct options options;
 
@@ -308,9 +309,5 @@ main(void)
     tcase_add_test(tests, test_store_and_mount_point_must_lie_apart);
     suite_add_tcase(suite, tests);
 
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "prune.h"
+#include "support/suite.h"
 
 #define ITEMS_MAX 400
 #define MINUTE    INT64_C(60000000000)
@@ -268,9 +269,5 @@ main(void)
     tcase_add_test(rules, test_a_rotation_settles);
     tcase_add_test(rules, test_it_keeps_what_restic_keeps);
     suite_add_tcase(suite, rules);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

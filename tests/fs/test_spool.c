@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "spool.h"
+#include "support/suite.h"
 
 static char bytes[SPOOL_MEMORY + 1000];
 static int here, nowhere; /* a directory, and one that takes no file */
@@ -109,8 +110,6 @@ main(void)
 {
     Suite *suite = suite_create("spool");
     TCase *tcase = tcase_create("spool");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_what_is_short_needs_no_disk);
@@ -118,8 +117,5 @@ main(void)
     tcase_add_test(tcase, test_the_disk_may_be_asked_for_at_once);
     tcase_add_test(tcase, test_a_stream_keeps_the_error_of_its_first_failure);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

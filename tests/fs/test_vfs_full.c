@@ -4,6 +4,7 @@
  * Full is: less free space than the reserve, so that the engine takes removals with little
  * beside them and nothing else.
  */
+#include "support/suite.h"
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;
@@ -119,8 +120,6 @@ main(void)
 {
     Suite *suite = suite_create("vfs_full");
     TCase *tcase = tcase_create("full");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_a_refused_change_leaves_the_times_of_its_directory);
@@ -129,8 +128,5 @@ main(void)
     tcase_add_test(tcase, test_a_full_store_lets_files_be_cut_and_changed);
     tcase_add_test(tcase, test_a_full_store_takes_snapshots);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -16,6 +16,7 @@
 
 #include "support/mem_env.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "vfs.h"
 
 struct vfs_fixture {
@@ -397,18 +398,6 @@ fs_raw_put(struct vfs_fixture *fs, const char *key, size_t size, const char *val
     ck_assert_int_eq(lsmkv_put(vfs_store(fs->vfs)->db, NULL, lsmkv_bytes(key, size),
                                lsmkv_bytes(NULL, 0), lsmkv_str(value), LSMKV_UNSYNCED),
                      0);
-}
-
-static inline int
-run_suite(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    int failed;
-
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "memtable/arena.h"
 #include "support/heap_env.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static struct heap_env env;
 static struct block_pool pool;
@@ -233,8 +234,6 @@ main(void)
 {
     Suite *suite = suite_create("arena");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_pieces_are_aligned_and_never_overlap);
@@ -249,9 +248,5 @@ main(void)
     tcase_add_test(tests, test_what_nobody_takes_goes_back);
     tcase_add_test(tests, test_what_is_kept_makes_way_for_what_does_not_fit_it);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

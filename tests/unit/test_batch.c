@@ -9,6 +9,7 @@
 #include "log/batch.h"
 #include "lsmkv.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static struct lsmkv_batch batch;
 
@@ -432,8 +433,6 @@ main(void)
 {
     Suite *suite = suite_create("batch");
     TCase *tests = tcase_create("batch");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_batch_bytes_are_golden);
@@ -452,9 +451,5 @@ main(void)
     tcase_add_test(tests, test_a_count_that_cannot_be_is_refused_at_once);
     tcase_add_test(tests, test_sequences_end_at_their_maximum);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

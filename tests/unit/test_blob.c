@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/suite.h"
 #include "support/table_fixture.h"
 #include "table/blob.h"
 
@@ -709,8 +710,6 @@ main(void)
 {
     Suite *suite = suite_create("blob");
     TCase *tests = tcase_create("blob");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_blob_file_has_these_bytes);
@@ -735,8 +734,5 @@ main(void)
     tcase_add_test(tests, test_tables_that_differ_about_a_file_are_refused);
     tcase_add_test(tests, test_the_deadest_files_are_collected_first);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "support/random.h"
 #include "support/rig.h"
+#include "support/suite.h"
 
 #define VALUE     3000u
 #define THRESHOLD 1000u
@@ -301,8 +302,6 @@ main(void)
 {
     Suite *suite = suite_create("blob_faults");
     TCase *tests = tcase_create("blob_faults");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_what_a_line_in_doubt_names_is_not_deleted);
@@ -310,8 +309,5 @@ main(void)
     tcase_add_test(tests, test_long_keys_are_not_dead_bytes);
     tcase_add_test(tests, test_a_table_that_cannot_be_read_does_not_stop_collecting);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * moves that carry references, what lets a blob file go, what collects one, and what is damaged.
  */
 #include "blob_fixture.h"
+#include "support/suite.h"
 
 #define THRESHOLD 1000u
 
@@ -660,8 +661,6 @@ main(void)
     Suite *suite = suite_create("blob_store");
     TCase *tests = tcase_create("blob_store");
     TCase *full = tcase_create("full disk");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_every_read_gives_a_value_that_stands_apart);
@@ -690,8 +689,5 @@ main(void)
     tcase_add_test(full, test_overwritten_values_come_free_on_a_full_disk);
     tcase_add_test(full, test_a_disk_that_gets_short_again_is_freed_again);
     suite_add_tcase(suite, full);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "base/coding.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "table/block.h"
 
 #define ENTRIES 300u
@@ -415,11 +416,5 @@ block_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(block_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(block_suite());
 }

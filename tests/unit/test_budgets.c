@@ -18,6 +18,7 @@
 #include "support/meter.h"
 #include "support/random.h"
 #include "support/rig.h"
+#include "support/suite.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (KIB * KIB)
@@ -462,8 +463,6 @@ main(void)
 {
     Suite *suite = suite_create("budgets");
     TCase *tests = tcase_create("budgets");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 120);
@@ -479,9 +478,5 @@ main(void)
     tcase_add_test(tests, test_merges_write_no_more_than_their_rate);
     tcase_add_test(tests, test_merges_keep_to_no_rate_while_writers_wait);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

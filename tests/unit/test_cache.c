@@ -7,6 +7,7 @@
 #include "support/heap_env.h"
 #include "support/mem_env.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "table/cache.h"
 
 #define CAPACITY (1u << 20)
@@ -435,11 +436,5 @@ cache_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(cache_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(cache_suite());
 }

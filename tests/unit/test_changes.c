@@ -5,47 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/rig.h"
+#include "rig_fixture.h"
+#include "support/suite.h"
 #include "support/world.h"
-
-static struct rig rig;
-
-static void
-setup(void)
-{
-    rig_init(&rig);
-    rig_open(&rig);
-}
-
-static void
-teardown(void)
-{
-    rig_fini(&rig);
-}
-
-static struct lsmkv_snapshot *
-take(void)
-{
-    struct lsmkv_snapshot *snapshot;
-
-    ck_assert_int_eq(lsmkv_snapshot_take(rig.db, &snapshot), 0);
-    return snapshot;
-}
-
-static void
-release(struct lsmkv_snapshot *snapshot)
-{
-    lsmkv_snapshot_release(rig.db, snapshot);
-}
-
-static void
-flush_and_merge(void)
-{
-    struct lsmkv_slice none = {NULL, 0};
-
-    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
-    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
-}
 
 /* The keys that are told, with a space after each. */
 static const char *
@@ -401,8 +363,6 @@ main(void)
 {
     Suite *suite = suite_create("changes");
     TCase *tcase = tcase_create("changes");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -419,9 +379,5 @@ main(void)
     tcase_set_timeout(tcase, 900);
     tcase_add_test(tcase, test_every_key_that_differs_is_told_whatever_was_merged);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

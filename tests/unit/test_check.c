@@ -12,6 +12,7 @@
 #include "base/crc32c.h"
 #include "db/manifest.h"
 #include "support/rig.h"
+#include "support/suite.h"
 #include "table/table.h"
 
 #define FOUND_MAX 32
@@ -627,8 +628,6 @@ main(void)
 {
     Suite *suite = suite_create("check");
     TCase *tcase = tcase_create("check");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_a_clean_store_has_no_finding);
@@ -657,9 +656,5 @@ main(void)
     tcase_add_test(tcase, test_a_damaged_log_is_told_once);
     tcase_add_test(tcase, test_every_damaged_table_is_told);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
 #include "db/manifest.h"
 #include "support/fault_env.h"
 #include "support/mem_env.h"
+#include "support/suite.h"
 
 static struct mem_env *memory;
 static struct env_dir *dir;
@@ -200,8 +201,6 @@ main(void)
 {
     Suite *suite = suite_create("closed");
     TCase *cases = tcase_create("closed");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_the_mark_is_these_bytes);
@@ -212,9 +211,5 @@ main(void)
     tcase_add_test(cases, test_a_power_cut_leaves_a_whole_mark_or_none);
     tcase_add_loop_test(cases, test_a_mark_that_cannot_be_synced_is_not_written, 0, 4);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 
 #include "base/coding.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 /* ---- golden bytes ---- */
 
@@ -153,8 +154,6 @@ main(void)
 {
     Suite *suite = suite_create("coding");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, test_fixed_integers_are_little_endian);
     tcase_add_loop_test(tests, test_varint_has_these_bytes, 0,
@@ -166,9 +165,5 @@ main(void)
     tcase_add_test(tests, test_read_bytes_refuses_a_length_beyond_the_end);
     tcase_add_test(tests, test_every_varint_reads_back);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 #include "iter/merge.h"
 #include "support/array_iterator.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "support/table_fixture.h"
 
 #define SNAPSHOTS_MAX 64
@@ -763,8 +764,6 @@ main(void)
 {
     Suite *suite = suite_create("compaction");
     TCase *cases = tcase_create("compaction");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_set_timeout(cases, 60);
@@ -785,9 +784,5 @@ main(void)
     tcase_add_test(cases, test_a_damaged_input_is_an_error_and_not_a_shorter_output);
     tcase_add_test(cases, test_entries_out_of_order_are_refused);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

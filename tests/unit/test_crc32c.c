@@ -4,6 +4,7 @@
 
 #include "base/crc32c.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 /* Vectors of RFC 3720, appendix B.4, and the usual check value. */
 START_TEST(test_known_vectors)
@@ -46,15 +47,9 @@ main(void)
 {
     Suite *suite = suite_create("crc32c");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, test_known_vectors);
     tcase_add_test(tests, test_continuing_equals_one_pass);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -17,6 +17,7 @@
 #include "iter/merge.h"
 #include "support/array_iterator.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 enum { SOURCES = 3 };
 
@@ -682,8 +683,6 @@ main(void)
 {
     Suite *suite = suite_create("cursor");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, test_scans_show_what_the_model_shows);
     tcase_add_test(tests, test_scans_in_byte_order_show_what_the_model_shows);
@@ -702,9 +701,5 @@ main(void)
     tcase_add_test(tests, test_a_scan_that_failed_leaves_no_dead_range);
     tcase_add_test(tests, test_a_record_that_cannot_be_parsed_is_an_error);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -7,23 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/rig.h"
-
-static struct rig rig;
-static const struct lsmkv_slice none = {NULL, 0};
-
-static void
-setup(void)
-{
-    rig_init(&rig);
-    rig_open(&rig);
-}
-
-static void
-teardown(void)
-{
-    rig_fini(&rig);
-}
+#include "rig_fixture.h"
+#include "support/suite.h"
 
 /* ---- records ---- */
 
@@ -271,8 +256,7 @@ START_TEST(test_a_name_made_again_stays_through_merges)
         rig_delete(&rig, "dir");
         ck_assert_int_eq(lsmkv_flush(rig.db), 0);
         rig_put(&rig, "dir", "second");
-        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
-        ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+        flush_and_merge();
         ck_assert(rig_holds(&rig, NULL, "dir", "second"));
         ck_assert(rig_holds(&rig, NULL, "dir/file", NULL));
         if (with_snapshot) {
@@ -746,8 +730,6 @@ main(void)
 {
     Suite *suite = suite_create("db");
     TCase *tcase = tcase_create("db");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
@@ -783,9 +765,5 @@ main(void)
     tcase_add_test(
         tcase, test_a_memtable_gets_the_memory_of_the_last_and_an_idle_store_keeps_none);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -8,23 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support/rig.h"
-
-static struct rig rig;
-static const struct lsmkv_slice none = {NULL, 0};
-
-static void
-setup(void)
-{
-    rig_init(&rig);
-    rig_open(&rig);
-}
-
-static void
-teardown(void)
-{
-    rig_fini(&rig);
-}
+#include "rig_fixture.h"
+#include "support/suite.h"
 
 /* ---- faults ---- */
 
@@ -489,8 +474,6 @@ main(void)
 {
     Suite *suite = suite_create("db_faults");
     TCase *tcase = tcase_create("db_faults");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
@@ -513,9 +496,5 @@ main(void)
     tcase_add_test(tcase, test_threads_share_syncs_and_lose_nothing);
     tcase_add_loop_test(tcase, test_a_group_is_synced_for_any_of_its_writers, 0, 2);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

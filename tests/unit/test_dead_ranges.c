@@ -7,6 +7,7 @@
 
 #include "db/dead_ranges.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static struct dead_ranges *ranges;
 static struct dead_range found;
@@ -222,8 +223,6 @@ main(void)
 {
     Suite *suite = suite_create("dead_ranges");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_an_empty_list_knows_nothing);
@@ -240,9 +239,5 @@ main(void)
     tcase_add_test(tests, test_a_full_list_forgets_what_was_longest_unused);
     tcase_add_test(tests, test_threads_find_whole_ranges_only);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * read, kept and let go with their log, undone with it.
  */
 #include "direct_fixture.h"
+#include "support/suite.h"
 
 /* ---- once ---- */
 
@@ -548,8 +549,6 @@ main(void)
 {
     Suite *suite = suite_create("direct");
     TCase *tests = tcase_create("direct");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_large_value_is_written_once);
@@ -577,8 +576,5 @@ main(void)
                         3);
     tcase_add_test(tests, test_a_full_disk_takes_nothing_and_goes_on);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
  * them; torn, or damage.
  */
 #include "direct_fixture.h"
+#include "support/suite.h"
 
 /* ---- recovery ---- */
 
@@ -236,8 +237,6 @@ main(void)
 {
     Suite *suite = suite_create("direct_recovery");
     TCase *tests = tcase_create("direct_recovery");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_a_value_that_is_not_there_whole_ends_the_log, 0, 4);
@@ -251,8 +250,5 @@ main(void)
     tcase_add_test(tests, test_a_read_error_is_not_the_end_of_the_log);
     tcase_add_test(tests, test_a_damaged_log_is_salvaged_with_its_values);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -2,58 +2,10 @@
 #include <check.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "db/manifest.h"
-
-static struct lsmkv_snapshot_info
-snapshot_of(uint64_t id, const char *name, uint64_t sequence)
-{
-    struct lsmkv_snapshot_info info = {.id = id, .sequence = sequence, .time = -5};
-
-    snprintf(info.name, sizeof(info.name), "%s", name);
-    return info;
-}
-
-static void
-add_keyspace(struct manifest_edit *edit, uint32_t id, const char *name,
-             enum lsmkv_order order)
-{
-    struct edit_keyspace keyspace = {.id = id, .order = order};
-
-    snprintf(keyspace.name, sizeof(keyspace.name), "%s", name);
-    ck_assert_int_eq(manifest_edit_keyspace(edit, &keyspace), 0);
-}
-
-static void
-add_table(struct manifest_edit *edit, int level, uint64_t number, const char *from,
-          const char *to)
-{
-    struct table_meta meta = {.number = number,
-                              .size = 4096,
-                              .entries = 10,
-                              .tombstones = 3,
-                              .smallest_sequence = 5,
-                              .largest_sequence = 90};
-
-    ck_assert_int_eq(keybuf_set_internal(&meta.smallest, lsmkv_str(from), 7, KIND_PUT),
-                     0);
-    ck_assert_int_eq(keybuf_set_internal(&meta.largest, lsmkv_str(to), 9, KIND_DELETE),
-                     0);
-    ck_assert_int_eq(manifest_edit_add(edit, 0, level, &meta), 0);
-    ck_assert_ptr_null(meta.smallest.data);
-}
-
-static struct manifest_edit
-first_state(void)
-{
-    struct manifest_edit state = {.next_file = 20, .oldest_log = 2, .last_sequence = 100};
-
-    add_keyspace(&state, 0, "default", LSMKV_ORDER_PATH);
-    add_table(&state, 1, 3, "a", "b");
-    return state;
-}
+#include "manifest_fixture.h"
+#include "support/suite.h"
 
 START_TEST(test_a_table_moves_between_levels_in_one_line)
 {
@@ -142,17 +94,11 @@ main(void)
 {
     Suite *suite = suite_create("edit");
     TCase *cases = tcase_create("edit");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(cases, test_a_table_moves_between_levels_in_one_line);
     tcase_add_test(cases, test_numbers_never_go_back);
     tcase_add_test(cases, test_a_snapshot_is_renamed_by_its_id);
     tcase_add_test(cases, test_a_dropped_keyspace_takes_its_tables_along);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

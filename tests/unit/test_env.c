@@ -15,6 +15,7 @@
 #include "env/env.h"
 #include "support/fault_env.h"
 #include "support/mem_env.h"
+#include "support/suite.h"
 
 enum { POSIX, MEMORY, FAULT, ENVS };
 
@@ -393,8 +394,6 @@ main(void)
 {
     Suite *suite = suite_create("env");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tests, test_open_modes_say_what_must_exist, 0, ENVS);
     tcase_add_loop_test(tests, test_names_stay_inside_their_directory, 0, ENVS);
@@ -411,9 +410,5 @@ main(void)
     tcase_add_loop_test(tests, test_a_thread_runs_its_body_and_is_joined, 0, ENVS);
     tcase_add_loop_test(tests, test_buffers_are_aligned_and_wholly_writable, 0, ENVS);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

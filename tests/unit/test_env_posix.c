@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "env/env.h"
+#include "support/suite.h"
 
 static char path[64];
 static struct env_dir *dir;
@@ -621,8 +622,6 @@ main(void)
 {
     Suite *suite = suite_create("env_posix");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_symbolic_link_is_refused_and_its_target_untouched);
@@ -644,9 +643,5 @@ main(void)
     tcase_add_test(tests, test_unlock_frees_what_a_child_still_has_open);
     tcase_add_test(tests, test_a_thread_asks_the_system_for_many_buffers_at_once);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

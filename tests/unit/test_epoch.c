@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/epoch.h"
+#include "support/suite.h"
 
 static struct limbo limbo;
 static atomic_int released;
@@ -275,11 +276,5 @@ epoch_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(epoch_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(epoch_suite());
 }

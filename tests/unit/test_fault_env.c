@@ -5,6 +5,7 @@
 
 #include "support/fault_env.h"
 #include "support/mem_env.h"
+#include "support/suite.h"
 
 static struct mem_env *mem;
 static struct fault_env *fault;
@@ -263,8 +264,6 @@ main(void)
 {
     Suite *suite = suite_create("fault_env");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_only_the_nth_call_of_its_kind_fails);
@@ -276,9 +275,5 @@ main(void)
     tcase_add_test(tests, test_a_failed_close_has_closed);
     tcase_add_test(tests, test_a_failed_allocation_gives_null);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

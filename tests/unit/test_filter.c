@@ -7,6 +7,7 @@
 
 #include "base/coding.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "table/filter.h"
 
 static struct filter_builder builder;
@@ -252,11 +253,5 @@ filter_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(filter_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(filter_suite());
 }

@@ -12,6 +12,7 @@
 #include "log/frame.h"
 #include "log/wal.h"
 #include "support/mem_env.h"
+#include "support/suite.h"
 
 #define NUMBER 7u
 
@@ -274,8 +275,6 @@ main(void)
 {
     Suite *suite = suite_create("frame");
     TCase *tests = tcase_create("frame");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, test_frame_bytes_are_golden);
     tcase_add_test(tests, test_header_fields_come_back);
@@ -283,9 +282,5 @@ main(void)
     tcase_add_test(tests, test_sizes_are_padded_to_the_alignment);
     tcase_add_test(tests, test_first_frame_is_refused_unless_wholly_known);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -44,6 +44,7 @@
 #include "support/mem_env.h"
 #include "support/plan.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "turns/turns.h"
 
 #define WRITERS      3
@@ -657,16 +658,10 @@ main(void)
 {
     Suite *suite = suite_create("histories");
     TCase *tcase = tcase_create("histories");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 3600);
     tcase_add_test(tcase, test_reads_beside_writes_agree_with_one_order_of_them);
     tcase_add_test(tcase, test_threads_in_turns_read_what_agrees_with_one_order);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

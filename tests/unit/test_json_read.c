@@ -14,6 +14,7 @@
 
 #include "db/json_read.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 #define ROUNDS 100000
 
@@ -185,16 +186,10 @@ main(void)
 {
     Suite *suite = suite_create("json_read");
     TCase *tcase = tcase_create("json_read");
-    SRunner *runner;
-    int failures;
 
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, test_it_reads_what_jansson_reads);
     tcase_add_test(tcase, test_it_refuses_what_is_too_deep_or_no_text);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failures = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "base/key.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static const enum lsmkv_order orders[] = {LSMKV_ORDER_BYTES, LSMKV_ORDER_PATH};
 
@@ -338,8 +339,6 @@ main(void)
 {
     Suite *suite = suite_create("key");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tests, test_order_agrees_with_the_naive_one, 0, 2);
     tcase_add_test(tests, test_path_order_nests_like_brackets);
@@ -354,9 +353,5 @@ main(void)
     tcase_add_loop_test(tests, test_newest_version_comes_first, 0, 2);
     tcase_add_test(tests, test_keybuf_grows_and_may_be_set_from_itself);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -9,6 +9,7 @@
 
 #include "env/env.h"
 #include "support/rig.h"
+#include "support/suite.h"
 
 static struct rig rig;
 
@@ -373,10 +374,5 @@ looking_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(looking_suite());
-
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(looking_suite());
 }

@@ -15,6 +15,7 @@
 
 #include "base/record.h"
 #include "db/manifest.h"
+#include "support/suite.h"
 
 #define OUTPUT_MAX 65536
 
@@ -429,11 +430,5 @@ dump_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(dump_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(dump_suite());
 }

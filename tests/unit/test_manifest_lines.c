@@ -9,68 +9,8 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "db/manifest.h"
-#include "support/mem_env.h"
-
-#define NAME "MANIFEST"
-
-static struct mem_env *memory;
-static struct env_dir *dir;
-static struct reporter reporter;
-static unsigned reports;
-static char last_report[800];
-
-static void
-note_report(void *context, enum lsmkv_level level, const char *line)
-{
-    (void)context;
-    (void)level;
-    reports++;
-    snprintf(last_report, sizeof(last_report), "%s", line);
-}
-
-static void
-setup(void)
-{
-    memory = mem_env_new();
-    ck_assert_int_eq(env_dir_open(mem_env_base(memory), "store", true, &dir), 0);
-    reporter_init(&reporter, note_report, NULL);
-}
-
-static void
-teardown(void)
-{
-    env_dir_close(dir);
-    mem_env_free(memory);
-    reporter_fini(&reporter);
-}
-
-static void
-write_all(const char *bytes, size_t size)
-{
-    struct env_file *file;
-
-    ck_assert_int_eq(env_file_open(dir, NAME, ENV_REPLACE, &file), 0);
-    ck_assert_int_eq(env_file_write(file, 0, bytes, size), 0);
-    ck_assert_int_eq(env_file_sync(file), 0);
-    env_file_close(file);
-    ck_assert_int_eq(env_dir_sync(dir), 0);
-}
-
-/* Loads and says how many tables there are, or the error. */
-static int
-load_count(struct env_dir *from, uint64_t *end)
-{
-    struct manifest_edit state = {0};
-    uint64_t number;
-    int result = manifest_load(from, &reporter, &state, &number, end);
-
-    if (result < 0)
-        return result;
-    result = (int)state.added_count;
-    manifest_edit_fini(&state);
-    return result;
-}
+#include "manifest_fixture.h"
+#include "support/suite.h"
 
 #define HEAD                                                                             \
     "\"format\":\"lsmkv-manifest\",\"version\":1,\"compatible\":[],\"incompatible\":[]," \
@@ -385,8 +325,6 @@ main(void)
 {
     Suite *suite = suite_create("manifest_lines");
     TCase *cases = tcase_create("manifest_lines");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_loop_test(cases, test_a_hostile_line_is_refused_with_file_and_offset, 0,
@@ -395,9 +333,5 @@ main(void)
     tcase_add_test(cases, test_blob_files_are_these_bytes);
     tcase_add_test(cases, test_a_deeply_nested_line_is_refused);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "support/mem_env.h"
+#include "support/suite.h"
 
 #define SECTORS 24
 #define SIZE    (SECTORS * MEM_SECTOR)
@@ -709,8 +710,6 @@ main(void)
 {
     Suite *suite = suite_create("mem_env");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_synced_bytes_survive_every_crash);
@@ -737,9 +736,5 @@ main(void)
     tcase_add_test(tests, test_who_sleeps_wakes_when_the_clock_becomes_virtual);
     tcase_add_test(tests, test_threads_write_while_images_are_taken);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "support/array_iterator.h"
 #include "support/heap_env.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static const enum lsmkv_order orders[] = {LSMKV_ORDER_BYTES, LSMKV_ORDER_PATH};
 
@@ -571,8 +572,6 @@ main(void)
 {
     Suite *suite = suite_create("memtable");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tests, test_entries_come_out_sorted, 0, 2);
     tcase_add_loop_test(tests, test_inserts_in_order_come_out_sorted, 0, 2);
@@ -592,9 +591,5 @@ main(void)
     tcase_add_loop_test(
         tests, test_readers_see_every_published_entry_while_the_writer_adds, 0, 3);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

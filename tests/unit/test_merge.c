@@ -6,6 +6,7 @@
 #include "iter/merge.h"
 #include "support/array_iterator.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 enum { SOURCES_MAX = 7 };
 
@@ -332,8 +333,6 @@ main(void)
 {
     Suite *suite = suite_create("merge");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tests, test_any_walk_sees_what_one_sorted_array_shows, 0, 2);
     tcase_add_test(tests, test_a_step_forwards_moves_one_child_only);
@@ -343,9 +342,5 @@ main(void)
     tcase_add_loop_test(tests, test_an_error_of_a_child_ends_the_walk, 0, 2);
     tcase_add_test(tests, test_an_error_met_while_turning_ends_the_walk);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lsmkv.h"
+#include "support/suite.h"
 #include "table/open_files.h"
 
 #define FILES 20u
@@ -292,8 +293,6 @@ main(void)
 {
     Suite *suite = suite_create("open files");
     TCase *tcase = tcase_create("open files");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 120);
@@ -306,8 +305,5 @@ main(void)
     tcase_add_test(tcase, test_threads_share_the_few);
     tcase_add_test(tcase, test_a_store_has_more_tables_than_the_process_has_descriptors);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "db/compaction.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 struct drawn_table {
     int level;
@@ -649,8 +650,6 @@ main(void)
 {
     Suite *suite = suite_create("pick");
     TCase *cases = tcase_create("pick");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_nothing_is_due_below_the_trigger);
@@ -676,9 +675,5 @@ main(void)
     tcase_add_test(cases, test_a_range_reaches_the_deepest_level_by_rewriting);
     tcase_add_test(cases, test_level_0_is_closed_whatever_it_holds);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,4 +1,5 @@
 /* test_ranks.c - searching ranks: against looking at all of them. */
+#include "support/suite.h"
 #include "table/ranks.h"
 
 #include <check.h>
@@ -60,14 +61,8 @@ main(void)
 {
     Suite *suite = suite_create("ranks");
     TCase *cases = tcase_create("ranks");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(cases, test_a_search_finds_what_looking_at_all_does);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

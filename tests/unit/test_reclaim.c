@@ -10,6 +10,7 @@
 #include "support/fault_env.h"
 #include "support/random.h"
 #include "support/rig.h"
+#include "support/suite.h"
 
 #define VALUE 3000u
 
@@ -520,12 +521,5 @@ main(void)
     tcase_add_test(tcase, test_what_a_snapshot_holds_is_not_written_again);
     tcase_add_test(tcase, test_a_dropped_snapshot_gives_back_what_was_deleted);
     suite_add_tcase(suite, tcase);
-
-    SRunner *runner = srunner_create(suite);
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "base/record.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static const struct lsmkv_record sample = {
     .attributes = {"at", 2},
@@ -196,8 +197,6 @@ main(void)
     Suite *suite = suite_create("record");
     TCase *tests = tcase_create("all");
     int kinds = (int)(sizeof(golden) / sizeof(golden[0]));
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(tests, test_payload_has_these_bytes, 0, kinds);
     tcase_add_loop_test(tests, test_decoding_gives_the_stamp_of_its_kind, 0, kinds);
@@ -207,9 +206,5 @@ main(void)
     tcase_add_test(tests, test_an_impossible_reference_is_refused);
     tcase_add_test(tests, test_random_bytes_never_read_past_the_end);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
  * what was put.
  */
 #include "repair_fixture.h"
+#include "support/suite.h"
 
 START_TEST(test_an_undamaged_store_is_copied)
 {
@@ -321,8 +322,6 @@ main(void)
 {
     Suite *suite = suite_create("repair");
     TCase *tcase = tcase_create("repair");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
@@ -341,9 +340,5 @@ main(void)
     tcase_add_test(tcase, test_a_lost_last_line_loses_no_table);
     tcase_add_test(tcase, test_only_an_empty_directory_is_taken);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

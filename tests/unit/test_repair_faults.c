@@ -3,6 +3,7 @@
  * one is as it was.
  */
 #include "repair_fixture.h"
+#include "support/suite.h"
 
 static int
 refuse_any(void *context, const char *name)
@@ -191,8 +192,6 @@ main(void)
 {
     Suite *suite = suite_create("repair_faults");
     TCase *tcase = tcase_create("repair_faults");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
@@ -201,9 +200,5 @@ main(void)
     tcase_add_test(tcase, test_every_call_fails_from_then_on);
     tcase_add_test(tcase, test_power_goes_under_way);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/report.h"
+#include "support/suite.h"
 
 struct heard {
     int count;
@@ -150,8 +151,6 @@ main(void)
 {
     Suite *suite = suite_create("report");
     TCase *tests = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tests, test_an_error_is_logged_once_and_becomes_the_detail);
     tcase_add_test(tests, test_warnings_and_information_leave_the_detail);
@@ -162,9 +161,5 @@ main(void)
     tcase_add_test(tests, test_a_string_becomes_a_slice_without_its_nul);
     tcase_add_test(tests, test_the_version_is_the_one_of_the_build);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return run_suite(suite);
 }

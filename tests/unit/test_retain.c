@@ -10,6 +10,7 @@
 
 #include "db/retain.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 #define ENTRIES_MAX 64
 
@@ -354,8 +355,6 @@ main(void)
 {
     Suite *suite = suite_create("retain");
     TCase *cases = tcase_create("retain");
-    SRunner *runner;
-    int failed;
 
     tcase_add_loop_test(cases, test_drawn_timelines_keep_what_is_drawn, 0,
                         sizeof(drawn) / sizeof(drawn[0]));
@@ -367,9 +366,5 @@ main(void)
                    test_an_unmerged_table_with_nothing_older_holds_no_tombstone_back);
     tcase_add_test(cases, test_keys_are_settled_apart);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

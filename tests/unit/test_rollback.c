@@ -5,32 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support/rig.h"
+#include "rig_fixture.h"
+#include "support/suite.h"
 #include "support/world.h"
-
-static struct rig rig;
-
-static void
-setup(void)
-{
-    rig_init(&rig);
-    rig_open(&rig);
-}
-
-static void
-teardown(void)
-{
-    rig_fini(&rig);
-}
-
-static struct lsmkv_snapshot *
-take(void)
-{
-    struct lsmkv_snapshot *snapshot;
-
-    ck_assert_int_eq(lsmkv_snapshot_take(rig.db, &snapshot), 0);
-    return snapshot;
-}
 
 static void
 get(const char *key, char *buffer, size_t size, struct lsmkv_record *record)
@@ -76,8 +53,8 @@ START_TEST(test_all_that_changed_is_as_it_was)
         ck_assert(rig_holds(&rig, later, "b", "2"));
         ck_assert(rig_holds(&rig, later, "c", NULL));
         ck_assert(rig_holds(&rig, later, "e/x", "1"));
-        lsmkv_snapshot_release(rig.db, later);
-        lsmkv_snapshot_release(rig.db, then);
+        release(later);
+        release(then);
         rig_cut_power(&rig, (struct mem_crash){MEM_DATA_NONE, MEM_NAMES_DROPPED}, 0);
         rig_open(&rig);
     }
@@ -89,7 +66,7 @@ START_TEST(test_other_keyspaces_go_too_but_for_the_one_that_is_to_stay)
     struct lsmkv_keyspace *one, *two;
     struct lsmkv_record record;
     struct lsmkv_snapshot *then;
-    struct lsmkv_slice key = lsmkv_str("k"), none = {NULL, 0};
+    struct lsmkv_slice key = lsmkv_str("k");
     struct lsmkv_rollback_options options = {0};
     char buffer[10];
 
@@ -110,7 +87,7 @@ START_TEST(test_other_keyspaces_go_too_but_for_the_one_that_is_to_stay)
     ck_assert_int_eq(lsmkv_rollback(rig.db, then, NULL), 0);
     ck_assert_int_eq(lsmkv_get(rig.db, one, NULL, key, buffer, sizeof(buffer), &record),
                      -ENOENT);
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
 }
 END_TEST
 
@@ -139,7 +116,7 @@ START_TEST(test_nothing_to_do_writes_nothing)
     ck_assert_uint_eq(changing_calls(), calls);
     ck_assert_uint_eq(rig_stats(&rig).sequence, before.sequence);
     ck_assert(rig_holds(&rig, NULL, "a", "1"));
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
 }
 END_TEST
 
@@ -153,7 +130,7 @@ START_TEST(test_a_store_of_which_all_is_excepted_stays_as_it_is)
     rig_put(&rig, "a", "1");
     ck_assert_int_eq(lsmkv_rollback(rig.db, then, &options), 0);
     ck_assert(rig_holds(&rig, NULL, "a", "1"));
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
 }
 END_TEST
 
@@ -180,7 +157,7 @@ START_TEST(test_it_says_how_far_it_is_and_how_many_keys_it_were)
     }
     ck_assert_int_eq(lsmkv_rollback(rig.db, then, &options), 0);
     ck_assert_uint_eq(keys, 5000);
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
 }
 END_TEST
 
@@ -234,7 +211,7 @@ START_TEST(test_writes_go_on_after_a_large_one)
     ck_assert(rig_holds(&rig, NULL, "k3999", value));
     ck_assert_int_eq(lsmkv_settle(rig.db), 0);
     ck_assert_uint_lt(level0_tables(), rig.options.l0_stop_trigger);
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
 }
 END_TEST
 
@@ -261,7 +238,7 @@ START_TEST(test_large_values_stay_where_they_are)
     ck_assert_int_eq(lsmkv_rollback(rig.db, then, NULL), 0);
     after = rig_stats(&rig);
     ck_assert_uint_eq(after.blob_bytes_written, before.blob_bytes_written);
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
     ck_assert_int_eq(lsmkv_settle(rig.db), 0);
     ck_assert(rig_holds(&rig, NULL, "large7", value));
 }
@@ -373,7 +350,7 @@ roll_back(void)
     struct lsmkv_snapshot *then = open_named();
     int result = lsmkv_rollback(rig.db, then, NULL);
 
-    lsmkv_snapshot_release(rig.db, then);
+    release(then);
     return result;
 }
 
@@ -588,8 +565,6 @@ main(void)
 {
     Suite *suite = suite_create("rollback");
     TCase *tcase = tcase_create("rollback");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tcase, 300);
     tcase_add_checked_fixture(tcase, setup, teardown);
@@ -609,9 +584,5 @@ main(void)
     tcase_add_test(tcase, test_without_room_for_it_nothing_is_begun);
     tcase_add_test(tcase, test_it_holds_what_the_snapshot_saw_whatever_was_done);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

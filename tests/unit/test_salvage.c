@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "support/rig.h"
+#include "support/suite.h"
 
 #define KEYS      400u
 #define FILES_MAX 32
@@ -506,8 +507,6 @@ main(void)
 {
     Suite *suite = suite_create("salvage");
     TCase *tcase = tcase_create("salvage");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_a_walk_passes_over_a_damaged_block);
@@ -523,9 +522,5 @@ main(void)
     tcase_add_test(tcase, test_an_undamaged_store_is_whole);
     tcase_add_test(tcase, test_salvaging_never_writes);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

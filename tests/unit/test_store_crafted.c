@@ -15,6 +15,7 @@
 #include "db/db.h"
 #include "log/frame.h"
 #include "support/rig.h"
+#include "support/suite.h"
 #include "table/blob.h"
 
 #define PATH "store"
@@ -461,8 +462,6 @@ main(void)
 {
     Suite *suite = suite_create("store_crafted");
     TCase *tcase = tcase_create("store_crafted");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase,
@@ -481,9 +480,5 @@ main(void)
                    test_a_table_that_refers_to_other_blob_files_than_told_is_not_merged);
     tcase_add_test(tcase, test_links_and_folders_in_place_of_files_are_refused);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 
 #include "support/model.h"
 #include "support/rig.h"
+#include "support/suite.h"
 
 #define FILES_MAX 32
 #define KEYS      60
@@ -408,8 +409,6 @@ main(void)
 {
     Suite *suite = suite_create("store_damage");
     TCase *tcase = tcase_create("store_damage");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
@@ -421,9 +420,5 @@ main(void)
     tcase_add_test(tcase, test_deleted_files);
     tcase_add_test(tcase, test_foreign_files_stay);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
+#include "support/suite.h"
 
 #define OTHERS   5u
 #define PATIENCE 20000u /* ms until what should happen counts as never happening */
@@ -678,8 +679,6 @@ main(void)
 {
     Suite *suite = suite_create("syncs");
     TCase *tests = tcase_create("syncs");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup_gate, teardown);
     tcase_set_timeout(tests, 120);
@@ -699,9 +698,5 @@ main(void)
     tcase_add_test(tests, test_a_write_to_the_log_is_undone_behind_the_sync);
     tcase_add_test(tests, test_a_tail_that_is_left_is_no_damage);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

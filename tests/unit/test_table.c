@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/suite.h"
 #include "support/table_fixture.h"
 
 #define BLOCKS_READ(fixture) tally_sum(&(fixture)->counters, TABLE_BLOCKS_READ)
@@ -753,11 +754,5 @@ table_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(table_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(table_suite());
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/coding.h"
+#include "support/suite.h"
 #include "support/table_fixture.h"
 #include "table/format.h"
 
@@ -585,11 +586,5 @@ damage_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(damage_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(damage_suite());
 }

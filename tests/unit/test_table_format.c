@@ -11,6 +11,7 @@
 
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "support/suite.h"
 #include "table/filter.h"
 #include "table/format.h"
 #include "table/index.h"
@@ -403,11 +404,5 @@ format_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(format_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(format_suite());
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "iter/merge.h"
+#include "support/suite.h"
 #include "support/table_fixture.h"
 #include "table/reader.h"
 
@@ -264,11 +265,5 @@ table_walk_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(table_walk_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(table_walk_suite());
 }

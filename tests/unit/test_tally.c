@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/tally.h"
+#include "support/suite.h"
 
 enum { ONE = 3, OTHER = 4, EACH = 20000 };
 
@@ -89,11 +90,5 @@ tally_suite(void)
 int
 main(void)
 {
-    SRunner *runner = srunner_create(tally_suite());
-    int failed;
-
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(tally_suite());
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "support/suite.h"
 #include "turns/turns.h"
 
 #define THREADS 3
@@ -130,8 +131,6 @@ main(void)
 {
     Suite *suite = suite_create("turns");
     TCase *tcase = tcase_create("turns");
-    SRunner *runner;
-    int failed;
 
 #if !defined(__SANITIZE_THREAD__)
     tcase_add_test(tcase, test_a_seed_gives_its_order_again);
@@ -139,9 +138,5 @@ main(void)
     tcase_add_test(tcase, test_time_jumps_to_the_next_deadline_when_everybody_waits);
     tcase_add_test(tcase, test_a_world_within_another_ends_where_it_began);
     suite_add_tcase(suite, tcase);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

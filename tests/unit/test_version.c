@@ -11,6 +11,7 @@
 #include "db/version.h"
 #include "iter/merge.h"
 #include "support/random.h"
+#include "support/suite.h"
 #include "support/table_fixture.h"
 
 static struct reporter reporter;
@@ -597,8 +598,6 @@ main(void)
 {
     Suite *suite = suite_create("version");
     TCase *cases = tcase_create("version");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(cases, setup, teardown);
     tcase_add_test(cases, test_level_0_is_ordered_newest_first);
@@ -617,9 +616,5 @@ main(void)
     tcase_add_test(cases, test_a_table_that_cannot_be_opened_is_an_error_not_an_end);
     tcase_add_test(cases, test_the_iterators_of_a_version_give_all_of_it);
     suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 #include "log/frame.h"
 #include "log/wal.h"
 #include "support/log_fixture.h"
+#include "support/suite.h"
 
 #define NUMBER 7u
 #define FIRST  (FRAME_HEADER_SIZE + FRAME_FIRST_SIZE) /* where the first frame ends */
@@ -732,8 +733,6 @@ main(void)
 {
     Suite *suite = suite_create("wal");
     TCase *tests = tcase_create("wal");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_names_have_six_digits_or_more);
@@ -770,9 +769,5 @@ main(void)
     tcase_add_loop_test(tests, test_a_read_error_while_judging_a_tail_is_an_error, 0, 5);
     tcase_add_test(tests, test_a_missing_log_is_absent_and_an_empty_file_has_no_frame);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -8,6 +8,7 @@
 
 #include "log/wal.h"
 #include "support/log_fixture.h"
+#include "support/suite.h"
 
 #define NUMBER 7u
 
@@ -100,15 +101,10 @@ main(void)
 {
     Suite *suite = suite_create("wal_ahead");
     TCase *tests = tcase_create("wal_ahead");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_what_frames_refer_to_is_synced_before_them);
     tcase_add_test(tests, test_a_failed_sync_of_what_frames_refer_to_breaks_the_writer);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

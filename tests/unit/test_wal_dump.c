@@ -17,6 +17,7 @@
 #include "log/frame.h"
 #include "log/wal.h"
 #include "support/log_fixture.h"
+#include "support/suite.h"
 
 static char directory[64];
 static char output[1 << 16];
@@ -261,8 +262,6 @@ main(void)
 {
     Suite *suite = suite_create("wal_dump");
     TCase *tests = tcase_create("wal_dump");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_store_is_shown_log_by_log_and_operation_by_operation);
@@ -273,9 +272,5 @@ main(void)
     tcase_add_test(tests, test_json_lines_and_hex);
     tcase_add_test(tests, test_bad_usage_and_what_cannot_be_read_have_their_status);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "log/wal.h"
 #include "support/log_fixture.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 static const struct wal_previous none = {0, 0};
 static struct log_fixture fixture;
@@ -188,15 +189,9 @@ main(void)
 {
     Suite *suite = suite_create("wal_history");
     TCase *tests = tcase_create("wal_history");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_random_histories_lose_nothing_durable_and_keep_a_prefix);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "log/wal.h"
 #include "support/log_fixture.h"
 #include "support/random.h"
+#include "support/suite.h"
 
 #define FIRST (FRAME_HEADER_SIZE + FRAME_FIRST_SIZE)
 
@@ -671,8 +672,6 @@ main(void)
 {
     Suite *suite = suite_create("wal_recovery");
     TCase *tests = tcase_create("wal_recovery");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_no_logs_are_an_empty_recovery);
@@ -700,9 +699,5 @@ main(void)
     tcase_add_test(tests, test_any_failing_call_fails_the_recovery_and_loses_nothing);
     tcase_add_test(tests, test_recovery_may_be_cut_short_anywhere_twice);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

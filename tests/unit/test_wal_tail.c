@@ -14,6 +14,7 @@
 #include "log/frame.h"
 #include "log/wal.h"
 #include "support/log_fixture.h"
+#include "support/suite.h"
 
 #define NUMBER     7u
 #define FIRST      (FRAME_HEADER_SIZE + FRAME_FIRST_SIZE)
@@ -571,8 +572,6 @@ main(void)
 {
     Suite *suite = suite_create("wal_tail");
     TCase *tests = tcase_create("wal_tail");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_last_frame_cut_at_any_byte_is_torn);
@@ -595,9 +594,5 @@ main(void)
     tcase_add_test(tests, test_searching_hostile_bytes_is_bounded);
     tcase_add_test(tests, test_salvaging_takes_zeros_behind_the_last_frame_for_its_end);
     suite_add_tcase(suite, tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }
