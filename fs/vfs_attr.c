@@ -48,7 +48,15 @@ is_owner(const struct vfs_caller *caller, const struct inode *inode)
 }
 
 /* chown(-1, -1) takes set-id bits as any chown does, if it is the owner's.  If it is not, and would
- * take some, it should fail; but so comes a stranger's write, too, which takes them by itself. */
+ * take some, it should fail; but so comes a stranger's write, too, which takes them, and sets the
+ * times, by itself: either way there is nothing to do. */
+static bool
+is_nothing(const struct vfs_caller *caller, const struct inode *inode, unsigned which)
+{
+    return which == VFS_SAME_OWNER && !S_ISDIR(inode->attr.mode) &&
+           inode->attr.mode & (S_ISUID | S_ISGID) && !is_owner(caller, inode);
+}
+
 static int
 change_owner(struct op *op, const struct vfs_caller *caller, struct inode *inode,
              const struct stat *change, unsigned which, struct lists *lists)
@@ -159,7 +167,7 @@ vfs_setattr(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
         return -ENOMEM;
     op_lock_node(op, node, true);
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
-    if (result == 0)
+    if (result == 0 && !is_nothing(caller, &inode, which))
         result = change_inode(op, caller, &inode, change, which);
     if (result == 0)
         inode_stat(&inode, st);

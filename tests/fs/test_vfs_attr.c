@@ -102,6 +102,24 @@ START_TEST(test_privileges_go_when_others_change_the_file)
 }
 END_TEST
 
+/* chown(-1, -1) by a stranger, which ext4 refuses, set ctime.  So comes what precedes his write, too,
+ * which does that by itself. */
+START_TEST(test_a_stranger_who_changes_nothing_leaves_ctime_alone)
+{
+    struct stat change = {.st_mode = 06755}, before, after;
+
+    before = set(&fs.caller, change, VFS_MODE);
+    after = set(&user, change, VFS_SAME_OWNER);
+    ck_assert_uint_eq(after.st_mode, S_IFREG | 06755);
+    ck_assert_mem_eq(&before.st_ctim, &after.st_ctim, sizeof(before.st_ctim));
+    /* Where there is nothing to take, ext4 sets it. */
+    change.st_mode = 0755;
+    before = set(&fs.caller, change, VFS_MODE);
+    after = set(&user, change, VFS_SAME_OWNER);
+    ck_assert_mem_ne(&before.st_ctim, &after.st_ctim, sizeof(before.st_ctim));
+}
+END_TEST
+
 static bool
 has(void *context, int capability)
 {
@@ -703,6 +721,7 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_times_take_any_second_and_nanosecond);
     tcase_add_test(tcase, test_privileges_go_when_others_change_the_file);
+    tcase_add_test(tcase, test_a_stranger_who_changes_nothing_leaves_ctime_alone);
     tcase_add_test(tcase, test_capabilities_count_and_not_the_number_of_root);
     tcase_add_test(tcase, test_a_new_owner_takes_the_group_bit_from_a_group_not_his);
     tcase_add_test(tcase, test_capabilities_go_with_any_write);
