@@ -239,8 +239,9 @@ LSMKV_CHECKED int vfs_read(struct vfs *vfs, struct node *node, uint64_t offset,
 LSMKV_CHECKED int vfs_write(struct vfs *vfs, const struct vfs_caller *caller,
                             struct node *node, uint64_t offset, const void *bytes,
                             size_t size, int flags);
-/* As fallocate(2).  Collapsing and inserting ranges is -EOPNOTSUPP.  A long range is zeroed piece by
- * piece: an error may leave some of it done. */
+/* As fallocate(2).  Collapsing and inserting ranges is -EOPNOTSUPP.  -ENOSPC where there is less
+ * free than the file lacks, but no space is set aside.  A long range is zeroed piece by piece: an
+ * error may leave some of it done. */
 LSMKV_CHECKED int vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller,
                                 struct node *node, int mode, uint64_t offset,
                                 uint64_t length);

@@ -121,6 +121,24 @@ check_fallocate(const struct vfs *vfs, const struct node *node, int mode, uint64
     return result;
 }
 
+/* No space is set aside, for the log takes whatever there is room for; but at least as much as the
+ * file lacks has to be free. */
+static int
+check_room(struct vfs *vfs, struct node *node, uint64_t length)
+{
+    struct statvfs disk;
+    struct stat st;
+    uint64_t present;
+    int result = vfs_getattr(vfs, node, &st, NULL);
+
+    if (result == 0)
+        result = vfs_statfs(vfs, &disk);
+    if (result < 0)
+        return result;
+    present = (uint64_t)st.st_blocks * 512;
+    return length > present && (length - present) / BLOCK > disk.f_bavail ? -ENOSPC : 0;
+}
+
 int
 vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller, struct node *node,
               int mode, uint64_t offset, uint64_t length)
@@ -129,10 +147,11 @@ vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
     uint64_t end = offset + length;
     int result = check_fallocate(vfs, node, mode, offset, length);
 
+    if (result == 0 && !(mode & FALLOC_FL_PUNCH_HOLE))
+        result = check_room(vfs, node, length);
     while (result == 0 && zeros && offset < end)
         result = punch_some(vfs, caller, node, &offset, end);
-    /* Space is not set aside: the log takes whatever there is room for.  Where nothing else
-     * changes either, times and set-id bits do. */
+    /* Where nothing else changes, times and set-id bits do. */
     if (result == 0 && (!zeros || !(mode & FALLOC_FL_KEEP_SIZE)))
         result = extend(vfs, caller, node, mode & FALLOC_FL_KEEP_SIZE ? 0 : end);
     return result;

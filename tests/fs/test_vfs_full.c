@@ -4,6 +4,8 @@
  * Full is: less free space than the reserve, so that the engine takes removals with little
  * beside them and nothing else.
  */
+#include <linux/falloc.h>
+
 #include "support/suite.h"
 #include "vfs_fixture.h"
 
@@ -17,6 +19,12 @@ fill_disk(void)
     mem_env_set_capacity(fs.env, mem_env_used(fs.env) + (fs.engine.space_reserve / 2));
     fs_reopen(&fs);
     ck_assert_int_eq(fs_put(&fs, "more", "x"), -ENOSPC);
+}
+
+static int
+allocate(struct node *node, int mode, uint64_t offset, uint64_t length)
+{
+    return vfs_fallocate(fs.vfs, &fs.caller, node, mode, offset, length);
 }
 
 static void
@@ -105,6 +113,30 @@ START_TEST(test_a_full_store_lets_files_be_cut_and_changed)
 }
 END_TEST
 
+/* It gave any size, and the writes that counted on it failed. */
+START_TEST(test_no_more_is_allocated_than_is_free)
+{
+    const int keep = FALLOC_FL_KEEP_SIZE;
+    struct stat st;
+    struct node *node;
+
+    mem_env_set_capacity(fs.env, mem_env_used(fs.env) + (64 << 20));
+    ck_assert_int_eq(fs_node(&fs, "large", &node), 0);
+    ck_assert_int_eq(allocate(node, 0, 0, 1 << 30), -ENOSPC);
+    ck_assert_int_eq(allocate(node, keep, 0, 1 << 30), -ENOSPC);
+    ck_assert_int_eq(allocate(node, FALLOC_FL_ZERO_RANGE, 0, 1 << 30), -ENOSPC);
+    ck_assert_int_eq(vfs_getattr(fs.vfs, node, &st, NULL), 0);
+    ck_assert_int_eq(st.st_size, sizeof(large) - 1);
+    /* What needs no space, or less than that, is done. */
+    ck_assert_int_eq(allocate(node, FALLOC_FL_PUNCH_HOLE | keep, 1 << 20, 1 << 30), 0);
+    ck_assert_int_eq(allocate(node, 0, 0, 32 << 20), 0);
+    mem_env_set_capacity(fs.env, mem_env_used(fs.env) + fs.engine.space_reserve / 2);
+    ck_assert_int_eq(allocate(node, 0, 0, sizeof(large) - 1), 0);
+    ck_assert_int_eq(allocate(node, keep, 0, 1 << 20), -ENOSPC);
+    vfs_forget(fs.vfs, node, 1);
+}
+END_TEST
+
 /* A snapshot first puts the deferred times, which failed. */
 START_TEST(test_a_full_store_takes_snapshots)
 {
@@ -126,6 +158,7 @@ main(void)
     tcase_add_test(tcase, test_a_killed_full_store_can_be_mounted_again);
     tcase_add_test(tcase, test_a_full_store_closes_in_good_order);
     tcase_add_test(tcase, test_a_full_store_lets_files_be_cut_and_changed);
+    tcase_add_test(tcase, test_no_more_is_allocated_than_is_free);
     tcase_add_test(tcase, test_a_full_store_takes_snapshots);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -353,6 +353,12 @@ fills_up() {
     mount -o loop small.img "$own"
     "$lsmfs" "$own/store" "$own-mnt"
     echo kept >"$own-mnt/kept"
+    # As on ext4, which then keeps what it could get.
+    fails_with 1 'No space left' fallocate -l 1G "$own-mnt/long"
+    same 0 "$(stat -c %s "$own-mnt/long")"
+    fallocate -l 100M "$own-mnt/long"
+    same 104857600 "$(stat -c %s "$own-mnt/long")"
+    rm "$own-mnt/long"
     # Not compressible.
     fails_with 1 'No space left' dd if=/dev/urandom of="$own-mnt/full" bs=1M
     fails_with 1 'No space left' dd if=/dev/urandom of="$own-mnt/more" bs=1M count=5
