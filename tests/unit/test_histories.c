@@ -20,6 +20,8 @@
  *   H3  A walk over all keys has one such place for all of them; so has a snapshot, and it is the
  *       one that lsmkv_snapshot_sequence tells; whatever is read through it later, and when, is
  *       the state there.
+ *       A walk over the changes from one snapshot to the next tells each key that they show
+ *       different, each once, in order.
  *   H4  Of one thread's reads no place stands before an earlier one's.
  *
  * This is sound and complete for that order: with H1 to H4 writes and reads can be put in one
@@ -235,6 +237,14 @@ get(struct history *history, const struct lsmkv_snapshot *snapshot, size_t key,
     read->saw[key] = result == 0 ? number_in(record.value) : ABSENT;
 }
 
+/* Of a key of the keyspace whose first one has that number. */
+static size_t
+key_number(const char *name, size_t first)
+{
+    return first == 0 ? (size_t)(name[0] - 'a') * TREE + (size_t)(name[2] - '0')
+                      : first + (size_t)(name[1] - '0');
+}
+
 /* All keys of one keyspace, forwards or backwards. */
 static void
 walk(struct history *history, const struct lsmkv_snapshot *snapshot, size_t first,
@@ -253,11 +263,8 @@ walk(struct history *history, const struct lsmkv_snapshot *snapshot, size_t firs
     for (backwards ? lsmkv_iter_last(iter) : lsmkv_iter_first(iter);
          lsmkv_iter_valid(iter);
          backwards ? lsmkv_iter_prev(iter) : lsmkv_iter_next(iter)) {
-        const char *name = lsmkv_iter_key(iter).data;
-        size_t key = first == 0 ? (size_t)(name[0] - 'a') * TREE + (size_t)(name[2] - '0')
-                                : first + (size_t)(name[1] - '0');
-
-        read->saw[key] = number_in(lsmkv_iter_record(iter)->value);
+        read->saw[key_number(lsmkv_iter_key(iter).data, first)] =
+            number_in(lsmkv_iter_record(iter)->value);
     }
     need(history, "a walk failed", lsmkv_iter_status(iter));
     lsmkv_iter_free(iter);
@@ -274,6 +281,57 @@ note(struct reader *reader)
     read = &reader->reads[reader->count - 1];
     memset(read, 0, sizeof(*read));
     return read;
+}
+
+/* Keys told of the range that walk() goes over: a bit for each. */
+static uint32_t
+changes(struct history *history, const struct lsmkv_snapshot *from,
+        const struct lsmkv_snapshot *to, size_t first)
+{
+    struct lsmkv_changes_options options = {.from = from,
+                                            .to = to,
+                                            .lower = lsmkv_str(first == 0 ? "a" : "p"),
+                                            .upper = lsmkv_str(first == 0 ? "c" : "q")};
+    struct lsmkv_changes *walk;
+    uint32_t told = 0;
+
+    need(history, "no walk over changes",
+         lsmkv_changes_new(history->store.db, keyspace_of(history, first), &options,
+                           &walk));
+    while (lsmkv_changes_next(walk)) {
+        uint32_t key = 1u << key_number(lsmkv_changes_key(walk).data, first);
+
+        if (told >= key)
+            die(history, "changes are told twice or out of order", 0);
+        told |= key;
+    }
+    need(history, "a walk over changes failed", lsmkv_changes_status(walk));
+    lsmkv_changes_free(walk);
+    return told;
+}
+
+/* From a snapshot, of which `then` is what it shows, to another that is taken now. */
+static void
+read_changes(struct reader *reader, const struct lsmkv_snapshot *from,
+             const struct read *then)
+{
+    struct history *history = reader->history;
+    struct lsmkv_snapshot *to;
+    struct read *now = note(reader);
+    uint32_t before[KEYS], told;
+
+    memcpy(before, then->saw, sizeof(before));
+    now->begun = tick(history);
+    need(history, "snapshot", lsmkv_snapshot_take(history->store.db, &to));
+    now->ended = tick(history);
+    now->at = lsmkv_snapshot_sequence(to);
+    told = changes(history, from, to, 0) | changes(history, from, to, (size_t)2 * TREE);
+    walk(history, to, 0, 2 * TREE, false, now);
+    walk(history, to, 2 * TREE, KEYS, false, now);
+    for (size_t key = 0; key < KEYS; key++)
+        if (now->saw[key] != before[key] && (told >> key & 1) == 0)
+            die(history, "a key that changed is not told", 0);
+    lsmkv_snapshot_release(history->store.db, to);
 }
 
 /* What it sees is all at its sequence, read at once or later. */
@@ -312,6 +370,8 @@ read_snapshot(struct reader *reader, struct random *random)
             if (read->saw[key] != walked)
                 die(history, "a snapshot shows two things", 0);
         }
+    if (random_coin(random))
+        read_changes(reader, snapshot, read);
     lsmkv_snapshot_release(db, snapshot);
 }
 
