@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/record.h"
 #include "db/db.h"
 #include "log/frame.h"
@@ -189,6 +190,64 @@ START_TEST(test_the_last_keyspace_id_is_not_given_out)
         -EOVERFLOW);
     rig_close(&rig);
     rig_open(&rig);
+}
+END_TEST
+
+/* Another first line of MANIFEST: `before` becomes `after`, and the checksum what it has to be. */
+static void
+rewrite_manifest(const char *before, const char *after)
+{
+    char line[4096], made[4096], *at, *tab;
+    struct env_file *file;
+    size_t got;
+
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ | ENV_WRITE, &file), 0);
+    got = (size_t)env_file_read(file, 0, line, sizeof(line) - 1);
+    ck_assert_uint_lt(got, sizeof(line) - 1);
+    line[got] = '\0';
+    at = strstr(line, before);
+    tab = strchr(line, '\t');
+    ck_assert(at != NULL && tab != NULL && strlen(tab) == 10);
+    got = (size_t)snprintf(made, sizeof(made), "%.*s%s%.*s", (int)(at - line), line,
+                           after, (int)(tab - at - (ptrdiff_t)strlen(before)),
+                           at + strlen(before));
+    got += (size_t)snprintf(made + got, sizeof(made) - got, "\t%08x\n",
+                            crc32c(0, made, got));
+    ck_assert_int_eq(env_file_write(file, 0, made, got), 0);
+    ck_assert_int_eq(env_file_truncate(file, got), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+}
+
+/* Who writes it would have to know the feature: it is opened to be read and checked, by nobody else,
+ * and stays as it is to the byte. */
+START_TEST(test_a_store_with_a_feature_for_readers_is_never_written)
+{
+    static const char lists[] = "\"incompatible\":[]",
+                      more[] = "\"read_only_compatible\":[\"later\"],\"incompatible\":[]";
+    struct lsmkv_check_options check = {.finding = NULL};
+    uint64_t before = 0;
+
+    list_table(1, write_table(10, "a", "b", 5));
+    write_manifest();
+    rewrite_manifest(lists, more);
+    for (int i = 0; i < 2; i++) { /* the first leaves a LOCK */
+        before = mem_env_hash(rig.memory);
+        ck_assert_int_eq(lsmkv_open(PATH, &rig.options, &rig.db), -ENOTSUP);
+        ck_assert_ptr_nonnull(strstr(lsmkv_error_detail(), "needs feature \"later\""));
+    }
+    ck_assert_uint_eq(mem_env_hash(rig.memory), before);
+    rig.options.read_only = true;
+    rig_open(&rig);
+    ck_assert_uint_gt(rig.warnings, 0);
+    ck_assert(rig_holds(&rig, NULL, "a", "value"));
+    ck_assert_int_lt(
+        lsmkv_put(rig.db, NULL, lsmkv_str("a"), lsmkv_str(""), lsmkv_str("new"), 0), 0);
+    rig_close(&rig);
+    ck_assert_int_eq(lsmkv_check(PATH, &rig.options, &check), 0);
+    ck_assert_uint_eq(mem_env_hash(rig.memory), before);
+    rewrite_manifest(more, lists);
+    rig.options.read_only = false;
+    expect_whole("a");
 }
 END_TEST
 
@@ -467,6 +526,7 @@ main(void)
     tcase_add_test(tcase,
                    test_numbers_in_the_manifest_that_no_store_comes_to_are_refused);
     tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
+    tcase_add_test(tcase, test_a_store_with_a_feature_for_readers_is_never_written);
     tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
     tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);
     tcase_add_test(tcase, test_a_log_that_refers_to_many_blob_files_is_refused);
