@@ -324,6 +324,45 @@ option_nodiratime() {
     remount
 }
 
+# reads_count YES|NO: a file, a directory and a link, read twice, get a new access time each time.
+reads_count() {
+    local before after i
+    for _ in 1 2; do
+        before=$(stat -c %x "$mnt/timed/file" "$mnt/timed" "$mnt/timed/link")
+        sleep 0.05
+        cat "$mnt/timed/file"
+        ls "$mnt/timed"
+        readlink "$mnt/timed/link"
+        after=$(stat -c %x "$mnt/timed/file" "$mnt/timed" "$mnt/timed/link")
+        for i in 1 2 3; do
+            if [ "$(sed -n "${i}p" <<<"$before")" = "$(sed -n "${i}p" <<<"$after")" ]; then
+                same "$1" NO
+            else
+                same "$1" YES
+            fi
+        done
+    done
+}
+
+# Times in the past, so that relatime would count the first read.
+options_atime() {
+    mkdir "$mnt/timed"
+    echo text >"$mnt/timed/file"
+    ln -s file "$mnt/timed/link"
+    remount -o noatime
+    touch -h -a -d '2020-01-01' "$mnt/timed/file" "$mnt/timed" "$mnt/timed/link"
+    reads_count NO
+    remount -o strictatime
+    reads_count YES
+    # Now they are later than any change, and of today.
+    remount
+    reads_count NO
+    touch -a -d '2020-01-01' "$mnt/timed/file"
+    remount # what the kernel has kept is read without
+    cat "$mnt/timed/file"
+    [[ $(stat -c %x "$mnt/timed/file") != 2020-* ]]
+}
+
 option_shown() {
     [ "$(id -u)" = 0 ] || return 0
     "$lsmfs" "$WORK/shown" "$mnt"
@@ -516,6 +555,7 @@ check "-o allow_other" option_allow_other
 check "options for the kernel and for others" options_passed_through
 check "-o uid, gid, umask" option_shown
 check "-o nodiratime" option_nodiratime
+check "-o noatime, strictatime, and neither" options_atime
 check "-d" debug_prints_requests
 check "the daemon keeps nothing of its caller" keeps_nothing_open
 check "an ordinary user" ordinary_user
