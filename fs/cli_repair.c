@@ -61,11 +61,12 @@ take_file_finding(void *context, const struct lsmkv_finding *finding)
         report_file(&command->report, finding);
 }
 
-static void
+static bool
 show_bytes(void *context, uint64_t done, uint64_t total)
 {
     struct command *command = context;
     report_bytes(&command->report, done, total);
+    return true;
 }
 
 static void

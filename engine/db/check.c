@@ -25,15 +25,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/beside.h"
 #include "db/check.h"
 #include "db/finding.h"
 #include "db/open.h"
 #include "table/blob.h"
 
 #define MANIFEST_NAME "MANIFEST"
-/* Of a check beside the store's own cache and open files. */
-#define OPEN_CACHE  (4u << 20)
-#define OPEN_TABLES 64u
 
 /* A numbered file in the directory. */
 struct store_file {
@@ -578,47 +576,9 @@ lsmkv_check(const char *path, const struct lsmkv_options *options,
 
 /* ---- a store that is open ---- */
 
-/* The views of an open store's keyspaces: they keep what they refer to on the disk. */
-struct held_views {
-    struct view **views;
-    size_t count;
-};
-
-/* What the store consists of now, which stays there. */
-static int
-hold_state(struct lsmkv *db, struct manifest_edit *state, struct held_views *held)
-    LSMKV_EXCLUDES(db->mutex)
-{
-    size_t wanted = 0;
-    int result;
-
-    mutex_lock(&db->mutex);
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
-        wanted++;
-    held->views = calloc(wanted + 1, sizeof(struct view *));
-    result = held->views == NULL ? -ENOMEM : state_edit(db, state);
-    for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
-         ks = ks->next) {
-        struct view *view = atomic_load(&ks->view);
-
-        if (view_try_ref(view)) /* it is the keyspace's, who counts it */
-            held->views[held->count++] = view;
-    }
-    mutex_unlock(&db->mutex);
-    return result;
-}
-
-static void
-let_go(struct held_views *held)
-{
-    for (size_t i = 0; i < held->count; i++)
-        view_unref(held->views[i]);
-    free(held->views);
-}
-
 /* The directory may have other files, too, which come and go. */
 static int
-check_held(struct checker *checker)
+check_beside(struct checker *checker)
 {
     int result = scan_directory(checker);
 
@@ -640,33 +600,19 @@ int
 lsmkv_check_open(struct lsmkv *db, const struct lsmkv_check_options *check)
 {
     struct checker checker = {.ask = check};
-    struct lsmkv_options changed = db->options;
-    struct held_views held = {0};
+    struct beside beside = {0};
     int result;
 
     error_clear();
-    if (db->options.salvage)
-        return error_detail(-EINVAL, "the store was opened with salvage");
-    changed.read_only = true;
-    changed.create = changed.exclusive = false;
-    changed.lock_note = NULL; /* the caller's, at opening */
-    changed.cache_size = OPEN_CACHE;
-    changed.max_open_tables = OPEN_TABLES;
-    changed.log = take_line;
-    changed.log_context = &checker;
-    checker.db = db_new(&changed);
-    if (checker.db == NULL)
-        return -ENOMEM;
-    checker.db->dir = db->dir;
-    result = make_caches(checker.db);
-    if (result == 0)
-        result = hold_state(db, &checker.state, &held);
-    if (result == 0)
-        result = check_held(&checker);
+    result = beside_open(&beside, db, false, take_line, &checker);
+    if (result == 0) {
+        checker.db = beside.db;
+        checker.state = beside.state;
+        beside.state = (struct manifest_edit){0};
+        result = check_beside(&checker);
+    }
     manifest_edit_fini(&checker.state);
     free(checker.files);
-    checker.db->dir = NULL; /* the store's own */
-    db_free(checker.db);
-    let_go(&held);
+    beside_close(&beside);
     return result == 0 && checker.damage > 0 ? -EUCLEAN : result;
 }

@@ -5,6 +5,9 @@
  * keyspace, all its sources merged; what the walk passes over is told.  The entries go through the
  * same rules as those of a merge into the deepest level (retain.c) and become one run of tables.
  *
+ * Of a store that is open (lsmkv_repair_open) it is the tables of the moment, and that there is nothing
+ * but tables: what memory has is flushed in the same writer's turn.
+ *
  * P1  The new directory is a store from the moment its MANIFEST is renamed into place, which is
  *     after all tables were synced.
  * P2  An entry is taken only if it can be one: it comes after the one before, its payload can be
@@ -19,9 +22,11 @@
 
 #include "base/crc32c.h"
 #include "base/record.h"
+#include "db/beside.h"
 #include "db/build.h"
 #include "db/finding.h"
 #include "db/open.h"
+#include "db/straight.h"
 #include "table/blob.h"
 
 #define PROGRESS_STEP (UINT64_C(1) << 20)
@@ -118,18 +123,22 @@ take_loss(void *context, const struct table_loss *loss)
         repairer->ask->lost(repairer->ask->context, &told);
 }
 
-static void
+/* -ECANCELED: to go no further. */
+static int
 advance(struct repairer *repairer, uint64_t bytes)
 {
+    const struct lsmkv_repair_options *ask = repairer->ask;
+
     repairer->done += bytes;
     if (repairer->done > repairer->total)
         repairer->done = repairer->total;
-    if (repairer->ask->progress == NULL ||
-        (repairer->done < repairer->total &&
-         repairer->done - repairer->shown < PROGRESS_STEP))
-        return;
+    if (ask->progress == NULL || (repairer->done < repairer->total &&
+                                  repairer->done - repairer->shown < PROGRESS_STEP))
+        return 0;
     repairer->shown = repairer->done;
-    repairer->ask->progress(repairer->ask->context, repairer->done, repairer->total);
+    if (ask->progress(ask->context, repairer->done, repairer->total))
+        return 0;
+    return error_detail(-ECANCELED, "the repair was ended");
 }
 
 /* ---- entries that can be taken (P2) ---- */
@@ -252,12 +261,13 @@ sound_settle(struct sound_iterator *sound)
         iterator_next(inner);
     if (inner->valid && result > 0)
         result = keybuf_set(&sound->last, inner->key);
-    sound->base.valid = inner->valid && result == 0;
-    sound->base.status = result != 0 ? result : inner->status;
     sound->base.key = sound->apart ? keybuf_slice(&sound->key) : inner->key;
     sound->base.payload = sound->apart ? keybuf_slice(&sound->payload) : inner->payload;
-    if (sound->base.valid)
-        advance(sound->repairer, sound->base.key.size + sound->base.payload.size);
+    if (inner->valid && result == 0)
+        result =
+            advance(sound->repairer, sound->base.key.size + sound->base.payload.size);
+    sound->base.valid = inner->valid && result == 0;
+    sound->base.status = result != 0 ? result : inner->status;
 }
 
 static void
@@ -532,23 +542,28 @@ add_size(void *context, const char *name)
     return 0;
 }
 
+/* Of the damaged store, which can be read. */
 static int
-repair_store(struct repairer *repairer, const char *path, const char *target)
+make_target(struct repairer *repairer, const char *target)
 {
-    int result = open_store(repairer->db, path);
-    bool failed;
+    int result = env_dir_list(repairer->db->dir, add_size, repairer);
 
-    if (result == 0)
-        result = env_dir_list(repairer->db->dir, add_size, repairer);
     if (result == 0)
         result = open_target(repairer, target);
     if (result == 0)
         result = copy_all(repairer);
-    failed = result != 0;
-    close_target(repairer, failed);
-    if (!failed)
-        advance(repairer, repairer->total);
+    close_target(repairer, result != 0);
+    if (result == 0)
+        (void)advance(repairer, repairer->total); /* it is made, whatever this says */
     return result;
+}
+
+static int
+repairer_result(struct repairer *repairer, int result)
+{
+    reporter_fini(&repairer->reporter);
+    free(repairer->told);
+    return result == 0 && repairer->damage > 0 ? -EUCLEAN : result;
 }
 
 int
@@ -573,9 +588,53 @@ lsmkv_repair(const char *path, const char *target, const struct lsmkv_options *o
     reporter_init(&repairer.reporter, ignore_line, NULL);
     repairer.db->tables.lost = take_loss;
     repairer.db->tables.lost_context = &repairer;
-    result = repair_store(&repairer, path, target);
+    result = open_store(repairer.db, path);
+    if (result == 0)
+        result = make_target(&repairer, target);
     db_free(repairer.db);
-    reporter_fini(&repairer.reporter);
-    free(repairer.told);
-    return result == 0 && repairer.damage > 0 ? -EUCLEAN : result;
+    return repairer_result(&repairer, result);
+}
+
+/* ---- a store that is open ---- */
+
+/* All that was written before is in the tables of the state: nothing is written in this turn. */
+static int
+look_beside(struct repairer *repairer, struct lsmkv *of, struct beside *beside)
+{
+    struct writer turn;
+    int result = check_writable(of);
+
+    if (result != 0)
+        return result;
+    writer_begin(of, &turn);
+    result = straight_begin(of);
+    if (result == 0)
+        result = beside_open(beside, of, true, take_line, repairer);
+    writer_end(of, &turn);
+    return result;
+}
+
+int
+lsmkv_repair_open(struct lsmkv *db, const char *target,
+                  const struct lsmkv_repair_options *repair)
+{
+    struct repairer repairer = {.ask = repair};
+    struct beside beside = {0};
+    int result;
+
+    error_clear();
+    reporter_init(&repairer.reporter, ignore_line, NULL);
+    result = look_beside(&repairer, db, &beside);
+    if (result == 0) {
+        repairer.db = beside.db;
+        repairer.db->tables.lost = take_loss;
+        repairer.db->tables.lost_context = &repairer;
+        result = take_state(repairer.db, &beside.state);
+    }
+    if (result == 0)
+        result = begin_read_only(repairer.db);
+    if (result == 0)
+        result = make_target(&repairer, target);
+    beside_close(&beside);
+    return repairer_result(&repairer, result);
 }

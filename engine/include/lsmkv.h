@@ -238,8 +238,8 @@ struct lsmkv_loss {
 struct lsmkv_repair_options {
     void (*finding)(void *context, const struct lsmkv_finding *finding);
     void (*lost)(void *context, const struct lsmkv_loss *loss);
-    /* Bytes of records copied, and of all files; NULL: not wanted. */
-    void (*progress)(void *context, uint64_t done, uint64_t total);
+    /* Bytes of records copied, and of all files; NULL: not wanted.  False: to go no further. */
+    bool (*progress)(void *context, uint64_t done, uint64_t total);
     /* The name that a keyspace gets whose name is now `name`; NULL result, or NULL here: it
      * stays.  Names are lost with MANIFEST; then that of keyspace 3 is "keyspace-3". */
     const char *(*rename)(void *context, const char *name);
@@ -261,10 +261,18 @@ struct lsmkv_repair_options {
  *
  * 0: nothing was damaged.  -EUCLEAN: `target` is made, and what is missing in it was told.  Any
  * other: there is no new store (-EBUSY, -ENOENT: no store there, -ENOTSUP: a newer version's,
- * -ENOSPC, -ENOMEM). */
+ * -ENOSPC, -ENOMEM, -ECANCELED by `progress`). */
 LSMKV_API LSMKV_CHECKED int lsmkv_repair(const char *path, const char *target,
                                          const struct lsmkv_options *options,
                                          const struct lsmkv_repair_options *repair);
+
+/* The same of a store that is open, beside its use: all that was written before the call, and maybe
+ * some of what is written during it, up to one moment.  Writers wait while its memtables are flushed,
+ * as for lsmkv_rollback, and go on after that; what it consisted of at that moment stays on the disk
+ * as long.  MANIFEST and the logs are not read, for what they say is known.  Takes a cache of its own,
+ * of 4 MiB.  -EROFS: it was opened read-only; what lsmkv_flush gives: it cannot be flushed. */
+LSMKV_API LSMKV_CHECKED int lsmkv_repair_open(struct lsmkv *db, const char *target,
+                                              const struct lsmkv_repair_options *repair);
 
 /* ---- keyspaces ---- */
 

@@ -494,6 +494,21 @@ call_check_open(void)
     return result;
 }
 
+/* Each into a directory of its own: of one that fails a lock file stays. */
+static int
+call_repair_open(void)
+{
+    static unsigned times;
+    struct lsmkv_repair_options repair = {.finding = count_damage};
+    char target[32];
+    int result;
+
+    snprintf(target, sizeof(target), "repaired%u", times++);
+    result = lsmkv_repair_open(store.db, target, &repair);
+    ck_assert_uint_eq(damage, 0);
+    return result;
+}
+
 /* Without memory a salvaging opening must not show a prefix: nothing is damaged. */
 static int
 call_salvage(void)
@@ -546,6 +561,7 @@ static const struct call {
     {"set_lock_note", call_set_lock_note},
     {"check", call_check},
     {"check_open", call_check_open},
+    {"repair_open", call_repair_open},
     {"opening around damage", call_salvage},
 };
 #define CALLS (sizeof(calls) / sizeof(calls[0]))

@@ -299,6 +299,145 @@ START_TEST(test_a_lost_last_line_loses_no_table)
 }
 END_TEST
 
+/* ---- a store that is open ---- */
+
+/* A copy of the store, open. */
+static struct lsmkv *
+open_copy(struct mem_env *copy)
+{
+    struct lsmkv_options options = rig.options;
+    struct lsmkv *db;
+
+    options.env = mem_env_base(copy);
+    ck_assert_int_eq(lsmkv_open("store", &options, &db), 0);
+    return db;
+}
+
+struct beside_use {
+    struct outcome outcome; /* first: what callbacks find */
+    struct lsmkv *db;
+    unsigned calls;
+};
+
+static bool
+use_meanwhile(void *context, uint64_t done, uint64_t total)
+{
+    struct beside_use *use = context;
+    struct lsmkv_slice none = lsmkv_bytes(NULL, 0);
+
+    ck_assert_uint_le(done, total);
+    if (use->calls++ > 0)
+        return true;
+    ck_assert_int_eq(
+        lsmkv_put(use->db, NULL, lsmkv_str("dir/new"), none, lsmkv_str("written"), 0), 0);
+    ck_assert_int_eq(lsmkv_delete(use->db, NULL, lsmkv_str("dir1/file1"), 0), 0);
+    ck_assert_int_eq(lsmkv_snapshot_drop(use->db, "snap"), 0);
+    ck_assert_int_eq(lsmkv_compact(use->db, NULL, none, none), 0);
+    return true;
+}
+
+/* What memory has of it is there, and nothing that is written afterwards; what is merged away
+ * meanwhile stays readable. */
+START_TEST(test_an_open_store_is_copied_beside_its_use)
+{
+    struct mem_env *copy = mem_env_kill(rig.memory);
+    struct beside_use use = {.db = open_copy(copy)};
+    const struct lsmkv_repair_options ask = {.finding = note_finding,
+                                             .lost = note_loss,
+                                             .progress = use_meanwhile,
+                                             .context = &use};
+    struct lsmkv_options options = rig.options;
+    struct lsmkv_snapshot *snapshot;
+    struct lsmkv *made, *store = rig.db;
+
+    rig.db = use.db; /* put() writes there */
+    for (int i = 0; i < KEYS; i += 5)
+        put(0, NULL, i, 1);
+    ck_assert_int_eq(lsmkv_repair_open(use.db, "new", &ask), 0);
+    rig.db = store;
+    ck_assert_uint_gt(use.calls, 0);
+    ck_assert_uint_eq(use.outcome.damage + use.outcome.loss_count, 0);
+    ck_assert_int_eq(lsmkv_close(use.db), 0);
+    check_new_store(copy, &use.outcome);
+    ck_assert_uint_eq(use.outcome.missing, 0);
+    options.env = mem_env_base(copy);
+    ck_assert_int_eq(lsmkv_open("new", &options, &made), 0);
+    ck_assert_int_eq(lsmkv_snapshot_open(made, "snap", &snapshot, NULL), 0);
+    ck_assert(model_matches(&seen_by_snapshot, made, NULL, snapshot));
+    lsmkv_snapshot_release(made, snapshot);
+    ck_assert_int_eq(lsmkv_close(made), 0);
+    mem_env_free(copy);
+}
+END_TEST
+
+/* A table is damaged while the store is open: the same is told, and the same is missing, as of a store
+ * that is not; and the store's own log has no line of it. */
+START_TEST(test_damage_of_an_open_store_is_what_it_is_of_a_closed_one)
+{
+    const struct lsmkv_repair_options ask = {
+        .finding = note_finding, .lost = note_loss, .context = NULL};
+
+    for (size_t f = 0; f < file_count; f++)
+        for (size_t at = 0; at < files[f].size && is_table(f); at += 199) {
+            struct mem_env *copy = mem_env_kill(rig.memory);
+            struct lsmkv *db = open_copy(copy);
+            struct lsmkv_repair_options own = ask;
+            struct outcome closed, outcome = {.sought = files[f].name};
+            int result;
+
+            own.context = &outcome;
+            files[f].data[at] ^= 0x40;
+            closed = damage(f, files[f].data, files[f].size);
+            rewrite(copy, files[f].name, files[f].data, files[f].size);
+            files[f].data[at] ^= 0x40;
+            result = lsmkv_repair_open(db, "new", &own);
+            ck_assert_int_eq(result, -EUCLEAN);
+            ck_assert(outcome.names_file);
+            ck_assert_uint_eq(outcome.damage, closed.damage);
+            ck_assert_uint_eq(outcome.loss_count, closed.loss_count);
+            ck_assert_uint_eq(rig.errors, 0);
+            ck_assert_int_eq(lsmkv_close(db), 0);
+            check_new_store(copy, &outcome);
+            ck_assert_uint_eq(outcome.missing, closed.missing);
+            mem_env_free(copy);
+        }
+}
+END_TEST
+
+static bool
+stop(void *context, uint64_t done, uint64_t total)
+{
+    (void)context, (void)done, (void)total;
+    return false;
+}
+
+/* Whoever asked is gone: nothing is left that is a store, and the one that is open goes on. */
+START_TEST(test_a_repair_can_be_ended)
+{
+    static const struct lsmkv_repair_options ask = {.progress = stop};
+    struct mem_env *copy = mem_env_kill(rig.memory);
+    struct lsmkv *db = open_copy(copy);
+    struct lsmkv_options options = rig.options;
+    char value[2 << 20]; /* progress is told once a MiB */
+
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(lsmkv_put(db, NULL, lsmkv_str("large"), lsmkv_bytes(NULL, 0),
+                               lsmkv_bytes(value, sizeof(value)), 0),
+                     0);
+    ck_assert_int_eq(lsmkv_repair_open(db, "new", &ask), -ECANCELED);
+    ck_assert_int_eq(lsmkv_delete(db, NULL, lsmkv_str("large"), 0), 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    options.env = mem_env_base(copy);
+    options.create = false;
+    ck_assert_int_eq(lsmkv_open("new", &options, &db), -ENOENT);
+    options.read_only = true;
+    ck_assert_int_eq(lsmkv_open("store", &options, &db), 0);
+    ck_assert_int_eq(lsmkv_repair_open(db, "new", &ask), -EROFS);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    mem_env_free(copy);
+}
+END_TEST
+
 START_TEST(test_only_an_empty_directory_is_taken)
 {
     struct mem_env *copy = mem_env_kill(rig.memory);
@@ -321,10 +460,12 @@ int
 main(void)
 {
     Suite *suite = suite_create("repair");
-    TCase *tcase = tcase_create("repair");
+    TCase *tcase = tcase_create("repair"), *open = tcase_create("open");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
+    tcase_add_checked_fixture(open, setup, teardown);
+    tcase_set_timeout(open, 300);
     tcase_add_test(tcase, test_an_undamaged_store_is_copied);
     tcase_add_test(tcase, test_a_flipped_byte_loses_a_block_at_most);
     tcase_add_test(tcase, test_a_truncated_file_keeps_what_it_has);
@@ -338,7 +479,11 @@ main(void)
     tcase_add_test(tcase, test_neither_manifest_nor_the_end_of_a_log);
     tcase_add_test(tcase, test_neither_manifest_nor_footer);
     tcase_add_test(tcase, test_a_lost_last_line_loses_no_table);
+    tcase_add_test(open, test_an_open_store_is_copied_beside_its_use);
+    tcase_add_test(open, test_damage_of_an_open_store_is_what_it_is_of_a_closed_one);
+    tcase_add_test(open, test_a_repair_can_be_ended);
     tcase_add_test(tcase, test_only_an_empty_directory_is_taken);
     suite_add_tcase(suite, tcase);
+    suite_add_tcase(suite, open);
     return run_suite(suite);
 }
