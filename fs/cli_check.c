@@ -230,35 +230,11 @@ check_unmounted(struct command *command)
 
 /* ---- mounted ---- */
 
-/* The next word, decoded; NULL: there is none. */
-static char *
-take_word(char **rest)
-{
-    char *word = strsep(rest, " ");
-    size_t size;
-    if (!word || wire_decode(word, &size))
-        return NULL;
-    word[size] = '\0';
-    return word;
-}
-
-static bool
-take_file_line(struct command *command, enum lsmkv_severity severity, char *rest)
-{
-    const char *file = take_word(&rest), *offset = take_word(&rest);
-    const char *text = take_word(&rest);
-    if (!text)
-        return false;
-    take_file_finding(command, &(struct lsmkv_finding){severity, file,
-                                                       strtoull(offset, NULL, 10), text});
-    return true;
-}
-
 static bool
 take_record_line(struct command *command, enum lsmkv_severity severity, char *rest)
 {
-    const char *snapshot = take_word(&rest), *where = take_word(&rest);
-    const char *text = take_word(&rest);
+    const char *snapshot = client_word(&rest), *where = client_word(&rest);
+    const char *text = client_word(&rest);
     if (!text)
         return false;
     command->snapshot = *snapshot ? snapshot : NULL;
@@ -272,23 +248,21 @@ take_record_line(struct command *command, enum lsmkv_severity severity, char *re
 static bool
 take_line(struct command *command, char *line)
 {
-    unsigned long long done, total;
+    struct lsmkv_finding finding;
+    uint64_t done, total;
     int severity, head = 0;
-    if (sscanf(line, "progress %llu %llu", &done, &total) == 2) {
-        if (total == 0)
-            return show_records(command, done);
-        return show_bytes(command, done < total ? done : total, total);
+    if (client_take_progress(line, &done, &total))
+        return total == 0 ? show_records(command, done)
+                          : show_bytes(command, done, total);
+    if (client_take_file(line, &finding)) {
+        take_file_finding(command, &finding);
+        return true;
     }
-    bool of_file = sscanf(line, "file %d%n", &severity, &head) == 1;
-    if (!of_file && sscanf(line, "record %d%n", &severity, &head) != 1)
+    /* One blank, as in client_take_file. */
+    if (sscanf(line, "record %d%n", &severity, &head) != 1 || line[head] != ' ')
         return false;
-    /* One blank, no "%d %n": the word behind it may be empty, and another blank comes. */
-    if (line[head] != ' ')
-        return false;
-    char *words = line + head + 1;
-    enum lsmkv_severity as = severity == LSMKV_DAMAGE ? LSMKV_DAMAGE : LSMKV_NOTE;
-    return of_file ? take_file_line(command, as, words)
-                   : take_record_line(command, as, words);
+    return take_record_line(command, severity == LSMKV_DAMAGE ? LSMKV_DAMAGE : LSMKV_NOTE,
+                            line + head + 1);
 }
 
 /* 0 or an exit status. */

@@ -2,15 +2,21 @@
  * cli_repair.c - `lsmfs repair`: a new store of what can be read of a damaged one (lsmkv_repair),
  * then the filesystem's own invariants (mend.h), then its name (workdir.h).
  *
+ * Of a store that is mounted its daemon does the first of these, from the database that it has open
+ * (control_reads.c), into our directory and as our user, and tells us what it finds; the rest we do.
+ *
  * The damaged store is only read.
  */
 #include "cli_repair.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli_report.h"
 #include "client.h"
@@ -22,11 +28,12 @@
 #include "workdir.h"
 
 static const char help[] =
-    "Usage: lsmfs repair [OPTION]... STORE [NEW-STORE]\n"
-    "Make a good store, NEW-STORE, of all that can be read of STORE, which is not mounted, and\n"
-    "say what is missing.  STORE is only read.  NEW-STORE, by default STORE.repaired, must be\n"
-    "missing or an empty directory; it gets its name when it is whole and on the disk.  Files\n"
-    "that lost their names are in its directory lost+found.\n"
+    "Usage: lsmfs repair [OPTION]... STORE|MOUNTPOINT [NEW-STORE]\n"
+    "Make a good store, NEW-STORE, of all that can be read of STORE, and say what is missing.\n"
+    "STORE is only read.  NEW-STORE, by default STORE.repaired, must be missing or an empty\n"
+    "directory; it gets its name when it is whole and on the disk.  Files that lost their names\n"
+    "are in its directory lost+found.  If STORE is mounted, its daemon reads it, as it is at one\n"
+    "moment, for the user alone that it runs as, one repair at a time.\n"
     "\n"
     "      --json    a line is a JSON object\n"
     "  -q, --quiet   say nothing but what is damaged or lost\n"
@@ -40,7 +47,9 @@ static const char help[] =
 
 struct command {
     const char *path;
+    const char *given; /* as NEW-STORE; NULL: nothing */
     char *target;
+    char store[PATH_MAX], mounted[PATH_MAX]; /* of a mounted one; "" */
     struct cli_report report;
     uint64_t damage, lost, mended, left;
     struct salvage_names names; /* once it is known that they are needed */
@@ -288,6 +297,124 @@ repair_files(struct command *command, const char *store)
     return report_unable_at(&command->report, command->path, result);
 }
 
+/* ---- the same, of a store that is mounted ---- */
+
+/* A word that may not be known.  False: there is none. */
+static bool
+take_known(char **rest, const char **word)
+{
+    const char *got = client_word(rest);
+    *word = got && *got == '+' ? got + 1 : NULL;
+    return got != NULL;
+}
+
+/* Bounds may have any bytes, and their words are decoded here. */
+static bool
+take_bound(char **rest, struct lsmkv_slice *bound)
+{
+    char *word = strsep(rest, " ");
+    size_t size;
+    if (!word || (*word != '+' && *word != '-') || wire_decode(word + 1, &size))
+        return false;
+    *bound = *word == '+' ? lsmkv_bytes(word + 1, size) : lsmkv_bytes(NULL, 0);
+    return true;
+}
+
+static bool
+take_loss_line(struct command *command, char *line)
+{
+    struct lsmkv_loss loss;
+    char *rest = line;
+    if (strcmp(strsep(&rest, " "), "lost") != 0)
+        return false;
+    loss.file = client_word(&rest);
+    const char *offset = client_word(&rest), *size = client_word(&rest);
+    const char *sequence = client_word(&rest), *last_too = client_word(&rest);
+    if (!last_too || !take_known(&rest, &loss.keyspace) ||
+        !take_bound(&rest, &loss.first) || !take_bound(&rest, &loss.last))
+        return false;
+    loss.offset = strtoull(offset, NULL, 10);
+    loss.size = strtoull(size, NULL, 10);
+    loss.sequence = strtoull(sequence, NULL, 10);
+    loss.last_too = *last_too == '1';
+    take_loss(command, &loss);
+    return true;
+}
+
+/* Takes a line of the reply but for the last.  False: it was not one. */
+static bool
+take_line(struct command *command, char *line)
+{
+    struct lsmkv_finding finding;
+    uint64_t done, total;
+    if (client_take_progress(line, &done, &total))
+        return show_bytes(command, done, total);
+    if (client_take_file(line, &finding)) {
+        take_file_finding(command, &finding);
+        return true;
+    }
+    return strncmp(line, "lost ", 5) == 0 && take_loss_line(command, line);
+}
+
+/* The daemon writes into a directory of ours, so it must be our user's: of another's it would have no
+ * right to, and root would take over files that are not known to be its own making. */
+static int
+expect_own_daemon(struct command *command, const struct client *client)
+{
+    char why[PATH_MAX + 256];
+    uid_t user;
+    if (wire_is_own_user(&client->wire, &user))
+        return 0;
+    snprintf(why, sizeof why,
+             "%s: is mounted by user %d, who alone can have it repaired so; or `lsmfs "
+             "umount` it before",
+             command->path, (int)user);
+    return report_unable(&command->report, why);
+}
+
+/* The daemon would write to its own mount, which could not be unmounted meanwhile. */
+static int
+expect_elsewhere(struct command *command, const char *directory)
+{
+    char mounted[PATH_MAX], why[2 * PATH_MAX + 64];
+    struct stat here, there;
+    if (client_find_mount(command->path, mounted) != 0 || stat(directory, &here) ||
+        stat(mounted, &there) || here.st_dev != there.st_dev)
+        return 0;
+    snprintf(why, sizeof why, "%s: is in what is mounted at %s", command->target,
+             mounted);
+    return report_unable(&command->report, why);
+}
+
+/* 0 or an exit status.  The new store is in `directory`. */
+static int
+repair_files_mounted(struct command *command, struct client *client,
+                     const char *directory)
+{
+    int status = expect_elsewhere(command, directory);
+    if (status)
+        return status;
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return report_unable_at(&command->report, directory, -errno);
+    client_ask(client, "repair", lsmkv_bytes(NULL, 0));
+    char *line = wire_line(&client->wire);
+    if (line && strcmp(line, "directory") == 0) {
+        wire_send_descriptor(&client->wire, fd);
+        while ((line = wire_line(&client->wire)) && take_line(command, line))
+            continue;
+    }
+    close(fd);
+    int result = client_end(client, line);
+    if (result == 0 && command->failure)
+        return report_unable_at(&command->report, command->path, command->failure);
+    if (result == 0)
+        return 0;
+    report_clear_bar(&command->report);
+    client_fail(client, "repair", command->path, result);
+    return REPORT_UNABLE;
+}
+
 /* ---- the filesystem's part ---- */
 
 static int
@@ -383,16 +510,8 @@ parse(struct command *command, int argc, char **argv)
     if (argc - optind < 1 || argc - optind > 2)
         return misused(argc == optind ? "missing operand" : "too many operands", "");
     command->path = argv[optind];
-    if (argc - optind == 2) {
-        command->target = strdup(argv[optind + 1]);
-    } else {
-        int size = (int)strlen(command->path);
-        while (size > 1 && command->path[size - 1] == '/')
-            size--;
-        if (asprintf(&command->target, "%.*s.repaired", size, command->path) < 0)
-            command->target = NULL;
-    }
-    return command->target ? -1 : REPORT_UNABLE;
+    command->given = argv[optind + 1];
+    return -1;
 }
 
 static int
@@ -422,33 +541,37 @@ print_summary(const struct command *command)
                (unsigned long long)command->left);
 }
 
-/* 0 or an exit status.  Who has it open would go on writing what is being read. */
+/* The store that the path means, where the new one comes, and the daemon, if it is mounted read-write. */
 static int
-expect_unmounted(struct command *command)
+find(struct command *command, struct client **client)
 {
-    char store[PATH_MAX], mounted[PATH_MAX], why[5 * PATH_MAX];
-    if (client_find_store(command->path, store, mounted) != 0)
-        return 0; /* what is wrong with it, opening tells */
-    if (mounted[0] == '\0' && client_find_mount(store, mounted) != 0)
-        return 0;
-    snprintf(why, sizeof why,
-             "%s: is mounted at %s: only a store that nobody writes can be repaired: "
-             "`lsmfs umount %s`, then `lsmfs repair %s`",
-             store, mounted, mounted, store);
-    return report_unable(&command->report, why);
+    *client = NULL;
+    if (client_find_store(command->path, command->store, command->mounted) == 0) {
+        if (command->mounted[0] != '\0')
+            command->path = command->store;
+        *client = client_open(command->store);
+    }
+    int size = (int)strlen(command->path);
+    while (size > 1 && command->path[size - 1] == '/')
+        size--;
+    if (command->given)
+        command->target = strdup(command->given);
+    else if (asprintf(&command->target, "%.*s.repaired", size, command->path) < 0)
+        command->target = NULL;
+    if (!command->target)
+        return report_unable(&command->report, strerror(ENOMEM));
+    return *client ? expect_own_daemon(command, *client) : 0;
 }
 
 static int
-repair(struct command *command)
+make(struct command *command, struct client *client)
 {
     struct workdir work;
     char why[1024];
-    int status = expect_unmounted(command);
-    if (status)
-        return status;
     if (workdir_make(&work, command->target, why, sizeof why))
         return report_unable(&command->report, why);
-    status = repair_files(command, work.store);
+    int status = client ? repair_files_mounted(command, client, work.path)
+                        : repair_files(command, work.store);
     if (status == 0)
         status = mend_filesystem(command, work.store);
     if (status == 0) {
@@ -463,10 +586,21 @@ repair(struct command *command)
     return status;
 }
 
+static int
+repair(struct command *command)
+{
+    struct client *client;
+    int status = find(command, &client);
+    if (status == 0)
+        status = make(command, client);
+    client_close(client);
+    return status;
+}
+
 int
 cli_repair(int argc, char **argv)
 {
-    struct command command = {.report.name = "repair"};
+    static struct command command = {.report.name = "repair"};
     int status = parse(&command, argc, argv);
     if (status < 0) {
         report_begin(&command.report);

@@ -103,6 +103,52 @@ client_answer(struct client *client, int out)
     return client_end(client, wire_copy_data(&client->wire, out));
 }
 
+bool
+client_take_progress(const char *line, uint64_t *done, uint64_t *total)
+{
+    unsigned long long numbers[2];
+
+    if (sscanf(line, "progress %llu %llu", &numbers[0], &numbers[1]) != 2)
+        return false;
+    *total = numbers[1];
+    *done = *total > 0 && *total < numbers[0] ? *total : numbers[0];
+    return true;
+}
+
+char *
+client_word(char **rest)
+{
+    char *word = strsep(rest, " ");
+    size_t size;
+
+    if (word == NULL || wire_decode(word, &size) != 0)
+        return NULL;
+    word[size] = '\0';
+    return word;
+}
+
+bool
+client_take_file(char *line, struct lsmkv_finding *finding)
+{
+    int severity, head = 0;
+
+    /* One blank, no "%d %n": the word behind it may be empty, and another blank comes. */
+    if (sscanf(line, "file %d%n", &severity, &head) != 1 || line[head] != ' ')
+        return false;
+    char *rest = line + head + 1;
+    const char *file = client_word(&rest), *offset = client_word(&rest);
+    const char *text = client_word(&rest);
+    if (text == NULL)
+        return false;
+    *finding = (struct lsmkv_finding){
+        .severity = severity == LSMKV_DAMAGE ? LSMKV_DAMAGE : LSMKV_NOTE,
+        .file = file,
+        .offset = strtoull(offset, NULL, 10),
+        .text = text,
+    };
+    return true;
+}
+
 const char *
 client_why(const struct client *client, int result)
 {

@@ -36,6 +36,13 @@ LSMKV_CHECKED int client_answer(struct client *client, int out);
 /* The same of a reply whose last line is `line`, or that broke off with NULL. */
 LSMKV_CHECKED int client_end(struct client *client, const char *line);
 
+/* Lines of check and repair.  False: it is another.  What `finding` has holds as long as the line, which is
+ * changed. */
+bool client_take_progress(const char *line, uint64_t *done, uint64_t *total);
+bool client_take_file(char *line, struct lsmkv_finding *finding);
+/* The next word of a line, decoded; NULL: there is none. */
+char *client_word(char **rest);
+
 /* What is wrong, of a failed client_answer or client_end; holds as long as the client. */
 const char *client_why(const struct client *client, int result);
 

@@ -35,7 +35,7 @@
 
 #define CONNECTIONS_MAX 32u
 /* At a time; more are refused: readers who stopped leave connections to unmount with. */
-#define CHECKS_MAX      1u
+#define CHECKS_MAX      1u /* of repairs, too */
 #define EXPORTS_MAX     8u
 #define ACCEPT_PAUSE_NS 100000000
 
@@ -58,11 +58,11 @@ struct control {
     int socket;
     pthread_t thread;
     pthread_mutex_t mutex;
-    bool stopping;                  /* guarded by mutex */
-    struct connection *connections; /* guarded by mutex */
-    struct connection *spare;       /* for want of memory; guarded by mutex */
-    unsigned count;                 /* guarded by mutex */
-    unsigned checks, exports;       /* that run; guarded by mutex */
+    bool stopping;                     /* guarded by mutex */
+    struct connection *connections;    /* guarded by mutex */
+    struct connection *spare;          /* for want of memory; guarded by mutex */
+    unsigned count;                    /* guarded by mutex */
+    unsigned checks, exports, repairs; /* that run; guarded by mutex */
 };
 
 /* ---- commands ---- */
@@ -186,6 +186,21 @@ do_check(struct connection *connection, bool snapshots)
     return result;
 }
 
+static int
+do_repair(struct connection *connection)
+{
+    struct control *control = connection->control;
+
+    if (!begin_read(control, &control->repairs, CHECKS_MAX)) {
+        snprintf(connection->text, sizeof(connection->text), "another repair is running");
+        return -EBUSY;
+    }
+    int result = control_repair(control->vfs, &connection->wire, connection->text,
+                                sizeof(connection->text));
+    end_read(control, &control->repairs);
+    return result;
+}
+
 static void
 set_waiting(struct connection *connection, bool waiting)
 {
@@ -243,15 +258,16 @@ do_long(struct connection *connection, const char *name, struct lsmkv_slice key,
 {
     bool compact = strcmp(name, "compact") == 0, export = strcmp(name, "export") == 0;
     bool check = strcmp(name, "check") == 0, all = strcmp(name, "check-snapshots") == 0;
+    bool repair = strcmp(name, "repair") == 0;
 
-    if (!compact && !export && !check && !all)
+    if (!compact && !export && !check && !all && !repair)
         return false;
     if (!connection->has_thread) { /* C2 */
         snprintf(connection->text, sizeof(connection->text),
                  "its daemon has no memory for a thread");
         *result = -EAGAIN;
-    } else if (compact) {
-        *result = do_compact(connection);
+    } else if (compact || repair) {
+        *result = compact ? do_compact(connection) : do_repair(connection);
     } else {
         *result = export ? do_export(connection, key) : do_check(connection, all);
     }

@@ -5,6 +5,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "export.h"
 #include "fsck.h"
@@ -171,17 +172,22 @@ show_records(void *context, uint64_t records)
 }
 
 static void
-take_file(void *context, const struct lsmkv_finding *finding)
+send_file(struct wire *wire, const struct lsmkv_finding *finding)
 {
-    struct checking *checking = context;
-    struct wire *wire = checking->wire;
-
-    checking->damaged |= finding->severity == LSMKV_DAMAGE;
     wire_say(wire, "file %d", (int)finding->severity);
     send_text(wire, finding->file);
     wire_say(wire, " %llu", (unsigned long long)finding->offset);
     send_text(wire, finding->text);
     wire_say(wire, "\n");
+}
+
+static void
+take_file(void *context, const struct lsmkv_finding *finding)
+{
+    struct checking *checking = context;
+
+    checking->damaged |= finding->severity == LSMKV_DAMAGE;
+    send_file(checking->wire, finding);
 }
 
 static void
@@ -235,4 +241,69 @@ control_check(struct vfs *vfs, struct wire *wire, bool snapshots)
     if (result == 0 || result == -EUCLEAN)
         result = check_records(vfs, &checking, snapshots);
     return result;
+}
+
+/* ---- repair ---- */
+
+static void
+take_repair_file(void *wire, const struct lsmkv_finding *finding)
+{
+    send_file(wire, finding);
+}
+
+/* NULL data: it is not known. */
+static void
+send_known(struct wire *wire, struct lsmkv_slice word)
+{
+    wire_say(wire, word.data != NULL ? " +" : " -");
+    if (word.data != NULL) {
+        char coded[3 * WORD_SHOWN + 1];
+
+        wire_encode(word.data, word.size < WORD_SHOWN ? word.size : WORD_SHOWN, coded);
+        wire_say(wire, "%s", coded);
+    }
+}
+
+static void
+take_loss(void *context, const struct lsmkv_loss *loss)
+{
+    struct wire *wire = context;
+
+    wire_say(wire, "lost");
+    send_text(wire, loss->file);
+    wire_say(wire, " %llu %llu %llu %d", (unsigned long long)loss->offset,
+             (unsigned long long)loss->size, (unsigned long long)loss->sequence,
+             loss->last_too);
+    send_known(wire,
+               loss->keyspace != NULL ? lsmkv_str(loss->keyspace) : lsmkv_bytes(NULL, 0));
+    send_known(wire, loss->first);
+    send_known(wire, loss->last);
+    wire_say(wire, "\n");
+}
+
+/* The daemon writes as its own user, and where it was handed a directory: so it does for that user
+ * alone, who could do it without the daemon as well. */
+int
+control_repair(struct vfs *vfs, struct wire *wire, char *text, size_t size)
+{
+    const struct lsmkv_repair_options repair = {take_repair_file, take_loss,
+                                                wire_progress, NULL, wire};
+    char target[64];
+    uid_t user;
+    int directory;
+
+    if (!wire_is_own_user(wire, &user))
+        return -EPERM;
+    wire_say(wire, "directory\n");
+    int result = wire_receive_descriptor(wire, &directory);
+    if (result != 0)
+        return result;
+    snprintf(target, sizeof(target), "/proc/self/fd/%d/store", directory);
+    int synced = vfs_sync(vfs); /* times that were deferred; there is still much else */
+    (void)synced;
+    result = lsmkv_repair_open(vfs_store(vfs)->db, target, &repair);
+    if (result != 0 && result != -EUCLEAN)
+        snprintf(text, size, "%s", lsmkv_strerror(result));
+    close(directory);
+    return result == -EUCLEAN ? 0 : result;
 }

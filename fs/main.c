@@ -30,7 +30,7 @@ static const char usage[] =
     "       lsmfs stats [--json|--prometheus] STORE|MOUNTPOINT\n"
     "       lsmfs put|get|rm|ls STORE [KEY]        (see lsmfs COMMAND --help)\n"
     "       lsmfs check STORE|MOUNTPOINT\n"
-    "       lsmfs repair STORE [NEW-STORE]\n"
+    "       lsmfs repair STORE|MOUNTPOINT [NEW-STORE]\n"
     "       lsmfs compact STORE|MOUNTPOINT\n"
     "       lsmfs export STORE|MOUNTPOINT [PATH]...\n"
     "       lsmfs import STORE|MOUNTPOINT [DIR]\n"

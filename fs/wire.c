@@ -197,6 +197,78 @@ wire_progress(void *context, uint64_t done, uint64_t total)
     return !wire_is_cut_off(wire);
 }
 
+/* ---- descriptors ---- */
+
+/* Room for the one that goes along with a byte. */
+union passed {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr aligned;
+};
+
+void
+wire_send_descriptor(struct wire *wire, int fd)
+{
+    char byte = 'd';
+    union passed passed = {{0}};
+    struct iovec io = {&byte, 1};
+    struct msghdr message = {.msg_iov = &io,
+                             .msg_iovlen = 1,
+                             .msg_control = &passed,
+                             .msg_controllen = sizeof(passed)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    ssize_t sent;
+
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &fd, sizeof(int));
+    do {
+        sent = sendmsg(wire->fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && wire->failure == 0)
+        wire->failure = -errno;
+}
+
+int
+wire_receive_descriptor(struct wire *wire, int *fd)
+{
+    char byte;
+    union passed passed = {{0}};
+    struct iovec io = {&byte, 1};
+    struct msghdr message = {.msg_iov = &io,
+                             .msg_iovlen = 1,
+                             .msg_control = &passed,
+                             .msg_controllen = sizeof(passed)};
+    ssize_t got;
+
+    if (wire->begin != wire->end)
+        return -EPROTO;
+    do {
+        got = recvmsg(wire->fd, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        return wire->failure = got == 0 ? -EPIPE : -errno;
+    /* More than one do not fit, and the kernel closes them. */
+    const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS ||
+        head->cmsg_len != CMSG_LEN(sizeof(int)))
+        return -EPROTO;
+    memcpy(fd, CMSG_DATA(head), sizeof(int));
+    return 0;
+}
+
+bool
+wire_is_own_user(const struct wire *wire, uid_t *user)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    *user = (uid_t)-1;
+    if (getsockopt(wire->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+        *user = peer.uid;
+    return *user == geteuid();
+}
+
 /* ---- words ---- */
 
 void

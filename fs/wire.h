@@ -26,6 +26,10 @@
  *                     and PATHs, each with a NUL behind it
  *     check, check-snapshots  "progress DONE TOTAL" (TOTAL 0: of records), "file SEVERITY FILE OFFSET
  *                     TEXT" and "record SEVERITY SNAPSHOT WHERE TEXT" lines, words coded
+ *     repair          the line "directory", for which a descriptor is sent (wire_send_descriptor): in that
+ *                     directory a store "store" is made, as lsmkv_repair_open makes it.  Then "progress
+ *                     DONE TOTAL", "file" lines as of check, and "lost FILE OFFSET SIZE SEQUENCE LAST-TOO
+ *                     KEYSPACE FIRST LAST", words coded, the last three behind "+", or "-": not known
  *     snapshots, snapshot-create, -delete, -rename, diff    see snapshots.h
  *
  * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
@@ -36,6 +40,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lsmkv.h"
 
@@ -75,6 +80,15 @@ bool wire_progress(void *wire, uint64_t done, uint64_t total);
 /* Reads what `data` lines carry until another line comes, which is returned (NULL: `failure`),
  * and writes it to the file descriptor `to`. */
 char *wire_copy_data(struct wire *wire, int to);
+
+/* A descriptor for the other end, which has said that it waits for one; what fails shows in `failure`. */
+void wire_send_descriptor(struct wire *wire, int fd);
+/* Waits for it; then it is the caller's.  -EPROTO: something else came. */
+LSMKV_CHECKED int wire_receive_descriptor(struct wire *wire, int *fd);
+
+/* Does the process at the other end have our user, as it was when it connected, or began to listen?
+ * Then `*user` is ours; else that one, or (uid_t)-1 if it cannot be told. */
+bool wire_is_own_user(const struct wire *wire, uid_t *user);
 
 /* Codes bytes so that they are one word: %XX for all but graphic ASCII other than '%'.  Writes
  * at most 3 * size + 1 bytes. */

@@ -215,14 +215,15 @@ END
     umount_store
 }
 
-# All ask the daemon, by either place; but for repair, which wants the store for itself.
+# All ask the daemon, by either place.
 mounted() {
     mount_store
     mkdir -p elsewhere
     exits_as_it_says <<END
 3|in use by process [0-9]*, mounted at $mnt|mount $store $WORK/elsewhere
-8|is mounted at $mnt: .*lsmfs umount|repair $store repaired
-8|is mounted at $mnt: .*lsmfs umount|repair $mnt repaired
+0|^repaired: whole; |repair $store repaired
+0|^$store.repaired: whole; |repair $mnt
+8|repaired: is there already|repair $mnt repaired
 0|^$store: clean$|check $store
 0|^$store: clean$|check $mnt
 0||export -o $WORK/archive.tar $mnt
@@ -243,7 +244,7 @@ END
     "$lsmfs" rm "$mnt" greeting
     [ ! -e "$mnt/greeting" ]
     umount_store
-    rm -rf "$store" repaired
+    rm -rf "$store" "$store.repaired" repaired
 }
 
 # ---- create ----

@@ -144,10 +144,9 @@ mount_options_are_offered() {
 
 mounts_are_offered() {
     local command
-    for command in umount status sync import 'snapshot list' 'snapshot prune' backup check export; do
+    for command in umount status sync import 'snapshot list' 'snapshot prune' backup check export repair; do
         offers_among_others "lsmfs $command " "$mnt"
     done
-    not offers_among_others 'lsmfs repair ' "$mnt"
 }
 
 snapshots_are_offered() {

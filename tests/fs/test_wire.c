@@ -243,6 +243,58 @@ START_TEST(test_the_socket_is_private_and_replaces_a_dead_one)
 }
 END_TEST
 
+/* ---- descriptors ---- */
+
+START_TEST(test_a_descriptor_arrives_and_works)
+{
+    static struct wire other;
+    int pipes[2], got = -1;
+    char byte = 0;
+    uid_t user;
+
+    ck_assert_int_eq(pipe(pipes), 0);
+    wire_init(&other, ends[1]);
+    wire_send_descriptor(&other, pipes[1]);
+    ck_assert_int_eq(other.failure, 0);
+    close(pipes[1]);
+    ck_assert_int_eq(wire_receive_descriptor(wire, &got), 0);
+    ck_assert_int_eq(fcntl(got, F_GETFD), FD_CLOEXEC);
+    ck_assert_int_eq(write(got, "x", 1), 1);
+    ck_assert_int_eq(read(pipes[0], &byte, 1), 1);
+    ck_assert_int_eq(byte, 'x');
+    close(got);
+    ck_assert_int_eq(read(pipes[0], &byte, 1), 0); /* that was the last one */
+    close(pipes[0]);
+    ck_assert(wire_is_own_user(wire, &user));
+    ck_assert_uint_eq(user, geteuid());
+}
+END_TEST
+
+START_TEST(test_what_is_no_descriptor_is_refused)
+{
+    int got = -1;
+
+    send_text("d");
+    ck_assert_int_eq(wire_receive_descriptor(wire, &got), -EPROTO);
+    send_text("line\nand more");
+    ck_assert_str_eq(wire_line(wire), "line");
+    ck_assert_int_eq(wire_receive_descriptor(wire, &got), -EPROTO);
+    ck_assert_int_eq(got, -1);
+}
+END_TEST
+
+START_TEST(test_an_end_is_no_descriptor)
+{
+    int got = -1;
+
+    hang_up();
+    ck_assert_int_eq(wire_receive_descriptor(wire, &got), -EPIPE);
+    ck_assert_int_eq(wire->failure, -EPIPE);
+    wire_send_descriptor(wire, 0);
+    ck_assert_int_eq(got, -1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -260,6 +312,9 @@ main(void)
     tcase_add_test(tests, test_contents_cut_short_are_no_contents);
     tcase_add_test(tests, test_a_size_that_is_none_is_refused);
     tcase_add_test(tests, test_sending_to_nobody_is_an_error_and_no_signal);
+    tcase_add_test(tests, test_a_descriptor_arrives_and_works);
+    tcase_add_test(tests, test_what_is_no_descriptor_is_refused);
+    tcase_add_test(tests, test_an_end_is_no_descriptor);
     tcase_add_test(tests, test_the_socket_is_private_and_replaces_a_dead_one);
     suite_add_tcase(suite, tests);
 
