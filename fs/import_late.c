@@ -82,12 +82,17 @@ import_lates_remove(struct import_lates *lates, ino_t ino)
         lates->all[place - 1].ino = 0;
 }
 
+/* A path comes before all that it begins; so does the root. */
+static const char *
+sorted_path(const struct import_late *late)
+{
+    return strcmp(late->path, ".") == 0 ? "" : late->path;
+}
+
 static int
 compare(const void *left, const void *right)
 {
-    const struct import_late *a = left, *b = right;
-
-    return strcmp(b->path, a->path);
+    return strcmp(sorted_path(right), sorted_path(left));
 }
 
 void

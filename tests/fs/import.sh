@@ -452,6 +452,7 @@ alone "attributes that are too long" refuses_long_attributes
 alone "lists that are in disorder" refuses_disordered_lists
 alone "lists that are too long" refuses_long_lists
 alone "lists that have names" keeps_named_lists
+alone "the root for last" leaves_the_root_for_last
 alone "names in either form" keeps_names
 alone "attributes that were exported" keeps_exported_attributes
 alone "times of values" keeps_times_of_values
