@@ -19,6 +19,7 @@
 #include "foreign.h"
 #include "keylist.h"
 #include "mount.h"
+#include "spool.h"
 #include "store.h"
 #include "sweep.h"
 
@@ -213,20 +214,7 @@ flush_output(const struct command *command, int status)
 static ssize_t
 read_file(void *context, void *bytes, size_t size)
 {
-    int fd = *(const int *)context;
-    uint8_t *at = bytes;
-    size_t used = 0;
-    while (used < size) {
-        ssize_t got = read(fd, at + used, size - used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        used += (size_t)got;
-    }
-    return (ssize_t)used;
+    return spool_read_from(*(const int *)context, bytes, size);
 }
 
 static int

@@ -111,10 +111,16 @@ spool_rewind(struct spool *spool)
 ssize_t
 spool_read(struct spool *spool, void *bytes, size_t size)
 {
+    return spool_read_from(spool->fd, bytes, size);
+}
+
+ssize_t
+spool_read_from(int fd, void *bytes, size_t size)
+{
     size_t used = 0;
 
     while (used < size) {
-        ssize_t got = read(spool->fd, (char *)bytes + used, size - used);
+        ssize_t got = read(fd, (char *)bytes + used, size - used);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

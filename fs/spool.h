@@ -37,6 +37,8 @@ LSMKV_CHECKED int spool_write(struct spool *spool, const void *bytes, size_t siz
 LSMKV_CHECKED int spool_rewind(struct spool *spool);
 /* As read(2), but less than `size` only at the end. */
 LSMKV_CHECKED ssize_t spool_read(struct spool *spool, void *bytes, size_t size);
+/* The same of any descriptor. */
+LSMKV_CHECKED ssize_t spool_read_from(int fd, void *bytes, size_t size);
 
 /* A stream of spool_write, for fclose; then `error` says what it met.  NULL, errno. */
 FILE *spool_stream(struct spool *spool);
