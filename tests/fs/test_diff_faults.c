@@ -227,6 +227,114 @@ START_TEST(test_now_is_told_of_a_full_store_and_after_a_failed_sync)
 }
 END_TEST
 
+/* Into `text`, "M path" and the like, a line each; how it ended. */
+static int
+tell_all(char *text, size_t size)
+{
+    char *told, *at;
+    size_t length, used = 0;
+    struct snapshots_output output = {.out = open_memstream(&told, &length)};
+    int result;
+
+    ck_assert_ptr_nonnull(output.out);
+    result = snapshots_diff(fs.vfs, lsmkv_str("s/t"), &output);
+    ck_assert_int_eq(fclose(output.out), 0);
+    text[0] = '\0';
+    for (at = told; at < told + length; at += strlen(at) + 1) {
+        /* A letter for the kind of difference, one for the type, the path. */
+        used += (size_t)snprintf(text + used, size - used, "%c %s\n", at[0], at + 2);
+        ck_assert_uint_lt(used, size);
+    }
+    free(told);
+    return result;
+}
+
+/* Is every path of `all` in `some`, as what it is there or as what could not be read? */
+static void
+expect_each(const char *all, const char *some)
+{
+    char line[128];
+
+    for (const char *end; *all != '\0'; all = end + 1) {
+        end = strchr(all, '\n');
+        snprintf(line, sizeof(line), "%.*s\n", (int)(end - all), all);
+        if (strstr(some, line) != NULL)
+            continue;
+        line[0] = '!';
+        ck_assert_msg(strstr(some, line) != NULL, "%s is missing in\n%s", line + 2, some);
+    }
+}
+
+static void
+change_all_kinds(const char *text, const char *large, size_t size)
+{
+    char path[32];
+
+    ck_assert_int_eq(fs_write(&fs, "large", large, size, NULL), 0);
+    ck_assert_int_eq(fs_put(&fs, "l", text), 0);
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof(path), "d/f%d", i);
+        ck_assert_int_eq(fs_put(&fs, path, text), 0);
+    }
+}
+
+static int
+open_with(struct fault_env *faults)
+{
+    char why[512];
+
+    fs.engine.env = fault_env_base(faults);
+    return vfs_open(&fs.options, &fs.vfs, why, sizeof(why));
+}
+
+START_TEST(test_whichever_read_fails_no_difference_is_left_out)
+{
+    static char large[300000], all[4096], some[4096];
+    struct fault fault = {
+        .call = ENV_CALL_FILE_READ, .error = EIO, .onwards = _i == 1, .nth = 1};
+    struct fault_env *faults = fault_env_new(mem_env_base(fs.env));
+    uint64_t failures = 0;
+    unsigned whole = 0, runs = 0;
+
+    ck_assert_int_eq(fs_mkdir(&fs, "d"), 0);
+    change_all_kinds("then", large, sizeof(large));
+    ck_assert_int_eq(fs_link(&fs, "l", "m"), 0);
+    ck_assert_int_eq(fs_put(&fs, "gone", "then"), 0);
+    merge();
+    snapshot("s");
+    memset(large + 200000, 'n', 10);
+    change_all_kinds("now!", large, sizeof(large));
+    ck_assert_int_eq(fs_unlink(&fs, "gone"), 0);
+    merge();
+    snapshot("t");
+    ck_assert_int_eq(tell_all(all, sizeof(all)), 0);
+    ck_assert_ptr_nonnull(strstr(all, "M large\n"));
+    ck_assert_ptr_nonnull(strstr(all, "M m\n"));
+    fs_close(&fs);
+    for (;; fault.nth++, runs++) {
+        int result;
+
+        ck_assert_int_eq(open_with(faults), 0); /* nothing is in the cache */
+        failures = fault_env_failures(faults);
+        fault_env_set(faults, fault);
+        result = tell_all(some, sizeof(some));
+        fault_env_heal(faults);
+        failures = fault_env_failures(faults) - failures;
+        ck_assert_int_eq(vfs_close(fs.vfs), 0);
+        if (failures == 0)
+            break;
+        ck_assert(result == 0 || result == -EIO);
+        if (result == 0)
+            expect_each(all, some);
+        whole += result == 0;
+    }
+    fs.vfs = NULL;
+    fault_env_free(faults);
+    ck_assert_uint_gt(runs, 5);
+    printf("diff: %u reads failed, %u told for all that\n", runs, whole);
+}
+END_TEST
+
 /* A stream that takes nothing: its error is told, where it was always -EIO. */
 START_TEST(test_what_the_output_met_is_told)
 {
@@ -260,6 +368,7 @@ main(void)
     tcase_add_test(tcase,
                    test_snapshots_that_are_dropped_meanwhile_are_told_as_they_were);
     tcase_add_test(tcase, test_now_is_told_of_a_full_store_and_after_a_failed_sync);
+    tcase_add_loop_test(tcase, test_whichever_read_fails_no_difference_is_left_out, 0, 2);
     tcase_add_test(tcase, test_what_the_output_met_is_told);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
