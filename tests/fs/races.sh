@@ -88,6 +88,11 @@ reads_of_all() {
     while [ $SECONDS -lt "$until" ]; do
         "$lsmfs" check --quiet --snapshots "$store"
         "$lsmfs" export "$store" | tar -t >/dev/null
+        "$lsmfs" snapshot create "$store" before
+        tar -C /usr/include/linux -c netfilter | "$lsmfs" import "$store" imported
+        "$lsmfs" snapshot diff "$store" before >/dev/null
+        rm -r "$mnt/imported"
+        "$lsmfs" snapshot delete "$store" before
     done
 }
 

@@ -4,7 +4,8 @@
  *
  * What must hold: an operation answers with success or an error that another one can have caused;
  * a read of a file that is only ever written whole sees one write, wholly; after each round a
- * check finds no damage and nothing is left but what names show.  The rest is the sanitizers'.
+ * check finds no damage and nothing is left but what names show; nor does one meanwhile, and an archive
+ * loses nothing.  The rest is the sanitizers'.
  *
  * LSMKV_SECONDS: how long; 3, with the thread sanitizer 60.
  */
@@ -13,8 +14,11 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "check_fixture.h"
+#include "export.h"
+#include "snapshots.h"
 
 #define WORKERS 4
 #define ROUND   150 /* operations of each worker */
@@ -252,6 +256,64 @@ change_names(struct random *dice)
     }
 }
 
+/* ---- what goes over everything ---- */
+
+static bool
+go_on(void *context)
+{
+    (void)context;
+    return true;
+}
+
+/* What is different since a snapshot, or between two. */
+static void
+compare(struct random *dice)
+{
+    struct snapshots_output output = {.out = fopen("/dev/null", "w"), .go_on = go_on};
+    char names[8];
+
+    ck_assert_ptr_nonnull(output.out);
+    snprintf(names, sizeof(names), random_coin(dice) ? "s%u/" : "s%u/s%u",
+             (unsigned)random_below(dice, 3), (unsigned)random_below(dice, 3));
+    allow(snapshots_diff(fs.vfs, lsmkv_str(names), &output));
+    ck_assert_int_eq(fclose(output.out), 0);
+}
+
+static void
+refuse_loss(void *context, struct lsmkv_slice key, const char *what)
+{
+    (void)context;
+    ck_abort_msg("%.*s: %s", (int)key.size, (const char *)key.data, what);
+}
+
+/* As it is at one moment: an archive of it, or a check, whose files merges replace meanwhile. */
+static void
+look_at_all(struct random *dice)
+{
+    struct export_report told = {refuse_loss, refuse_loss, NULL};
+    struct fsck_report report = {.finding = fs_print_record};
+    struct lsmkv_check_options check = {.finding = fs_print_finding};
+    struct store *store = vfs_store(fs.vfs);
+    struct lsmkv_snapshot *now;
+    uint64_t wrong = 0;
+
+    ck_assert_int_eq(lsmkv_snapshot_take(store->db, &now), 0);
+    if (random_coin(dice)) {
+        struct export *export;
+        int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        ck_assert_int_eq(export_new(store, now, fd, &told, &export), 0);
+        ck_assert_int_eq(export_tree(export, lsmkv_str("")), 0);
+        ck_assert_int_eq(export_finish(export, &wrong), 0);
+        close(fd);
+    } else {
+        ck_assert_int_eq(fsck_run(store, now, &report, &wrong), 0);
+        ck_assert_int_eq(lsmkv_check_open(store->db, &check), 0);
+    }
+    ck_assert_uint_eq(wrong, 0);
+    lsmkv_snapshot_release(store->db, now);
+}
+
 /* ---- files that are only written whole ---- */
 
 static void
@@ -289,6 +351,10 @@ work(void *number)
         some_path(&dice, path, sizeof(path));
         if (kind == 0)
             snapshot(&dice);
+        else if (kind == 1 && i % 4 == 0)
+            look_at_all(&dice);
+        else if (kind == 1)
+            compare(&dice);
         else if (kind < 6)
             write_or_read_whole(&dice);
         else if (kind < 20)
