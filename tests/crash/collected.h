@@ -26,7 +26,7 @@ collected_make(struct lsmkv *db, struct lsmkv_keyspace *keyspace, uint64_t *read
     const struct lsmkv_move move = {lsmkv_str("v"), lsmkv_str("w")};
     const struct lsmkv_slice none = {NULL, 0};
     struct lsmkv_stats before, after;
-    char key[8];
+    char key[16];
     int result = lsmkv_flush(db); /* the file is to hold no others */
 
     for (int i = 0; i < COLLECTED && result == 0; i++) {
@@ -57,7 +57,7 @@ collected_make(struct lsmkv *db, struct lsmkv_keyspace *keyspace, uint64_t *read
 static int
 collected_check(struct lsmkv *db, struct lsmkv_keyspace *keyspace)
 {
-    char key[8], buffer[sizeof(collected_value)];
+    char key[16], buffer[sizeof(collected_value)];
     struct lsmkv_record record;
     int result = 0;
 
