@@ -1,15 +1,14 @@
 /*
- * cli_rollback.c - `lsmfs snapshot rollback`: the engine does it, to every keyspace but the counters,
- * so that no number is given out twice.
- *
- * Nothing else of lsmfs may have the store open meanwhile: what a mount, or the sweep, has in memory
- * would be of another state.  So the store is opened by itself, and its lock keeps others out.
+ * cli_rollback.c - `lsmfs snapshot rollback`: of a mounted store its daemon does it (vfs_rollback.c);
+ * else the store is opened by itself, without the sweep, which has in memory what would be of another
+ * state, and its lock keeps others out.
  *
  * R1  What foreign.h knows is not renewed.  A state comes back of which nobody knows whether others
  *     had written below files (V2 of foreign.c has it that this does not come about); the store's
  *     sequence is no longer that of "closed", so the next mount looks.
  * R2  A store that was never mounted gets nothing of ours, be it that the name was mistyped.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,14 +41,12 @@ show(void *context, uint64_t keys)
 static int
 roll_back(struct command *command, struct store *store)
 {
-    const struct lsmkv_rollback_options options = {
-        .except = store->meta, .progress = show, .context = command};
     struct lsmkv_snapshot *snapshot;
     int result = lsmkv_snapshot_open(store->db, command->snapshot, &snapshot, NULL);
 
     if (result != 0)
         return place_fail(&command->place, command->snapshot, result);
-    result = lsmkv_rollback(store->db, snapshot, &options);
+    result = store_rollback(store, snapshot, show, command);
     lsmkv_snapshot_release(store->db, snapshot);
     report_clear_bar(&command->report);
     if (result == 0)
@@ -59,7 +56,7 @@ roll_back(struct command *command, struct store *store)
 }
 
 static int
-run(struct command *command)
+run_unmounted(struct command *command)
 {
     struct store_options options;
     struct store *store;
@@ -77,6 +74,38 @@ run(struct command *command)
     result = store_close(store);
     return result == 0 ? status
                        : place_fail(&command->place, command->place.store, result);
+}
+
+static int
+run_mounted(struct command *command, struct client *client)
+{
+    unsigned long long keys;
+    const char *line;
+
+    client_ask(client, command->call->force ? "rollback-force" : "rollback",
+               lsmkv_str(command->snapshot));
+    while ((line = wire_line(&client->wire)) != NULL &&
+           sscanf(line, "keys %llu", &keys) == 1)
+        command->keys = keys;
+    int result = client_end(client, line);
+    if (result == 0)
+        return STATUS_OK;
+    if (result == -ENOENT)
+        return place_fail(&command->place, command->snapshot, result);
+    client_fail(client, command->call->name, command->place.store, result);
+    return mount_status_of(result);
+}
+
+static int
+run(struct command *command)
+{
+    struct client *client = client_open(command->place.store);
+
+    if (client == NULL)
+        return run_unmounted(command);
+    int status = run_mounted(command, client);
+    client_close(client);
+    return status;
 }
 
 static void

@@ -25,7 +25,7 @@ static const char snapshot_help[] =
     "       lsmfs snapshot delete STORE|MOUNTPOINT NAME...\n"
     "       lsmfs snapshot rename STORE|MOUNTPOINT OLD NEW\n"
     "       lsmfs snapshot diff   [OPTION]... STORE|MOUNTPOINT FROM [TO]\n"
-    "       lsmfs snapshot rollback STORE NAME\n"
+    "       lsmfs snapshot rollback [--force] STORE|MOUNTPOINT NAME\n"
     "       lsmfs snapshot prune  [OPTION]... STORE|MOUNTPOINT\n"
     "Take, list, delete, rename and compare snapshots of a store, mounted or not, as mkdir, ls, rmdir\n"
     "and mv in MOUNTPOINT/.snapshots do.  See lsmfs snapshot COMMAND --help.\n"
@@ -121,13 +121,21 @@ static const char diff_help[] =
     "no such snapshot, 5 not permitted.\n";
 
 static const char rollback_help[] =
-    "Usage: lsmfs snapshot rollback [OPTION]... STORE NAME\n"
-    "Make STORE, which is not mounted, what it was when snapshot NAME was taken: all of it or, if that\n"
-    "fails or is interrupted, nothing.  Snapshots stay, those taken since as well.  What the store\n"
-    "holds now is lost, unless a snapshot has it.\n"
+    "Usage: lsmfs snapshot rollback [OPTION]... STORE|MOUNTPOINT NAME\n"
+    "Make the store what it was when snapshot NAME was taken: all of it or, if that fails or is\n"
+    "interrupted, nothing.  Snapshots stay, those taken since as well.  What the store holds now is\n"
+    "lost, unless a snapshot has it.\n"
     "\n"
-    "      --json  print an object in the end: store, snapshot, keys (that were put back)\n"
-    "  -h, --help  show this help and exit\n"
+    "If it is mounted, everything on the mount waits meanwhile, and an interrupt does not end it.\n"
+    "While files on it are open it is refused: programs would go on with what they have read.\n"
+    "\n"
+    "      --force  though files are open: who has one open or mapped gets ESTALE from it, also if it\n"
+    "               is the same in NAME, and has to open it anew\n"
+    "      --json   print an object in the end: store, snapshot, keys (that were put back)\n"
+    "  -h, --help   show this help and exit\n"
+    "\n"
+    "Who stands in a directory that is not in NAME is in none then, as after rmdir; what is mounted\n"
+    "in one is detached.\n"
     "\n"
     "Examples:\n"
     "  $ lsmfs snapshot create notes.store before-rollback\n"
@@ -135,8 +143,8 @@ static const char rollback_help[] =
     "  $ lsmfs snapshot rollback notes.store monday\n"
     "  /home/me/notes.store: 5 keys as they were in monday\n"
     "\n"
-    "Exit status: 0, or 1 failed, 2 wrong usage, 3 the store is in use, 4 not a good store, or\n"
-    "no such snapshot, 5 not permitted.\n";
+    "Exit status: 0, or 1 failed, 2 wrong usage, 3 the store is in use, mounted read-only, or has open\n"
+    "files, 4 not a good store, or no such snapshot, 5 not permitted.\n";
 
 static const char prune_help[] =
     "Usage: lsmfs snapshot prune --keep-RULE=N... [OPTION]... STORE|MOUNTPOINT\n"
@@ -333,12 +341,12 @@ rename_one(const struct snapshot_call *call)
 /* ---- command lines ---- */
 
 /* Options without a letter; those for rules have the rules' numbers, from RULE on. */
-enum { JSON = 1000, PREFIX, RULE };
+enum { JSON = 1000, PREFIX, FORCE, RULE };
 
 static const struct subcommand {
     const char *name, *full, *help;
-    const char
-        *options; /* letters of those that it takes: json, prefix, dry-run, rules, null */
+    const char *
+        options; /* letters of those that it takes: json, prefix, dry-run, rules, null, force */
     int least, most; /* operands */
     int (*run)(const struct snapshot_call *call);
 } subcommands[] = {
@@ -347,7 +355,7 @@ static const struct subcommand {
     {"delete", "snapshot delete", delete_help, "", 2, INT_MAX, delete_all},
     {"rename", "snapshot rename", rename_help, "", 3, 3, rename_one},
     {"diff", "snapshot diff", diff_help, "j0", 2, 3, snapshot_diff},
-    {"rollback", "snapshot rollback", rollback_help, "j", 2, 2, snapshot_rollback},
+    {"rollback", "snapshot rollback", rollback_help, "jf", 2, 2, snapshot_rollback},
     {"prune", "snapshot prune", prune_help, "jpnr", 1, 1, snapshot_prune},
 };
 
@@ -384,6 +392,7 @@ take(struct snapshot_call *call, const struct subcommand *command, int option,
 {
     const char letter = option == JSON     ? 'j'
                         : option == PREFIX ? 'p'
+                        : option == FORCE  ? 'f'
                         : option >= RULE   ? 'r'
                                            : (char)option;
 
@@ -399,6 +408,7 @@ take(struct snapshot_call *call, const struct subcommand *command, int option,
     call->json |= letter == 'j';
     call->dry_run |= letter == 'n';
     call->null |= letter == '0';
+    call->force |= letter == 'f';
     if (letter == 'p')
         call->prefix = optarg;
     return -1;
@@ -414,6 +424,7 @@ parse(struct snapshot_call *call, const struct subcommand *command, int argc, ch
         {"prefix", required_argument, NULL, PREFIX},
         {"dry-run", no_argument, NULL, 'n'},
         {"null", no_argument, NULL, '0'},
+        {"force", no_argument, NULL, FORCE},
         {"keep-last", required_argument, NULL, RULE + PRUNE_LAST},
         {"keep-hourly", required_argument, NULL, RULE + PRUNE_HOURLY},
         {"keep-daily", required_argument, NULL, RULE + PRUNE_DAILY},

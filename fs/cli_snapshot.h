@@ -12,7 +12,7 @@
 /* A command line, taken apart. */
 struct snapshot_call {
     const char *name; /* "snapshot list" */
-    bool json, dry_run, null;
+    bool json, dry_run, null, force;
     const char *prefix; /* "" without the option */
     unsigned keep[PRUNE_RULES];
     char **operands; /* the store or mount point first */

@@ -137,6 +137,26 @@ do_compact(struct connection *connection)
     return result;
 }
 
+/* Says nothing while the filesystem waits (C2). */
+static int
+do_rollback(struct connection *connection, struct lsmkv_slice name, bool force)
+{
+    char text[LSMKV_NAME_MAX + 1];
+    struct vfs_rollback rollback = {.snapshot = text, .force = force};
+
+    if (name.size >= sizeof(text))
+        return -ENOENT;
+    snprintf(text, sizeof(text), "%.*s", (int)name.size, (const char *)name.data);
+    int result = vfs_rollback(connection->control->vfs, &rollback);
+    if (result == 0)
+        wire_say(&connection->wire, "keys %llu\n", (unsigned long long)rollback.keys);
+    else if (result == -EBUSY)
+        snprintf(connection->text, sizeof(connection->text), "%llu %s open; see --force",
+                 (unsigned long long)rollback.open,
+                 rollback.open == 1 ? "file is" : "files are");
+    return result;
+}
+
 /* Whether one more of those counted in `*running` may run; then it is counted. */
 static bool
 begin_read(struct control *control, unsigned *running, unsigned most)
@@ -258,9 +278,10 @@ do_long(struct connection *connection, const char *name, struct lsmkv_slice key,
 {
     bool compact = strcmp(name, "compact") == 0, export = strcmp(name, "export") == 0;
     bool check = strcmp(name, "check") == 0, all = strcmp(name, "check-snapshots") == 0;
-    bool repair = strcmp(name, "repair") == 0;
+    bool repair = strcmp(name, "repair") == 0, back = strcmp(name, "rollback") == 0;
+    bool force = strcmp(name, "rollback-force") == 0;
 
-    if (!compact && !export && !check && !all && !repair)
+    if (!compact && !export && !check && !all && !repair && !back && !force)
         return false;
     if (!connection->has_thread) { /* C2 */
         snprintf(connection->text, sizeof(connection->text),
@@ -268,6 +289,8 @@ do_long(struct connection *connection, const char *name, struct lsmkv_slice key,
         *result = -EAGAIN;
     } else if (compact || repair) {
         *result = compact ? do_compact(connection) : do_repair(connection);
+    } else if (back || force) {
+        *result = do_rollback(connection, key, force);
     } else {
         *result = export ? do_export(connection, key) : do_check(connection, all);
     }

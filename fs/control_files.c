@@ -122,12 +122,14 @@ static int
 put_spool(struct vfs *vfs, struct request *request)
 {
     struct bykey_source source = {read_spool, request};
-    int result = bykey_upload(vfs_store(vfs), request->key, &source, &request->upload);
 
-    if (result != 0)
-        return result;
-    result = vfs_alter(vfs, request->key, commit_file, request);
-    bykey_upload_free(request->upload);
+    vfs_begin_upload(vfs);
+    int result = bykey_upload(vfs_store(vfs), request->key, &source, &request->upload);
+    if (result == 0) {
+        result = vfs_alter(vfs, request->key, commit_file, request);
+        bykey_upload_free(request->upload);
+    }
+    vfs_end_upload(vfs);
     return result;
 }
 

@@ -233,3 +233,10 @@ deferred_put_all_in(struct op *op)
     }
     return first;
 }
+
+void
+deferred_drop_all_in(struct op *op)
+{
+    for (struct node *node = op->vfs->deferred; node; node = node->next_deferred)
+        node->deferred = IN_LIST;
+}

@@ -33,5 +33,7 @@ LSMKV_CHECKED int deferred_put(struct vfs *vfs, struct node *node);
 LSMKV_CHECKED int deferred_put_all(struct vfs *vfs);
 /* Of all nodes, in an operation that holds the tree exclusively. */
 LSMKV_CHECKED int deferred_put_all_in(struct op *op);
+/* Nothing is deferred any more of any node, in such an operation. */
+void deferred_drop_all_in(struct op *op);
 
 #endif

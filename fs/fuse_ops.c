@@ -385,15 +385,18 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         req_reply(req, -ENOSYS);
         return;
     }
+    /* Before it is cut to nothing: a rollback in between sees that it is open, and it does not get
+     * what it held then to be written into. */
+    vfs_opened(vfs, node, fi->flags);
     result = vfs_file_open(vfs, &caller, node, fi->flags);
     if (result < 0) {
+        vfs_released(vfs, node, fi->flags);
         req_reply(req, result);
         return;
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
     fi->direct_io = fi->flags & O_TRUNC && only_fills(req, fi->flags);
     fi->noflush = 1;
-    vfs_opened(vfs, node, fi->flags);
     if (fuse_reply_open(req, fi) != 0)
         vfs_released(vfs, node, fi->flags); /* interrupted: there will be no release */
 }

@@ -35,7 +35,7 @@ static const char usage[] =
     "       lsmfs export STORE|MOUNTPOINT [PATH]...\n"
     "       lsmfs import STORE|MOUNTPOINT [DIR]\n"
     "       lsmfs snapshot create|list|delete|rename|diff|prune STORE|MOUNTPOINT\n"
-    "       lsmfs snapshot rollback STORE NAME\n"
+    "       lsmfs snapshot rollback [--force] STORE|MOUNTPOINT NAME\n"
     "       lsmfs backup STORE|MOUNTPOINT [--at DIR] -- COMMAND [ARG]...\n";
 
 static const char mount_usage[] = "Usage: lsmfs mount " LINE;

@@ -1,6 +1,7 @@
 /* node.c - see node.h. */
 #include "node.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,6 +374,85 @@ node_is_below(struct nodes *nodes, const struct node *node, const struct node *a
         node = node->links->parent;
     unlock(nodes);
     return node == ancestor;
+}
+
+/* ---- all of them ---- */
+
+static int
+by_depth(const void *a, const void *b)
+{
+    const struct node_known *first = a, *second = b;
+
+    return (first->depth > second->depth) - (first->depth < second->depth);
+}
+
+static unsigned
+depth_of(const struct node *node)
+{
+    unsigned depth = 0;
+
+    for (; !node->top && node->links; node = node->links->parent)
+        depth++;
+    return depth;
+}
+
+int
+nodes_all(struct nodes *nodes, const struct view *view, struct node_known **out,
+          size_t *count)
+{
+    struct node_known *all;
+    size_t found = 0;
+
+    lock(nodes);
+    all = malloc((nodes->count + 1) * sizeof(*all));
+    for (struct node *node = nodes->ends.newer; all && node != &nodes->ends;
+         node = node->newer) {
+        if (node->view != view ||
+            (node->realm != REALM_TREE && node->realm != REALM_KEYS))
+            continue;
+        node->refs++;
+        all[found++] = (struct node_known){node, depth_of(node), node->opens > 0};
+    }
+    unlock(nodes);
+    if (!all)
+        return -ENOMEM;
+    qsort(all, found, sizeof(*all), by_depth);
+    *out = all;
+    *count = found;
+    return 0;
+}
+
+void
+node_lose(struct nodes *nodes, struct node *node, uint64_t ino, struct link **lost)
+{
+    lock(nodes);
+    while (node->links) {
+        struct link *link = node->links;
+
+        table_unhook_link(nodes, link);
+        link->next = *lost;
+        *lost = link;
+    }
+    table_take_ino(nodes, node);
+    node->ino = ino;
+    table_add_ino(nodes, node);
+    unlock(nodes);
+}
+
+bool
+nodes_next_lost(struct link **lost, struct node **parent, char name[256])
+{
+    struct link *link = *lost;
+
+    if (!link)
+        return false;
+    assert(link->size < 256);
+    *lost = link->next;
+    *parent = link->parent;
+    memcpy(name, link->name, link->size);
+    name[link->size] = '\0';
+    free(link);
+    return true;
 }
 
 size_t

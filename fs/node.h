@@ -47,8 +47,9 @@ struct view {
 };
 
 struct node {
-    /* Constant. */
+    /* Constant, but for node_lose. */
     uint64_t ino; /* as the record has it; a view may show it permuted */
+    /* Constant. */
     uint64_t generation;
     const struct view *view;
     enum realm realm;
@@ -67,6 +68,8 @@ struct node {
     /* Of directories: an open one is served from the listing that the kernel keeps. */
     _Atomic bool listed;
     _Atomic bool moved; /* of directories: what `..` is has changed since an opendir */
+    _Atomic bool
+        mixed; /* `listed`, by who began before the tree went back to a snapshot */
 
     /* Guarded by the node's lock (vfs.h), exclusively to change them. */
     _Atomic bool shared; /* its record is in `inodes`; never unset */
@@ -159,6 +162,21 @@ struct node *node_parent(struct nodes *nodes, const struct node *node);
 /* Is `ancestor` the node itself or above it? */
 bool node_is_below(struct nodes *nodes, const struct node *node,
                    const struct node *ancestor);
+
+/* A node, and what was so when all were gathered. */
+struct node_known {
+    struct node *node; /* with a reference */
+    unsigned depth;    /* names above it */
+    bool open;
+};
+/* All nodes of a view in its tree and below .lsmfs/keys, parents first; free(*all).  -ENOMEM. */
+LSMKV_CHECKED int nodes_all(struct nodes *nodes, const struct view *view,
+                            struct node_known **all, size_t *count);
+/* The inode that it was is no more: it loses its names, which go to the front of `*lost`, and its
+ * number, for one that no inode has.  No operation runs. */
+void node_lose(struct nodes *nodes, struct node *node, uint64_t ino, struct link **lost);
+/* Takes a name off the list, copied with a NUL, and the reference on its parent.  False: none is left. */
+bool nodes_next_lost(struct link **lost, struct node **parent, char name[256]);
 
 /* Takes up to `max` of the files that were not asked for lately, have a name and are not open:
  * the caller asks the kernel to forget them.  Not directories: the kernel takes their names

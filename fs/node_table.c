@@ -140,10 +140,9 @@ table_touch(struct nodes *nodes, struct node *node)
     return node;
 }
 
-struct node *
-table_take_link(struct nodes *nodes, struct link *link)
+void
+table_unhook_link(struct nodes *nodes, struct link *link)
 {
-    struct node *parent = link->parent;
     struct link **slot = &nodes->names[link->hash & (nodes->names_buckets - 1)];
 
     while (*slot != link)
@@ -153,6 +152,14 @@ table_take_link(struct nodes *nodes, struct link *link)
         continue;
     *slot = link->next;
     nodes->names_count--;
+}
+
+struct node *
+table_take_link(struct nodes *nodes, struct link *link)
+{
+    struct node *parent = link->parent;
+
+    table_unhook_link(nodes, link);
     free(link);
     return parent;
 }
@@ -195,11 +202,35 @@ table_add_link(struct nodes *nodes, struct node *node, struct link *link)
         grow_names(nodes);
 }
 
+static struct node **
+ino_slot(struct nodes *nodes, const struct view *view, uint64_t ino)
+{
+    return &nodes->inos[hash_ino(nodes, view, ino) & (nodes->inos_buckets - 1)];
+}
+
+void
+table_add_ino(struct nodes *nodes, struct node *node)
+{
+    struct node **slot = ino_slot(nodes, node->view, node->ino);
+
+    node->next_ino = *slot;
+    *slot = node;
+}
+
+void
+table_take_ino(struct nodes *nodes, struct node *node)
+{
+    struct node **slot = ino_slot(nodes, node->view, node->ino);
+
+    while (*slot != node)
+        slot = &(*slot)->next_ino;
+    *slot = node->next_ino;
+}
+
 struct node *
 table_make_node(struct nodes *nodes, const struct node_seed *seed, struct node **reserved)
 {
     struct node *node = reserved ? *reserved : calloc(1, sizeof(*node));
-    struct node **slot;
 
     if (reserved)
         *reserved = NULL;
@@ -212,10 +243,7 @@ table_make_node(struct nodes *nodes, const struct node_seed *seed, struct node *
     node->directory = seed->directory;
     node->top = seed->top;
     node->shared = seed->shared;
-    slot =
-        &nodes->inos[hash_ino(nodes, seed->view, seed->ino) & (nodes->inos_buckets - 1)];
-    node->next_ino = *slot;
-    *slot = node;
+    table_add_ino(nodes, node);
     table_list_add(nodes, node);
     node->refs = 1;
     if (++nodes->count > nodes->inos_buckets)
@@ -236,15 +264,9 @@ table_drop(struct nodes *nodes, struct node *node, uint64_t count, struct node *
         stack = node;
     }
     while (stack) {
-        struct node **slot;
-
         node = stack;
         stack = node->older;
-        slot = &nodes->inos[hash_ino(nodes, node->view, node->ino) &
-                            (nodes->inos_buckets - 1)];
-        while (*slot != node)
-            slot = &(*slot)->next_ino;
-        *slot = node->next_ino;
+        table_take_ino(nodes, node);
         nodes->count--;
         nodes->gone++;
         while (node->links) {

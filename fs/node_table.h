@@ -57,12 +57,17 @@ struct link *table_reserve_link(size_t size);
 struct link *table_make_link(struct link **reserved, struct node *parent,
                              struct lsmkv_slice name);
 void table_add_link(struct nodes *nodes, struct node *node, struct link *link);
-/* Takes `link` out of everything and frees it; the parent's reference is the caller's. */
+/* Takes `link` out of everything. */
+void table_unhook_link(struct nodes *nodes, struct link *link);
+/* The same, and frees it; the parent's reference is the caller's. */
 struct node *table_take_link(struct nodes *nodes, struct link *link);
 
 /* As table_make_link. */
 struct node *table_make_node(struct nodes *nodes, const struct node_seed *seed,
                              struct node **reserved);
+/* Under its number. */
+void table_add_ino(struct nodes *nodes, struct node *node);
+void table_take_ino(struct nodes *nodes, struct node *node);
 /* Drops references.  Nodes that have none left are taken out and chained to `*gone` through
  * next_ino; their parents may follow them. */
 void table_drop(struct nodes *nodes, struct node *node, uint64_t count,

@@ -44,14 +44,16 @@ struct vfs {
     void (*step_aside)(void);
     const struct stats_source *source; /* of what statsfile.h says; may be NULL */
     struct timespec born;              /* of the root: the times of implied directories */
-    pthread_t walker;                  /* looks whether it is so, if `walking` */
-    bool walking;
 
     /* Others may have written files below files: looking for it costs a seek a file.  Set by
-     * vfs_open, unset by the walker. */
+     * vfs_open and vfs_doubt, unset by the walker. */
     _Atomic bool foreign;
     _Atomic bool walk_stop;
+    pthread_t walker; /* looks whether it is so, if `walking` */
+    bool walking; /* guarded by the tree's lock, exclusively; and at both ends alone */
 
+    /* Shared by uploads (vfs_begin_upload), exclusively held by a rollback; before `tree`. */
+    pthread_rwlock_t uploads;
     pthread_rwlock_t tree;
     pthread_rwlock_t locks[VFS_LOCKS];
 
@@ -161,6 +163,11 @@ LSMKV_CHECKED int op_has_below(struct op *op, const struct view *view,
 /* One line to the log. */
 void vfs_log(const struct vfs *vfs, enum lsmkv_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Around a change of the whole store, in an operation that holds the tree exclusively: it may be
+ * foreign now, and that is noted; then a walk finds out (V1 of vfs.c). */
+LSMKV_CHECKED int vfs_doubt(struct vfs *vfs);
+void vfs_walk_again(struct vfs *vfs);
 
 /* What stat shows for a number of `view`. */
 uint64_t view_ino(const struct view *view, uint64_t ino);

@@ -40,6 +40,7 @@
 
 #define DEFAULT_COMMIT_MS 1000u
 #define FORMAT_SIZE       12u
+#define ROLLBACK_TRIES    30u /* 3 seconds; a flush that failed stands for one */
 
 struct store_state {
     /* constant */
@@ -196,6 +197,23 @@ store_move(struct store *store, const struct lsmkv_move *moves, size_t count,
         result = -ENAMETOOLONG;
     if (result == 0 && (flags & LSMKV_UNSYNCED))
         raise_unsynced(store->state);
+    return result;
+}
+
+int
+store_rollback(struct store *store, const struct lsmkv_snapshot *snapshot,
+               void (*progress)(void *context, uint64_t keys), void *context)
+{
+    const struct lsmkv_rollback_options options = {
+        .except = store->meta, .progress = progress, .context = context};
+    const struct timespec pause = {0, 100000000};
+    int result = store_refusal(store);
+    if (result == 0)
+        result = lsmkv_rollback(store->db, snapshot, &options);
+    for (unsigned i = 0; result == -ENOSPC && i < ROLLBACK_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        result = lsmkv_rollback(store->db, snapshot, &options);
+    }
     return result;
 }
 

@@ -94,6 +94,14 @@ LSMKV_CHECKED int store_let_through(struct store *store, struct lsmkv_batch *bat
 LSMKV_CHECKED int store_move(struct store *store, const struct lsmkv_move *moves,
                              size_t count, struct lsmkv_batch *batch, bool durable);
 
+/* Everything but `meta`, so that no number is given out twice, becomes what `snapshot` sees, as of
+ * lsmkv_rollback.  While a merge has what is left of a full disk, or a flush that failed for want of
+ * it stands, it tries again, a few seconds at most.  `progress` may be NULL. */
+LSMKV_CHECKED int store_rollback(struct store *store,
+                                 const struct lsmkv_snapshot *snapshot,
+                                 void (*progress)(void *context, uint64_t keys),
+                                 void *context);
+
 /* Everything acknowledged is on disk.  Does not call `before`: fsyncdir does its own. */
 LSMKV_CHECKED int store_sync(struct store *store);
 

@@ -47,7 +47,8 @@ struct sweep {
     pthread_mutex_t sweeping;
     /* protected by sweeping */
     struct lsmkv_batch *batch;
-    uint64_t cursor; /* the data id at which the walk over orphans goes on */
+    uint64_t cursor;   /* the data id at which the walk over orphans goes on */
+    struct marks then; /* the trims of the state that is gone back to */
 
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -534,12 +535,15 @@ sweep_thread(void *argument)
 
 /* ---- its life ---- */
 
+/* The trims of a state, NULL: of now, into `marks`. */
 static int
-load_trims(struct store *store)
+load_trims(struct store *store, const struct lsmkv_snapshot *snapshot,
+           struct marks *marks)
 {
     struct record_key lower = record_tag_begin(RECORD_TRIM);
     struct record_key upper = record_tag_end(RECORD_TRIM);
-    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
+    struct lsmkv_iter_options options = {.snapshot = snapshot,
+                                         .lower = record_slice(&lower),
                                          .upper = record_slice(&upper)};
     struct lsmkv_iter *iter;
     int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
@@ -550,14 +554,13 @@ load_trims(struct store *store)
         uint64_t data_id, first_dead;
         struct lsmkv_slice key = lsmkv_iter_key(iter);
         if (record_decode_sweep(key, &data_id, &first_dead))
-            result = marks_add(&store->sweep->trims, data_id, first_dead, true);
+            result = marks_add(marks, data_id, first_dead, true);
         else
             store_log(store, LSMKV_LOG_WARNING, "a trim record of %zu bytes is malformed",
                       key.size);
     }
     result = result ? result : lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);
-    count_trims(store->sweep);
     return result;
 }
 
@@ -580,10 +583,42 @@ sweep_new(struct store *store)
     if (!store->read_only)
         result = lsmkv_batch_new(&sweep->batch);
     if (result == 0 && !store->read_only)
-        result = load_trims(store);
+        result = load_trims(store, NULL, &sweep->trims);
+    count_trims(sweep);
     if (result)
         sweep_free(store);
     return result;
+}
+
+int
+sweep_before_rollback(struct store *store, const struct lsmkv_snapshot *snapshot)
+{
+    struct sweep *sweep = store->sweep;
+    pthread_mutex_lock(&sweep->sweeping);
+    sweep->then.count = 0;
+    int result = load_trims(store, snapshot, &sweep->then);
+    if (result)
+        pthread_mutex_unlock(&sweep->sweeping);
+    return result;
+}
+
+void
+sweep_went_back(struct store *store, bool back)
+{
+    struct sweep *sweep = store->sweep;
+    if (back) {
+        pthread_mutex_lock(&sweep->mutex);
+        struct marks before = sweep->trims;
+        sweep->trims = sweep->then;
+        sweep->then = before;
+        sweep->held.count = 0;
+        sweep->orphans = true;
+        sweep->cursor = 0;
+        count_trims(sweep);
+        pthread_cond_signal(&sweep->wake);
+        pthread_mutex_unlock(&sweep->mutex);
+    }
+    pthread_mutex_unlock(&sweep->sweeping);
 }
 
 int
@@ -613,6 +648,7 @@ sweep_free(struct store *store)
     lsmkv_batch_free(sweep->batch);
     free(sweep->trims.items);
     free(sweep->held.items);
+    free(sweep->then.items);
     pthread_mutex_destroy(&sweep->mutex);
     pthread_mutex_destroy(&sweep->sweeping);
     pthread_cond_destroy(&sweep->wake);

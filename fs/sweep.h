@@ -60,6 +60,13 @@ LSMKV_CHECKED int sweep_adopt_in(struct store *store, struct lsmkv_batch *batch,
                                  uint64_t data_id);
 void sweep_adopt(struct store *store, uint64_t data_id);
 
+/* Around the store's going back to `snapshot`, while nobody publishes: nothing is swept until
+ * sweep_went_back, and after it what was pending then is (`back`: it has gone back), whoever held
+ * orphans.  -ENOMEM, an error of reading: it shall not go back, and sweep_went_back is not due. */
+LSMKV_CHECKED int sweep_before_rollback(struct store *store,
+                                        const struct lsmkv_snapshot *snapshot);
+void sweep_went_back(struct store *store, bool back);
+
 /* ---- its life ---- */
 
 /* Reads what is pending and sets store->sweep; belongs right behind store_open, before anything

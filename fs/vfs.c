@@ -58,6 +58,7 @@ make_locks(struct vfs *vfs)
                                   PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&vfs->tree, &attributes);
     pthread_rwlockattr_destroy(&attributes);
+    pthread_rwlock_init(&vfs->uploads, NULL);
     for (unsigned i = 0; i < VFS_LOCKS; i++)
         pthread_rwlock_init(&vfs->locks[i], NULL);
     pthread_mutex_init(&vfs->pool_mutex, NULL);
@@ -70,6 +71,7 @@ static void
 free_locks(struct vfs *vfs)
 {
     pthread_rwlock_destroy(&vfs->tree);
+    pthread_rwlock_destroy(&vfs->uploads);
     for (unsigned i = 0; i < VFS_LOCKS; i++)
         pthread_rwlock_destroy(&vfs->locks[i]);
     pthread_mutex_destroy(&vfs->pool_mutex);
@@ -112,6 +114,7 @@ start_walk(struct vfs *vfs)
 
     if (!vfs->foreign || vfs->read_only)
         return 0;
+    vfs->walk_stop = false;
     result = -pthread_create(&vfs->walker, NULL, walk, vfs);
     vfs->walking = result == 0; /* `foreign` may be false again by now */
     return result;
@@ -124,6 +127,24 @@ stop_walk(struct vfs *vfs)
     if (vfs->walking)
         pthread_join(vfs->walker, NULL);
     vfs->walking = false;
+}
+
+int
+vfs_doubt(struct vfs *vfs)
+{
+    stop_walk(vfs);
+    vfs->foreign = true;
+    return foreign_note(vfs->store);
+}
+
+void
+vfs_walk_again(struct vfs *vfs)
+{
+    int result = start_walk(vfs);
+
+    if (result < 0)
+        vfs_log(vfs, LSMKV_LOG_WARNING, "no walk for files with keys below them: %s",
+                lsmkv_strerror(result));
 }
 
 /* Nothing is written after this.  Where there is no room even for that, the next mount walks. */
@@ -389,6 +410,8 @@ vfs_listing_take(struct node *node)
 void
 vfs_listing_give(struct node *node)
 {
+    if (atomic_exchange(&node->mixed, false))
+        node->moved = true;
     node->listed = false;
 }
 

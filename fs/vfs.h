@@ -13,7 +13,7 @@
  * Threads.  Any operation may run on any number of threads at once.
  *
  * Lock order.  An earlier one is acquired before a later one, never the other way round:
- *   0  the walk over deferred times
+ *   0  the walk over deferred times; uploads against going back to a snapshot
  *   1  tree       shared: by every operation, from building a path until its read sequence is
  *                 pinned or its batch is published.  Exclusive: by renames, across publishing
  *                 and relinking.  It prefers writers, so nobody may acquire it twice.
@@ -120,6 +120,24 @@ LSMKV_CHECKED int vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
  * kernel as vfs_alter does.  Who has it open reads on.  -ENOENT: no such file; a directory
  * without a value is none. */
 LSMKV_CHECKED int vfs_remove_key(struct vfs *vfs, struct lsmkv_slice key);
+
+/* Around what a command brings into the store for a later vfs_alter: the tree does not go back to a
+ * snapshot in between, which would take it away. */
+void vfs_begin_upload(struct vfs *vfs);
+void vfs_end_upload(struct vfs *vfs);
+
+struct vfs_rollback {
+    const char *snapshot;
+    bool force; /* though files are open: who has them gets ESTALE */
+    /* Results, also of -EBUSY. */
+    uint64_t open; /* files */
+    uint64_t keys; /* that were put back */
+};
+
+/* Makes the tree what the snapshot sees: all of it and durably, or nothing happens.  By then the
+ * kernel has forgotten what is not so any more; so not from a request's handler.  -ENOENT: no such
+ * snapshot; -EBUSY: files are open; -EROFS, and as lsmkv_rollback. */
+LSMKV_CHECKED int vfs_rollback(struct vfs *vfs, struct vfs_rollback *rollback);
 
 /* ---- nodes ---- */
 

@@ -31,6 +31,7 @@
  *                     DONE TOTAL", "file" lines as of check, and "lost FILE OFFSET SIZE SEQUENCE LAST-TOO
  *                     KEYSPACE FIRST LAST", words coded, the last three behind "+", or "-": not known
  *     snapshots, snapshot-create, -delete, -rename, diff    see snapshots.h
+ *     rollback, rollback-force NAME    a line "keys COUNT" of those put back; EBUSY: files are open
  *
  * A reader that gets a version it does not know answers with EPROTONOSUPPORT and its own.
  */

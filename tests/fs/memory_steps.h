@@ -618,6 +618,15 @@ do_export(const struct step *step)
 }
 
 static int
+do_rollback(const struct step *step)
+{
+    struct vfs_rollback rollback = {.snapshot = step->path};
+
+    arm();
+    return disarm(vfs_rollback(fs.vfs, &rollback));
+}
+
+static int
 do_diff(const struct step *step)
 {
     struct snapshots_output output = {.out = tmpfile()};
@@ -731,6 +740,7 @@ static const struct step steps[] = {
     {"check", do_check, NULL, NULL, 0},
     {"export", do_export, NULL, NULL, 0},
     {"differences", do_diff, "second/", NULL, 0},
+    {"back to a snapshot", do_rollback, "second", NULL, 0},
     {"drop of a snapshot", do_rmdir, ".snapshots/second", NULL, 0},
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))

@@ -1,6 +1,6 @@
 /*
  * test_vfs_stress.c - every kind of operation at once by several threads, beside flushes, merges,
- * snapshots and syncs; round after round, closed and checked in between.
+ * snapshots, going back to them, and syncs; round after round, closed and checked in between.
  *
  * What must hold: an operation answers with success or an error that another one can have caused;
  * a read of a file that is only ever written whole sees one write, wholly; after each round a
@@ -32,7 +32,7 @@
 #endif
 
 static struct vfs_fixture fs;
-static atomic_uint working;
+static atomic_uint working, gone_back;
 static uint64_t seed;
 
 /* What is not there, is there, or is of another kind because somebody else was first. */
@@ -201,6 +201,14 @@ snapshot(struct random *dice)
     snprintf(path, sizeof(path), ".snapshots/s%u", (unsigned)random_below(dice, 3));
     result = fs_mkdir(&fs, path);
     allow(result);
+    if (result < 0 && random_coin(dice)) {
+        struct vfs_rollback rollback = {.snapshot = path + strlen(".snapshots/")};
+
+        result = vfs_rollback(fs.vfs, &rollback);
+        allow(result);
+        gone_back += result == 0;
+        return;
+    }
     if (result < 0) {
         allow(fs_rmdir(&fs, path));
         return;
@@ -443,7 +451,8 @@ START_TEST(test_everything_at_once_leaves_a_sound_store)
         rounds++;
         seed++;
     } while (seconds_now() < end);
-    printf("stress: %u rounds of %d operations\n", rounds, WORKERS * ROUND);
+    printf("stress: %u rounds of %d operations, %u times gone back\n", rounds,
+           WORKERS * ROUND, gone_back);
     fs_fini(&fs);
 }
 END_TEST
