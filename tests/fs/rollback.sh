@@ -394,19 +394,6 @@ is_all_or_nothing_mounted() {
     [ $done -gt 0 ]
 }
 
-an_ordinary_user_can() {
-    local theirs=$WORK/theirs
-    mkdir "$theirs"
-    chown $user:$user "$theirs"
-    setpriv --reuid $user --regid $user --clear-groups \
-        env WORK="$theirs" BIN="$BIN" TESTS="$TESTS" SEED="$seed" "$script" >theirs.log 2>&1 || {
-        cat theirs.log
-        return 1
-    }
-    cat theirs.log
-    not grep '^not ok' theirs.log
-}
-
 tells_who_may_not() {
     rm -rf "$store"
     mount_store

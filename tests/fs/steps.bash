@@ -44,3 +44,19 @@ steps_hold() {
     cat differs
     return 1
 }
+
+# All of `script` with the seed `seed` again, as the user of number `user`.
+an_ordinary_user_can() {
+    local theirs=$WORK/theirs
+    mkdir "$theirs"
+    # shellcheck disable=SC2154
+    chown "$user:$user" "$theirs"
+    # shellcheck disable=SC2154
+    setpriv --reuid "$user" --regid "$user" --clear-groups \
+        env WORK="$theirs" BIN="$BIN" TESTS="$TESTS" SEED="$seed" "$script" >theirs.log 2>&1 || {
+        cat theirs.log
+        return 1
+    }
+    cat theirs.log
+    not grep '^not ok' theirs.log
+}
