@@ -54,8 +54,8 @@ get_u64(const void *in)
 uint8_t *put_varint(uint8_t *out, uint64_t value);
 size_t varint_size(uint64_t value);
 
-/* A cursor over borrowed bytes.  After a failed read `failed` is set, and every later read
- * gives 0 or an empty slice: check once at the end. */
+/* A cursor over borrowed bytes.  After a failed read `failed` is set, and every later
+ * read gives 0 or an empty slice: check once at the end. */
 struct reader {
     const uint8_t *next;
     const uint8_t *end;

@@ -1,5 +1,5 @@
-/* crc32c.c - ISA-L's crc32_iscsi neither inverts its start nor its result, wants a pointer to
- * non-const although it only reads, and takes an int as length. */
+/* crc32c.c - ISA-L's crc32_iscsi neither inverts its start nor its result, wants a
+ * pointer to non-const although it only reads, and takes an int as length. */
 #include "base/crc32c.h"
 
 #include <isa-l/crc.h>

@@ -1,4 +1,5 @@
-/* epoch.c - see epoch.h.  The time and the readers are the process's, what waits is a store's. */
+/* epoch.c - see epoch.h.  The time and the readers are the process's, what waits is a
+ * store's. */
 #include "base/epoch.h"
 
 #include <pthread.h>
@@ -91,9 +92,9 @@ epoch_leave(struct limbo *limbo)
 
 /* ---- what is retired ---- */
 
-/* What was retired before this time no reader has: that at which the reader entered who has been
- * inside longest, but not later than now, for who enters behind this look may have what others
- * retire behind it. */
+/* What was retired before this time no reader has: that at which the reader entered who
+ * has been inside longest, but not later than now, for who enters behind this look may
+ * have what others retire behind it. */
 static uint64_t
 oldest_reader(void)
 {

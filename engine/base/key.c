@@ -1,10 +1,11 @@
 /*
  * key.c - the two orders of user keys, internal keys, and separators.
  *
- * key_compare is the hottest function of the engine: every step of a skip list, every probe
- * of a block and every step of a merge is one.  Both orders agree with each other on where
- * two keys part, and differ only in how the two bytes there rank.  So path order costs one
- * search for the first differing byte, eight bytes at a time, and one look at that byte.
+ * key_compare is the hottest function of the engine: every step of a skip list, every
+ * probe of a block and every step of a merge is one.  Both orders agree with each other
+ * on where two keys part, and differ only in how the two bytes there rank.  So path order
+ * costs one search for the first differing byte, eight bytes at a time, and one look at
+ * that byte.
  */
 #include "base/key.h"
 
@@ -72,8 +73,8 @@ key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice b)
     return order == LSMKV_ORDER_PATH ? compare_path(a, b) : compare_bytes(a, b);
 }
 
-/* As key_common_size of two user keys, behind which their trailers stand: so that eight bytes can
- * be read wherever one of the key is left. */
+/* As key_common_size of two user keys, behind which their trailers stand: so that eight
+ * bytes can be read wherever one of the key is left. */
 static inline size_t
 internal_common_size(const uint8_t *a, const uint8_t *b, size_t size)
 {

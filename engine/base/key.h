@@ -1,9 +1,9 @@
 /*
  * key.h - user keys, their two orders, and internal keys.
  *
- * An internal key is the user key followed by an 8-byte little-endian trailer: the sequence
- * (56 bits) in the high bits, the kind in the low 8.  Internal keys sort by user key upwards,
- * then by trailer downwards: the newest version of a key comes first.
+ * An internal key is the user key followed by an 8-byte little-endian trailer: the
+ * sequence (56 bits) in the high bits, the kind in the low 8.  Internal keys sort by user
+ * key upwards, then by trailer downwards: the newest version of a key comes first.
  *
  * Path order (LSMKV_ORDER_PATH): '/' ranks below every other byte, the others keep their
  * order, so NUL comes next.  A prefix sorts before what it begins.
@@ -56,7 +56,8 @@ int key_compare(enum lsmkv_order order, struct lsmkv_slice a, struct lsmkv_slice
 int internal_key_compare(enum lsmkv_order order, struct lsmkv_slice a,
                          struct lsmkv_slice b);
 
-/* Of two keys that are neighbours in an order the last bytes are the likeliest to differ. */
+/* Of two keys that are neighbours in an order the last bytes are the likeliest to
+ * differ. */
 static inline bool
 slice_equal(struct lsmkv_slice a, struct lsmkv_slice b)
 {
@@ -110,7 +111,8 @@ key_common_size(const uint8_t *a, const uint8_t *b, size_t size)
             return i + key_lowest_byte(difference);
     }
     if (i < size) {
-        /* The last eight bytes again reach to the end: what they overlap is known equal. */
+        /* The last eight bytes again reach to the end: what they overlap is known
+         * equal. */
         uint64_t difference = get_u64(a + size - 8) ^ get_u64(b + size - 8);
 
         if (difference != 0)
@@ -126,13 +128,13 @@ key_byte_rank(enum lsmkv_order order, uint8_t byte)
     return order == LSMKV_ORDER_PATH && byte == '/' ? -1 : byte;
 }
 
-/* Up to eight bytes of a key from `offset` on (at most its size) as a number.  Of two keys that
- * agree before `offset`, the one with the smaller number sorts first; equal numbers say
- * nothing, for where a key has ended is the lowest rank. */
+/* Up to eight bytes of a key from `offset` on (at most its size) as a number.  Of two
+ * keys that agree before `offset`, the one with the smaller number sorts first; equal
+ * numbers say nothing, for where a key has ended is the lowest rank. */
 uint64_t key_rank(enum lsmkv_order order, struct lsmkv_slice key, size_t offset);
 
-/* The length of the shortest prefix of `right` that sorts after `left`; needs left < right.
- * That prefix P satisfies left < P <= right. */
+/* The length of the shortest prefix of `right` that sorts after `left`; needs left <
+ * right.  That prefix P satisfies left < P <= right. */
 size_t key_separator_size(enum lsmkv_order order, struct lsmkv_slice left,
                           struct lsmkv_slice right);
 
@@ -171,8 +173,8 @@ internal_kind(struct lsmkv_slice internal)
     return (uint8_t)internal_trailer(internal);
 }
 
-/* Each byte equal to '/' becomes 0, each below it one more: path order.  (Eight bytes at once;
- * no byte carries into the next.) */
+/* Each byte equal to '/' becomes 0, each below it one more: path order.  (Eight bytes at
+ * once; no byte carries into the next.) */
 static inline uint64_t
 rank_as_path(uint64_t bytes)
 {
@@ -217,8 +219,8 @@ keybuf_set(struct keybuf *buf, struct lsmkv_slice bytes)
 }
 
 int LSMKV_CHECKED keybuf_append(struct keybuf *buf, struct lsmkv_slice bytes);
-/* User key and trailer.  For a seek to the newest version at or below a sequence pass kind
- * 0xff. */
+/* User key and trailer.  For a seek to the newest version at or below a sequence pass
+ * kind 0xff. */
 int LSMKV_CHECKED keybuf_set_internal(struct keybuf *buf, struct lsmkv_slice user_key,
                                       uint64_t sequence, uint8_t kind);
 

@@ -1,6 +1,6 @@
 /*
- * mutex.h - mutexes that clang's thread-safety analysis understands, conditions, and semaphores
- * for one thread that waits for one word from another.
+ * mutex.h - mutexes that clang's thread-safety analysis understands, conditions, and
+ * semaphores for one thread that waits for one word from another.
  *
  * A mutex that cannot be locked is a bug of ours: the wrappers assert.
  */
@@ -33,8 +33,8 @@ struct condition {
     pthread_cond_t os;
 };
 
-/* The analysis takes its attributes from these: gcc allows none behind the parameters of a
- * definition, and before them clang does not know the parameters yet. */
+/* The analysis takes its attributes from these: gcc allows none behind the parameters of
+ * a definition, and before them clang does not know the parameters yet. */
 static inline void mutex_lock(struct mutex *mutex) LSMKV_ACQUIRE(*mutex);
 static inline void mutex_unlock(struct mutex *mutex) LSMKV_RELEASE(*mutex);
 static inline void condition_wait(struct condition *condition, struct mutex *mutex)
@@ -119,8 +119,8 @@ semaphore_init(struct semaphore *semaphore)
     (void)result;
 }
 
-/* Whoever has come back from semaphore_wait may free it, although the one who posted may not
- * have come back from that yet. */
+/* Whoever has come back from semaphore_wait may free it, although the one who posted may
+ * not have come back from that yet. */
 static inline void
 semaphore_fini(struct semaphore *semaphore)
 {
@@ -145,7 +145,8 @@ processor_pause(void)
 #endif
 }
 
-/* For a word that is about to come: to sleep and to be woken would take longer than that. */
+/* For a word that is about to come: to sleep and to be woken would take longer than
+ * that. */
 static inline void
 semaphore_wait_awake(struct semaphore *semaphore, unsigned looks)
 {

@@ -1,4 +1,5 @@
-/* record.c - the payload of an entry, to and from bytes; the byte table is in record.h. */
+/* record.c - the payload of an entry, to and from bytes; the byte table is in
+ * record.h. */
 #include "base/record.h"
 
 #include <assert.h>
@@ -130,8 +131,8 @@ decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
     return 0;
 }
 
-/* Most are puts that were not moved, with fewer than 128 bytes of attributes: told apart, for
- * a scan decodes every entry that it shows. */
+/* Most are puts that were not moved, with fewer than 128 bytes of attributes: told apart,
+ * for a scan decodes every entry that it shows. */
 int
 record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
               struct lsmkv_record *record)

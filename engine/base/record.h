@@ -9,8 +9,8 @@
  *
  *     body: attributes' length (varint), attributes, value (all that is left)
  *
- * With KIND_BLOB_BIT the value stands apart, in a blob file (table/blob.h), and here is its
- * reference instead:
+ * With KIND_BLOB_BIT the value stands apart, in a blob file (table/blob.h), and here is
+ * its reference instead:
  *
  *     offset  size  field
  *          0     8  file      number of the blob file
@@ -47,9 +47,9 @@ size_t record_payload_size(uint8_t kind, const struct lsmkv_record *record);
 /* Writes the whole payload, record_payload_size bytes. */
 void record_encode(uint8_t *out, uint8_t kind, const struct lsmkv_record *record);
 
-/* Parses a payload; the record borrows from it.  `sequence` is the entry's own.  -EUCLEAN if
- * it is not valid.  A tombstone gives an empty record; of a value that stands apart the
- * record has the reference's bytes, which are valid, as its value. */
+/* Parses a payload; the record borrows from it.  `sequence` is the entry's own.  -EUCLEAN
+ * if it is not valid.  A tombstone gives an empty record; of a value that stands apart
+ * the record has the reference's bytes, which are valid, as its value. */
 int LSMKV_CHECKED record_decode(uint8_t kind, uint64_t sequence,
                                 struct lsmkv_slice payload, struct lsmkv_record *record);
 

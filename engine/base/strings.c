@@ -1,4 +1,5 @@
-/* strings.c - small text of the public interface: slices of strings, error names, version. */
+/* strings.c - small text of the public interface: slices of strings, error names,
+ * version. */
 #include <errno.h>
 #include <string.h>
 

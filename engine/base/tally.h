@@ -1,8 +1,8 @@
 /*
  * tally.h - counts of what many threads do at once.
  *
- * Each thread counts on cache lines of its own: a count that all add to would travel between the
- * processors at every step.  Who wants to know it adds up the threads' parts.
+ * Each thread counts on cache lines of its own: a count that all add to would travel
+ * between the processors at every step.  Who wants to know it adds up the threads' parts.
  */
 #ifndef BASE_TALLY_H
 #define BASE_TALLY_H
@@ -14,7 +14,8 @@
 
 #define TALLY_COUNTS 14u
 
-/* Of one thread.  The gap keeps the next part off its lines, wherever the first begins. */
+/* Of one thread.  The gap keeps the next part off its lines, wherever the first
+ * begins. */
 struct tally_part {
     _Atomic uint64_t counts[TALLY_COUNTS];
     char gap[64];

@@ -1,9 +1,10 @@
 /*
  * background.c - the two threads behind an open store: one flushes, one compacts.
  *
- * Both wait for work under mutex.  After a failure they wait a little and try again: the error
- * stands in flush_error or compaction_error meanwhile, so that writers are told instead of waiting for ever;
- * nothing is poisoned, what was written is deleted and written again (invariant 1).
+ * Both wait for work under mutex.  After a failure they wait a little and try again: the
+ * error stands in flush_error or compaction_error meanwhile, so that writers are told
+ * instead of waiting for ever; nothing is poisoned, what was written is deleted and
+ * written again (invariant 1).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ wait_before_retry(struct lsmkv *db)
         db->env->sleep(db->env, RETRY_NS);
 }
 
-/* A poisoned store takes no manifest line, so there is nothing to do in the background. */
+/* A poisoned store takes no manifest line, so there is nothing to do in the
+ * background. */
 static bool
 may_work(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {

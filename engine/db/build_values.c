@@ -84,7 +84,8 @@ put_apart(struct build_values *values, const struct lsmkv_record *record,
     return 0;
 }
 
-/* A value that cannot be read stays where it is: what reads it meets the error, and merges go on. */
+/* A value that cannot be read stays where it is: what reads it meets the error, and
+ * merges go on. */
 static int
 collect(struct build_values *values, const struct lsmkv_record *record,
         const struct blob_ref *ref, struct lsmkv_slice *internal,

@@ -21,15 +21,16 @@ struct build_values {
     struct keybuf internal, payload, value; /* of an entry that changes */
 };
 
-/* Changes an entry that is about to be added to a table, if its value comes to stand elsewhere; what
- * it changes them to holds until the next call. */
+/* Changes an entry that is about to be added to a table, if its value comes to stand
+ * elsewhere; what it changes them to holds until the next call. */
 int LSMKV_CHECKED build_place(struct build_values *values, struct lsmkv_slice *internal,
                               struct lsmkv_slice *payload);
 /* After the last entry: syncs. */
 int LSMKV_CHECKED build_values_finish(struct build_values *values);
-/* Tells the tables that the edit got since it had `added_count`, and blob files since it had
- * `made_count`, the sizes of the blob files that they refer to.  -EUCLEAN: an entry that was carried
- * refers to one that no table has in MANIFEST, and neither may a new one; reported. */
+/* Tells the tables that the edit got since it had `added_count`, and blob files since it
+ * had `made_count`, the sizes of the blob files that they refer to.  -EUCLEAN: an entry
+ * that was carried refers to one that no table has in MANIFEST, and neither may a new
+ * one; reported. */
 int LSMKV_CHECKED build_values_measure(struct build_values *values, size_t added_count,
                                        size_t made_count);
 /* What was not finished is deleted. */

@@ -1,5 +1,6 @@
 /*
- * changes.c - which keys may differ between two sequences: those with an entry between them.
+ * changes.c - which keys may differ between two sequences: those with an entry between
+ * them.
  *
  *     sequence      1    3    5    7    9
  *     a             P              D         told: 7 lies in (4, 8]
@@ -8,14 +9,15 @@
  *                           |         |
  *                      from, 4     to, 8
  *
- * H1  No key that differs is left out.  Both sequences are read points, so reading at either is
- *     right.  Say that of a key the entry e decides at `from`, or none does, and at `to` another
- *     one, f.  Then f is newer than e, and not at or below `from`, where it would decide as
- *     well: it lies between.  If at `to` the key is absent and e is a put, which is still there,
- *     then f is a tombstone, for reading at `to` finds it above e.  What a merge may drop is thus
- *     nothing to this walk, and it needs no list of what was deleted.
- * H2  Entries at or below `from` are passed unseen, by tables and blocks of which the largest
- *     sequence says so (skip_older of iter/iterator.h).
+ * H1  No key that differs is left out.  Both sequences are read points, so reading at
+ *     either is right.  Say that of a key the entry e decides at `from`, or none does,
+ *     and at `to` another one, f.  Then f is newer than e, and not at or below `from`,
+ *     where it would decide as well: it lies between.  If at `to` the key is absent and e
+ *     is a put, which is still there, then f is a tombstone, for reading at `to` finds it
+ *     above e.  What a merge may drop is thus nothing to this walk, and it needs no list
+ *     of what was deleted.
+ * H2  Entries at or below `from` are passed unseen, by tables and blocks of which the
+ *     largest sequence says so (skip_older of iter/iterator.h).
  */
 #include <errno.h>
 #include <stdlib.h>

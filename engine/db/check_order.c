@@ -1,14 +1,14 @@
 /*
- * check_order.c - V3 of version.h: of one key, what lies in a shallower place is newer than what
- * lies in a deeper one.
+ * check_order.c - V3 of version.h: of one key, what lies in a shallower place is newer
+ * than what lies in a deeper one.
  *
  *     rank 0 ...    memtables, newest first
  *     then          level 0, newest first
  *     then          one source a deeper level
  *
- * All sources are walked at once in the order of internal keys.  The versions of one key come
- * newest first, so their ranks may only rise.  A merge by a heap does not tell which source an
- * entry is of; there are few sources, and the smallest is looked for among all.
+ * All sources are walked at once in the order of internal keys.  The versions of one key
+ * come newest first, so their ranks may only rise.  A merge by a heap does not tell which
+ * source an entry is of; there are few sources, and the smallest is looked for among all.
  *
  * Every value that an entry refers to is read.
  */

@@ -1,15 +1,15 @@
 /*
- * closed.c - the file CLOSED, the mark of a clean close: the number and length of manifest and
- * log, one line in the form of json_line.h.
+ * closed.c - the file CLOSED, the mark of a clean close: the number and length of
+ * manifest and log, one line in the form of json_line.h.
  *
  *     field     type     meaning
  *     manifest  numbers  its number and its length
  *     log       numbers  its number and its length; number 0: there is none
  *
- * An opener holds the files against the mark: what does not match is damage, where without a
- * mark it could be a torn tail.  So the mark must never be there in part (it is written aside
- * and renamed), and never come back after it was removed (the directory is synced even if
- * nothing was there: a removal before it may not have been durable yet).
+ * An opener holds the files against the mark: what does not match is damage, where
+ * without a mark it could be a torn tail.  So the mark must never be there in part (it is
+ * written aside and renamed), and never come back after it was removed (the directory is
+ * synced even if nothing was there: a removal before it may not have been durable yet).
  */
 #include <errno.h>
 #include <stdlib.h>

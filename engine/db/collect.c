@@ -1,20 +1,21 @@
 /*
  * collect.c - when blob files are collected: the space of values that nothing refers to.
  *
- * A merge drops entries, and with them references.  A file that no table refers to is deleted; one
- * that a few do is collected: those tables are rewritten, and what is live of it goes to a new file.
- * Every merge does so for its own inputs; a collection goes through all tables that refer to the
- * victims, so that these are free when it is done.  Nothing is remembered: what is partly collected
- * is deader than before, so it is chosen again, after a restart too.
+ * A merge drops entries, and with them references.  A file that no table refers to is
+ * deleted; one that a few do is collected: those tables are rewritten, and what is live
+ * of it goes to a new file.  Every merge does so for its own inputs; a collection goes
+ * through all tables that refer to the victims, so that these are free when it is done.
+ * Nothing is remembered: what is partly collected is deader than before, so it is chosen
+ * again, after a restart too.
  *
- * Victims are at least half dead: then a collection writes no more than it frees, and files are no
- * more than twice what is live in them.  It is worth it, too, only if what is dead in them is more
- * than the tables that are to be rewritten.  While free space is below the reserve an eighth dead
- * is enough, whatever the tables are, the deadest first: puts are refused until it is done, and
- * where nothing is dead there is nothing to do.
+ * Victims are at least half dead: then a collection writes no more than it frees, and
+ * files are no more than twice what is live in them.  It is worth it, too, only if what
+ * is dead in them is more than the tables that are to be rewritten.  While free space is
+ * below the reserve an eighth dead is enough, whatever the tables are, the deadest first:
+ * puts are refused until it is done, and where nothing is dead there is nothing to do.
  *
- * G1  Victims are collected within what the disk has free: their live bytes stand twice until the
- *     last table is rewritten.  A merge does without those that do not fit.
+ * G1  Victims are collected within what the disk has free: their live bytes stand twice
+ *     until the last table is rewritten.  A merge does without those that do not fit.
  */
 #include "db/collect.h"
 
@@ -35,8 +36,8 @@ table_bytes(const struct version *version)
     return bytes;
 }
 
-/* What may be written of live values (G1): beside what merges leave alone there is to be room for the
- * file that the last of them goes to. */
+/* What may be written of live values (G1): beside what merges leave alone there is to be
+ * room for the file that the last of them goes to. */
 static uint64_t
 room_for_values(struct lsmkv *db)
 {

@@ -1,9 +1,10 @@
 /*
- * compact.c - running compactions: whose turn it is, one at a time, and what callers ask for.
+ * compact.c - running compactions: whose turn it is, one at a time, and what callers ask
+ * for.
  *
- * What to merge is decided by pick.c, the merge is made by merge_tables.c; here a choice is
- * taken, run and installed.  One compaction runs at a time, in the background thread or in the
- * thread that called lsmkv_compact.
+ * What to merge is decided by pick.c, the merge is made by merge_tables.c; here a choice
+ * is taken, run and installed.  One compaction runs at a time, in the background thread
+ * or in the thread that called lsmkv_compact.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,8 +51,8 @@ neediest(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
     return found;
 }
 
-/* After a failure the other levels and keyspaces come first: what did not fit the disk, or
- * met a damaged block, must not keep the rest from being merged. */
+/* After a failure the other levels and keyspaces come first: what did not fit the disk,
+ * or met a damaged block, must not keep the rest from being merged. */
 static void
 note_outcome(struct lsmkv *db, struct lsmkv_keyspace *keyspace, int level, int result)
     LSMKV_REQUIRES(db->mutex)

@@ -7,16 +7,17 @@
  *     b  4 delete <- decides: dead
  *     b  2 put    <- older: passed                            (sequence of the scan: 7)
  *
- * Forwards the iterator stands on the entry that is shown, and key and record borrow from it.
- * Backwards the versions of a key come oldest first; the iterator stands before all of them,
- * and key and payload are copies.  Where many versions of one key stand in a row, a seek
- * passes them, so that a key written a million times costs a scan no more than a few.
+ * Forwards the iterator stands on the entry that is shown, and key and record borrow from
+ * it.  Backwards the versions of a key come oldest first; the iterator stands before all
+ * of them, and key and payload are copies.  Where many versions of one key stand in a
+ * row, a seek passes them, so that a key written a million times costs a scan no more
+ * than a few.
  *
- * C1  Forwards, while a run is open, every key from run.from up to the iterator is dead at
- *     the cursor's sequence, and `decided` is the last of them that had a tombstone.
+ * C1  Forwards, while a run is open, every key from run.from up to the iterator is dead
+ *     at the cursor's sequence, and `decided` is the last of them that had a tombstone.
  * C2  A run becomes a dead range only as far as it was wholly passed, within the bounds.
- * C3  Entries are skipped unseen only inside a range of a sequence r at or below the cursor's,
- *     and only those at or below r.
+ * C3  Entries are skipped unseen only inside a range of a sequence r at or below the
+ *     cursor's, and only those at or below r.
  */
 #include "db/cursor.h"
 
@@ -151,7 +152,8 @@ enters_range(struct cursor *cursor, struct lsmkv_slice key)
     return cursor->known == DEAD_INSIDE;
 }
 
-/* Inside a range, jumps from an entry that is old enough (C3).  False: it has not moved. */
+/* Inside a range, jumps from an entry that is old enough (C3).  False: it has not
+ * moved. */
 static bool
 skip_range(struct cursor *cursor, struct lsmkv_slice key)
 {
@@ -184,8 +186,8 @@ end_run(struct cursor *cursor, struct lsmkv_slice to)
     run->open = false;
 }
 
-/* The run ends with the data: right behind its last key, which is where the lowest byte of
- * the order follows it. */
+/* The run ends with the data: right behind its last key, which is where the lowest byte
+ * of the order follows it. */
 static void
 end_run_with_data(struct cursor *cursor)
 {
@@ -437,8 +439,8 @@ jump_versions(struct cursor *cursor, uint64_t *trailer)
         go_before(cursor, keybuf_slice(&cursor->decided));
 }
 
-/* Walks back over the versions of `decided` and keeps the newest that may be seen.  Returns
- * its trailer; one of a tombstone if there is none. */
+/* Walks back over the versions of `decided` and keeps the newest that may be seen.
+ * Returns its trailer; one of a tombstone if there is none. */
 static uint64_t
 newest_version(struct cursor *cursor)
 {

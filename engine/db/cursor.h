@@ -2,7 +2,8 @@
  * cursor.h - what a user of an iterator sees: keys that are alive at one sequence, within
  * bounds, each once, with its record.
  *
- * Embedded; one thread at a time.  All but `seeks` and `dead_skips` is private to cursor.c.
+ * Embedded; one thread at a time.  All but `seeks` and `dead_skips` is private to
+ * cursor.c.
  */
 #ifndef DB_CURSOR_H
 #define DB_CURSOR_H
@@ -65,8 +66,8 @@ struct cursor {
 };
 
 /* A scan over `it`, which the cursor owns from here on (on failure it is freed), at a
- * sequence, from `lower` (included) to `upper` (left out); NULL data is no bound.  The bounds
- * are copied; `dead` (may be NULL) is borrowed.  It starts not valid.  -ENOMEM. */
+ * sequence, from `lower` (included) to `upper` (left out); NULL data is no bound.  The
+ * bounds are copied; `dead` (may be NULL) is borrowed.  It starts not valid.  -ENOMEM. */
 int LSMKV_CHECKED cursor_init(struct cursor *cursor, struct iterator *it,
                               enum lsmkv_order order, uint64_t sequence,
                               struct lsmkv_slice lower, struct lsmkv_slice upper,

@@ -1,8 +1,8 @@
 /*
  * dead_ranges.c - see dead_ranges.h.
  *
- * The list is short and unsorted: it is asked once for each run of dead keys, not for each
- * key, and overlapping ranges of different sequences are normal.
+ * The list is short and unsorted: it is asked once for each run of dead keys, not for
+ * each key, and overlapping ranges of different sequences are normal.
  */
 #include "db/dead_ranges.h"
 

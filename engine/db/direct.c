@@ -18,8 +18,8 @@ direct_least(const struct lsmkv_options *options)
 
 /* ---- placing ---- */
 
-/* What adds to the file of the active generation that takes a keyspace's values; NULL: there is
- * none yet. */
+/* What adds to the file of the active generation that takes a keyspace's values; NULL:
+ * there is none yet. */
 static struct blob_appender *
 appender_of(const struct generation *active, uint32_t keyspace)
 {
@@ -62,8 +62,8 @@ is_to_be_placed(const struct lsmkv *db, const struct batch_entry *entry)
             appender_of(active, entry->keyspace) != NULL);
 }
 
-/* One that names a keyspace which is not there will be refused: its values would stay in a file
- * that no frame refers to. */
+/* One that names a keyspace which is not there will be refused: its values would stay in
+ * a file that no frame refers to. */
 static bool
 is_acceptable(const struct lsmkv *db, const struct wal_append *frame)
 {

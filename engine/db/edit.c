@@ -1,8 +1,9 @@
 /*
  * edit.c - manifest edits in memory: building one, and applying them one after another.
  *
- * The arrays carry a count alone: an array grows when its count is a power of two, to twice
- * that, so the room behind `count` entries is always at least the next power of two.
+ * The arrays carry a count alone: an array grows when its count is a power of two, to
+ * twice that, so the room behind `count` entries is always at least the next power of
+ * two.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,13 +1,14 @@
 /*
  * files.c - the names of the store's files, and the one place that deletes them.
  *
- * A table dies when its last reference goes and no durable version names it, and with it the blob
- * files that nothing else refers to; a flushed generation of memtables lets go of them likewise.
- * Their numbers are then handed to the reaper here and deleted by the next caller of
- * files_delete_obsolete (invariant 13).  A log dies when the manifest line that replaces it is
- * durable (invariant 8).  Only names of our own form are ever deleted, and none after a manifest
- * line whose sync failed: it may come to be, and names blob files whose last reference in memory
- * may go (N2 of straight.h).  The sweep of the next opening decides.
+ * A table dies when its last reference goes and no durable version names it, and with it
+ * the blob files that nothing else refers to; a flushed generation of memtables lets go
+ * of them likewise.  Their numbers are then handed to the reaper here and deleted by the
+ * next caller of files_delete_obsolete (invariant 13).  A log dies when the manifest line
+ * that replaces it is durable (invariant 8).  Only names of our own form are ever
+ * deleted, and none after a manifest line whose sync failed: it may come to be, and names
+ * blob files whose last reference in memory may go (N2 of straight.h).  The sweep of the
+ * next opening decides.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -103,7 +104,8 @@ obsolete_fini(struct obsolete_files *obsolete)
     mutex_fini(&obsolete->mutex);
 }
 
-/* Deletes `name`; a failure leaves an orphan for the next opening and is worth a warning. */
+/* Deletes `name`; a failure leaves an orphan for the next opening and is worth a
+ * warning. */
 static void
 delete_file(struct lsmkv *db, const char *name)
 {

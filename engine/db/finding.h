@@ -12,8 +12,8 @@ struct line_finding {
     char file[TABLE_NAME_SIZE];
 };
 
-/* Takes "FILE: " and then "offset N: " off the line, as far as they stand there; the rest, which
- * is borrowed, is the text. */
+/* Takes "FILE: " and then "offset N: " off the line, as far as they stand there; the
+ * rest, which is borrowed, is the text. */
 void finding_from_line(enum lsmkv_severity severity, const char *line,
                        struct line_finding *out);
 

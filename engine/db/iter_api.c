@@ -1,4 +1,5 @@
-/* iter_api.c - the public iterator: a cursor and the view that keeps what it reads alive. */
+/* iter_api.c - the public iterator: a cursor and the view that keeps what it reads
+ * alive. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -34,9 +35,9 @@ load_value(struct lsmkv_iter *iter)
     return result;
 }
 
-/* Values in the cache lie anywhere in memory: to find one and to see its first bytes costs as much
- * waiting as reading it, unless that is asked for ahead.  The next one is looked up, and of that behind
- * it what finds it. */
+/* Values in the cache lie anywhere in memory: to find one and to see its first bytes
+ * costs as much waiting as reading it, unless that is asked for ahead.  The next one is
+ * looked up, and of that behind it what finds it. */
 static void
 look_ahead(struct lsmkv_iter *iter)
 {

@@ -6,7 +6,8 @@
  *     CRC32C of the object's bytes, 8 lower-case hex digits
  *     a newline
  *
- * Reading trusts nothing: every function below names in error_detail what it did not find.
+ * Reading trusts nothing: every function below names in error_detail what it did not
+ * find.
  */
 #ifndef DB_JSON_LINE_H
 #define DB_JSON_LINE_H
@@ -23,8 +24,8 @@
 
 /* The object as a line, newline included; the caller frees it.  -ENOMEM. */
 int LSMKV_CHECKED line_seal(const json_t *object, char **line, size_t *size);
-/* The object of a line given without its newline; json_decref it.  -EBADMSG: the checksum is
- * not there or does not match; -EUCLEAN: not a JSON object; -ENOMEM. */
+/* The object of a line given without its newline; json_decref it.  -EBADMSG: the checksum
+ * is not there or does not match; -EUCLEAN: not a JSON object; -ENOMEM. */
 int LSMKV_CHECKED line_unseal(const char *line, size_t size, json_t **object);
 
 /* Whether all of the object's keys are among `known`, which ends with NULL.  -EUCLEAN. */
@@ -37,7 +38,8 @@ int LSMKV_CHECKED line_number(const json_t *object, const char *name, uint64_t m
                               bool required, uint64_t *value);
 /* A string field; borrowed from the object.  -EUCLEAN if missing. */
 int LSMKV_CHECKED line_string(const json_t *object, const char *name, const char **value);
-/* The bytes that a string field names in hex; at least `least`, at most `most` of them. */
+/* The bytes that a string field names in hex; at least `least`, at most `most` of
+ * them. */
 int LSMKV_CHECKED line_bytes(const json_t *object, const char *name, size_t least,
                              size_t most, struct keybuf *bytes);
 /* An array field, borrowed, or NULL if it is missing. */

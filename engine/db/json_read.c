@@ -1,8 +1,8 @@
 /*
  * json_read.c - see json_read.h.
  *
- * Recursive descent, one function a rule of the grammar of RFC 8259.  Each moves `at` behind what
- * it took, and gives NULL with `result` set for what it could not.
+ * Recursive descent, one function a rule of the grammar of RFC 8259.  Each moves `at`
+ * behind what it took, and gives NULL with `result` set for what it could not.
  */
 #include "db/json_read.h"
 

@@ -1,11 +1,12 @@
 /*
  * level_iter.c - one iterator over many disjoint tables, opened one at a time.
  *
- * The files' smallest and largest keys, which stand in memory, say which table a seek lands
- * in; the largest sequence of each says which a jump over dead entries passes unopened.
+ * The files' smallest and largest keys, which stand in memory, say which table a seek
+ * lands in; the largest sequence of each says which a jump over dead entries passes
+ * unopened.
  *
- * L1  `inner` iterates files[index]; it is NULL before the first seek and after an error in
- *     opening.
+ * L1  `inner` iterates files[index]; it is NULL before the first seek and after an error
+ *     in opening.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +59,8 @@ level_passes_over(const struct level_iterator *level)
     return level->walk == TABLE_SALVAGING && level->base.status != -ENOMEM;
 }
 
-/* Takes over where `inner` stands; false: it stands nowhere, at either end of its table. */
+/* Takes over where `inner` stands; false: it stands nowhere, at either end of its
+ * table. */
 static bool
 level_take(struct level_iterator *level)
 {
@@ -112,8 +114,8 @@ level_backward_from(struct level_iterator *level, size_t index)
     level_end(level, 0);
 }
 
-/* The number of files that lie wholly before `internal`, or with `smallest` those that begin
- * at or before it. */
+/* The number of files that lie wholly before `internal`, or with `smallest` those that
+ * begin at or before it. */
 static size_t
 level_search(const struct level_iterator *level, struct lsmkv_slice internal,
              bool smallest)

@@ -97,7 +97,8 @@ lock_take(struct lsmkv *db, const char *path)
             return refuse(path, &holder);
         db->env->sleep(db->env, POLL_NS);
     }
-    /* Its lock file was left out of a copy, or its name lost with the power: nobody holds it. */
+    /* Its lock file was left out of a copy, or its name lost with the power: nobody holds
+     * it. */
     if (result == -ENOENT && db->options.read_only)
         return 0;
     if (result != 0)

@@ -1,14 +1,16 @@
 /*
  * manifest.c - the file MANIFEST: reading it line by line, appending to it, rolling it.
  *
- * The form of a line stands in json_line.h, its fields in edit_json.c, what an edit does in
- * edit.c; here are the file, its order of writes and syncs, and what a failure leaves behind.
+ * The form of a line stands in json_line.h, its fields in edit_json.c, what an edit does
+ * in edit.c; here are the file, its order of writes and syncs, and what a failure leaves
+ * behind.
  *
- * A line is written after the last one was synced, so at most one line, the last, can be on
- * the disk in part.  Three things end such a line: no newline, a checksum that does not match
- * with nothing after it, or (a process that died before the sync) nothing at all: it is whole
- * and counts, though the disk may not have it yet.  So that it does before anything relies on
- * it, manifest_open writes the last line again in place and syncs.
+ * A line is written after the last one was synced, so at most one line, the last, can be
+ * on the disk in part.  Three things end such a line: no newline, a checksum that does
+ * not match with nothing after it, or (a process that died before the sync) nothing at
+ * all: it is whole and counts, though the disk may not have it yet.  So that it does
+ * before anything relies on it, manifest_open writes the last line again in place and
+ * syncs.
  *
  * A failed sync ends the life of a manifest: nothing may be concluded about what the disk
  * holds (E3), so nothing more is written until the store is opened again.
@@ -45,8 +47,8 @@ report_io(struct reporter *reporter, int result, const char *what, uint64_t offs
                         (unsigned long long)offset, what);
 }
 
-/* What is wrong with the line at `offset`, whose reason is this thread's error detail.  What a newer
- * version wrote is no damage, and is logged by nobody. */
+/* What is wrong with the line at `offset`, whose reason is this thread's error detail.
+ * What a newer version wrote is no damage, and is logged by nobody. */
 static int
 report_line(struct reporter *reporter, int result, uint64_t offset)
 {
@@ -83,7 +85,8 @@ source_offset(const struct line_source *source)
     return source->offset + source->line;
 }
 
-/* Reads on behind what the buffer holds of the current line.  -EUCLEAN: it is too long. */
+/* Reads on behind what the buffer holds of the current line.  -EUCLEAN: it is too
+ * long. */
 static int
 source_fill(struct line_source *source)
 {
@@ -144,9 +147,9 @@ source_next(struct line_source *source, const char **line, size_t *size)
 }
 
 /* Whether the current line, not good and maybe without its newline, can be one that was
- * written in part: nothing stands behind it, and its only tab is in its suffix.  A tab before
- * that says that it is two lines whose newline was damaged.  A negative errno if the file
- * cannot be looked at. */
+ * written in part: nothing stands behind it, and its only tab is in its suffix.  A tab
+ * before that says that it is two lines whose newline was damaged.  A negative errno if
+ * the file cannot be looked at. */
 static int
 source_is_torn(struct line_source *source, size_t size)
 {
@@ -440,7 +443,8 @@ manifest_break(struct manifest *manifest, int error)
     return error;
 }
 
-/* MANIFEST.tmp with `state` as its only line, synced; nothing is left of it on failure. */
+/* MANIFEST.tmp with `state` as its only line, synced; nothing is left of it on
+ * failure. */
 static int
 write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t number,
             const struct manifest_edit *state, struct env_file **file, uint64_t *size)
@@ -475,8 +479,8 @@ write_fresh(struct env_dir *dir, struct reporter *reporter, uint64_t number,
     return 0;
 }
 
-/* Renames MANIFEST.tmp over MANIFEST (M4).  `*renamed` says whether that was begun: from then
- * on either may be what the next open finds. */
+/* Renames MANIFEST.tmp over MANIFEST (M4).  `*renamed` says whether that was begun: from
+ * then on either may be what the next open finds. */
 static int
 install_fresh(struct env_dir *dir, struct reporter *reporter, bool *renamed)
 {

@@ -1,13 +1,13 @@
 /*
- * merge_tables.c - runs a compaction: reads the inputs as one sorted stream, writes what is
- * kept at the output level, and says so in an edit.
+ * merge_tables.c - runs a compaction: reads the inputs as one sorted stream, writes what
+ * is kept at the output level, and says so in an edit.
  *
- * The inputs are read past the cache: what is read once and then deleted must not push out
- * what readers use.
+ * The inputs are read past the cache: what is read once and then deleted must not push
+ * out what readers use.
  *
- * G1  No entry that is written has a sequence outside what MANIFEST says of the inputs.  A
- *     table that holds one was made on purpose; a line that named it would make a store that
- *     does not open again of one that does.
+ * G1  No entry that is written has a sequence outside what MANIFEST says of the inputs.
+ *     A table that holds one was made on purpose; a line that named it would make a store
+ *     that does not open again of one that does.
  */
 #include <errno.h>
 #include <stdlib.h>

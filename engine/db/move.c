@@ -2,13 +2,14 @@
  * move.c - moving whole trees of keys, atomically.
  *
  * The move holds the writer's turn from choosing the sequence it reads at until it is
- * published, so no write falls between.  A small one is one batch: one log frame.  A large one
- * would not fit a frame: the moved entries go straight to level-0 tables (straight.h), together with
- * the tombstones of the old keys and the caller's batch.  Its values that stand apart stay where
- * they are, only the references are written.  A log refers to files of its own only (direct.h), so
- * a small move writes values anew.
+ * published, so no write falls between.  A small one is one batch: one log frame.  A
+ * large one would not fit a frame: the moved entries go straight to level-0 tables
+ * (straight.h), together with the tombstones of the old keys and the caller's batch.  Its
+ * values that stand apart stay where they are, only the references are written.  A log
+ * refers to files of its own only (direct.h), so a small move writes values anew.
  *
- * T1  The caller's batch gets the sequences after the moved entries, in tables of its own.
+ * T1  The caller's batch gets the sequences after the moved entries, in tables of its
+ *     own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
 #include "db/db.h"
 #include "db/move_stream.h"
 
-/* A move of so much goes on below the reserve, so that a full disk can be put in order. */
+/* A move of so much goes on below the reserve, so that a full disk can be put in
+ * order. */
 #define MOVE_SMALL_BYTES (64u << 10)
 
 /* ---- what may be moved ---- */

@@ -1,9 +1,9 @@
 /*
- * move_stream.h - a tree move as sorted entries: a tombstone for each key left, a stamped put
- * for each key filled; a key both left and filled gets only its put.
+ * move_stream.h - a tree move as sorted entries: a tombstone for each key left, a stamped
+ * put for each key filled; a key both left and filled gets only its put.
  *
- * Moving a tree keeps its order, so each tree gives two sorted runs (its keys as they are, and
- * as they will be); the stream merges them.
+ * Moving a tree keeps its order, so each tree gives two sorted runs (its keys as they
+ * are, and as they will be); the stream merges them.
  */
 #ifndef DB_MOVE_STREAM_H
 #define DB_MOVE_STREAM_H

@@ -1,15 +1,16 @@
 /*
  * pick.c - which tables to merge next.  Pure: a version and limits in, a choice out.
  *
- * Level 0 is due by the number of its tables, a deeper one by its bytes against what it aims
- * at (compaction_targets).  From level 0 the oldest table is taken with everything that
- * overlaps it there, directly or through others; from a deeper level one table, the next after
- * the last choice, and more of its neighbours if they come for free.
+ * Level 0 is due by the number of its tables, a deeper one by its bytes against what it
+ * aims at (compaction_targets).  From level 0 the oldest table is taken with everything
+ * that overlaps it there, directly or through others; from a deeper level one table, the
+ * next after the last choice, and more of its neighbours if they come for free.
  *
  * P1  Level 0 is merged into no level below a non-empty one (V3): the base level is never
  *     deeper than the first non-empty one.
  * P2  A table changes level without being rewritten only if nothing at the output level
- *     overlaps it, rewriting would not drop a tombstone, and not too much lies below it (C5).
+ *     overlaps it, rewriting would not drop a tombstone, and not too much lies below it
+ *     (C5).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -163,8 +164,8 @@ compaction_free(struct compaction *compaction)
     free(compaction);
 }
 
-/* Makes inputs[which] the tables of a level, from index `first` on, that meet `range`, in the
- * level's order. */
+/* Makes inputs[which] the tables of a level, from index `first` on, that meet `range`, in
+ * the level's order. */
 static int
 take_overlapping_from(struct compaction *compaction, int which, int number, size_t first,
                       const struct range *range)
@@ -218,9 +219,9 @@ input_bytes(const struct compaction *compaction)
     return bytes;
 }
 
-/* From level 0, of the tables from index `first` on (the oldest), `range` and everything that
- * overlaps it, directly or through others.  Whatever is older than a taken one is among them
- * (C4). */
+/* From level 0, of the tables from index `first` on (the oldest), `range` and everything
+ * that overlaps it, directly or through others.  Whatever is older than a taken one is
+ * among them (C4). */
 static int
 take_closed(struct compaction *compaction, size_t first, struct range range)
 {
@@ -481,8 +482,9 @@ holds_released(const struct table_file *file, const struct compaction_limits *li
            file->meta.largest_sequence > limits->released_from;
 }
 
-/* Whether a merge of the table may drop something.  Of the deepest level, in no hurry (`worth`),
- * only what has tombstones and may have been held: for other snapshots it is rewritten in vain. */
+/* Whether a merge of the table may drop something.  Of the deepest level, in no hurry
+ * (`worth`), only what has tombstones and may have been held: for other snapshots it is
+ * rewritten in vain. */
 static bool
 may_drop(const struct table_file *file, const struct compaction_limits *limits,
          bool deepest)
@@ -516,7 +518,8 @@ next_droppable(const struct version *version, const struct compaction_limits *li
     return NULL;
 }
 
-/* Whether enough is dropped for what is rewritten: the tables below, or those in place. */
+/* Whether enough is dropped for what is rewritten: the tables below, or those in
+ * place. */
 static bool
 is_worth(const struct compaction *compaction, unsigned worth)
 {
@@ -530,7 +533,8 @@ is_worth(const struct compaction *compaction, unsigned worth)
     return worth == 0 || tombstones >= entries / worth;
 }
 
-/* The choice for `file`, whatever it is worth; of other levels than 0 `*after` is moved on. */
+/* The choice for `file`, whatever it is worth; of other levels than 0 `*after` is moved
+ * on. */
 static int
 take_droppable(uint32_t keyspace, struct version *version,
                const struct compaction_limits *limits, int level,

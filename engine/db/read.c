@@ -1,18 +1,18 @@
 /*
  * read.c - the life of a read: view, memtables, level 0, one table a deeper level.
  *
- * A get begins inside an epoch (epoch.h), in a view that it does not count, and mostly ends there:
- * no lock is taken, and nothing written that other threads read.  Before it opens a table or
- * reads a block it counts the view and leaves the epoch; should the view have gone meanwhile,
- * it begins anew, counted from the beginning (REPEAT).
+ * A get begins inside an epoch (epoch.h), in a view that it does not count, and mostly
+ * ends there: no lock is taken, and nothing written that other threads read.  Before it
+ * opens a table or reads a block it counts the view and leaves the epoch; should the view
+ * have gone meanwhile, it begins anew, counted from the beginning (REPEAT).
  *
- * Sources are asked from new to old (V3), and the first version found at or below the read
- * sequence decides, live or tombstone.  Each table's filter is asked with one hash of the key,
- * so that a name that was never written costs no block.
+ * Sources are asked from new to old (V3), and the first version found at or below the
+ * read sequence decides, live or tombstone.  Each table's filter is asked with one hash
+ * of the key, so that a name that was never written costs no block.
  *
- * A lookup that finds no record asks whether a key below it is live.  Filters hold ancestors,
- * so an absent name still costs no block; an implied one costs a seek in the sources that may
- * hold something below.
+ * A lookup that finds no record asks whether a key below it is live.  Filters hold
+ * ancestors, so an absent name still costs no block; an implied one costs a seek in the
+ * sources that may hold something below.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,8 +25,8 @@
 
 #define KEY_STACK_SIZE 512u
 
-/* What a search found: a version of the key, and what keeps it in memory besides the view.
- * `block` may be NULL. */
+/* What a search found: a version of the key, and what keeps it in memory besides the
+ * view. `block` may be NULL. */
 struct found {
     uint64_t trailer;
     struct lsmkv_slice payload;
@@ -148,8 +148,8 @@ query_begin(struct query *query, const struct request *request, bool counted)
     return result;
 }
 
-/* Before what takes time, or outlasts the query: counts the view, and leaves the epoch.  After
- * REPEAT nothing of the view may be looked at. */
+/* Before what takes time, or outlasts the query: counts the view, and leaves the epoch.
+ * After REPEAT nothing of the view may be looked at. */
 static int
 query_hold(struct query *query)
 {
@@ -196,8 +196,8 @@ get_from_table(struct query *query, struct table *table, struct table_version *v
     return result != 0 ? result : table_get(table, internal, version);
 }
 
-/* In a table that is open the filter is asked first: it tells most tables apart, and costs one
- * cache line, where the range of keys costs several. */
+/* In a table that is open the filter is asked first: it tells most tables apart, and
+ * costs one cache line, where the range of keys costs several. */
 static int
 search_table(struct query *query, struct table_file *file, struct found *found)
 {
@@ -227,7 +227,8 @@ search_table(struct query *query, struct table_file *file, struct found *found)
     return result;
 }
 
-/* Each of these filters is another line of memory: all are fetched while the first is asked. */
+/* Each of these filters is another line of memory: all are fetched while the first is
+ * asked. */
 static void
 expect_level_0(const struct query *query)
 {
@@ -324,8 +325,8 @@ search(struct query *query, struct found *found)
     return search_version(query, found);
 }
 
-/* As search, but a tombstone is -ENOENT.  The record borrows from `found` and the view; the value of
- * one that stands apart has a size and NULL data. */
+/* As search, but a tombstone is -ENOENT.  The record borrows from `found` and the view;
+ * the value of one that stands apart has a size and NULL data. */
 static int
 search_live(struct query *query, struct found *found, struct lsmkv_record *record)
 {
@@ -448,7 +449,8 @@ below_in_memtables(struct query *query, struct below *below)
     return result;
 }
 
-/* The rare case: the first key below is dead in every source that has one.  A scan tells. */
+/* The rare case: the first key below is dead in every source that has one.  A scan
+ * tells. */
 static int
 below_by_scan(struct query *query, struct below *below,
               const struct lsmkv_keyspace *keyspace)
@@ -502,8 +504,8 @@ is_implied(struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_sl
 
 /* ---- copying out ---- */
 
-/* A value that stands apart and is not in the cache is read outside the epoch, in a view that is
- * counted: its tables keep the blob's file. */
+/* A value that stands apart and is not in the cache is read outside the epoch, in a view
+ * that is counted: its tables keep the blob's file. */
 static int
 copy_apart(struct query *query, const struct blob_ref *ref, uint8_t *to)
 {
@@ -525,7 +527,8 @@ copy_apart(struct query *query, const struct blob_ref *ref, uint8_t *to)
     return 0;
 }
 
-/* Copies attributes, then the value if wanted, to `buffer`; the record points at the copies. */
+/* Copies attributes, then the value if wanted, to `buffer`; the record points at the
+ * copies. */
 static int
 copy_out(struct query *query, const struct found *found, const struct lsmkv_record *live,
          bool with_value, void *buffer, size_t capacity, struct lsmkv_record *record)

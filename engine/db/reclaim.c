@@ -1,30 +1,33 @@
 /*
  * reclaim.c - space from what was deleted, once the disk is short of it.
  *
- * A delete adds a tombstone; what it hides goes when a merge brings the two together.  By itself
- * that comes with the writes that fill levels, and on a full disk nothing is written any more.
- * So when a write has found space short, the compaction thread makes rounds whenever no other
- * merge is due: the memtables are flushed, then every table with tombstones is merged downwards,
- * level by level, then blob files are collected that are dead even to a small part (collect.c).  It
- * goes on until there is plenty and rounds free less than they write.
+ * A delete adds a tombstone; what it hides goes when a merge brings the two together.  By
+ * itself that comes with the writes that fill levels, and on a full disk nothing is
+ * written any more.  So when a write has found space short, the compaction thread makes
+ * rounds whenever no other merge is due: the memtables are flushed, then every table with
+ * tombstones is merged downwards, level by level, then blob files are collected that are
+ * dead even to a small part (collect.c).  It goes on until there is plenty and rounds
+ * free less than they write.
  *
- * Where there is space enough a round waits for quiet, and then makes only the merges that drop
- * much for what they rewrite: what was removed should be gone when somebody looks, and not be
- * walked over by every scan, but a store is not written anew for a few keys.
+ * Where there is space enough a round waits for quiet, and then makes only the merges
+ * that drop much for what they rewrite: what was removed should be gone when somebody
+ * looks, and not be walked over by every scan, but a store is not written anew for a few
+ * keys.
  *
- * R1  A round begins only if something was deleted or let go since the last one began.  A full
- *     disk on which nothing is deleted costs nothing.
- * R2  After a round that freed next to nothing (snapshots may hold it all, or merges not fit) it
- *     rests, longer the more was written.
- * R3  A merge that fails is left out of its round, and the others go on.  If they made room
- *     there is another round, for what did not fit may do so now.
- * R4  Without shortage a round begins when many keys were deleted since the last one, or before
- *     the store was opened, and then nothing was written for a while.  It leaves alone what its
- *     tombstones are too few for, it is not repeated, and what has gone down as far as it can is
- *     written again only for a snapshot that was dropped since, and may have held it.
- * R5  Overwriting begins no round.  While puts are refused, any table of level 0 is merged (pick.c),
- *     and then blob files are collected for little (collect.c): both are done once, and free what
- *     newer versions hide.
+ * R1  A round begins only if something was deleted or let go since the last one began.  A
+ *     full disk on which nothing is deleted costs nothing.
+ * R2  After a round that freed next to nothing (snapshots may hold it all, or merges not
+ *     fit) it rests, longer the more was written.
+ * R3  A merge that fails is left out of its round, and the others go on.  If they made
+ *     room there is another round, for what did not fit may do so now.
+ * R4  Without shortage a round begins when many keys were deleted since the last one, or
+ *     before the store was opened, and then nothing was written for a while.  It leaves
+ *     alone what its tombstones are too few for, it is not repeated, and what has gone
+ *     down as far as it can is written again only for a snapshot that was dropped since,
+ *     and may have held it.
+ * R5  Overwriting begins no round.  While puts are refused, any table of level 0 is
+ *     merged (pick.c), and then blob files are collected for little (collect.c): both are
+ *     done once, and free what newer versions hide.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,12 +38,13 @@
 #define PLENTY 2u
 #define IN_VAIN \
     2u /* rounds in a row; one may have come too early for a file being removed */
-/* Of a rest, in sleeps of the compaction thread: at least, and for so many bytes written. */
+/* Of a rest, in sleeps of the compaction thread: at least, and for so many bytes
+ * written. */
 #define REST_ROUNDS 20u
 #define REST_WANTED 5u
 #define REST_BYTES  (UINT64_C(64) << 20)
-/* R4: a while; and tombstones are too few that are less than one in so many of the entries
- * that are rewritten for them. */
+/* R4: a while; and tombstones are too few that are less than one in so many of the
+ * entries that are rewritten for them. */
 #define QUIET_ROUNDS 200u
 #define QUIET_WORTH  8u
 
@@ -354,8 +358,9 @@ has_room(struct lsmkv *db)
     return free_space(db) >= db->space_reserve;
 }
 
-/* Whether something is under way or due whose end gives space back: what it replaces goes only then,
- * a flush's log, a merge's inputs.  What failed more than once is not relied upon. */
+/* Whether something is under way or due whose end gives space back: what it replaces goes
+ * only then, a flush's log, a merge's inputs.  What failed more than once is not relied
+ * upon. */
 static bool
 space_may_come(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {

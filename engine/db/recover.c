@@ -1,10 +1,10 @@
 /*
  * recover.c - from logs back to memtables.
  *
- * Each log becomes a generation of its own, frozen, to be flushed in the background as if the
- * store had never stopped; nothing is flushed while opening.  What is a torn tail and what is
- * damage is decided by the log layer (wal_recover); here its frames are applied, and what they refer
- * to is looked at (direct.h):
+ * Each log becomes a generation of its own, frozen, to be flushed in the background as if
+ * the store had never stopped; nothing is flushed while opening.  What is a torn tail and
+ * what is damage is decided by the log layer (wal_recover); here its frames are applied,
+ * and what they refer to is looked at (direct.h):
  *
  *     frames up to the newest log's last `synced`     the blob file must be there, so long
  *     frames behind that                              each record is verified (invariant 14)
@@ -81,8 +81,8 @@ end_of(const struct generation *generation, uint64_t number)
     return BLOB_HEADER_SIZE;
 }
 
-/* Frames come in the order of the records that they refer to (L2 of direct.h), so a log made on
- * purpose has no more to be read and written again than the files have. */
+/* Frames come in the order of the records that they refer to (L2 of direct.h), so a log
+ * made on purpose has no more to be read and written again than the files have. */
 static int
 note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
 {
@@ -178,7 +178,8 @@ replay_frame(void *context, const struct wal_frame *frame)
     return result;
 }
 
-/* What was durable must be there: all that the log refers to, but for what settle has cut. */
+/* What was durable must be there: all that the log refers to, but for what settle has
+ * cut. */
 static int
 measure_blob(struct replay *replay, const struct generation_blob *blob)
 {
@@ -354,7 +355,8 @@ describe(struct lsmkv *db, const struct replay *replay,
     return 0;
 }
 
-/* A store that was closed cleanly must be as it was left: anything shorter lost something. */
+/* A store that was closed cleanly must be as it was left: anything shorter lost
+ * something. */
 static int
 hold_against_mark(struct lsmkv *db, const struct closed_mark *closed,
                   const struct wal_recovery *recovery)
@@ -491,8 +493,8 @@ tell_unless_there(const struct lsmkv *db, const uint64_t *logs, size_t count,
         db->tables.lost(db->tables.lost_context, &loss);
 }
 
-/* Logs that are needed and not there, as others tell; why they are needed was reported.  Without
- * MANIFEST, one that a newer one names has been flushed, as a rule. */
+/* Logs that are needed and not there, as others tell; why they are needed was reported.
+ * Without MANIFEST, one that a newer one names has been flushed, as a rule. */
 static int
 tell_missing_logs(const struct lsmkv *db, uint64_t oldest_log, const uint64_t *logs,
                   size_t count, const struct closed_mark *closed)
@@ -559,7 +561,8 @@ recover_logs(struct lsmkv *db, uint64_t oldest_log, const struct closed_mark *cl
         result = -EUCLEAN; /* there is nothing to hold the logs against */
     else
         result = check_oldest(db, oldest_log, logs, count);
-    /* After a clean close all is synced: nothing to mend, and what differs is evidence. */
+    /* After a clean close all is synced: nothing to mend, and what differs is
+     * evidence. */
     if (result == 0)
         result = wal_recover(db->dir, logs, count, oldest_log,
                              db->options.read_only || closed != NULL, &db->reporter, &ops,

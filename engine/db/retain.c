@@ -1,6 +1,6 @@
 /*
- * retain.c - see retain.h.  The rules are C1 and C2 of compaction.h; drawn for one key, newest
- * on the left, with snapshots at 5 and 8 and 9 published last:
+ * retain.c - see retain.h.  The rules are C1 and C2 of compaction.h; drawn for one key,
+ * newest on the left, with snapshots at 5 and 8 and 9 published last:
  *
  *     sequence  12  11  10   9   7   6   4   3
  *     entry      P   P   P   P   P   P   P   P
@@ -10,8 +10,9 @@
  *                |       |   a reader at 9
  *                above 9 a reader may come to stand anywhere
  *
- * A tombstone that is kept says "absent" to some reader.  It can go if that is said without
- * it: nothing older is outside, and what is left here below it is another tombstone or nothing.
+ * A tombstone that is kept says "absent" to some reader.  It can go if that is said
+ * without it: nothing older is outside, and what is left here below it is another
+ * tombstone or nothing.
  */
 #include "db/retain.h"
 
@@ -120,7 +121,8 @@ retain_fini(struct retain *retain)
     memset(retain, 0, sizeof(*retain));
 }
 
-/* Whether some reader sees an entry that `newer` follows: a snapshot lies in [entry, newer). */
+/* Whether some reader sees an entry that `newer` follows: a snapshot lies in [entry,
+ * newer). */
 static bool
 is_seen(const struct retain *retain, uint64_t entry, uint64_t newer)
 {
@@ -159,8 +161,8 @@ pass_tombstone(struct retain *retain, uint64_t sequence)
                : pass_on(retain, keybuf_slice(&retain->tombstone), lsmkv_bytes("", 0));
 }
 
-/* Settles the tombstones that wait, before an older put that is kept, or at the end of the
- * key (C2). */
+/* Settles the tombstones that wait, before an older put that is kept, or at the end of
+ * the key (C2). */
 static int
 pass_waiting(struct retain *retain, bool put_follows)
 {

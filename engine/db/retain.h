@@ -2,8 +2,8 @@
  * retain.h - which entries a flush or a merge keeps.
  *
  * Entries are offered in internal-key order; those that C1 and C2 (compaction.h) keep are
- * passed on in that order.  What a tombstone hides is only known at the end of its key, so
- * tombstones wait there until an older version is kept.
+ * passed on in that order.  What a tombstone hides is only known at the end of its key,
+ * so tombstones wait there until an older version is kept.
  */
 #ifndef DB_RETAIN_H
 #define DB_RETAIN_H
@@ -13,7 +13,8 @@
 #include "db/compaction.h"
 #include "db/version.h"
 
-/* The tables of a version that are not inputs of a merge, and may hold versions of its keys. */
+/* The tables of a version that are not inputs of a merge, and may hold versions of its
+ * keys. */
 struct outside {
     enum lsmkv_order order;
     struct level levels[LEVEL_COUNT]; /* borrow the version's files */
@@ -24,8 +25,8 @@ int LSMKV_CHECKED outside_init(struct outside *outside,
                                const struct compaction *compaction);
 void outside_fini(struct outside *outside);
 
-/* Takes a kept entry; `first` says that it is its user key's first.  Both slices hold for the
- * call.  An error ends the merge. */
+/* Takes a kept entry; `first` says that it is its user key's first.  Both slices hold for
+ * the call.  An error ends the merge. */
 struct retain_sink {
     int (*keep)(struct retain_sink *sink, struct lsmkv_slice internal,
                 struct lsmkv_slice payload, bool first);

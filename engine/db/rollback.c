@@ -1,16 +1,19 @@
 /*
  * rollback.c - back to what a snapshot sees, atomically.
  *
- * Every key that changed since (changes.c) gets an entry: the record that it had, with its stamp, or
- * a tombstone.  They go straight to level-0 tables (straight.h) of all keyspaces, which one manifest
- * line installs.  Values that stand apart stay where they are, only the references are written.
+ * Every key that changed since (changes.c) gets an entry: the record that it had, with
+ * its stamp, or a tombstone.  They go straight to level-0 tables (straight.h) of all
+ * keyspaces, which one manifest line installs.  Values that stand apart stay where they
+ * are, only the references are written.
  *
- * O1  The writer's turn is held from before the flush until the line is durable, so nothing is
- *     written between what is read and what replaces it.
- * O2  It may use the reserve (N3), for it is how a full disk is left: what was written since goes
- *     when merges bring it together with the tombstones, unless a snapshot sees it.
- * O3  Level 0 may have more tables afterwards than writers are stopped for, as after a large move:
- *     the next memtable waits until merges, which begin at once, have taken them down.
+ * O1  The writer's turn is held from before the flush until the line is durable, so
+ *     nothing is written between what is read and what replaces it.
+ * O2  It may use the reserve (N3), for it is how a full disk is left: what was written
+ *     since goes when merges bring it together with the tombstones, unless a snapshot
+ *     sees it.
+ * O3  Level 0 may have more tables afterwards than writers are stopped for, as after a
+ *     large move: the next memtable waits until merges, which begin at once, have taken
+ *     them down.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,8 +53,8 @@ count(struct rollback *rollback)
         options->progress(options->context, rollback->keys);
 }
 
-/* Brings the cursor to `key`, or past it if the snapshot does not see it; 1, 0 or an error.  It only
- * goes forward, so that what came after the snapshot is passed once. */
+/* Brings the cursor to `key`, or past it if the snapshot does not see it; 1, 0 or an
+ * error.  It only goes forward, so that what came after the snapshot is passed once. */
 static int
 find_then(struct restorer *restorer, struct lsmkv_slice key)
 {
@@ -124,7 +127,8 @@ restore(struct rollback *rollback, const struct read_point *point)
 
 /* ---- all of them ---- */
 
-/* The first keyspace, or the one after another, without the one that stays; NULL: there is none. */
+/* The first keyspace, or the one after another, without the one that stays; NULL: there
+ * is none. */
 static struct lsmkv_keyspace *
 keyspace_after(struct rollback *rollback, const struct lsmkv_keyspace *keyspace)
 {

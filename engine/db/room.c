@@ -1,11 +1,12 @@
 /*
- * room.c - room to write: freezing a full generation, slowing and stopping writers, and free
- * space on the disk.
+ * room.c - room to write: freezing a full generation, slowing and stopping writers, and
+ * free space on the disk.
  *
  * A generation is full when its memtables and the blob files beside its log hold
- * write_buffer_size bytes.  Writers are delayed a little each when level 0 has many tables, and
- * stop when it has too many or when FROZEN_MAX generations wait for the flush.  A background error
- * lets them go with that error instead of keeping them waiting for space that may never come.
+ * write_buffer_size bytes.  Writers are delayed a little each when level 0 has many
+ * tables, and stop when it has too many or when FROZEN_MAX generations wait for the
+ * flush.  A background error lets them go with that error instead of keeping them waiting
+ * for space that may never come.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,12 +17,13 @@
 #define SLOWDOWN_NS UINT64_C(1000000)
 #define SPACE_LOOK_BYTES \
     (UINT64_C(1) << 20) /* or an eighth of the reserve, if that is less */
-/* A batch with a delete may put this many bytes although space is short: removing a file puts
- * a record or two. */
+/* A batch with a delete may put this many bytes although space is short: removing a file
+ * puts a record or two. */
 #define SMALL_PUTS_BYTES 8192u
 
-/* All that needs memory: once there is a new log, which names the old one's end, nothing may
- * fail.  Views that a manifest line is waited for with must have room for one more generation. */
+/* All that needs memory: once there is a new log, which names the old one's end, nothing
+ * may fail.  Views that a manifest line is waited for with must have room for one more
+ * generation. */
 static int
 prepare_rotation(struct lsmkv *db, uint64_t number, struct generation **generation,
                  struct view_set *views)
@@ -106,8 +108,8 @@ told(int error, unsigned failures, bool lasts)
     return failures >= FAILURES_TOLD && lasts && error != 0 ? error : -EAGAIN;
 }
 
-/* Why a writer must wait: 0, or the error of whom it waits for, or -EAGAIN if that is still
- * at work. */
+/* Why a writer must wait: 0, or the error of whom it waits for, or -EAGAIN if that is
+ * still at work. */
 static int
 must_wait(struct lsmkv *db) LSMKV_REQUIRES(db->mutex)
 {

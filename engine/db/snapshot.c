@@ -1,13 +1,13 @@
 /*
  * snapshot.c - pinned read sequences, with and without names.
  *
- * A pin keeps merges from dropping what its sequence sees.  Pins stand in a ring that ascends
- * by sequence; a pin is made at last_sequence, so it goes to the end, but for those that the
- * manifest brings back at opening.
+ * A pin keeps merges from dropping what its sequence sees.  Pins stand in a ring that
+ * ascends by sequence; a pin is made at last_sequence, so it goes to the end, but for
+ * those that the manifest brings back at opening.
  *
- * Making a named one, in the writer's turn: registered in memory, log synced, manifest line, in
- * that order.  A merge that begins after the registration keeps what it sees, and the line
- * never names a sequence that a power cut could take back.
+ * Making a named one, in the writer's turn: registered in memory, log synced, manifest
+ * line, in that order.  A merge that begins after the registration keeps what it sees,
+ * and the line never names a sequence that a power cut could take back.
  */
 #include <errno.h>
 #include <stdlib.h>

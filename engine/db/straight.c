@@ -81,8 +81,8 @@ straight_free(struct iterator *it)
     keybuf_fini(&straight->payload);
 }
 
-/* first() is next(): the source stands before its first entry.  The other operations are not
- * given: a merge into tables asks for no more. */
+/* first() is next(): the source stands before its first entry.  The other operations are
+ * not given: a merge into tables asks for no more. */
 static const struct iterator_ops straight_ops = {
     .first = straight_next,
     .next = straight_next,

@@ -1,11 +1,11 @@
 /*
  * sync.c - making the log durable while others write to it.
  *
- * Who wants a sync joins a queue of its own, beside that of the writers.  The one at its head has
- * *the sync's turn*: it syncs, without the writer's turn unless it had that anyway, so that writes
- * that ask for no sync go on meanwhile.  At the end it tells everybody whose writes were in the log
- * when the sync began, one word for each, and whoever stands behind them syncs next: for all who
- * came in the meantime.
+ * Who wants a sync joins a queue of its own, beside that of the writers.  The one at its
+ * head has *the sync's turn*: it syncs, without the writer's turn unless it had that
+ * anyway, so that writes that ask for no sync go on meanwhile.  At the end it tells
+ * everybody whose writes were in the log when the sync began, one word for each, and
+ * whoever stands behind them syncs next: for all who came in the meantime.
  *
  *     logged    ....1..2..3...4..............    frames in the log, counted
  *     syncs             |-- 2 --|---- 4 ----|    the first serves 1 and 2, the second 3 and 4
@@ -15,9 +15,10 @@
  *     log/wal_writer.c).
  * S2  `durable` is raised after a sync, and no further than `logged` was before it.
  * S3  A failed sync fails all who waited for it, and poisons the store.
- * S4  A sync fails only if one did, or if the store was poisoned: never for want of space or room.
- * S5  The log is replaced by who has both turns, so either keeps it where it is.  Who has the sync's
- *     turn does not wait for the writer's.
+ * S4  A sync fails only if one did, or if the store was poisoned: never for want of space
+ *     or room.
+ * S5  The log is replaced by who has both turns, so either keeps it where it is.  Who has
+ *     the sync's turn does not wait for the writer's.
  */
 #include "db/db.h"
 
@@ -45,8 +46,8 @@ enqueue_and_wait(struct lsmkv *db, struct syncer *syncer) LSMKV_EXCLUDES(db->mut
         semaphore_wait(&syncer->told);
 }
 
-/* Gives the turn on, and tells `result` to those behind who wanted no more than `served`: some may
- * stand behind who wants more, or the turn itself. */
+/* Gives the turn on, and tells `result` to those behind who wanted no more than `served`:
+ * some may stand behind who wants more, or the turn itself. */
 static void
 hand_over(struct lsmkv *db, uint64_t served, int result) LSMKV_EXCLUDES(db->mutex)
 {

@@ -2,8 +2,8 @@
  * version.c - counted table files, and the versions that hold them.
  *
  * A version is built whole and then only read, so readers need no lock: they take a
- * reference.  A file is in as many versions as were made since it was added; it goes when the
- * last of them does, and is deleted only if no durable version names it any more.
+ * reference.  A file is in as many versions as were made since it was added; it goes when
+ * the last of them does, and is deleted only if no durable version names it any more.
  */
 #include "db/version.h"
 
@@ -229,7 +229,8 @@ entries_of(const struct level *level)
     return sum;
 }
 
-/* What level 0 is merged with is taken to be all of the first level below that is in use. */
+/* What level 0 is merged with is taken to be all of the first level below that is in
+ * use. */
 static void
 price_detours(struct version *version, const struct version *base)
 {

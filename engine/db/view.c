@@ -1,9 +1,10 @@
 /*
  * view.c - generations of memtables, and the views readers hold.
  *
- * A view lists one keyspace's memtables, newest first, and its version.  Whoever holds a view
- * sees all entries up to any sequence published before it was taken, without a lock: what
- * freezes, is flushed or merged meanwhile makes new views and leaves this one alone (D3).
+ * A view lists one keyspace's memtables, newest first, and its version.  Whoever holds a
+ * view sees all entries up to any sequence published before it was taken, without a lock:
+ * what freezes, is flushed or merged meanwhile makes new views and leaves this one alone
+ * (D3).
  */
 #include <assert.h>
 #include <errno.h>

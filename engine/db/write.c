@@ -1,18 +1,18 @@
 /*
  * write.c - the life of a write: queue, log, sync, memtables, publish.
  *
- * Writers queue.  The one at the head has the turn: it takes a group of the batches behind it,
- * writes large values to blob files (direct.h), appends their frames to the log with one write,
- * syncs once if any of them asked for it, inserts the entries, publishes the last sequence, gives
- * the turn to the next in the queue and wakes the others: one word for each, which it waits for
- * without a lock.  Meanwhile the next group forms behind it.  A sync without a write does not join
- * this queue (sync.c).
+ * Writers queue.  The one at the head has the turn: it takes a group of the batches
+ * behind it, writes large values to blob files (direct.h), appends their frames to the
+ * log with one write, syncs once if any of them asked for it, inserts the entries,
+ * publishes the last sequence, gives the turn to the next in the queue and wakes the
+ * others: one word for each, which it waits for without a lock.  Meanwhile the next group
+ * forms behind it.  A sync without a write does not join this queue (sync.c).
  *
  * R1  A synced write returns 0 only after a sync covered its frame.
- * R2  Nothing of a failed write shows: entries reach the memtables only after the log took
- *     them, and memory for them is reserved before that.  Its sequences are burned.
- * R3  A failed sync poisons the store.  A failed append was undone by the log, or the blob file; if it
- *     could not be, that is broken and the store poisoned.
+ * R2  Nothing of a failed write shows: entries reach the memtables only after the log
+ *     took them, and memory for them is reserved before that.  Its sequences are burned.
+ * R3  A failed sync poisons the store.  A failed append was undone by the log, or the
+ *     blob file; if it could not be, that is broken and the store poisoned.
  */
 #include <assert.h>
 #include <errno.h>
@@ -57,8 +57,8 @@ enqueue_and_wait(struct lsmkv *db, struct writer *writer) LSMKV_EXCLUDES(db->mut
         semaphore_wait_awake(&writer->told, soon ? LOOKS_AWAKE : 0);
 }
 
-/* Takes `count` writers off the queue's head; who is at the head then gets the turn, to be told
- * without the lock that it will want: NULL, nobody waits. */
+/* Takes `count` writers off the queue's head; who is at the head then gets the turn, to
+ * be told without the lock that it will want: NULL, nobody waits. */
 static struct writer *
 dequeue(struct lsmkv *db, size_t count) LSMKV_REQUIRES(db->mutex)
 {
@@ -176,7 +176,8 @@ group_form(struct lsmkv *db, struct group *group) LSMKV_REQUIRES(db->mutex)
     group->last_sequence = db->next_sequence - 1;
 }
 
-/* Counts what a frame will take of each memtable; refuses a keyspace that is not there. */
+/* Counts what a frame will take of each memtable; refuses a keyspace that is not
+ * there. */
 static int
 count_needs(struct lsmkv *db, const struct wal_append *frame)
 {
@@ -200,8 +201,8 @@ count_needs(struct lsmkv *db, const struct wal_append *frame)
     return result;
 }
 
-/* Makes room in the active memtables for all entries, so that inserting cannot fail.  A frame
- * that is refused is emptied, with its reason in `results`; the others go on. */
+/* Makes room in the active memtables for all entries, so that inserting cannot fail.  A
+ * frame that is refused is emptied, with its reason in `results`; the others go on. */
 static int
 reserve(struct lsmkv *db, struct wal_append *frames, int *results, size_t count)
 {
@@ -257,8 +258,9 @@ log_frames(struct lsmkv *db, const struct wal_append *frames, size_t count)
     return 0;
 }
 
-/* All of a group but its queueing.  Of the frames with `direct`, `placed` gets the entries that are
- * logged.  `results` gets each frame's own outcome, if the whole went well. */
+/* All of a group but its queueing.  Of the frames with `direct`, `placed` gets the
+ * entries that are logged.  `results` gets each frame's own outcome, if the whole went
+ * well. */
 static int
 commit_placed(struct lsmkv *db, struct wal_append *frames, const bool *direct,
               struct lsmkv_batch *placed, int *results, size_t count, bool sync)
@@ -309,8 +311,8 @@ count_writes(struct lsmkv *db, size_t writes, uint64_t entries)
     atomic_fetch_add(&db->counters.write_entries, entries);
 }
 
-/* Publishes a group that ended with `result`, and tells its writers; first the next one, whose
- * write and sync can go on meanwhile. */
+/* Publishes a group that ended with `result`, and tells its writers; first the next one,
+ * whose write and sync can go on meanwhile. */
 static void
 group_end(struct lsmkv *db, struct group *group, int result)
 {

@@ -2,9 +2,10 @@
  * posix_lock.c - the store's lock: an open file description lock on a file of the store.
  *
  * The other kinds do not do: a POSIX record lock is dropped when the process closes any
- * descriptor of the file, and is not inherited by fork; flock(2) is one of those two on some
- * network file systems.  The kernel drops this one when its last holder dies, however it
- * dies, so there is no stale lock.  The file's text is only a note; it proves nothing.
+ * descriptor of the file, and is not inherited by fork; flock(2) is one of those two on
+ * some network file systems.  The kernel drops this one when its last holder dies,
+ * however it dies, so there is no stale lock.  The file's text is only a note; it proves
+ * nothing.
  */
 #include "env/posix.h"
 
@@ -66,8 +67,8 @@ free_taken:
     return result;
 }
 
-/* The text goes in with its NUL before the file is cut behind it: whoever reads in between
- * finds the old text or the new one. */
+/* The text goes in with its NUL before the file is cut behind it: whoever reads in
+ * between finds the old text or the new one. */
 int
 posix_lock_write(struct env_lock *lock, const char *text)
 {

@@ -1,6 +1,6 @@
 /*
- * events.c - a keyspace in byte order, read backwards, and a counter of another keyspace that is
- * always as far as it: one batch has both.
+ * events.c - a keyspace in byte order, read backwards, and a counter of another keyspace
+ * that is always as far as it: one batch has both.
  *
  *     cc events.c -o events $(pkg-config --cflags --libs lsmkv) && ./events STORE
  *

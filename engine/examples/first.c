@@ -26,7 +26,8 @@ work(struct lsmkv *db)
     char buffer[256];
     int result;
 
-    /* NULL is the keyspace "default"; without LSMKV_UNSYNCED it is on the disk when it returns. */
+    /* NULL is the keyspace "default"; without LSMKV_UNSYNCED it is on the disk when it
+     * returns. */
     result = lsmkv_put(db, NULL, lsmkv_str("notes/today"), lsmkv_str("a mark"),
                        lsmkv_str("hello"), 0);
     if (result != 0)

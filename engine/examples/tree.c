@@ -34,8 +34,8 @@ put_some(struct lsmkv *db)
     return result;
 }
 
-/* What is at and below `tree`: in path order its keys are neighbours, and the iterator can pass
- * over them at once. */
+/* What is at and below `tree`: in path order its keys are neighbours, and the iterator
+ * can pass over them at once. */
 static int
 list(struct lsmkv *db, const struct lsmkv_snapshot *snapshot, const char *title,
      const char *tree)

@@ -4,12 +4,12 @@
  *
  * The current entry stands in the struct itself, so that looking at it costs no call.
  *
- * I1  `valid` implies status == 0.  At either end, and after an error, valid is false; after
- *     an error status is negative and stays so until the next seek.
+ * I1  `valid` implies status == 0.  At either end, and after an error, valid is false;
+ *     after an error status is negative and stays so until the next seek.
  * I2  `key` and `payload` hold until the iterator moves or is freed.
  * I3  next, prev and skip_older need `valid`.
- * I4  `key` holds at least KEY_TRAILER_SIZE bytes: a source that reads a shorter one from a
- *     disk ends with -EUCLEAN.
+ * I4  `key` holds at least KEY_TRAILER_SIZE bytes: a source that reads a shorter one from
+ *     a disk ends with -EUCLEAN.
  * I5  What is passed to a seek must not be the iterator's own key.
  */
 #ifndef ITER_ITERATOR_H
@@ -37,22 +37,22 @@ struct iterator_ops {
     void (*last)(struct iterator *it);
     void (*next)(struct iterator *it);
     void (*prev)(struct iterator *it);
-    /* Forward to the first entry, at or after the current one, that is newer than `sequence`
-     * or whose user key is at or past `bound` (NULL data: no bound).  Whole blocks and
-     * sources that hold nothing newer are passed unread.  It is how dead ranges are jumped:
-     * a walk on forwards may leave out further entries before `bound` that are as old, for
-     * each source of a merge skips on its own. */
+    /* Forward to the first entry, at or after the current one, that is newer than
+     * `sequence` or whose user key is at or past `bound` (NULL data: no bound).  Whole
+     * blocks and sources that hold nothing newer are passed unread.  It is how dead
+     * ranges are jumped: a walk on forwards may leave out further entries before `bound`
+     * that are as old, for each source of a merge skips on its own. */
     void (*skip_older)(struct iterator *it, uint64_t sequence, struct lsmkv_slice bound);
     void (*free)(struct iterator *it);
     /* NULL, or: a part of the seek to `internal` that is to follow, the steps 0 up to
-     * APPROACH_STEPS - 1 one after the other.  Each does what can be done without waiting for
-     * memory, and asks for the memory that the next will look at: who has several iterators
-     * takes each step with all of them, and they wait together.  It reads no file, and it is
-     * the seek that tells of errors. */
+     * APPROACH_STEPS - 1 one after the other.  Each does what can be done without waiting
+     * for memory, and asks for the memory that the next will look at: who has several
+     * iterators takes each step with all of them, and they wait together.  It reads no
+     * file, and it is the seek that tells of errors. */
     void (*approach)(struct iterator *it, struct lsmkv_slice internal, unsigned step);
-    /* NULL, or: entries that a walk forwards is likely to meet next, at most `count` of them, as
-     * far as they can be told without waiting for memory.  A hint: of a merge they are those of
-     * one source.  They hold as `payload` does. */
+    /* NULL, or: entries that a walk forwards is likely to meet next, at most `count` of
+     * them, as far as they can be told without waiting for memory.  A hint: of a merge
+     * they are those of one source.  They hold as `payload` does. */
     size_t (*peek)(const struct iterator *it, struct iterator_ahead *ahead, size_t count);
 };
 
@@ -121,9 +121,9 @@ iterator_peek(const struct iterator *it, struct iterator_ahead *ahead, size_t co
     return it->valid && it->ops->peek != NULL ? it->ops->peek(it, ahead, count) : 0;
 }
 
-/* Hands on a slice that another iterator has just set.  Word by word, as it was written: a read
- * that is wider than the writes before it has to wait until they have reached the cache, at
- * every step and in every layer. */
+/* Hands on a slice that another iterator has just set.  Word by word, as it was written:
+ * a read that is wider than the writes before it has to wait until they have reached the
+ * cache, at every step and in every layer. */
 static inline void
 slice_hand_on(struct lsmkv_slice *to, const struct lsmkv_slice *from)
 {

@@ -1,17 +1,17 @@
 /*
  * merge.c - the merging iterator: a binary heap of the children that have an entry.
  *
- * The merge walks in one direction at a time.  Forwards the heap's top is the least entry,
- * backwards the greatest; the top is always the current one.  Changing direction puts every
- * other child on the other side of the current entry, which costs a seek each, and builds
- * the heap again.
+ * The merge walks in one direction at a time.  Forwards the heap's top is the least
+ * entry, backwards the greatest; the top is always the current one.  Changing direction
+ * puts every other child on the other side of the current entry, which costs a seek each,
+ * and builds the heap again.
  *
- * M1  Forwards, every child but the top stands at its first entry after the current one (or
- *     at a later one, if skip_older took it there); backwards, at its last before it.
+ * M1  Forwards, every child but the top stands at its first entry after the current one
+ *     (or at a later one, if skip_older took it there); backwards, at its last before it.
  * M2  The heap holds exactly the valid children; it is empty after an error.
- * M3  `second` is the place of what comes out after the top: 1 or 2, or 0 if the top is alone.
- *     So a step in which the top stays the top, as when one child holds a whole stretch of
- *     keys, costs one comparison, or none, and does not touch the heap.
+ * M3  `second` is the place of what comes out after the top: 1 or 2, or 0 if the top is
+ *     alone.  So a step in which the top stays the top, as when one child holds a whole
+ *     stretch of keys, costs one comparison, or none, and does not touch the heap.
  */
 #include "iter/merge.h"
 
@@ -164,8 +164,8 @@ settle_top(struct merge *merge)
         replace_top(merge);
 }
 
-/* Puts every child but the top beyond the current entry, in the other direction (M1).  The
- * top keeps still, so the current key holds meanwhile. */
+/* Puts every child but the top beyond the current entry, in the other direction (M1).
+ * The top keeps still, so the current key holds meanwhile. */
 static void
 turn(struct merge *merge)
 {

@@ -1,8 +1,9 @@
 /*
- * batch.c - building and reading the entries of an atomic batch; the bytes are in batch.h.
+ * batch.c - building and reading the entries of an atomic batch; the bytes are in
+ * batch.h.
  *
- * B1  What batch_next hands out was checked against what is left, by subtraction, before it
- *     is pointed at; nothing is allocated for a count that was read.
+ * B1  What batch_next hands out was checked against what is left, by subtraction, before
+ *     it is pointed at; nothing is allocated for a count that was read.
  * B2  A failed batch_add or batch_append leaves the batch as it was.
  */
 #include "log/batch.h"

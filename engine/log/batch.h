@@ -39,9 +39,9 @@ void batch_init(struct lsmkv_batch *batch);
 void batch_fini(struct lsmkv_batch *batch);
 /* Keeps the memory. */
 void batch_clear(struct lsmkv_batch *batch);
-/* Appends an entry.  `kind` as in base/key.h; `record` is NULL for a tombstone; its stamp is
- * written for KIND_PUT_STAMPED only, its value is the reference if it stands apart.  -E2BIG
- * beyond the limits of lsmkv.h; -ENOMEM. */
+/* Appends an entry.  `kind` as in base/key.h; `record` is NULL for a tombstone; its stamp
+ * is written for KIND_PUT_STAMPED only, its value is the reference if it stands apart.
+ * -E2BIG beyond the limits of lsmkv.h; -ENOMEM. */
 int LSMKV_CHECKED batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
                             struct lsmkv_slice key, const struct lsmkv_record *record);
 /* Appends all entries of `other`. */
@@ -69,10 +69,11 @@ struct batch_reader {
 /* Starts reading an encoded batch.  -EUCLEAN. */
 int LSMKV_CHECKED batch_read(struct batch_reader *reader, struct lsmkv_slice encoded,
                              uint64_t first_sequence);
-/* 1 and an entry that borrows from the encoded bytes; 0 at the end; -EUCLEAN if the bytes are
- * not valid, or something follows the last entry. */
+/* 1 and an entry that borrows from the encoded bytes; 0 at the end; -EUCLEAN if the bytes
+ * are not valid, or something follows the last entry. */
 int LSMKV_CHECKED batch_next(struct batch_reader *reader, struct batch_entry *entry);
-/* Reads it all: 0 or -EUCLEAN, so that a bad batch is refused before any of it is applied. */
+/* Reads it all: 0 or -EUCLEAN, so that a bad batch is refused before any of it is
+ * applied. */
 int LSMKV_CHECKED batch_verify(struct lsmkv_slice encoded);
 
 #endif

@@ -22,10 +22,10 @@
  *         16     8  end        where the last frame of that log ends
  *         24     8  zero       kept for a file that was another log before; none is
  *
- * F1  A frame begins at a multiple of 8: who searches for one has an eighth of the places to
- *     look at.
- * F2  The seed makes a frame foreign in any other log and at any other offset, so one that was
- *     left where a log is written now is never taken for a new one.
+ * F1  A frame begins at a multiple of 8: who searches for one has an eighth of the places
+ *     to look at.
+ * F2  The seed makes a frame foreign in any other log and at any other offset, so one
+ *     that was left where a log is written now is never taken for a new one.
  * F3  synced is at most the frame's own offset.
  */
 #ifndef LOG_FRAME_H
@@ -70,7 +70,8 @@ frame_size(uint32_t length)
 void frame_header_encode(uint8_t *out, const struct frame_header *header);
 void frame_header_decode(const uint8_t *in, struct frame_header *header);
 
-/* What a checksum begins with; continue it with crc32c over the bytes behind the field. */
+/* What a checksum begins with; continue it with crc32c over the bytes behind the
+ * field. */
 uint32_t frame_seed(uint64_t number, uint64_t offset);
 /* Sets the checksum of an encoded header, whose entries may lie elsewhere. */
 void frame_seal(uint8_t *header, uint64_t number, uint64_t offset,
@@ -88,8 +89,8 @@ struct frame_first {
 };
 
 void frame_first_encode(uint8_t *out, const struct frame_first *first);
-/* -EUCLEAN: not the size or not the version that this program knows, or an unknown feature, or
- * what is to be zero is not. */
+/* -EUCLEAN: not the size or not the version that this program knows, or an unknown
+ * feature, or what is to be zero is not. */
 int LSMKV_CHECKED frame_first_decode(struct lsmkv_slice entries,
                                      struct frame_first *first);
 

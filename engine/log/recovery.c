@@ -5,22 +5,22 @@
  *      older: must be good up to E          older                    newest   empty
  *
  * The logs form a chain by what each first frame names (invariant 5 of the design); the
- * numbers between were given to other files.  The chain is walked from the newest log down
- * to the manifest's oldest live one, then replayed upwards.
+ * numbers between were given to other files.  The chain is walked from the newest log
+ * down to the manifest's oldest live one, then replayed upwards.
  *
- * V1  A log whose first frame is bad, with no good frame behind it, never took a batch: the
- *     first frame is synced before a second is written.
+ * V1  A log whose first frame is bad, with no good frame behind it, never took a batch:
+ *     the first frame is synced before a second is written.
  * V2  A log older than the newest is read up to the end that its successor names, and
  *     anything bad before that is damage: the successor was begun after the older one was
  *     wholly synced (invariant 4).  What lies beyond is not looked at.
  * V3  A log outside the chain holds no batch, or one was lost: damage.
- * V4  Files change only after every log was read to its end, and only in ways that leave the
- *     same log behind: the newest one is cut, the bytes past its last `synced` are written
- *     again as they are, because a kernel that failed to sync them may hold them clean, and it
- *     is synced.  So recovery may stop anywhere and start again.
- * V5  A frame of the newest log past its last `synced` that refers to something which is not there whole
- *     is a torn one, whatever follows: it was never acknowledged as durable.  What frames refer to is
- *     durable before they are.
+ * V4  Files change only after every log was read to its end, and only in ways that leave
+ *     the same log behind: the newest one is cut, the bytes past its last `synced` are
+ *     written again as they are, because a kernel that failed to sync them may hold them
+ *     clean, and it is synced.  So recovery may stop anywhere and start again.
+ * V5  A frame of the newest log past its last `synced` that refers to something which is
+ *     not there whole is a torn one, whatever follows: it was never acknowledged as
+ *     durable.  What frames refer to is durable before they are.
  */
 #include <assert.h>
 #include <errno.h>

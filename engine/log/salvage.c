@@ -1,12 +1,14 @@
 /*
  * salvage.c - the good frames of a damaged log.
  *
- * A log is read as recovery reads it (wal_reader.c) until that stops.  If it stopped at damage, the
- * rest is searched for frames, at every multiple of 8 (F1 of frame.h): the seed of their checksums
- * makes sure that they are this log's, and stand where they were written.
+ * A log is read as recovery reads it (wal_reader.c) until that stops.  If it stopped at
+ * damage, the rest is searched for frames, at every multiple of 8 (F1 of frame.h): the
+ * seed of their checksums makes sure that they are this log's, and stand where they were
+ * written.
  *
- * As in tail.c a place is checksummed only if its header is plausible, good frames are stepped over
- * as wholes, and the bytes checksummed in vain are bounded by a multiple of the file's.
+ * As in tail.c a place is checksummed only if its header is plausible, good frames are
+ * stepped over as wholes, and the bytes checksummed in vain are bounded by a multiple of
+ * the file's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,7 +118,8 @@ take_frame(struct search *search, const struct wal_frame *frame)
     return search->ops->frame(search->ops->context, frame);
 }
 
-/* Whether zeros can be read from here to the limit: then they may be those written ahead. */
+/* Whether zeros can be read from here to the limit: then they may be those written
+ * ahead. */
 static bool
 is_zero_from(struct search *search, uint64_t offset)
 {
@@ -161,7 +164,8 @@ search_rest(struct search *search, uint64_t offset)
     return 0;
 }
 
-/* Reads up to where recovery would stop; `*bad`: and something bad is there, at `*end`. */
+/* Reads up to where recovery would stop; `*bad`: and something bad is there, at
+ * `*end`. */
 static int
 read_good(struct search *search, struct wal_reader *reader, uint64_t durable,
           uint64_t *end, bool *bad)

@@ -1,19 +1,22 @@
 /*
  * tail.c - torn or damaged?
  *
- * A power cut keeps unsynced pages in any order, so good frames may follow a bad one; they
- * were never acknowledged durable, and the log ends at the bad one.  But a frame that says
- * that everything up to beyond the bad one was durable proves damage (invariant 5):
+ * A power cut keeps unsynced pages in any order, so good frames may follow a bad one;
+ * they were never acknowledged durable, and the log ends at the bad one.  But a frame
+ * that says that everything up to beyond the bad one was durable proves damage (invariant
+ * 5):
  *
  *      good   good   BAD at B   good, synced <= B    good, synced > B
  *                    torn if only these follow       damaged
  *
- * So everything behind B is searched for frames, at every multiple of 8 (F1), once.  What is
- * searched may be anything, so:
+ * So everything behind B is searched for frames, at every multiple of 8 (F1), once.  What
+ * is searched may be anything, so:
  *
- * T1  A place is checksummed only if its header is plausible: type, length, synced, sequence.
- * T2  The bytes checksummed in all are bounded by a multiple of the tail.  Only bytes made on
- *     purpose exceed it; then nothing is lost by calling them damage, everything by not.
+ * T1  A place is checksummed only if its header is plausible: type, length, synced,
+ *     sequence.
+ * T2  The bytes checksummed in all are bounded by a multiple of the tail.  Only bytes
+ *     made on purpose exceed it; then nothing is lost by calling them damage, everything
+ *     by not.
  * T3  The search steps over good frames as wholes: a frame inside a value proves nothing.
  */
 #include "log/tail.h"

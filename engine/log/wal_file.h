@@ -20,8 +20,8 @@ int LSMKV_CHECKED wal_file_open(struct wal_file *file, struct env_dir *dir,
                                 struct reporter *reporter);
 /* The result of closing. */
 int wal_file_close(struct wal_file *file);
-/* Reads exactly `size` bytes; they must lie below file->size.  Errors are reported; a file
- * that has become shorter is -EIO, not an end. */
+/* Reads exactly `size` bytes; they must lie below file->size.  Errors are reported; a
+ * file that has become shorter is -EIO, not an end. */
 int LSMKV_CHECKED wal_file_read(const struct wal_file *file, uint64_t offset,
                                 void *buffer, size_t size);
 

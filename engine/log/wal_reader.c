@@ -5,8 +5,8 @@
  *     nothing is allocated before that (invariant 16 of the design).
  * R2  A read error is returned and the reader stands where it was; it is never an end.
  * R3  A frame is handed out only if its checksum holds, it may stand where it stands, its
- *     sequences continue upwards, and every entry of it can be read.  A frame whose checksum
- *     holds but not the rest was written so: damage, not a tear.
+ *     sequences continue upwards, and every entry of it can be read.  A frame whose
+ *     checksum holds but not the rest was written so: damage, not a tear.
  */
 #include <errno.h>
 #include <stdio.h>

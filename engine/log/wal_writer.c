@@ -4,24 +4,26 @@
  *      0          synced          end             zeroed
  *      |  durable   |  written(2)  |  zeros, or nothing |
  *
- * W1  A write is acknowledged durable only after a sync that began when its whole frame was
- *     written: wal_sync reads `end` before it syncs and raises `synced` to that, no further.
- * W2  A log is deleted or recycled only once the manifest line replacing it is durable (the
- *     caller's duty).
- * W3  A failed write is undone, by truncating to `end` and syncing, before anything else is
- *     written: its bytes carry this log's number and would pass for frames.
- * W4  A failed sync breaks the writer and no sync follows it: the kernel may have marked the
- *     lost pages clean, and a second sync would call them durable (E3).
+ * W1  A write is acknowledged durable only after a sync that began when its whole frame
+ *     was written: wal_sync reads `end` before it syncs and raises `synced` to that, no
+ *     further.
+ * W2  A log is deleted or recycled only once the manifest line replacing it is durable
+ *     (the caller's duty).
+ * W3  A failed write is undone, by truncating to `end` and syncing, before anything else
+ *     is written: its bytes carry this log's number and would pass for frames.
+ * W4  A failed sync breaks the writer and no sync follows it: the kernel may have marked
+ *     the lost pages clean, and a second sync would call them durable (E3).
  * W5  Nothing is appended to a log once a newer one may exist whose first frame names its
- *     end: recovery ignores what lies beyond.  So a new log that could not be made is gone
- *     durably, or the older one is broken.
- * W6  A log that is synced often is zeroed ahead of its end: then a sync writes pages that the
- *     file has, and neither its size nor where they are.  Behind the end lie zeros and nothing
- *     else, so a zero header is the end (tail.c), and zeros whose write fails cost speed alone
- *     (if it is the writing back that fails, the next sync does).  Zeros that were only allocated would not do: the first write into each of them is
- *     a change of the file's map, to be synced with it.
- * W7  What its frames refer to is durable before they are: `ahead` is called before every sync
- *     (invariant 14).
+ *     end: recovery ignores what lies beyond.  So a new log that could not be made is
+ *     gone durably, or the older one is broken.
+ * W6  A log that is synced often is zeroed ahead of its end: then a sync writes pages
+ *     that the file has, and neither its size nor where they are.  Behind the end lie
+ *     zeros and nothing else, so a zero header is the end (tail.c), and zeros whose write
+ *     fails cost speed alone (if it is the writing back that fails, the next sync does).
+ *     Zeros that were only allocated would not do: the first write into each of them is a
+ *     change of the file's map, to be synced with it.
+ * W7  What its frames refer to is durable before they are: `ahead` is called before every
+ *     sync (invariant 14).
  */
 #include <assert.h>
 #include <errno.h>
@@ -140,8 +142,8 @@ part_of(struct iovec *part, const void *data, size_t size)
     return part + 1;
 }
 
-/* W6: writes zeros behind `end`, if the last write went beyond those there were, and syncs come
- * so often that they are worth it. */
+/* W6: writes zeros behind `end`, if the last write went beyond those there were, and
+ * syncs come so often that they are worth it. */
 static void
 writer_zero_ahead(struct wal_writer *writer, uint64_t end)
 {
@@ -227,7 +229,8 @@ writer_reserve(struct wal_writer *writer, size_t count)
     return 0;
 }
 
-/* Encodes one frame's header and points parts at the frame.  Returns the end of the parts. */
+/* Encodes one frame's header and points parts at the frame.  Returns the end of the
+ * parts. */
 static struct iovec *
 writer_frame(struct wal_writer *writer, uint8_t *out, struct iovec *part, uint64_t offset,
              enum wal_frame_type type, const struct wal_append *frame)
@@ -342,8 +345,8 @@ writer_begin(struct wal_writer *writer, struct env_dir *dir,
     return 0;
 }
 
-/* Removes what wal_create made.  Whether it is certainly gone (W5): nothing that failed was
- * a sync, and the removal is durable. */
+/* Removes what wal_create made.  Whether it is certainly gone (W5): nothing that failed
+ * was a sync, and the removal is durable. */
 static bool
 created_undo(struct env_dir *dir, uint64_t number, bool broken)
 {

@@ -2,12 +2,12 @@
  * arena.c - see arena.h.
  *
  * A reservation that the current block cannot meet is a second block, the spare.  Pieces
- * still go to the current block while they fit; the first that does not makes the spare the
- * current one.  What was allocated since the reservation fitted elsewhere, so the rest fits
- * the spare (A2), and each change of blocks loses less than one piece.
+ * still go to the current block while they fit; the first that does not makes the spare
+ * the current one.  What was allocated since the reservation fitted elsewhere, so the
+ * rest fits the spare (A2), and each change of blocks loses less than one piece.
  *
- * Pieces that fill lines are cut from the end of a block, the others from its front: neither
- * kind loses space to the other's alignment.
+ * Pieces that fill lines are cut from the end of a block, the others from its front:
+ * neither kind loses space to the other's alignment.
  */
 #include "memtable/arena.h"
 

@@ -2,8 +2,8 @@
  * arena.h - memory that is handed out in small pieces and given back all at once.
  *
  * Pieces come one behind the other from blocks of a pool.  A block doubles in size with
- * each one taken, from 4 KiB to 1 MiB, so that an idle keyspace costs a page and a busy one
- * few calls; a piece too large to share a block has one of its own.
+ * each one taken, from 4 KiB to 1 MiB, so that an idle keyspace costs a page and a busy
+ * one few calls; a piece too large to share a block has one of its own.
  *
  * A1  A piece never moves and is never reused before arena_fini.
  * A2  After arena_reserve(n), pieces of n bytes in all (each rounded up to its alignment)

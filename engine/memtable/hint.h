@@ -1,15 +1,15 @@
 /*
  * hint.h - what is known of a key without reading it.
  *
- * Keys are paths, whose long shared prefixes tell nothing, and every key lies somewhere else in
- * memory, in no cache.  So beside a reference to an entry n, which follows entry p, stands a hint
- * of n's key:
+ * Keys are paths, whose long shared prefixes tell nothing, and every key lies somewhere
+ * else in memory, in no cache.  So beside a reference to an entry n, which follows entry
+ * p, stands a hint of n's key:
  *
  *     skip  2 bytes   how many bytes n surely shares with p
  *     rank  14 bytes  the bytes of n behind those, as a number that sorts as the keys do
  *
- * and a search for a key K keeps `shared`, how many bytes K has in common with the entry it
- * stands on.  Standing on p, with K > p:
+ * and a search for a key K keeps `shared`, how many bytes K has in common with the entry
+ * it stands on.  Standing on p, with K > p:
  *
  *     skip > shared    n agrees with p where p and K part, so n < K: go on
  *     skip <= shared   all three agree on the first `skip` bytes, so n's rank against K's
@@ -17,10 +17,10 @@
  *
  * H1  Both also hold with a skip that is too low, so a hint stays true of n when a key is
  *     inserted between p and n.
- * H2  Where a key has ended its rank has the lowest byte, so that bytes that tie may be the end of
- *     n and lowest bytes of K.  Then `shared` comes out too high, but only when all of n is
- *     K's; what follows n shares no more than that with it, so both rules hold.  A hint of K,
- *     however, is made without those bytes: hint_skip.
+ * H2  Where a key has ended its rank has the lowest byte, so that bytes that tie may be
+ *     the end of n and lowest bytes of K.  Then `shared` comes out too high, but only
+ *     when all of n is K's; what follows n shares no more than that with it, so both
+ *     rules hold.  A hint of K, however, is made without those bytes: hint_skip.
  */
 #ifndef MEMTABLE_HINT_H
 #define MEMTABLE_HINT_H
@@ -39,8 +39,8 @@ rank_of(enum lsmkv_order order, uint64_t bytes)
     return order == LSMKV_ORDER_PATH ? rank_as_path(bytes) : bytes;
 }
 
-/* Up to eight bytes of a key from `offset` on; where the key has ended, the lowest rank.  So
- * an end ties with the lowest byte, and a tie says nothing. */
+/* Up to eight bytes of a key from `offset` on; where the key has ended, the lowest rank.
+ * So an end ties with the lowest byte, and a tie says nothing. */
 static inline uint64_t
 rank_at(enum lsmkv_order order, const uint8_t *key, uint32_t size, uint32_t offset)
 {
@@ -148,8 +148,8 @@ enum side {
     SIDE_UNDECIDED, /* its key has to tell */
 };
 
-/* What a hint says.  If it is SIDE_BEFORE, *shared becomes what the key sought has in common
- * with the hint's.  `low` is only looked at where `high` ties. */
+/* What a hint says.  If it is SIDE_BEFORE, *shared becomes what the key sought has in
+ * common with the hint's.  `low` is only looked at where `high` ties. */
 static inline enum side
 hint_side(uint64_t high, const _Atomic uint64_t *low, const struct sought *sought,
           uint32_t *shared)

@@ -1,6 +1,6 @@
 /*
- * memtable.c - the newest entries of one keyspace: a skip list (skiplist.c) of records, what
- * readers ask of it, and the iterator over it.
+ * memtable.c - the newest entries of one keyspace: a skip list (skiplist.c) of records,
+ * what readers ask of it, and the iterator over it.
  *
  * T1  largest_sequence is stored before the entry is linked: whoever may read a sequence
  *     finds it there or above.

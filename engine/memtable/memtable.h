@@ -2,11 +2,12 @@
  * memtable.h - the newest entries of one keyspace, in memory: a skip list in an arena.
  *
  * One writer at a time adds; any number of readers search and iterate meanwhile without
- * locks.  An entry, once added, never changes or moves.  Entries are published to readers by
- * release stores of the links; a reader sees every entry whose sequence it may read, because
- * the sequence is published after the insert.
+ * locks.  An entry, once added, never changes or moves.  Entries are published to readers
+ * by release stores of the links; a reader sees every entry whose sequence it may read,
+ * because the sequence is published after the insert.
  *
- * Skip list: W. Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees", CACM 1990.
+ * Skip list: W. Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees", CACM
+ * 1990.
  */
 #ifndef MEMTABLE_MEMTABLE_H
 #define MEMTABLE_MEMTABLE_H
@@ -26,13 +27,13 @@ int LSMKV_CHECKED memtable_new(struct block_pool *pool, enum lsmkv_order order,
 /* Nobody may be reading it any more. */
 void memtable_free(struct memtable *memtable);
 
-/* Adds an entry; `record` is as record_encode takes it and is copied.  Only one thread at a
- * time.  -ENOMEM leaves it as it was. */
+/* Adds an entry; `record` is as record_encode takes it and is copied.  Only one thread at
+ * a time.  -ENOMEM leaves it as it was. */
 int LSMKV_CHECKED memtable_add(struct memtable *memtable, struct lsmkv_slice key,
                                uint64_t sequence, uint8_t kind,
                                const struct lsmkv_record *record);
-/* Makes room for entries that need `bytes` in all of keys and payloads and `count` in number,
- * so that adding them cannot fail: a batch is inserted whole or not at all. */
+/* Makes room for entries that need `bytes` in all of keys and payloads and `count` in
+ * number, so that adding them cannot fail: a batch is inserted whole or not at all. */
 int LSMKV_CHECKED memtable_reserve(struct memtable *memtable, size_t bytes, size_t count);
 
 /* Bytes taken, free space of the current arena block included. */

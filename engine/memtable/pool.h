@@ -3,8 +3,8 @@
  *
  * Fresh memory costs more than what is written to it: the kernel clears it page by page.
  *
- * P1  No more is kept than the memtables to come are expected to take: what pool_expect said,
- *     less what has been taken since.
+ * P1  No more is kept than the memtables to come are expected to take: what pool_expect
+ *     said, less what has been taken since.
  *
  * Any thread may call; the mutex is a leaf.
  */
@@ -41,8 +41,8 @@ void pool_give(struct block_pool *pool, void *block, size_t size);
 /* A memtable begins that will take so many bytes. */
 void pool_expect(struct block_pool *pool, size_t bytes);
 bool pool_keeps(struct block_pool *pool);
-/* To be called now and then while something is kept: gives all back to the env when nothing was
- * taken for `most` calls. */
+/* To be called now and then while something is kept: gives all back to the env when
+ * nothing was taken for `most` calls. */
 void pool_rest(struct block_pool *pool, unsigned most);
 
 #endif

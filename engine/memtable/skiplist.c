@@ -1,39 +1,42 @@
 /*
  * skiplist.c - a skip list whose search seldom waits for memory.
  *
- * What a search costs is the places of memory that it has to wait for.  A skip list of one entry
- * a node goes through 18 of them among 300,000 entries.  So the links of each level stand
- * together here, in blocks of up to ENTRIES + 1 neighbours, each link with a hint of the key that
- * it leads to (hint.h); a search fetches a block a level and seldom an entry:
+ * What a search costs is the places of memory that it has to wait for.  A skip list of
+ * one entry a node goes through 18 of them among 300,000 entries.  So the links of each
+ * level stand together here, in blocks of up to ENTRIES + 1 neighbours, each link with a
+ * hint of the key that it leads to (hint.h); a search fetches a block a level and seldom
+ * an entry:
  *
  *     level 1   head ................... k ........................ =>
  *                 |                      |
  *     level 0   head a c d e f g h   =>  k m n o p q r   =>  s t u v
  *                    (nodes: anywhere)
  *
- * A level is one list: the last slot of a block leads to the next block (=>, a bridge).  What is
- * above only says where to begin, so that a block that is missing there costs steps, nothing
- * more.  Levels are not drawn by lot: a block that is full is cut in two, and the second half's
- * first entry is added to the level above.  Inserts in order, up or down, leave full blocks
- * behind: a run of them cuts where it stands.
+ * A level is one list: the last slot of a block leads to the next block (=>, a bridge).
+ * What is above only says where to begin, so that a block that is missing there costs
+ * steps, nothing more.  Levels are not drawn by lot: a block that is full is cut in two,
+ * and the second half's first entry is added to the level above.  Inserts in order, up or
+ * down, leave full blocks behind: a run of them cuts where it stands.
  *
- * Within a block the order is a list, too, by the numbers of slots: an entry takes any free slot.
- * The slot FIRST is the entry that the block begins with; it never changes.
+ * Within a block the order is a list, too, by the numbers of slots: an entry takes any
+ * free slot.  The slot FIRST is the entry that the block begins with; it never changes.
  *
  * S1  A node is complete before the release store that links it, and so is a slot before
  *     the store of its number in `next`; readers load with acquire.
  * S2  A slot that can be reached from FIRST is not written, but for its `next`.
- * S3  Cutting a block makes slots unreachable, and then counts `version` up, before any of
- *     them is written again.  So a reader that finds the version unchanged after it has read a
- *     block's slots has read no slot that was being written; if not, it begins at FIRST again.
- *     What it may have read till then are hints and pointers of other entries: wrong, but safe
- *     to follow, for a slot's number tells what its pointer leads to.
+ * S3  Cutting a block makes slots unreachable, and then counts `version` up, before any
+ *     of them is written again.  So a reader that finds the version unchanged after it
+ *     has read a block's slots has read no slot that was being written; if not, it begins
+ *     at FIRST again.  What it may have read till then are hints and pointers of other
+ *     entries: wrong, but safe to follow, for a slot's number tells what its pointer
+ *     leads to.
  * S4  Only the writer stores.  There is one at a time.
- * S5  A batch that is reserved for, of `count` entries, adds to level 0 no more blocks than there
- *     are, and one, and one for five entries.  For a cut in the middle needs a full block and
- *     leaves two that are half full, and any other needs a run of RUN.  Let T be 8 for each entry
- *     that a block has beyond half, and 9 for each of the run, up to RUN.  Adding an entry adds 17
- *     at most to T, or takes at least 72 from it if it cuts; and T is at most 80 a block, and 81.
+ * S5  A batch that is reserved for, of `count` entries, adds to level 0 no more blocks
+ *     than there are, and one, and one for five entries.  For a cut in the middle needs a
+ *     full block and leaves two that are half full, and any other needs a run of RUN.
+ *     Let T be 8 for each entry that a block has beyond half, and 9 for each of the run,
+ *     up to RUN.  Adding an entry adds 17 at most to T, or takes at least 72 from it if
+ *     it cuts; and T is at most 80 a block, and 81.
  */
 #include "memtable/skiplist.h"
 
@@ -59,8 +62,8 @@ struct block {
     uint8_t level;
     _Atomic uint8_t next[FIRST + 1];
     _Atomic uint64_t high[FIRST], low[FIRST]; /* hints; see hint.h */
-    /* Of an entry on level 0 its node, above the block of the level below that begins with it;
-     * of a bridge the next block. */
+    /* Of an entry on level 0 its node, above the block of the level below that begins
+     * with it; of a bridge the next block. */
     void *_Atomic to[FIRST + 1];
 };
 
@@ -122,8 +125,8 @@ smaller(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* What a node's key says, when its first `from` bytes are known to be the same as those of
- * the key sought.  Sets how many they share. */
+/* What a node's key says, when its first `from` bytes are known to be the same as those
+ * of the key sought.  Sets how many they share. */
 static enum side
 side_by_key(const struct node *node, const struct sought *sought, uint32_t from,
             uint32_t *shared)
@@ -168,7 +171,8 @@ struct landing {
     void *to_next; /* NULL at END */
 };
 
-/* From the first slot of the spot's block along its level to the last slot before the sought. */
+/* From the first slot of the spot's block along its level to the last slot before the
+ * sought. */
 static inline void
 walk(const struct sought *sought, struct spot *spot, struct landing *landing)
 {
@@ -347,7 +351,8 @@ blocks_for(const struct skiplist *list, size_t count)
     return count < most ? count : most;
 }
 
-/* NULL: no memory, or none to spare: what is promised comes before blocks above level 0. */
+/* NULL: no memory, or none to spare: what is promised comes before blocks above level
+ * 0. */
 static struct block *
 new_block(struct skiplist *list, unsigned level, const struct node *first, void *to)
 {
@@ -398,9 +403,9 @@ hint_behind(const struct skiplist *list, const struct node *before,
     return hint_of(list->order, node->bytes, node->key_size, shared);
 }
 
-/* The hint of a slot that is moved.  It is made anew if it does not tell the entry from the one
- * before it, as happens when that was put in later: then the skip is too low, and is 0 when all
- * came in falling order. */
+/* The hint of a slot that is moved.  It is made anew if it does not tell the entry from
+ * the one before it, as happens when that was put in later: then the skip is too low, and
+ * is 0 when all came in falling order. */
 static struct hint
 moved_hint(const struct skiplist *list, const struct block *block, unsigned before,
            unsigned slot)
@@ -444,8 +449,8 @@ free_bridge(const struct block *block)
     return (block->free & 1u << ENTRIES) != 0 ? ENTRIES : ENTRIES + 1;
 }
 
-/* Copies what follows `slot` behind the first of a new block; a spot there moves along.  Returns
- * the slots that were copied, as bits. */
+/* Copies what follows `slot` behind the first of a new block; a spot there moves along.
+ * Returns the slots that were copied, as bits. */
 static uint32_t
 copy_rest(const struct skiplist *list, const struct block *block, unsigned slot,
           struct block *new, struct spot *spot)
@@ -537,7 +542,8 @@ begin_block(struct skiplist *list, struct spot *spot, struct hint hint,
     return 0;
 }
 
-/* Cuts a full block behind `slot`, not its last; the spot stays where it was in the order. */
+/* Cuts a full block behind `slot`, not its last; the spot stays where it was in the
+ * order. */
 static struct block *
 cut_block(struct skiplist *list, struct spot *spot, unsigned slot)
 {
@@ -568,8 +574,8 @@ middle_slot(const struct block *block)
     return slot;
 }
 
-/* Adds an entry behind the path's slot on a level.  A run leaves full blocks behind, other entries
- * blocks that are half full. */
+/* Adds an entry behind the path's slot on a level.  A run leaves full blocks behind,
+ * other entries blocks that are half full. */
 static int
 insert(struct skiplist *list, unsigned level, struct hint hint, const struct node *node,
        void *to, bool in_run)
@@ -596,8 +602,8 @@ insert(struct skiplist *list, unsigned level, struct hint hint, const struct nod
     return 0;
 }
 
-/* Inserts in order: if the key comes right behind the newest node, the path is its own, but
- * for what it shares. */
+/* Inserts in order: if the key comes right behind the newest node, the path is its own,
+ * but for what it shares. */
 static bool
 path_leads_to(struct skiplist *list, const struct sought *sought)
 {
@@ -641,8 +647,8 @@ skiplist_link(struct skiplist *list, struct node *node)
     return result;
 }
 
-/* What is above level 0 needs a block for some ten below, and one of the entries may cut one on
- * each level; should that not do, it goes without. */
+/* What is above level 0 needs a block for some ten below, and one of the entries may cut
+ * one on each level; should that not do, it goes without. */
 int
 skiplist_reserve(struct skiplist *list, size_t bytes, size_t count)
 {

@@ -1,8 +1,8 @@
 /*
  * skiplist.h - a skip list of internal keys and payloads in an arena; see skiplist.c.
  *
- * One thread at a time adds; any number search and walk meanwhile without locks.  Entries never
- * change once linked, never move, and hold until skiplist_fini.
+ * One thread at a time adds; any number search and walk meanwhile without locks.  Entries
+ * never change once linked, never move, and hold until skiplist_fini.
  */
 #ifndef MEMTABLE_SKIPLIST_H
 #define MEMTABLE_SKIPLIST_H
@@ -55,12 +55,12 @@ int LSMKV_CHECKED skiplist_init(struct skiplist *list, struct block_pool *pool,
 /* Nobody may be reading it any more. */
 void skiplist_fini(struct skiplist *list);
 
-/* Copies the key into a node that readers do not see yet.  The caller fills the payload, then
- * links it before making another.  NULL: no memory. */
+/* Copies the key into a node that readers do not see yet.  The caller fills the payload,
+ * then links it before making another.  NULL: no memory. */
 struct node *skiplist_new_node(struct skiplist *list, struct lsmkv_slice user_key,
                                uint64_t trailer, size_t payload_size);
-/* The key must not be in the list.  -ENOMEM leaves the list as it was; after a reservation it
- * cannot fail. */
+/* The key must not be in the list.  -ENOMEM leaves the list as it was; after a
+ * reservation it cannot fail. */
 int LSMKV_CHECKED skiplist_link(struct skiplist *list, struct node *node);
 /* Room for `count` nodes with `bytes` of keys and payloads in all.  -ENOMEM. */
 int LSMKV_CHECKED skiplist_reserve(struct skiplist *list, size_t bytes, size_t count);
@@ -73,8 +73,9 @@ struct place {
     uint32_t version; /* of the block, before the slot was read */
 };
 
-/* The first entry at or after the key; sets the last node before it, NULL if there is none.  The
- * two were neighbours when they were read: what is linked between them meanwhile is neither. */
+/* The first entry at or after the key; sets the last node before it, NULL if there is
+ * none.  The two were neighbours when they were read: what is linked between them
+ * meanwhile is neither. */
 struct place skiplist_find(const struct skiplist *list, struct lsmkv_slice user_key,
                            uint64_t trailer, const struct node **before);
 struct place skiplist_first(const struct skiplist *list);

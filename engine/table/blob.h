@@ -28,24 +28,25 @@
  *         16        internal key, as it was when the value was written
  *                   value
  *
- * An entry of a table, a memtable or the log refers to a value by file, offset, length and value
- * checksum (base/record.h), so a get reads the value and nothing else.  Key and head are for who
- * has only the file.  Records never change; a move of an entry or a merge carries the reference.
+ * An entry of a table, a memtable or the log refers to a value by file, offset, length
+ * and value checksum (base/record.h), so a get reads the value and nothing else.  Key and
+ * head are for who has only the file.  Records never change; a move of an entry or a
+ * merge carries the reference.
  *
- * Most files are written whole, by a flush or a merge.  Others grow while the store is written to
- * (db/direct.h), until their log does no more.
+ * Most files are written whole, by a flush or a merge.  Others grow while the store is
+ * written to (db/direct.h), until their log does no more.
  *
- * B1  A blob file is synced before a manifest line names it, and before the frames of the log that
- *     refer to it are (invariant 14).
- * B2  It stays while a table or a generation of memtables refers to it, of whatever version or
- *     view some reader holds; a generation stands for its log, too.  It is deleted when the last
- *     that did has gone.
- * B3  `live`, the bytes of records that tables of the newest versions refer to, only chooses what is
- *     worth collecting.  A record counts with the key that its entry has now, as it would be written
- *     again.
- * B4  A write that failed is undone durably before another is tried: a file ends with its last
- *     record.  That is a sync, and of two at once the kernel tells one alone what failed: so one waits
- *     for the other.
+ * B1  A blob file is synced before a manifest line names it, and before the frames of the
+ *     log that refer to it are (invariant 14).
+ * B2  It stays while a table or a generation of memtables refers to it, of whatever
+ *     version or view some reader holds; a generation stands for its log, too.  It is
+ *     deleted when the last that did has gone.
+ * B3  `live`, the bytes of records that tables of the newest versions refer to, only
+ *     chooses what is worth collecting.  A record counts with the key that its entry has
+ *     now, as it would be written again.
+ * B4  A write that failed is undone durably before another is tried: a file ends with its
+ *     last record.  That is a sync, and of two at once the kernel tells one alone what
+ *     failed: so one waits for the other.
  */
 #ifndef TABLE_BLOB_H
 #define TABLE_BLOB_H
@@ -108,8 +109,8 @@ int LSMKV_CHECKED blob_writer_add(struct blob_writer *writer, struct lsmkv_slice
                                   struct lsmkv_slice value, struct blob_ref *ref);
 uint64_t blob_writer_size(const struct blob_writer *writer);
 uint64_t blob_writer_number(const struct blob_writer *writer);
-/* Writes what is left, syncs and closes the file (the caller syncs the directory), frees the
- * writer whatever the result.  On failure the file is deleted. */
+/* Writes what is left, syncs and closes the file (the caller syncs the directory), frees
+ * the writer whatever the result.  On failure the file is deleted. */
 int LSMKV_CHECKED blob_writer_finish(struct blob_writer *writer);
 /* Closes and deletes the file, frees the writer.  NULL is allowed. */
 void blob_writer_abandon(struct blob_writer *writer);
@@ -122,22 +123,23 @@ struct blob_appender;
 /* Creates the file of blob `number`; on failure there is none. */
 int LSMKV_CHECKED blob_appender_open(const struct table_context *context, uint64_t number,
                                      uint32_t keyspace, struct blob_appender **appender);
-/* Says where a value that is not empty will stand.  It is borrowed until it is written.  -ENOMEM
- * leaves all as it was. */
+/* Says where a value that is not empty will stand.  It is borrowed until it is written.
+ * -ENOMEM leaves all as it was. */
 int LSMKV_CHECKED blob_appender_add(struct blob_appender *appender,
                                     struct lsmkv_slice internal, struct lsmkv_slice value,
                                     struct blob_ref *ref);
 /* Forgets what was added since the last write, and how to undo that. */
 void blob_appender_forget(struct blob_appender *appender);
-/* Writes what was added since the last write, by write(2).  Writing back begins every few MiB.  A
- * failed write is undone (B4), unless blob_appender_is_broken then. */
+/* Writes what was added since the last write, by write(2).  Writing back begins every few
+ * MiB.  A failed write is undone (B4), unless blob_appender_is_broken then. */
 int LSMKV_CHECKED blob_appender_write(struct blob_appender *appender);
-/* Takes back what blob_appender_write wrote when it was called last, durably; if that fails it is
- * broken. */
+/* Takes back what blob_appender_write wrote when it was called last, durably; if that
+ * fails it is broken. */
 int LSMKV_CHECKED blob_appender_undo(struct blob_appender *appender);
 bool blob_appender_is_broken(const struct blob_appender *appender);
-/* Makes all that was written before the call durable, and the file's name.  After a failure it is
- * broken, and this gives its error.  May run beside all but blob_appender_close. */
+/* Makes all that was written before the call durable, and the file's name.  After a
+ * failure it is broken, and this gives its error.  May run beside all but
+ * blob_appender_close. */
 int LSMKV_CHECKED blob_appender_sync(struct blob_appender *appender);
 /* Of the file. */
 uint64_t blob_appender_size(const struct blob_appender *appender);
@@ -154,8 +156,8 @@ int LSMKV_CHECKED blob_files_new(const struct table_context *context,
 /* NULL is allowed. */
 void blob_files_free(struct blob_files *files);
 
-/* A table, or a generation, refers to these (B2).  -ENOMEM; -EUCLEAN: others give a file another
- * size or keyspace (reported).  All or none. */
+/* A table, or a generation, refers to these (B2).  -ENOMEM; -EUCLEAN: others give a file
+ * another size or keyspace (reported).  All or none. */
 int LSMKV_CHECKED blob_files_ref(struct blob_files *files, uint32_t keyspace,
                                  const struct table_blob *blobs, size_t count);
 /* One less refers to it.  True: it was the last one. */
@@ -168,34 +170,34 @@ void blob_files_add_live(struct blob_files *files, const struct table_blob *blob
 void blob_files_drop_live(struct blob_files *files, const struct table_blob *blobs,
                           size_t count);
 
-/* Values up to a length are kept in the block cache once they were read by themselves: a small
- * part of the cache, within these.  A longer one is not: it would take the place of many, and the
- * kernel has its pages. */
+/* Values up to a length are kept in the block cache once they were read by themselves: a
+ * small part of the cache, within these.  A longer one is not: it would take the place of
+ * many, and the kernel has its pages. */
 #define BLOB_CACHED_MIN  (16u << 10)
 #define BLOB_CACHED_MAX  (64u << 10)
 #define BLOB_CACHED_PART 4096u
 bool blob_is_kept(const struct blob_files *files, const struct blob_ref *ref);
 
-/* Reads a value of ref->length bytes and checks it.  Somebody holds a table or a generation that
- * refers to it.  Reports damage. */
+/* Reads a value of ref->length bytes and checks it.  Somebody holds a table or a
+ * generation that refers to it.  Reports damage. */
 int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
                             void *buffer);
-/* Bytes of a file, whatever they are: how many there are of `size`.  -ENOENT: no such file; other
- * errors are reported. */
+/* Bytes of a file, whatever they are: how many there are of `size`.  -ENOENT: no such
+ * file; other errors are reported. */
 ssize_t LSMKV_CHECKED blob_files_bytes(struct blob_files *files, uint64_t number,
                                        uint64_t offset, void *buffer, size_t size);
 /* A value that is in the cache, pinned; or NULL.  Neither waits nor locks. */
 const struct block *blob_find(struct blob_files *files, const struct blob_ref *ref);
-/* The value will be asked for, `next` or a little later: what it takes to find it in the cache, or
- * its first bytes there, may be fetched by the processor meanwhile. */
+/* The value will be asked for, `next` or a little later: what it takes to find it in the
+ * cache, or its first bytes there, may be fetched by the processor meanwhile. */
 void blob_expect(struct blob_files *files, const struct blob_ref *ref, bool next);
 /* As blob_read, into a block that is pinned, and kept in the cache unless it is long. */
 int LSMKV_CHECKED blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
                                    const struct block **block);
 
-/* For who asks for one value after the other in the order of keys: in each of the files that its
- * values stand in they follow each other, and are read many at a time.  Embedded; zero it to
- * begin.  One thread at a time. */
+/* For who asks for one value after the other in the order of keys: in each of the files
+ * that its values stand in they follow each other, and are read many at a time.
+ * Embedded; zero it to begin.  One thread at a time. */
 #define BLOB_STREAMS 8u
 
 struct blob_stream {
@@ -218,7 +220,8 @@ void blob_run_fini(struct blob_run *run);
 int LSMKV_CHECKED blob_run_read(struct blob_run *run, struct blob_files *files,
                                 const struct blob_ref *ref, const uint8_t **value);
 
-/* Files, and their bytes; of these, those that no table of the newest versions refers to. */
+/* Files, and their bytes; of these, those that no table of the newest versions refers
+ * to. */
 struct blob_totals {
     uint64_t files, bytes, dead_bytes;
 };
@@ -226,7 +229,8 @@ struct blob_totals blob_files_totals(struct blob_files *files);
 
 /* The size of a file that something refers to. */
 uint64_t blob_files_size(struct blob_files *files, uint64_t number);
-/* Something of it, or of a table that refers to it, cannot be read: it is no victim any more. */
+/* Something of it, or of a table that refers to it, cannot be read: it is no victim any
+ * more. */
 void blob_files_pass_over(struct blob_files *files, uint64_t number);
 
 /* Files that are to be collected. */
@@ -236,9 +240,9 @@ struct blob_victims {
     uint64_t dead; /* bytes in them */
 };
 
-/* Of a keyspace's files those that are dead to at least `least` eighths, the deadest first, as far
- * as their live bytes come to no more than `most`, and without those that alone have more.  So while
- * they are being collected they stay the first.  -ENOMEM. */
+/* Of a keyspace's files those that are dead to at least `least` eighths, the deadest
+ * first, as far as their live bytes come to no more than `most`, and without those that
+ * alone have more.  So while they are being collected they stay the first.  -ENOMEM. */
 int LSMKV_CHECKED blob_files_victims(struct blob_files *files, uint32_t keyspace,
                                      unsigned least, uint64_t most,
                                      struct blob_victims *victims);
@@ -254,10 +258,10 @@ struct blob_record {
     const uint8_t *value; /* NULL: its checksum does not match, which was reported */
 };
 
-/* Reads blob `number`, of `size` bytes (0: whatever it has), from one end to the other, and
- * calls `each` for every record until it returns something else than 0.  What is wrong is reported;
- * the first of that is the result; after a bad head nothing more can be told.  `keyspace` may be
- * NULL. */
+/* Reads blob `number`, of `size` bytes (0: whatever it has), from one end to the other,
+ * and calls `each` for every record until it returns something else than 0.  What is
+ * wrong is reported; the first of that is the result; after a bad head nothing more can
+ * be told.  `keyspace` may be NULL. */
 int LSMKV_CHECKED blob_walk(const struct table_context *context, uint64_t number,
                             uint64_t size, uint32_t *keyspace,
                             int (*each)(void *user, const struct blob_record *record),
@@ -269,15 +273,16 @@ int LSMKV_CHECKED blob_walk_growing(
 
 /* ---- recovering a file beside its log ---- */
 
-/* Is the record of `ref`, whose internal key has `key_size` bytes, there whole, and the header, too, if
- * it is the first?  1; 0: no; or an error of reading (reported).  `room` is for its bytes. */
+/* Is the record of `ref`, whose internal key has `key_size` bytes, there whole, and the
+ * header, too, if it is the first?  1; 0: no; or an error of reading (reported).  `room`
+ * is for its bytes. */
 int LSMKV_CHECKED blob_probe(struct blob_files *files, const struct blob_ref *ref,
                              size_t key_size, struct keybuf *room);
 /* The size of the file itself.  -ENOENT; other errors are reported. */
 int LSMKV_CHECKED blob_length(const struct table_context *context, uint64_t number,
                               uint64_t *size);
-/* Cuts off what lies beyond `end`, writes the bytes from `from` on again in place, and syncs.  Errors
- * are reported. */
+/* Cuts off what lies beyond `end`, writes the bytes from `from` on again in place, and
+ * syncs.  Errors are reported. */
 int LSMKV_CHECKED blob_mend(const struct table_context *context, uint64_t number,
                             uint64_t from, uint64_t end);
 

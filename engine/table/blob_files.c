@@ -1,8 +1,8 @@
 /*
  * blob_files.c - which blob files a store has, who refers to them, and reading values.
  *
- * They stand in one array by number.  It grows at its end, for numbers only rise, and is short:
- * a file holds a memtable's worth of values.
+ * They stand in one array by number.  It grows at its end, for numbers only rise, and is
+ * short: a file holds a memtable's worth of values.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -35,8 +35,8 @@ struct blob_files {
     /* guarded by mutex */
     struct blob_file **files; /* by number */
     size_t count, capacity;
-    /* A crafted table may refer to files that it does not tell of.  Those that went while somebody
-     * read them. */
+    /* A crafted table may refer to files that it does not tell of.  Those that went while
+     * somebody read them. */
     struct blob_file *gone;
 };
 
@@ -292,7 +292,8 @@ damaged(const struct blob_files *files, int result, const struct blob_ref *ref,
                         ref->file, ref->offset, ref->length, problem);
 }
 
-/* It has a reader more.  Of a store that is salvaged, tables may be all that tells of a file. */
+/* It has a reader more.  Of a store that is salvaged, tables may be all that tells of a
+ * file. */
 static int
 find_to_read(struct blob_files *files, uint64_t number, struct blob_file **file)
 {
@@ -394,8 +395,8 @@ blob_files_bytes(struct blob_files *files, uint64_t number, uint64_t offset, voi
 #define LINE_SIZE      64u        /* of the processor's cache */
 #define EXPECTED_BYTES (4u << 10) /* fetched of a value ahead of time, at most */
 
-/* Under what a value's file is known to the cache: a crafted MANIFEST may have a table of the same
- * number, whose blocks are there, too. */
+/* Under what a value's file is known to the cache: a crafted MANIFEST may have a table of
+ * the same number, whose blocks are there, too. */
 static uint64_t
 cached_number(const struct blob_ref *ref)
 {
@@ -547,8 +548,8 @@ stream_find(const struct blob_stream *stream, const struct blob_files *files,
                                                             : NULL;
 }
 
-/* The stream begins with the value and has `size` bytes, if there are as many; without a word if
- * that fails. */
+/* The stream begins with the value and has `size` bytes, if there are as many; without a
+ * word if that fails. */
 static void
 stream_fill(struct blob_stream *stream, struct blob_files *files,
             const struct blob_ref *ref, size_t size)

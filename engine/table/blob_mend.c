@@ -1,9 +1,9 @@
 /*
  * blob_mend.c - after a crash: is what the log refers to there, and making it durable.
  *
- * A power cut keeps unsynced sectors in any order, of the log and of a blob file beside it.  So of
- * a record all is held against its checksums, head and key too: nobody may find the file damaged
- * later.
+ * A power cut keeps unsynced sectors in any order, of the log and of a blob file beside
+ * it.  So of a record all is held against its checksums, head and key too: nobody may
+ * find the file damaged later.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -181,7 +181,8 @@ parse_long_entry(const struct block_iter *it, size_t offset, struct entry *entry
     return 0;
 }
 
-/* Nearly always each of the three lengths is one byte, and that is worth telling apart. */
+/* Nearly always each of the three lengths is one byte, and that is worth telling
+ * apart. */
 static inline int
 parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
 {
@@ -205,7 +206,8 @@ parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
     return 0;
 }
 
-/* Copies `size` bytes; up to COPIED_AT_ONCE more may be written, and `readable` may be read. */
+/* Copies `size` bytes; up to COPIED_AT_ONCE more may be written, and `readable` may be
+ * read. */
 static inline void
 copy_few(uint8_t *to, const uint8_t *from, size_t size, size_t readable)
 {
@@ -215,8 +217,8 @@ copy_few(uint8_t *to, const uint8_t *from, size_t size, size_t readable)
         memcpy(to, from, size);
 }
 
-/* The key of an entry that shares bytes with the current one, which stays whole until now:
- * in the block, or in the buffer, where what is shared stands already. */
+/* The key of an entry that shares bytes with the current one, which stays whole until
+ * now: in the block, or in the buffer, where what is shared stands already. */
 static inline int
 join_key(struct block_iter *it, const struct entry *entry)
 {

@@ -96,8 +96,8 @@ struct block_found {
     bool below;  /* the next entry is below it (key_is_below) */
 };
 
-/* The first entry at or after `internal`, if it has the same user key; if not, -ENOENT.  As a
- * cursor would find it, without memory for keys. */
+/* The first entry at or after `internal`, if it has the same user key; if not, -ENOENT.
+ * As a cursor would find it, without memory for keys. */
 int LSMKV_CHECKED block_find(enum lsmkv_order order, struct lsmkv_slice contents,
                              struct lsmkv_slice internal, struct block_found *found);
 

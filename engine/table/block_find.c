@@ -1,17 +1,19 @@
 /*
  * block_find.c - one key sought in a block, without putting its keys together.
  *
- * Bisection of the restart points, whose keys are whole, finds where to begin.  From there on
- * each entry says how many bytes it shares with the one before, and the search knows how many
- * bytes that one had in common with the target, and that it sorts before it:
+ * Bisection of the restart points, whose keys are whole, finds where to begin.  From
+ * there on each entry says how many bytes it shares with the one before, and the search
+ * knows how many bytes that one had in common with the target, and that it sorts before
+ * it:
  *
  *     shared > same    the entry agrees with the one before where that and the target part, so
  *                      it sorts before the target too: its bytes are not looked at
  *     shared <= same   the entry agrees with the target in `shared` bytes; what follows is
  *                      compared with what follows in the target
  *
- * A shared run may reach into the trailer of the key before.  Where that decides anything, the
- * cursor of block.c is asked instead, but for the versions of one user key, which are common.
+ * A shared run may reach into the trailer of the key before.  Where that decides
+ * anything, the cursor of block.c is asked instead, but for the versions of one user key,
+ * which are common.
  */
 #include <errno.h>
 
@@ -68,7 +70,8 @@ read_long_lengths(const uint8_t *next, const uint8_t *end, uint32_t lengths[3])
     return reader.failed ? NULL : reader.next;
 }
 
-/* Nearly always the lengths of the key are of one byte, that of the payload of one or two. */
+/* Nearly always the lengths of the key are of one byte, that of the payload of one or
+ * two. */
 static inline const uint8_t *
 read_lengths(const uint8_t *next, const uint8_t *end, uint32_t lengths[3])
 {
@@ -113,8 +116,8 @@ user_size(const struct head *head)
 
 /* ---- comparing ---- */
 
-/* Whether the entry shares with the one before the byte at which that and the target part: then
- * it sorts before the target too. */
+/* Whether the entry shares with the one before the byte at which that and the target
+ * part: then it sorts before the target too. */
 static inline bool
 goes_with(const struct head *head, struct before *before)
 {
@@ -133,7 +136,8 @@ side_of_version(const struct target *target, uint64_t trailer, struct before *be
     return trailer > target->trailer ? SIDE_BEFORE : SIDE_FOUND;
 }
 
-/* The entry shares all of the user key before, which is how the target begins, and more. */
+/* The entry shares all of the user key before, which is how the target begins, and
+ * more. */
 static enum side
 side_behind_prefix(const struct target *target, const struct head *head,
                    struct before *before)
@@ -187,8 +191,8 @@ is_below(const struct target *target, const struct head *head,
 
 /* ---- searching ---- */
 
-/* Each entry says where the next one is, so the processor would wait for one cache line after
- * the other; asked for together they come together. */
+/* Each entry says where the next one is, so the processor would wait for one cache line
+ * after the other; asked for together they come together. */
 static inline void
 prefetch(const uint8_t *from, const uint8_t *end)
 {

@@ -1,34 +1,35 @@
 /*
  * cache.c - the block cache: sixteen shards, each an open-addressed table of slots.
  *
- * A lookup takes no lock and writes nothing but the word that it pins a block with.  Whatever
- * changes a table, putting a block in or throwing one out, is under its shard's mutex; those
- * are misses, and reading the block costs far more.
+ * A lookup takes no lock and writes nothing but the word that it pins a block with.
+ * Whatever changes a table, putting a block in or throwing one out, is under its shard's
+ * mutex; those are misses, and reading the block costs far more.
  *
- * A slot is a cache line: the key of its block, where its bytes are, and the word `state`: the
- * pins, a count of how much the block is in use, and whether it is there at all.  Slots are
- * never freed before the cache is, so that a lookup may look at one while it is given to
- * another block: it pins first and then sees whether the block is the one it asked for.
+ * A slot is a cache line: the key of its block, where its bytes are, and the word
+ * `state`: the pins, a count of how much the block is in use, and whether it is there at
+ * all.  Slots are never freed before the cache is, so that a lookup may look at one while
+ * it is given to another block: it pins first and then sees whether the block is the one
+ * it asked for.
  *
- * The clock's hand goes round the slots.  It takes one from the count of each block it comes to,
- * and throws out the first that has none left and is not pinned.  A block comes in with a count
- * of one, and has the most when it was found: so blocks read once, as by a scan, go before those
- * that are asked for again.
+ * The clock's hand goes round the slots.  It takes one from the count of each block it
+ * comes to, and throws out the first that has none left and is not pinned.  A block comes
+ * in with a count of one, and has the most when it was found: so blocks read once, as by
+ * a scan, go before those that are asked for again.
  *
- * C1  Only a slot that is not IN_USE is written to, but for `state` and `displaced`; IN_USE is
- *     set last, by release, and taken away first, and only when there is no pin.  So what a
- *     pin protects does not change.
- * C2  `displaced` of a slot counts the blocks that would stand there or before, had they not
- *     found it taken.  Where it is 0 a search ends.  A lookup beside a change may miss a block
- *     that is there; who puts one in looks again, under the mutex.
- * C3  The bytes of a shard's blocks never exceed its room.  Pinned ones are among them; what
- *     finds no room beside those is not kept.
- * C4  The buffer of a block thrown out is kept for the next that is read, so that in the long
- *     run no memory is asked for: malloc's arenas, one a thread, would each keep what was
- *     freed in them.
- * C5  What is kept beside the blocks (those buffers, and what others charge for) makes the room for
- *     blocks smaller, down to a fourth of the capacity.  A shard throws out what finds no room any
- *     more when the next block comes.
+ * C1  Only a slot that is not IN_USE is written to, but for `state` and `displaced`;
+ *     IN_USE is set last, by release, and taken away first, and only when there is no
+ *     pin.  So what a pin protects does not change.
+ * C2  `displaced` of a slot counts the blocks that would stand there or before, had they
+ *     not found it taken.  Where it is 0 a search ends.  A lookup beside a change may
+ *     miss a block that is there; who puts one in looks again, under the mutex.
+ * C3  The bytes of a shard's blocks never exceed its room.  Pinned ones are among them;
+ *     what finds no room beside those is not kept.
+ * C4  The buffer of a block thrown out is kept for the next that is read, so that in the
+ *     long run no memory is asked for: malloc's arenas, one a thread, would each keep
+ *     what was freed in them.
+ * C5  What is kept beside the blocks (those buffers, and what others charge for) makes
+ *     the room for blocks smaller, down to a fourth of the capacity.  A shard throws out
+ *     what finds no room any more when the next block comes.
  */
 #include "table/cache.h"
 
@@ -177,7 +178,8 @@ block_cache_detached(struct block_cache *cache, uint8_t *data, size_t size,
 
 /* ---- buffers ---- */
 
-/* Rounded up so that the buffer of one block often fits another; by a sixteenth at most. */
+/* Rounded up so that the buffer of one block often fits another; by a sixteenth at
+ * most. */
 static size_t
 rounded(size_t size)
 {
@@ -296,8 +298,8 @@ block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offset)
 
 /* ---- throwing out ---- */
 
-/* Adds `change` to `displaced` of the slots from the block's home up to, not including, its
- * own. */
+/* Adds `change` to `displaced` of the slots from the block's home up to, not including,
+ * its own. */
 static void
 displace(struct shard *shard, uint64_t place, size_t own, uint32_t change)
     LSMKV_REQUIRES(shard->mutex)
@@ -307,8 +309,8 @@ displace(struct shard *shard, uint64_t place, size_t own, uint32_t change)
                                   memory_order_relaxed);
 }
 
-/* Throws out the block of a slot, of which `state` was seen: IN_USE, and no pin.  If it has been
- * pinned or found since, it stays. */
+/* Throws out the block of a slot, of which `state` was seen: IN_USE, and no pin.  If it
+ * has been pinned or found since, it stays. */
 static void
 throw_out(struct block_cache *cache, struct shard *shard, size_t at, uint64_t state)
     LSMKV_REQUIRES(shard->mutex)
@@ -327,8 +329,8 @@ throw_out(struct block_cache *cache, struct shard *shard, size_t at, uint64_t st
     keep_spare(cache, shard, slot->buffer, slot->allocated);
 }
 
-/* Throws out the block of a slot, if there is one with a count of none and without pins; if
- * not, takes one from its count. */
+/* Throws out the block of a slot, if there is one with a count of none and without pins;
+ * if not, takes one from its count. */
 static void
 pass_hand(struct block_cache *cache, struct shard *shard, size_t at)
     LSMKV_REQUIRES(shard->mutex)
@@ -369,8 +371,8 @@ block_cache_forget(struct block_cache *cache, uint64_t table, uint64_t offset)
     mutex_unlock(&shard->mutex);
 }
 
-/* Bytes that the shard's blocks may take (C5).  The place of a spare stays free when that is used, or
- * every block thrown out would be taken for one too many. */
+/* Bytes that the shard's blocks may take (C5).  The place of a spare stays free when that
+ * is used, or every block thrown out would be taken for one too many. */
 static size_t
 room_of(const struct block_cache *cache, const struct shard *shard)
     LSMKV_REQUIRES(shard->mutex)

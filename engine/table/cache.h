@@ -1,8 +1,9 @@
 /*
- * cache.h - blocks of tables, and short values of blob files, kept in memory, bounded in bytes.
+ * cache.h - blocks of tables, and short values of blob files, kept in memory, bounded in
+ * bytes.
  *
- * A block is immutable, and stays in the cache while it is pinned.  Looking one up takes no
- * lock.
+ * A block is immutable, and stays in the cache while it is pinned.  Looking one up takes
+ * no lock.
  */
 #ifndef TABLE_CACHE_H
 #define TABLE_CACHE_H
@@ -32,8 +33,9 @@ const struct block *block_cache_get(struct block_cache *cache, uint64_t table,
                                     uint64_t offset);
 /* A block will be asked for soon: the processor may fetch what finding it needs. */
 void block_cache_expect(struct block_cache *cache, uint64_t table, uint64_t offset);
-/* Memory for a block that is about to be read and put in: `*allocated` bytes from env->allocate,
- * at least `size`; released by the caller if it comes to nothing.  NULL: no memory. */
+/* Memory for a block that is about to be read and put in: `*allocated` bytes from
+ * env->allocate, at least `size`; released by the caller if it comes to nothing.  NULL:
+ * no memory. */
 uint8_t *block_cache_buffer(struct block_cache *cache, uint64_t table, uint64_t offset,
                             size_t size, size_t *allocated);
 /* A block will not be asked for again: it goes, unless it is pinned. */
@@ -51,12 +53,12 @@ const struct block *block_cache_detached(struct block_cache *cache, uint8_t *dat
 void block_unpin(const struct block *block);
 /* What it was made with. */
 size_t block_cache_capacity(const struct block_cache *cache);
-/* Memory that is kept beside the blocks within the same capacity, in proportion to what the store
- * holds: so much less are the blocks to come, but never less than a fourth. */
+/* Memory that is kept beside the blocks within the same capacity, in proportion to what
+ * the store holds: so much less are the blocks to come, but never less than a fourth. */
 void block_cache_charge(struct block_cache *cache, size_t bytes);
 void block_cache_discharge(struct block_cache *cache, size_t bytes);
-/* The same of what can be done without, at most a fourth of the capacity, or a MiB.  False: there is
- * none left. */
+/* The same of what can be done without, at most a fourth of the capacity, or a MiB.
+ * False: there is none left. */
 bool LSMKV_CHECKED block_cache_lend(struct block_cache *cache, size_t bytes);
 void block_cache_take_back(struct block_cache *cache, size_t bytes);
 /* Bytes of blocks in the cache, what keeping them costs included; never above its

@@ -200,7 +200,8 @@ is_at_or_before(const struct index_entry *entry, enum lsmkv_order order,
     return compared < 0 || (compared == 0 && entry->trailer >= trailer);
 }
 
-/* The entries whose rank is `rank`, from *low up to *high: mostly none or one, side by side. */
+/* The entries whose rank is `rank`, from *low up to *high: mostly none or one, side by
+ * side. */
 static void
 find_ranked(const struct table_index *index, uint64_t rank, size_t *low, size_t *high)
 {

@@ -20,8 +20,8 @@
  *     internal key of the right block.  So a search by internal key never reads a block
  *     too many, nor passes over versions that the block before still holds.
  *
- * In memory a search first goes by ranks (ranks.h), and looks at separators, each in a cache line of
- * its own, only among those with an equal one.
+ * In memory a search first goes by ranks (ranks.h), and looks at separators, each in a
+ * cache line of its own, only among those with an equal one.
  */
 #ifndef TABLE_INDEX_H
 #define TABLE_INDEX_H
@@ -53,8 +53,8 @@ struct table_index {
     size_t count;
     uint64_t data_end;   /* where the last data block's trailer ends */
     uint8_t *separators; /* their bytes, one behind the other */
-    /* For searching: of each separator but the first, which is empty, the rank (key.h) of the
-     * eight bytes behind those that all of them share. */
+    /* For searching: of each separator but the first, which is empty, the rank (key.h) of
+     * the eight bytes behind those that all of them share. */
     struct ranks ranks;
     size_t shared; /* how many */
     size_t memory; /* bytes of all of this */

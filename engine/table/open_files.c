@@ -1,9 +1,10 @@
 /*
  * open_files.c - see open_files.h.
  *
- * O1  A file is shut only by who takes its last hold, the one for being open, from 1 to 0.
- * O2  Only 0 holds may become more under the mutex, where the file is opened; from 1 on a reader
- *     adds its hold without it.
+ * O1  A file is shut only by who takes its last hold, the one for being open, from 1 to
+ *     0.
+ * O2  Only 0 holds may become more under the mutex, where the file is opened; from 1 on a
+ *     reader adds its hold without it.
  */
 #include "table/open_files.h"
 
@@ -94,7 +95,8 @@ shut(struct open_files *files, struct open_file *file) LSMKV_REQUIRES(files->mut
     file->file = NULL;
 }
 
-/* Shuts one; false: all are being read.  The second time round none is spared for its use. */
+/* Shuts one; false: all are being read.  The second time round none is spared for its
+ * use. */
 static bool
 shut_one(struct open_files *files) LSMKV_REQUIRES(files->mutex)
 {

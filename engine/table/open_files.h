@@ -1,10 +1,10 @@
 /*
- * open_files.h - the descriptors of a store's tables: opened when they are read, and never many
- * more than a limit.
+ * open_files.h - the descriptors of a store's tables: opened when they are read, and
+ * never many more than a limit.
  *
- * A table stays whole in memory otherwise; only its file is shut when others need the room, the
- * one not used for longest first (approximately: a clock).  The name stays good meanwhile, for
- * files are deleted only when their last reader has gone.
+ * A table stays whole in memory otherwise; only its file is shut when others need the
+ * room, the one not used for longest first (approximately: a clock).  The name stays good
+ * meanwhile, for files are deleted only when their last reader has gone.
  */
 #ifndef TABLE_OPEN_FILES_H
 #define TABLE_OPEN_FILES_H

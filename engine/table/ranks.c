@@ -66,8 +66,8 @@ ranks_fini(struct ranks *ranks)
     free(ranks->memory);
 }
 
-/* How many of a line are below `least`.  No branch depends on what is compared: none would be
- * foreseen. */
+/* How many of a line are below `least`.  No branch depends on what is compared: none
+ * would be foreseen. */
 static size_t
 below(const uint64_t *line, uint64_t least)
 {

@@ -1,15 +1,15 @@
 /*
  * ranks.h - an ascending array of numbers, in which a search touches few cache lines.
  *
- * Above the numbers stand levels of fences: the last number of each line of eight, again in lines,
- * until a single line is left.
+ * Above the numbers stand levels of fences: the last number of each line of eight, again
+ * in lines, until a single line is left.
  *
  *     fences              [12        40        90]
  *                         /          |          \
  *     numbers     [1 5 .. 12] [20 33 .. 40] [55 61 .. 90]
  *
- * A search looks at one line a level, where halving would come to another one at nearly every
- * step.  It is a B+-tree without pointers: line i stands below fence i.
+ * A search looks at one line a level, where halving would come to another one at nearly
+ * every step.  It is a B+-tree without pointers: line i stands below fence i.
  */
 #ifndef TABLE_RANKS_H
 #define TABLE_RANKS_H

@@ -2,15 +2,16 @@
  * table_iter.c - the cursor over a table: the index chooses a data block, a block cursor
  * walks it.
  *
- * T1  At most two blocks are pinned: that of the current entry, and the one behind it if the
- *     cache has it and the walk has come through some blocks in a row already.  Blocks lie
- *     anywhere in memory: to find one and to see its first byte costs as much waiting for
- *     memory as it costs to decode all its entries, unless that is asked for a block ahead.
+ * T1  At most two blocks are pinned: that of the current entry, and the one behind it if
+ *     the cache has it and the walk has come through some blocks in a row already.
+ *     Blocks lie anywhere in memory: to find one and to see its first byte costs as much
+ *     waiting for memory as it costs to decode all its entries, unless that is asked for
+ *     a block ahead.
  * T2  skip_older reads no block whose largest sequence is not newer, but for the one in
  *     which the bound lies.
- * T3  A walk that is not to fill the cache, and one that has come far already, reads blocks
- *     that the cache does not have in runs.  They do not go to the cache: what is read once
- *     must not push out what is read often.
+ * T3  A walk that is not to fill the cache, and one that has come far already, reads
+ *     blocks that the cache does not have in runs.  They do not go to the cache: what is
+ *     read once must not push out what is read often.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -143,8 +144,8 @@ reads_runs(const struct table_iter *t)
            (t->walk == TABLE_KEEPING && t->walked >= WALKED_MIN);
 }
 
-/* Takes the block from where it is nearest: pinned already, the cache or a run.  `block` is
- * NULL if that is a run. */
+/* Takes the block from where it is nearest: pinned already, the cache or a run.  `block`
+ * is NULL if that is a run. */
 static int
 take_block(struct table_iter *t, size_t i, const struct block **block,
            struct lsmkv_slice *contents)
@@ -237,7 +238,8 @@ tell_lost(const struct table_iter *t, size_t i)
     context->lost(context->lost_context, &loss);
 }
 
-/* Whether block `i`, not the first, holds nothing before the upper bound (X1 of index.h). */
+/* Whether block `i`, not the first, holds nothing before the upper bound (X1 of
+ * index.h). */
 static bool
 is_past_upper(const struct table_iter *t, size_t i)
 {

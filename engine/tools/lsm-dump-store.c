@@ -1,6 +1,6 @@
 /*
- * lsm-dump-store.c - dumps every live table of a store, as its MANIFEST names them; to verify,
- * their blob files, too.
+ * lsm-dump-store.c - dumps every live table of a store, as its MANIFEST names them; to
+ * verify, their blob files, too.
  *
  * The store may be in use.  No lock is taken: the manifest is read once, and tables never
  * change; one that has gone since is told apart from a lost one by reading the manifest

@@ -1,9 +1,10 @@
 /*
  * lsm-wal-dump.c - shows a write-ahead log frame by frame, and why reading it ends.
  *
- * Of a store it reads all logs in order, and judges an older one as recovery would: by the
- * end that the first frame of its successor names.  It opens files for reading only and takes
- * no lock; of a log that is being written it shows what was there when it was opened.
+ * Of a store it reads all logs in order, and judges an older one as recovery would: by
+ * the end that the first frame of its successor names.  It opens files for reading only
+ * and takes no lock; of a log that is being written it shows what was there when it was
+ * opened.
  */
 #include <errno.h>
 #include <getopt.h>
