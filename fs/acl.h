@@ -35,19 +35,21 @@ enum acl_tag {
 #define ACL_ACCESS  "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
 
-/* Is it a list that can stand for a file: all of owner, group and other once, a mask if there
- * are named entries, and by tag, as the kernel takes for granted of what it is given? */
+/* Is it a list that can stand for a file: all of owner, group and other once, a mask if
+ * there are named entries, and by tag, as the kernel takes for granted of what it is
+ * given? */
 bool acl_is_valid(struct lsmkv_slice acl);
 
-/* The permission bits of `mode` as a valid list has them.  False: the list says no more than
- * those bits do and need not be kept. */
+/* The permission bits of `mode` as a valid list has them.  False: the list says no more
+ * than those bits do and need not be kept. */
 bool acl_to_mode(struct lsmkv_slice acl, uint32_t *mode);
 
 /* Makes a valid list, of `size` bytes, agree with a new mode. */
 void acl_chmod(void *acl, size_t size, uint32_t mode);
 
-/* Makes of a directory's default list, copied to `acl`, the access list of something new in it
- * and takes from `*mode` what the list does not allow.  False: `*mode` says it all. */
+/* Makes of a directory's default list, copied to `acl`, the access list of something new
+ * in it and takes from `*mode` what the list does not allow.  False: `*mode` says it
+ * all. */
 bool acl_inherit(void *acl, size_t size, uint32_t *mode);
 
 #endif

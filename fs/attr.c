@@ -25,10 +25,11 @@
  *     0x01 further extended attributes are records of their own
  *     0x02 a directory whose record keeps the value of its key
  *
- *     a list of extended attributes: 1 length of name, 2 length of value, name, value; again
+ *     a list of extended attributes: 1 length of name, 2 length of value, name, value;
+ *     again
  *
- * A1  Nothing follows the last field, and a field that says nothing is left out: one struct attr,
- *     one encoding.
+ * A1  Nothing follows the last field, and a field that says nothing is left out: one
+ *     struct attr, one encoding.
  * A2  An inline file's size is that of its value, nowhere else.
  */
 #include "attr.h"

@@ -1,10 +1,10 @@
 /*
  * bykey.c - files by key, without nodes.
  *
- * A put of more than the inline limit goes through batches of its own: the new contents are those
- * of a file without a name, under an orphan record, until one last batch names them, deletes that
- * record and makes an orphan of the old contents.  So a crash at any point leaves the old file or
- * the new one, and nothing that the sweep does not find.
+ * A put of more than the inline limit goes through batches of its own: the new contents
+ * are those of a file without a name, under an orphan record, until one last batch names
+ * them, deletes that record and makes an orphan of the old contents.  So a crash at any
+ * point leaves the old file or the new one, and nothing that the sweep does not find.
  */
 #include "bykey.h"
 
@@ -83,7 +83,8 @@ target_decode(struct store *store, const struct lsmkv_snapshot *snapshot,
     return result;
 }
 
-/* Resolves `key`; target_fini follows whatever it returns.  -ENOENT: nothing there at all. */
+/* Resolves `key`; target_fini follows whatever it returns.  -ENOENT: nothing there at
+ * all. */
 static int
 target_init(struct target *target, struct store *store,
             const struct lsmkv_snapshot *snapshot, struct lsmkv_slice key)
@@ -190,7 +191,8 @@ put_attr(struct change *change, struct lsmkv_keyspace *keyspace, struct lsmkv_sl
     return result;
 }
 
-/* Puts the file's record as target->attr and target->value are now, wherever it stands. */
+/* Puts the file's record as target->attr and target->value are now, wherever it
+ * stands. */
 static int
 put_target(struct change *change, struct target *target)
 {
@@ -234,7 +236,8 @@ visible_parent(struct lsmkv_slice key)
     return key;
 }
 
-/* The directory that `key` is in, if it has a record: `*directory` and `*held`, else NULL. */
+/* The directory that `key` is in, if it has a record: `*directory` and `*held`, else
+ * NULL. */
 static int
 find_parent(struct change *change, struct lsmkv_slice parent, struct attr *directory,
             struct lsmkv_held **held)
@@ -286,7 +289,8 @@ check_ancestors(struct store *store, struct lsmkv_slice key)
     return 0;
 }
 
-/* Climbs from `*directory` to the first that there is; `*grows`: that one gets a directory. */
+/* Climbs from `*directory` to the first that there is; `*grows`: that one gets a
+ * directory. */
 static int
 find_existing(struct store *store, struct lsmkv_slice *directory, bool *grows)
 {
@@ -434,7 +438,8 @@ upload_adopt(struct bykey_upload *upload, struct change *change, struct target *
     return result ? result : put_target(change, target);
 }
 
-/* Resolves `key` to what put replaces; `*absent`: there is nothing, and may be something. */
+/* Resolves `key` to what put replaces; `*absent`: there is nothing, and may be
+ * something. */
 static int
 find_target(struct target *target, struct store *store, struct lsmkv_slice key,
             bool *absent)
@@ -592,8 +597,8 @@ is_alone(struct store *store, struct lsmkv_slice key, struct lsmkv_slice parent)
     return result ? result : alone;
 }
 
-/* The directory changes with the name; one that only its keys implied gets a record with the
- * last of them. */
+/* The directory changes with the name; one that only its keys implied gets a record with
+ * the last of them. */
 static int
 leave_parent(struct change *change, struct lsmkv_slice key)
 {

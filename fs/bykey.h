@@ -1,14 +1,14 @@
 /*
- * bykey.h - reading, writing and removing a file by its key, without a mount: what `lsmfs get`,
- * `put` and `rm` do.  The filesystem's rules hold: contents in chunks are resolved, put keeps
- * attributes as O_TRUNC and write do, rm is unlink.
+ * bykey.h - reading, writing and removing a file by its key, without a mount: what `lsmfs
+ * get`, `put` and `rm` do.  The filesystem's rules hold: contents in chunks are resolved,
+ * put keeps attributes as O_TRUNC and write do, rm is unlink.
  *
- * Keys are any bytes.  A directory whose record keeps a value is that value here.  Nobody else
- * may be changing the store; under a mount, bykey_commit and bykey_remove run within vfs_alter,
- * and the others at any time.
+ * Keys are any bytes.  A directory whose record keeps a value is that value here.  Nobody
+ * else may be changing the store; under a mount, bykey_commit and bykey_remove run within
+ * vfs_alter, and the others at any time.
  *
- * -EISDIR: a directory, implied ones too, without a value.  -ENOTDIR: a file where the key has
- * a directory.
+ * -EISDIR: a directory, implied ones too, without a value.  -ENOTDIR: a file where the
+ * key has a directory.
  */
 #ifndef FS_BYKEY_H
 #define FS_BYKEY_H
@@ -20,8 +20,8 @@
 #include "lsmkv.h"
 #include "store.h"
 
-/* Where put takes contents from: fills up to `size` bytes and returns how many, less only at
- * the end; or a negative errno. */
+/* Where put takes contents from: fills up to `size` bytes and returns how many, less only
+ * at the end; or a negative errno. */
 struct bykey_source {
     ssize_t (*read)(void *context, void *bytes, size_t size);
     void *context;
@@ -49,8 +49,8 @@ LSMKV_CHECKED int bykey_put(struct store *store, struct lsmkv_slice key,
                             const struct bykey_source *source,
                             const struct bykey_owner *owner);
 
-/* The same in two steps.  The first brings the contents in, which may take its time, but of no
- * file yet; the second, which is short, makes them those of `key`. */
+/* The same in two steps.  The first brings the contents in, which may take its time, but
+ * of no file yet; the second, which is short, makes them those of `key`. */
 struct bykey_upload;
 LSMKV_CHECKED int bykey_upload(struct store *store, struct lsmkv_slice key,
                                const struct bykey_source *source,

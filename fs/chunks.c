@@ -1,23 +1,25 @@
 /*
  * chunks.c - the contents of a large file: chunks, and fragments lying over them.
  *
- * A record (data id, index, 0) is a chunk: its value is the file's bytes from index * CHUNK_SIZE
- * on, at most CHUNK_SIZE of them; a shorter one reads as zeros behind its end.  A record
- * (data id, index, n) for n = 1, 2, ... is a fragment: a later write to a part of the chunk.
- * A chunk may be there as fragments alone, over zeros.  With neither it is a hole.
+ * A record (data id, index, 0) is a chunk: its value is the file's bytes from index *
+ * CHUNK_SIZE on, at most CHUNK_SIZE of them; a shorter one reads as zeros behind its end.
+ * A record (data id, index, n) for n = 1, 2, ... is a fragment: a later write to a part
+ * of the chunk.  A chunk may be there as fragments alone, over zeros.  With neither it is
+ * a hole.
  *
  *     attributes of a fragment   offset  size  field
  *                                     0     4  at       bytes into the chunk
  *                                     4     4  total    bytes in this fragment and earlier ones
  *     a chunk has none; "lost" stands there if a repair did not find it.
  *
- * Keys sort as the file does and, within a chunk, as the writes did, so one forward scan reads;
- * the last key of a chunk tells all that a write must know of it, without any value.
+ * Keys sort as the file does and, within a chunk, as the writes did, so one forward scan
+ * reads; the last key of a chunk tells all that a write must know of it, without any
+ * value.
  *
- * C1  The fragments of a chunk are numbered from 1 without a gap: whoever puts the chunk deletes
- *     them all in the same batch.
- * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c): what a
- *     file grows over was never written.
+ * C1  The fragments of a chunk are numbered from 1 without a gap: whoever puts the chunk
+ *     deletes them all in the same batch.
+ * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
+ *     what a file grows over was never written.
  */
 #include "chunks.h"
 
@@ -46,8 +48,8 @@ chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
                                          .lower = chunk_slice(&lower),
                                          .upper = chunk_slice(&upper),
                                          .lazy_values = true};
-    /* Without the fragment's number the bound is as short as what the engine knows of the block
-     * that begins there, which then is not read. */
+    /* Without the fragment's number the bound is as short as what the engine knows of the
+     * block that begins there, which then is not read. */
     if (last < UINT32_MAX)
         options.upper.size--;
     return lsmkv_iter_new(store->db, store->chunks, &options, iter);

@@ -1,7 +1,7 @@
 /*
- * cli.h - the commands for a mounted store.  Each takes its own part of the command line, argv[0]
- * the command's name, and returns the exit status (mount.h), what went wrong having been said on
- * stderr.  Those for a store that is not mounted are in cli_store.h.
+ * cli.h - the commands for a mounted store.  Each takes its own part of the command line,
+ * argv[0] the command's name, and returns the exit status (mount.h), what went wrong
+ * having been said on stderr.  Those for a store that is not mounted are in cli_store.h.
  */
 #ifndef FS_CLI_H
 #define FS_CLI_H
@@ -25,8 +25,8 @@ int cli_umount_at(const char *place);
 int cli_status(int argc, char **argv);
 int cli_sync(int argc, char **argv);
 
-/* get, put, rm or ls of a store that is mounted.  False: it is not, or help is asked for, so
- * nothing was done. */
+/* get, put, rm or ls of a store that is mounted.  False: it is not, or help is asked for,
+ * so nothing was done. */
 bool cli_mounted(int argc, char **argv, int *status);
 
 #endif

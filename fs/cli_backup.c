@@ -1,8 +1,9 @@
 /*
- * cli_backup.c - `lsmfs backup`: a command on a snapshot, at a path that is the same every time.
+ * cli_backup.c - `lsmfs backup`: a command on a snapshot, at a path that is the same
+ * every time.
  *
- * Programs that make backups know a file again by its path and its inode number, else they read it
- * anew.  From one run to the next both are the same:
+ * Programs that make backups know a file again by its path and its inode number, else
+ * they read it anew.  From one run to the next both are the same:
  *
  *     the store is      the command works in             which is
  *     mounted           MOUNTPOINT/.snapshots/.backup    what it is
@@ -11,13 +12,13 @@
  *
  * The numbers go with the name .backup, wherever it is shown (snapdir.c).
  *
- * B1  Who has the store's directory locked, by flock, has its .backup.  So what is there without a
- *     holder was left by one that died, and is dropped by the next.  The command holds it, too, so
- *     that it keeps what it works in if we are killed.
+ * B1  Who has the store's directory locked, by flock, has its .backup.  So what is there
+ *     without a holder was left by one that died, and is dropped by the next.  The
+ *     command holds it, too, so that it keeps what it works in if we are killed.
  * B2  From before the snapshot until it is dropped no signal ends us but SIGKILL.
  * B3  Our mount ends with us, even by SIGKILL.
- * B4  The command's directory is on a mount of this store, whatever its path leads to by now: others
- *     may own a directory on the way, and put a link there or another mount.
+ * B4  The command's directory is on a mount of this store, whatever its path leads to by
+ *     now: others may own a directory on the way, and put a link there or another mount.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -146,8 +147,8 @@ look_for_mount(void *context, const struct mountinfo *info)
     return search->point[0] == '\0';
 }
 
-/* A daemon whose last place has gone is about to end.  Until it has, it still takes commands, and does
- * not answer them.  One that goes on is in a namespace of its own. */
+/* A daemon whose last place has gone is about to end.  Until it has, it still takes
+ * commands, and does not answer them.  One that goes on is in a namespace of its own. */
 static void
 await_leaving_daemon(const struct backup *backup)
 {
@@ -165,8 +166,9 @@ await_leaving_daemon(const struct backup *backup)
     }
 }
 
-/* What is bound anywhere, since nobody else has it (B1).  It keeps a daemon alive, so that this comes
- * before it is known whether the store is mounted.  Only root can, and only root can have left it. */
+/* What is bound anywhere, since nobody else has it (B1).  It keeps a daemon alive, so
+ * that this comes before it is known whether the store is mounted.  Only root can, and
+ * only root can have left it. */
 static int
 unbind_left_over(const struct backup *backup)
 {
@@ -199,7 +201,8 @@ drop_snapshot(const struct place *place)
     return place_fail(place, SNAPDIR_BACKUP, result);
 }
 
-/* The number of the snapshot that there is, which no other will have; 0: there is none. */
+/* The number of the snapshot that there is, which no other will have; 0: there is
+ * none. */
 static int
 find_snapshot(const struct place *place, uint64_t *id)
 {
@@ -265,7 +268,8 @@ give_back_snapshot(struct backup *backup)
 
 /* ---- of a mounted store ---- */
 
-/* Without following a link.  Takes `above`, unless it is AT_FDCWD; -1 with errno, as open. */
+/* Without following a link.  Takes `above`, unless it is AT_FDCWD; -1 with errno, as
+ * open. */
 static int
 enter(int above, const char *name, int flags)
 {
@@ -553,8 +557,8 @@ misused(const char *why, const char *what)
     return COMMAND_FAILED;
 }
 
-/* Options are before and behind the first operand, and end with the command.  -1 to go on, else
- * the exit status. */
+/* Options are before and behind the first operand, and end with the command.  -1 to go
+ * on, else the exit status. */
 static int
 parse(struct backup *backup, int argc, char **argv)
 {

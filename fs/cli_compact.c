@@ -1,6 +1,6 @@
 /*
- * cli_compact.c - `lsmfs compact`: of a store that is mounted its daemon does it, and says how far it
- * has come.
+ * cli_compact.c - `lsmfs compact`: of a store that is mounted its daemon does it, and
+ * says how far it has come.
  */
 #include <errno.h>
 #include <signal.h>
@@ -112,7 +112,8 @@ compact_unmounted(struct command *command)
 
 /* ---- mounted ---- */
 
-/* Takes a line of the reply but for the last.  False: it was not one, or a signal has come. */
+/* Takes a line of the reply but for the last.  False: it was not one, or a signal has
+ * come. */
 static bool
 take_line(struct command *command, const char *line)
 {

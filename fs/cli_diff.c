@@ -1,5 +1,6 @@
 /*
- * cli_diff.c - `lsmfs snapshot diff`: diff.c finds, snapshots.c passes on, here it is told.
+ * cli_diff.c - `lsmfs snapshot diff`: diff.c finds, snapshots.c passes on, here it is
+ * told.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,9 +74,9 @@ print_json(char kind, char letter, const char *path)
     return true;
 }
 
-/* For `rsync --files-from`: what there is to copy.  With its name in the list, the root would be
- * copied with all that is in it; values without a path are in no snapshot's listing.  A name that
- * begins with one of two letters would be a comment there. */
+/* For `rsync --files-from`: what there is to copy.  With its name in the list, the root
+ * would be copied with all that is in it; values without a path are in no snapshot's
+ * listing.  A name that begins with one of two letters would be a comment there. */
 static void
 print_null(char kind, const char *path)
 {

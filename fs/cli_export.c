@@ -1,6 +1,6 @@
 /*
- * cli_export.c - `lsmfs export`: arguments, streams and messages; the archive is export.c's, which the
- * daemon runs of a store that is mounted (control_reads.c).
+ * cli_export.c - `lsmfs export`: arguments, streams and messages; the archive is
+ * export.c's, which the daemon runs of a store that is mounted (control_reads.c).
  */
 #include "cli_export.h"
 
@@ -163,7 +163,8 @@ export_to(struct command *command, int fd)
 
 /* ---- mounted ---- */
 
-/* The name of the snapshot, or nothing, and the paths, each with a NUL behind it.  malloced. */
+/* The name of the snapshot, or nothing, and the paths, each with a NUL behind it.
+ * malloced. */
 static char *
 make_request(const struct command *command, size_t *size)
 {
@@ -317,7 +318,8 @@ cli_export(int argc, char **argv)
         fd = open(command.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return fail(command.output, -errno);
-    /* libarchive looks at names as text of the locale; bytes that are none stay as they are. */
+    /* libarchive looks at names as text of the locale; bytes that are none stay as they
+     * are. */
     setlocale(LC_CTYPE, "C.UTF-8");
     struct client *client = find_daemon(&command);
     status = client ? export_mounted(&command, client, fd) : export_to(&command, fd);

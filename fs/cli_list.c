@@ -1,8 +1,9 @@
 /*
  * cli_list.c - `lsmfs list`: what is mounted where.
  *
- * From the table of mounts, and from who has the lock of each store.  No mount of FUSE is touched,
- * nor is a store that lies in one, so that one whose daemon hangs holds nothing up.
+ * From the table of mounts, and from who has the lock of each store.  No mount of FUSE is
+ * touched, nor is a store that lies in one, so that one whose daemon hangs holds nothing
+ * up.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -66,8 +67,8 @@ take(void *context, const struct mountinfo *info)
 
 enum daemon { DAEMON_RUNNING, DAEMON_DEAD, DAEMON_UNKNOWN };
 
-/* Is `info` the mount that the holder of its store names, or bound from that?  If another one is, it
- * has lost its daemon. */
+/* Is `info` the mount that the holder of its store names, or bound from that?  If another
+ * one is, it has lost its daemon. */
 static enum daemon
 compare_with_holder(const struct list *list, const struct mountinfo *info,
                     const char *point)
@@ -89,7 +90,8 @@ compare_with_holder(const struct list *list, const struct mountinfo *info,
     return daemon;
 }
 
-/* A store that nobody has locked has no daemon; one that is only read says nothing of its readers. */
+/* A store that nobody has locked has no daemon; one that is only read says nothing of its
+ * readers. */
 static enum daemon
 find_daemon(const struct list *list, const struct mountinfo *info, int *pid)
 {

@@ -1,8 +1,8 @@
 /*
  * cli_mounted.c - get, put, rm and ls of a store that is mounted: the daemon does them.
  *
- * The command line is that of cli_store.c, which has the help and the complaints: what is not
- * well-formed is left to it.
+ * The command line is that of cli_store.c, which has the help and the complaints: what is
+ * not well-formed is left to it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,8 +28,8 @@ struct call {
 
 /* ---- put ---- */
 
-/* Sends what `fd` holds.  A failed read is told, and ends the connection without "end", so that
- * nothing is put. */
+/* Sends what `fd` holds.  A failed read is told, and ends the connection without "end",
+ * so that nothing is put. */
 static int
 send_contents(struct client *client, int fd, const char *name)
 {

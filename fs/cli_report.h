@@ -1,6 +1,7 @@
 /*
- * cli_report.h - what `lsmfs check` and `lsmfs repair` say: findings on standard output, a line each
- * or a JSON object each; on a terminal, how far they have come, on standard error.
+ * cli_report.h - what `lsmfs check` and `lsmfs repair` say: findings on standard output,
+ * a line each or a JSON object each; on a terminal, how far they have come, on standard
+ * error.
  */
 #ifndef FS_CLI_REPORT_H
 #define FS_CLI_REPORT_H

@@ -1,8 +1,8 @@
 /*
  * cli_stats.c - `lsmfs stats`: what a store and its mount are doing.
  *
- * The daemon says it if the store is mounted; that of a read-only mount has no control socket, and
- * says it in a file of the mount.  Any other store is opened to be read.
+ * The daemon says it if the store is mounted; that of a read-only mount has no control
+ * socket, and says it in a file of the mount.  Any other store is opened to be read.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,10 @@
 /*
  * cli_umount.c - `lsmfs umount`: returns when everything is on disk and the lock is free.
  *
- * Of these the daemon tells; so it is asked to unmount itself.  If it is dead, or has no control
- * socket (a read-only mount), the mount is removed as umount(8) does it, and the store is opened
- * and closed once, which recovers what the daemon left and makes it durable.
+ * Of these the daemon tells; so it is asked to unmount itself.  If it is dead, or has no
+ * control socket (a read-only mount), the mount is removed as umount(8) does it, and the
+ * store is opened and closed once, which recovers what the daemon left and makes it
+ * durable.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ refuse(const char *point, int result)
     return result == -EACCES || result == -EPERM ? STATUS_PERMISSION : STATUS_FAILED;
 }
 
-/* Is the daemon that has the store the one mounted at `point`?  A bind mount of it is not. */
+/* Is the daemon that has the store the one mounted at `point`?  A bind mount of it is
+ * not. */
 static bool
 is_daemons_place(const char *store, const char *point)
 {

@@ -1,6 +1,6 @@
 /*
- * coding.h - integers in records: little-endian in values and attributes, big-endian in keys,
- * so that keys sort as the numbers do.
+ * coding.h - integers in records: little-endian in values and attributes, big-endian in
+ * keys, so that keys sort as the numbers do.
  */
 #ifndef FS_CODING_H
 #define FS_CODING_H

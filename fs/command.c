@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* All that would end us, but for those that nothing can hold and those of our own faults. */
+/* All that would end us, but for those that nothing can hold and those of our own
+ * faults. */
 static void
 held_signals(sigset_t *set)
 {
@@ -72,9 +73,9 @@ absolute(const char *directory, const char *file, char *path, size_t size)
     return false;
 }
 
-/* As execvp would, but from the working directory of now: a PATH may have parts that are not
- * absolute, and those the snapshot must not fill.  The last link is kept: a program may go by its
- * name.  False, with errno. */
+/* As execvp would, but from the working directory of now: a PATH may have parts that are
+ * not absolute, and those the snapshot must not fill.  The last link is kept: a program
+ * may go by its name.  False, with errno. */
 static bool
 find(const char *file, char *path, size_t size)
 {
@@ -139,8 +140,8 @@ already_told(void)
     return number > 0 ? number : 0;
 }
 
-/* What is typed at a terminal it sends to all of its foreground, the command too; that it is gone it
- * tells the leader of the session alone. */
+/* What is typed at a terminal it sends to all of its foreground, the command too; that it
+ * is gone it tells the leader of the session alone. */
 static bool
 is_for_us_alone(int number, const siginfo_t *info)
 {

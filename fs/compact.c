@@ -1,9 +1,10 @@
 /*
  * compact.c - see compact.h.
  *
- * A slice ends at a key behind some 64 MiB of what tables hold: keys, attributes, and values that
- * are not in blob files.  All ends are found first, by one walk over each keyspace, so that it is
- * known how many slices there are.  What is deleted is not counted; it makes slices longer.
+ * A slice ends at a key behind some 64 MiB of what tables hold: keys, attributes, and
+ * values that are not in blob files.  All ends are found first, by one walk over each
+ * keyspace, so that it is known how many slices there are.  What is deleted is not
+ * counted; it makes slices longer.
  */
 #include "compact.h"
 

@@ -10,7 +10,8 @@
 struct control;
 struct stats_source;
 
-/* Listens in directory source->store, whose lock the caller holds.  `source` outlives this. */
+/* Listens in directory source->store, whose lock the caller holds.  `source` outlives
+ * this. */
 LSMKV_CHECKED int control_start(struct vfs *vfs, const struct stats_source *source,
                                 struct control **control);
 
@@ -18,8 +19,8 @@ LSMKV_CHECKED int control_start(struct vfs *vfs, const struct stats_source *sour
  * touched.  Precedes vfs_close. */
 void control_stop(struct control *control);
 
-/* Tells those who wait that the store is closed, with the result of that, and frees `control`
- * (may be NULL). */
+/* Tells those who wait that the store is closed, with the result of that, and frees
+ * `control` (may be NULL). */
 void control_finish(struct control *control, int result);
 
 #endif

@@ -7,8 +7,8 @@
 #include "vfs.h"
 #include "wire.h"
 
-/* Carries out command `name`, receiving and sending contents, but not the last line of the
- * reply.  `directory`: in which contents can wait.  -EPROTO: no such command. */
+/* Carries out command `name`, receiving and sending contents, but not the last line of
+ * the reply.  `directory`: in which contents can wait.  -EPROTO: no such command. */
 LSMKV_CHECKED int control_files(struct vfs *vfs, int directory, struct wire *wire,
                                 const char *name, struct lsmkv_slice key);
 

@@ -1,29 +1,31 @@
 /*
  * data.c - the contents of files.
  *
- * A file is inline or in chunks (chunks.c), and its attributes say which.  A write decides, chunk
- * by chunk:
+ * A file is inline or in chunks (chunks.c), and its attributes say which.  A write
+ * decides, chunk by chunk:
  *
  *     it covers all that the file has there    put the chunk, delete its fragments
  *     it covers a part                         put a fragment
  *     the fragments become too many            read, merge, put the chunk: fold
  *
- * Sequential writes of whole chunks are thus written once, small ones amplified about three times
- * at worst, and no write reads a chunk but the one that folds.
+ * Sequential writes of whole chunks are thus written once, small ones amplified about
+ * three times at worst, and no write reads a chunk but the one that folds.
  *
- * D1  An inline file grows out of its value in one step: from then on its id has every byte.  A
- *     file cut to DATA_INLINE_MAX or less goes back, and its id becomes an orphan.  So a file cut
- *     to nothing that grows again has a new id, and an id's chunks are never reused.
- * D2  No record reaches past the end of the file: a shrink rewrites the chunk it cuts.  So what a
- *     file grows over reads as zeros.
- * D3  Records past the end are dead ones of a trim.  Growing over them finishes the trim first
- *     (sweep_finish_trims); therefore a chunk past the end need not be looked up.
- * D4  An id with chunks is named by one file record, or by one orphan record.  A file without
- *     names puts the orphan in the batch that gives it the id.
- * D5  A hole is a chunk that is absent, or blocks of zeros in one that has other blocks too: what
- *     was never written of it, or punched.  A chunk of nothing but zeros was written so.
- *     Therefore SEEK_DATA reads two chunks at most; SEEK_HOLE, which would have to read all of a
- *     file without holes, looks into the first DATA_SEEK_CHUNKS only.
+ * D1  An inline file grows out of its value in one step: from then on its id has every
+ *     byte.  A file cut to DATA_INLINE_MAX or less goes back, and its id becomes an
+ *     orphan.  So a file cut to nothing that grows again has a new id, and an id's chunks
+ *     are never reused.
+ * D2  No record reaches past the end of the file: a shrink rewrites the chunk it cuts.
+ *     So what a file grows over reads as zeros.
+ * D3  Records past the end are dead ones of a trim.  Growing over them finishes the trim
+ *     first (sweep_finish_trims); therefore a chunk past the end need not be looked up.
+ * D4  An id with chunks is named by one file record, or by one orphan record.  A file
+ *     without names puts the orphan in the batch that gives it the id.
+ * D5  A hole is a chunk that is absent, or blocks of zeros in one that has other blocks
+ *     too: what was never written of it, or punched.  A chunk of nothing but zeros was
+ *     written so.  Therefore SEEK_DATA reads two chunks at most; SEEK_HOLE, which would
+ *     have to read all of a file without holes, looks into the first DATA_SEEK_CHUNKS
+ *     only.
  */
 #include "data.h"
 
@@ -98,8 +100,8 @@ piece_at(uint64_t offset, uint64_t end, const uint8_t *bytes, uint64_t old_size)
     return piece;
 }
 
-/* Lays the piece over the buffer, which holds the `visible` bytes of the chunk, and returns the
- * size of the result. */
+/* Lays the piece over the buffer, which holds the `visible` bytes of the chunk, and
+ * returns the size of the result. */
 static size_t
 piece_merge(const struct piece *piece, uint8_t *chunk)
 {
@@ -205,7 +207,8 @@ piece_write_over(struct data_edit *edit, struct lsmkv_slice old,
                       chunk, size);
 }
 
-/* An inline file becomes chunks with the write laid over it: one pass, each byte put once. */
+/* An inline file becomes chunks with the write laid over it: one pass, each byte put
+ * once. */
 static int
 write_out_of_line(struct data_edit *edit, uint64_t offset, const uint8_t *bytes,
                   size_t size)
@@ -501,7 +504,8 @@ punch_whole(struct data_edit *edit, uint64_t first, uint64_t last, uint64_t *nex
     return result == -ENOENT ? 0 : result;
 }
 
-/* The first chunk in part or, from its start, as many whole ones as a batch should hold. */
+/* The first chunk in part or, from its start, as many whole ones as a batch should
+ * hold. */
 static int
 punch_chunks(struct data_edit *edit, uint64_t offset, uint64_t end, uint64_t *done)
 {
@@ -623,8 +627,8 @@ is_zero(const uint8_t *bytes, size_t size)
     return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-/* In the chunk of `from`, the first block from there on that is a hole, or that is not: one of
- * zeros is, if the chunk has others.  -ENOENT: there is none. */
+/* In the chunk of `from`, the first block from there on that is a hole, or that is not:
+ * one of zeros is, if the chunk has others.  -ENOENT: there is none. */
 static int
 seek_inside(struct store *store, const struct lsmkv_snapshot *snapshot,
             const struct attr_data *data, uint64_t from, bool hole,

@@ -1,15 +1,17 @@
 /*
  * diff.c - see diff.h.
  *
- *     changed keys of `default` ----+-- in path order --> each, at both states: told if it differs
- *     names of changed inodes ------+
+ *     changed keys of `default` ----+-- in path order --> each, at both states: told if
+ *     it differs names of changed inodes ------+
  *
- * D1  A key of which neither the record changed nor, if it is a name of several, the inode, shows
- *     the same file at both states, or it shows a directory because of keys below it at either.
- * D2  So what is left are directories that come or go with keys below them, be it from nothing or
- *     from a file (inode.c has the table).  They are ancestors of a key whose record came or went.
- *     Where one stays, those above it do, too; but to look at all of a key's is cheap: in path order
- *     those that an earlier key had as well are the ones that were seen to already.
+ * D1  A key of which neither the record changed nor, if it is a name of several, the
+ *     inode, shows the same file at both states, or it shows a directory because of keys
+ *     below it at either.
+ * D2  So what is left are directories that come or go with keys below them, be it from
+ *     nothing or from a file (inode.c has the table).  They are ancestors of a key whose
+ *     record came or went.  Where one stays, those above it do, too; but to look at all
+ *     of a key's is cheap: in path order those that an earlier key had as well are the
+ *     ones that were seen to already.
  */
 #include "diff.h"
 
@@ -120,8 +122,8 @@ look_inode(struct diff *diff, struct side *side, uint64_t ino, struct seen *seen
     return result == 0 && seen->attr.data.kind == ATTR_REFERENCE ? -EUCLEAN : result;
 }
 
-/* 1: keys are below `key` at that state, 0, or an error.  Asked of every changed file, so the
- * iterator stays. */
+/* 1: keys are below `key` at that state, 0, or an error.  Asked of every changed file, so
+ * the iterator stays. */
 static int
 has_below(struct diff *diff, struct side *side, struct lsmkv_slice key)
 {
@@ -297,7 +299,8 @@ xattrs_differ(struct diff *diff, const struct attr *a, const struct attr *b)
     return result;
 }
 
-/* 1: chunk `index` of a file, which has as many bytes at both states, differs; 0, or an error. */
+/* 1: chunk `index` of a file, which has as many bytes at both states, differs; 0, or an
+ * error. */
 static int
 chunk_differs(struct diff *diff, const struct attr_data *data, uint64_t index)
 {
@@ -516,8 +519,8 @@ add_inode(struct diff *diff, uint64_t ino)
     return 0;
 }
 
-/* One that is at one state only has no name at the other: those have changed, too.  Of one that is
- * damaged the names tell. */
+/* One that is at one state only has no name at the other: those have changed, too.  Of
+ * one that is damaged the names tell. */
 static int
 find_inode(struct diff *diff, uint64_t ino)
 {
@@ -532,7 +535,8 @@ find_inode(struct diff *diff, uint64_t ino)
     return result > 0 || is_damage(result) ? add_inode(diff, ino) : result;
 }
 
-/* Inodes that differ at both states; in the order of the keys, which is that of numbers. */
+/* Inodes that differ at both states; in the order of the keys, which is that of
+ * numbers. */
 static int
 find_inodes(struct diff *diff)
 {
@@ -604,8 +608,8 @@ names_find(struct diff *diff, struct lsmkv_iter *names)
 
 /* ---- both, in path order ---- */
 
-/* Directories without a record have the root's times.  It has a record from the first mount on; of
- * two states one may be from before that, after a rollback the newer. */
+/* Directories without a record have the root's times.  It has a record from the first
+ * mount on; of two states one may be from before that, after a rollback the newer. */
 static int
 find_birth(struct diff *diff)
 {

@@ -133,8 +133,8 @@ dir_find(struct op *op, struct node *parent, struct lsmkv_slice name,
     return 0;
 }
 
-/* The node at a name, made if there is none yet.  No lock is held, but while the name is read:
- * who removes it would take the record away that a reference was just seen to. */
+/* The node at a name, made if there is none yet.  No lock is held, but while the name is
+ * read: who removes it would take the record away that a reference was just seen to. */
 static int
 find_or_enter(struct op *op, struct node *parent, struct lsmkv_slice name,
               struct node **child)

@@ -1,12 +1,13 @@
 /*
  * export.c - see export.h.
  *
- * An iterator that passes over damage gives the keys; each record is then read by itself, so that
- * one that cannot be read is one that is lost, and never an older one.  In path order a directory comes before what is in it, and one that only
- * keys imply is written where the first of them comes.
+ * An iterator that passes over damage gives the keys; each record is then read by itself,
+ * so that one that cannot be read is one that is lost, and never an older one.  In path
+ * order a directory comes before what is in it, and one that only keys imply is written
+ * where the first of them comes.
  *
- * E1  A header is written only once all that it says is known.  Then as many bytes follow as it
- *     says, read or not, so that the archive goes on behind them.
+ * E1  A header is written only once all that it says is known.  Then as many bytes follow
+ *     as it says, read or not, so that the archive goes on behind them.
  */
 #include "export.h"
 
@@ -74,8 +75,8 @@ lose_because(struct export *export, struct lsmkv_slice key, int result)
 
 /* ---- paths ---- */
 
-/* Sets the path to `prefix` and `size` bytes, which the caller fills in; "." if both are empty.
- * NULL: no memory. */
+/* Sets the path to `prefix` and `size` bytes, which the caller fills in; "." if both are
+ * empty.  NULL: no memory. */
 static char *
 path_reserve(struct export *export, const char *prefix, size_t size)
 {

@@ -7,11 +7,11 @@
  *     "closed"   8 the sequence that the store had when it was last closed in good order
  *     "foreign"  0 others than lsmfs may have written to the store
  *
- * V1  A store whose sequence is not that of "closed" was written to by somebody who did not go
- *     through lsmfs, or by a mount that was killed: nothing tells which.  It is foreign until a
- *     walk has seen all of one state of it.
- * V2  Neither a mount nor a command makes a key below a file.  So what a walk did not find in a
- *     state does not come about later in the same session.
+ * V1  A store whose sequence is not that of "closed" was written to by somebody who did
+ *     not go through lsmfs, or by a mount that was killed: nothing tells which.  It is
+ *     foreign until a walk has seen all of one state of it.
+ * V2  Neither a mount nor a command makes a key below a file.  So what a walk did not
+ *     find in a state does not come about later in the same session.
  */
 #include "foreign.h"
 
@@ -120,8 +120,8 @@ struct walk {
     bool any;
 };
 
-/* Keys below a file follow it at once in the order of paths.  -EEXIST: here is one.  A value
- * that is none of ours says by itself that it has to be looked below. */
+/* Keys below a file follow it at once in the order of paths.  -EEXIST: here is one.  A
+ * value that is none of ours says by itself that it has to be looked below. */
 static int
 walk_at(struct walk *walk, struct store *store, struct lsmkv_iter *iter)
 {

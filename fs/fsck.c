@@ -1,6 +1,6 @@
 /*
- * fsck.c - a check of one state: the arrays of facts, how findings are told, and the order of the
- * walks.
+ * fsck.c - a check of one state: the arrays of facts, how findings are told, and the
+ * order of the walks.
  *
  *     default   every name             inodes in use, references, contents
  *     inodes    'i' what names share   more of them; links = references
@@ -9,8 +9,8 @@
  *               'x'                    extended attributes of an inode in use
  *     chunks    all                    each of one file or orphan, within it
  *
- * The keys of the three keyspaces ascend by the numbers that the facts are sorted by, so that
- * nothing but the facts is kept (fsck.h).
+ * The keys of the three keyspaces ascend by the numbers that the facts are sorted by, so
+ * that nothing but the facts is kept (fsck.h).
  */
 #include "fsck.h"
 

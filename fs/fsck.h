@@ -1,11 +1,11 @@
 /*
- * fsck.h - the filesystem's own invariants, held against one state of a store: every record of
- * `default`, `inodes` and `chunks` is read, and each is looked for that another speaks of.  What
- * the engine promises of its files is lsmkv_check's, and comes first.
+ * fsck.h - the filesystem's own invariants, held against one state of a store: every
+ * record of `default`, `inodes` and `chunks` is read, and each is looked for that another
+ * speaks of.  What the engine promises of its files is lsmkv_check's, and comes first.
  *
- * Memory: 16 bytes a record of `default` or inode record with attributes, 8 more a name of a file
- * with several, 48 more a file in chunks or an orphan; for a million files from 16 to 72 MB.  No
- * file's contents are held.
+ * Memory: 16 bytes a record of `default` or inode record with attributes, 8 more a name
+ * of a file with several, 48 more a file in chunks or an orphan; for a million files from
+ * 16 to 72 MB.  No file's contents are held.
  */
 #ifndef FS_FSCK_H
 #define FS_FSCK_H
@@ -16,8 +16,8 @@
 #include "lsmkv.h"
 #include "store.h"
 
-/* What is wrong in a way that mend.c knows how to set right.  `number` is an inode's or a data id,
- * `value` what is to be in place of what is there. */
+/* What is wrong in a way that mend.c knows how to set right.  `number` is an inode's or a
+ * data id, `value` what is to be in place of what is there. */
 enum fsck_problem {
     FSCK_UNMENDABLE,
     FSCK_SUBDIRS,       /* of the directory `key`: the count of subdirectories */
@@ -59,13 +59,14 @@ struct fsck_report {
     void (*contents)(void *context, const struct fsck_contents *contents);
 };
 
-/* Checks the state that `snapshot` sees (NULL: the newest, of a store that nobody changes).
- * `*damage` gets the number of findings that are damage.  A negative errno if it cannot be read to
- * its end, -ECANCELED if `progress` ended it. */
+/* Checks the state that `snapshot` sees (NULL: the newest, of a store that nobody
+ * changes). `*damage` gets the number of findings that are damage.  A negative errno if
+ * it cannot be read to its end, -ECANCELED if `progress` ended it. */
 LSMKV_CHECKED int fsck_run(struct store *store, const struct lsmkv_snapshot *snapshot,
                            const struct fsck_report *report, uint64_t *damage);
 
-/* The same of each snapshot that has a name, which `begin` is told before its findings come. */
+/* The same of each snapshot that has a name, which `begin` is told before its findings
+ * come. */
 LSMKV_CHECKED int fsck_run_named(struct store *store, const struct fsck_report *report,
                                  void (*begin)(void *context, const char *name));
 

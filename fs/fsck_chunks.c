@@ -1,8 +1,8 @@
 /*
  * fsck_chunks.c - the walk over `chunks`: C1 and C2 of chunks.c, D2 to D4 of data.c.
  *
- * What is past the end of a file may be there only while a trim says that it is cut off; what an
- * orphan has is about to go, and of no interest.
+ * What is past the end of a file may be there only while a trim says that it is cut off;
+ * what an orphan has is about to go, and of no interest.
  */
 #include <errno.h>
 

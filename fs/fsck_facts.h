@@ -1,6 +1,6 @@
 /*
- * fsck_facts.h - what a check has read of a store and compares with what it reads later.  Private
- * to fsck*.c.
+ * fsck_facts.h - what a check has read of a store and compares with what it reads later.
+ * Private to fsck*.c.
  *
  * Each kind of fact is an array, sorted by its number once all of them are there.
  */
@@ -96,8 +96,8 @@ LSMKV_CHECKED int fsck_iterate(const struct fsck *check, struct lsmkv_keyspace *
                                struct lsmkv_slice lower, struct lsmkv_slice upper,
                                struct lsmkv_iter **iter);
 
-/* What a file's attributes, wherever they stand, say of others: its number, its contents.  `key`
- * is where they stand in `default`; NULL: shared by names. */
+/* What a file's attributes, wherever they stand, say of others: its number, its contents.
+ * `key` is where they stand in `default`; NULL: shared by names. */
 LSMKV_CHECKED int fsck_note_file(struct fsck *check, const struct attr *attr,
                                  const struct lsmkv_record *record,
                                  const struct lsmkv_slice *key);

@@ -1,6 +1,7 @@
 /*
- * fsck_records.c - the walk over `inodes`: what names share, notes of implied numbers, what is to
- * be swept, long extended attributes.  The tags come in this order: i, n, o, t, x.
+ * fsck_records.c - the walk over `inodes`: what names share, notes of implied numbers,
+ * what is to be swept, long extended attributes.  The tags come in this order: i, n, o,
+ * t, x.
  */
 #include <errno.h>
 

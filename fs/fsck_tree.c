@@ -1,12 +1,14 @@
 /*
  * fsck_tree.c - the walk over `default`: every name, and the directories' counts.
  *
- * In path order a directory's subtree follows it at once, so the directories that a key is in are a
- * stack: those that end are left, those that are new entered.  A level is a directory's record, an
- * implied directory, or a file; a file that keys stand below shows as an implied directory.
+ * In path order a directory's subtree follows it at once, so the directories that a key
+ * is in are a stack: those that end are left, those that are new entered.  A level is a
+ * directory's record, an implied directory, or a file; a file that keys stand below shows
+ * as an implied directory.
  *
- * Others than lsmfs may have put and removed directories, of which nobody counted anything
- * (inode.h, dir.c).  So a wrong count is damage only in a store without a trace of them.
+ * Others than lsmfs may have put and removed directories, of which nobody counted
+ * anything (inode.h, dir.c).  So a wrong count is damage only in a store without a trace
+ * of them.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -3,10 +3,11 @@
 
 #include "newer.h"
 
-/* How long the kernel may keep attributes.  Set-id bits that a write takes away are the daemon's:
- * all of them past the kernel's pages (only_fills of fuse_ops.c), else set-group-id without
- * execution by the group.  Of the reply the kernel learns only that size and times are new; it
- * would answer statx(STATX_MODE) with the old mode, and execute the new contents with it. */
+/* How long the kernel may keep attributes.  Set-id bits that a write takes away are the
+ * daemon's: all of them past the kernel's pages (only_fills of fuse_ops.c), else
+ * set-group-id without execution by the group.  Of the reply the kernel learns only that
+ * size and times are new; it would answer statx(STATX_MODE) with the old mode, and
+ * execute the new contents with it. */
 static double
 attributes_last(const struct node *node, const struct stat *st)
 {
@@ -76,7 +77,8 @@ attr_on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
     fuse_reply_buf(req, (const char *)&statx, sizeof(statx));
 }
 
-/* A change of nothing is chown(-1, -1), or comes before a write that takes set-id bits away. */
+/* A change of nothing is chown(-1, -1), or comes before a write that takes set-id bits
+ * away. */
 static unsigned
 which_of(int to_set)
 {

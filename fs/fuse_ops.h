@@ -20,7 +20,8 @@ struct fuse_ops {
     struct vfs *vfs;
     bool acl;           /* negotiate POSIX ACLs: the same as vfs_options.acl */
     struct shown shown; /* instead of owners and modes */
-    /* Called from the INIT request's handler: the mount answers from now on.  May be NULL. */
+    /* Called from the INIT request's handler: the mount answers from now on.  May be
+     * NULL. */
     void (*ready)(void *context);
     void *ready_context;
     struct fuse_session *session; /* set by fuse_ops_start_notices */
@@ -30,12 +31,13 @@ struct fuse_ops {
 
 const struct fuse_lowlevel_ops *fuse_ops_table(void);
 
-/* Reads and writes for libfuse, to say more to the kernel than it does: call this when the session is
- * mounted, before its first request.  0, or what fuse_session_custom_io says. */
+/* Reads and writes for libfuse, to say more to the kernel than it does: call this when
+ * the session is mounted, before its first request.  0, or what fuse_session_custom_io
+ * says. */
 LSMKV_CHECKED int fuse_ops_take_io(struct fuse_session *session);
 
-/* Tells the kernel of changes that it did not ask for, until vfs_stop_notices: call this when
- * the session is mounted. */
+/* Tells the kernel of changes that it did not ask for, until vfs_stop_notices: call this
+ * when the session is mounted. */
 LSMKV_CHECKED int fuse_ops_start_notices(struct fuse_ops *ops,
                                          struct fuse_session *session);
 

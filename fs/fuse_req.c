@@ -74,10 +74,10 @@ read_proc(const char *of, const char *name, char *text, size_t size)
     text[got] = '\0';
 }
 
-/* Likewise.  A capability counts that its holder has in the daemon's own user namespace: in one that
- * he made himself everybody has all, and the kernel asks of files for the one that was there first.
- * Where the daemon cannot look, for the caller is hidden, it is as if root had all and nobody else
- * any. */
+/* Likewise.  A capability counts that its holder has in the daemon's own user namespace:
+ * in one that he made himself everybody has all, and the kernel asks of files for the one
+ * that was there first.  Where the daemon cannot look, for the caller is hidden, it is as
+ * if root had all and nobody else any. */
 static bool
 capable(void *context, int capability)
 {

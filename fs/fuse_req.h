@@ -1,6 +1,6 @@
 /*
- * fuse_req.h - what every handler of a request works with: nodes and callers of a request,
- * errors, a buffer for the reply.
+ * fuse_req.h - what every handler of a request works with: nodes and callers of a
+ * request, errors, a buffer for the reply.
  */
 #ifndef FS_FUSE_REQ_H
 #define FS_FUSE_REQ_H
@@ -20,8 +20,8 @@ struct vfs_caller req_caller(fuse_req_t req);
 /* Answers with an errno, or 0.  Damage is an input or output error to programs. */
 void req_reply(fuse_req_t req, int result);
 
-/* Is a change that had this result to be tried again?  Whoever removes a file and at once writes
- * another finds the disk full, for what was removed comes free a little later. */
+/* Is a change that had this result to be tried again?  Whoever removes a file and at once
+ * writes another finds the disk full, for what was removed comes free a little later. */
 bool req_again(fuse_req_t req, int result, unsigned *tries);
 
 /* At least `size` bytes until the next call on this thread; NULL. */

@@ -1,11 +1,11 @@
 /*
  * helper.c - mount.lsmfs, mount.fuse.lsmfs, umount.lsmfs, umount.fuse.lsmfs.
  *
- * One program with several names, not scripts: nothing has to be quoted, found in a PATH or
- * read from another's messages, and an option means here what it means to lsmfs.
+ * One program with several names, not scripts: nothing has to be quoted, found in a PATH
+ * or read from another's messages, and an option means here what it means to lsmfs.
  *
- * H1  An option that mount(8) passes on is obeyed, or is known to mean nothing here; any other
- *     is refused, unless mount -s asks for it to be passed over.
+ * H1  An option that mount(8) passes on is obeyed, or is known to mean nothing here; any
+ *     other is refused, unless mount -s asks for it to be passed over.
  * H2  No store is made.  If the disk of a store is not there, its mount point, an empty
  *     directory, must not become an empty store, which backups would then copy.
  */
@@ -63,8 +63,8 @@ on_interrupt(int number)
     _exit(HELPER_INTERRUPTED);
 }
 
-/* mount(8) itself goes into NAMESPACE only to look around there, and leaves the mounting in it
- * to us: a process, or the path of a namespace. */
+/* mount(8) itself goes into NAMESPACE only to look around there, and leaves the mounting
+ * in it to us: a process, or the path of a namespace. */
 static int
 enter(const char *namespace)
 {

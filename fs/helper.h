@@ -6,9 +6,9 @@
  *     /sbin/mount.lsmfs       STORE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]
  *     /sbin/umount.fuse.lsmfs DIR [-flnrv] [-N NAMESPACE] [-t TYPE]
  *
- * and take what these return for their own exit status.  They drop the rights of root before
- * that if an ordinary user has called them, so that nothing here runs with more than the
- * caller's; who may mount is then decided by fusermount3.
+ * and take what these return for their own exit status.  They drop the rights of root
+ * before that if an ordinary user has called them, so that nothing here runs with more
+ * than the caller's; who may mount is then decided by fusermount3.
  */
 #ifndef FS_HELPER_H
 #define FS_HELPER_H
@@ -25,7 +25,8 @@ enum {
     HELPER_FAILED = 32,     /* the store, the mount point, or that it is in use */
 };
 
-/* False: argv[0] is not the name of a helper.  True: it has run, and this is its exit status. */
+/* False: argv[0] is not the name of a helper.  True: it has run, and this is its exit
+ * status. */
 LSMKV_CHECKED bool helper_run(int argc, char **argv, int *status);
 
 #endif

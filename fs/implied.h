@@ -1,10 +1,12 @@
 /*
- * implied.h - the inode numbers of directories that only keys below them imply: a hash of the
- * path, so that a store without any record of theirs shows the same ones at every mount.
+ * implied.h - the inode numbers of directories that only keys below them imply: a hash of
+ * the path, so that a store without any record of theirs shows the same ones at every
+ * mount.
  *
- * I1  The first record of such a directory takes its number along, and a rename both of them
- *     elsewhere.  A second record, in `inodes`, says that the number is in use; keys below the
- *     old path imply a directory with the next number then.  It goes with the directory.
+ * I1  The first record of such a directory takes its number along, and a rename both of
+ *     them elsewhere.  A second record, in `inodes`, says that the number is in use; keys
+ *     below the old path imply a directory with the next number then.  It goes with the
+ *     directory.
  */
 #ifndef FS_IMPLIED_H
 #define FS_IMPLIED_H
@@ -15,7 +17,8 @@
 #include "lsmkv.h"
 #include "store.h"
 
-/* Numbers that are tried: so many directories may have been renamed away from one path. */
+/* Numbers that are tried: so many directories may have been renamed away from one
+ * path. */
 #define IMPLIED_TRIES 1024u
 
 /* The `attempt`th number for `key`. */

@@ -10,8 +10,9 @@
  *   any other         none         that file; a reference leads on to `inodes`
  *   any other         some         an implied directory; the value is in .lsmfs/keys
  *
- * Only what others wrote can bring the last case about: this daemon looks for it in records
- * without attributes, and in all if the store may have had other writers (vfs->foreign).
+ * Only what others wrote can bring the last case about: this daemon looks for it in
+ * records without attributes, and in all if the store may have had other writers
+ * (vfs->foreign).
  */
 #include "inode.h"
 
@@ -83,7 +84,8 @@ inode_fini(struct inode *inode)
     inode->held = NULL;
 }
 
-/* The first number for `key` that neither a record nor a live node of another name has. */
+/* The first number for `key` that neither a record nor a live node of another name
+ * has. */
 int
 implied_ino(struct op *op, const struct view *view, const struct node *parent,
             struct lsmkv_slice name, struct lsmkv_slice key, uint64_t *ino)
@@ -163,7 +165,8 @@ may_be_occupied(const struct op *op, const struct inode *inode)
     return inode->attr.plain || op->vfs->foreign || inode->key.size == 0;
 }
 
-/* Makes sense of the record that was read: of the node's, or of that at `name` of `parent`. */
+/* Makes sense of the record that was read: of the node's, or of that at `name` of
+ * `parent`. */
 static int
 classify(struct op *op, struct inode *inode, int presence, const struct node *parent,
          struct lsmkv_slice name, enum inode_want want)

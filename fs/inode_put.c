@@ -1,5 +1,6 @@
 /*
- * inode_put.c - putting an inode back, and what is left of one without a name: see inode.h.
+ * inode_put.c - putting an inode back, and what is left of one without a name: see
+ * inode.h.
  */
 #include "inode.h"
 
@@ -169,8 +170,8 @@ remains_set(struct vfs *vfs, struct node *node, struct remains *remains)
     node->remains = remains;
 }
 
-/* Contents that would stand in memory become chunks of an orphan, if too much stands there
- * already.  A byte written behind the limit makes them so; it is not kept. */
+/* Contents that would stand in memory become chunks of an orphan, if too much stands
+ * there already.  A byte written behind the limit makes them so; it is not kept. */
 static int
 spill(struct op *op, struct inode *inode)
 {

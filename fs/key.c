@@ -1,12 +1,12 @@
 /*
  * key.c - paths as keys, and the coded names of keys that are no path.
  *
- * A coded name must be reachable through any directory tree, so it uses the portable file name
- * characters only, never '.', and cuts itself before 255 bytes.  '+' marks a cut: it is not a
- * coded byte, so a name says by itself whether others follow.
+ * A coded name must be reachable through any directory tree, so it uses the portable file
+ * name characters only, never '.', and cuts itself before 255 bytes.  '+' marks a cut: it
+ * is not a coded byte, so a name says by itself whether others follow.
  *
- * K1  key_encode is injective, and key_decode accepts its image and nothing else: one key, one
- *     file.
+ * K1  key_encode is injective, and key_decode accepts its image and nothing else: one
+ *     key, one file.
  */
 #include "key.h"
 
@@ -33,8 +33,8 @@ key_is_name(struct lsmkv_slice name)
     return !memchr(name.data, '\0', name.size) && !memchr(name.data, '/', name.size);
 }
 
-/* Takes the component before the first '/' off `rest`; false once the last has been taken,
- * which leaves rest->data NULL. */
+/* Takes the component before the first '/' off `rest`; false once the last has been
+ * taken, which leaves rest->data NULL. */
 static bool
 next_component(struct lsmkv_slice *rest, struct lsmkv_slice *component)
 {
@@ -285,7 +285,8 @@ key_decode(struct lsmkv_slice path, void *buffer, size_t capacity, size_t *size)
             return -ENAMETOOLONG;
         out[used] = (uint8_t)byte;
     }
-    /* Cuts were accepted where they may be; whether all of them are needed, the size tells. */
+    /* Cuts were accepted where they may be; whether all of them are needed, the size
+     * tells. */
     if (decoder.malformed || key_encoded_size(lsmkv_bytes(out, used)) != path.size)
         return -ENOENT;
     *size = used;

@@ -1,8 +1,10 @@
 /*
- * key.h - the keys of the `default` keyspace: paths, and the names of keys that are no path.
+ * key.h - the keys of the `default` keyspace: paths, and the names of keys that are no
+ * path.
  *
- * A key is a path relative to the root without a leading slash; the empty key is the root.
- * Nothing here allocates, touches a store or fails for any reason but its arguments.
+ * A key is a path relative to the root without a leading slash; the empty key is the
+ * root.  Nothing here allocates, touches a store or fails for any reason but its
+ * arguments.
  */
 #ifndef FS_KEY_H
 #define FS_KEY_H
@@ -37,19 +39,20 @@ void key_split(struct lsmkv_slice key, struct lsmkv_slice *parent,
                struct lsmkv_slice *name);
 
 /* Writes `parent`, a '/' unless `parent` is empty, and `name`; `*size` is the length.
- * -ENAMETOOLONG: longer than `capacity` or LSMKV_KEY_MAX.  `parent` may stand at the start of
- * `buffer` already, nothing else may overlap. */
+ * -ENAMETOOLONG: longer than `capacity` or LSMKV_KEY_MAX.  `parent` may stand at the
+ * start of `buffer` already, nothing else may overlap. */
 LSMKV_CHECKED int key_join(struct lsmkv_slice parent, struct lsmkv_slice name,
                            void *buffer, size_t capacity, size_t *size);
 
 /* ---- coded names: `.lsmfs/keys/` ---- */
 
 /* Every key has exactly one coded path, of components of at most 200 bytes:
- *   - bytes in [A-Za-z0-9_-] stand for themselves, others are %XX, two capital hex digits;
+ *   - bytes in [A-Za-z0-9_-] stand for themselves, others are %XX, two capital hex
+ *   digits;
  *   - the empty key is "%";
- *   - beyond 200 bytes the coded string is cut: every component but the last has 199 bytes of
- *     it and a '+' (which no coded byte is), the last at most 200.  A cut may fall within
- *     a %XX.
+ *   - beyond 200 bytes the coded string is cut: every component but the last has 199
+ *     bytes of it and a '+' (which no coded byte is), the last at most 200.  A cut may
+ *     fall within a %XX.
  * So a component ending in '+' is a directory and any other is a file. */
 
 /* Bytes that key_encode writes. */
@@ -61,9 +64,9 @@ void key_encode(struct lsmkv_slice key, char *buffer);
 /* May `name` be a component that others follow (200 bytes, a '+' last)? */
 bool key_is_coded_directory(struct lsmkv_slice name);
 
-/* Turns a whole coded path back into a key.  -ENOENT: it is not what key_encode writes, so
- * there is no such file; -ENAMETOOLONG: the key is longer than `capacity` (LSMKV_KEY_MAX is
- * always enough). */
+/* Turns a whole coded path back into a key.  -ENOENT: it is not what key_encode writes,
+ * so there is no such file; -ENAMETOOLONG: the key is longer than `capacity`
+ * (LSMKV_KEY_MAX is always enough). */
 LSMKV_CHECKED int key_decode(struct lsmkv_slice path, void *buffer, size_t capacity,
                              size_t *size);
 

@@ -110,8 +110,8 @@ is_stopped(struct keylist *list)
     return list->options->go_on && !list->options->go_on(list->options->context);
 }
 
-/* Prints the child that the iterator is at, and moves to the next.  A value with keys below it
- * is a directory, too. */
+/* Prints the child that the iterator is at, and moves to the next.  A value with keys
+ * below it is a directory, too. */
 static int
 list_child(struct keylist *list, struct store *store, struct lsmkv_iter *iter,
            struct lsmkv_slice key)

@@ -19,8 +19,9 @@ struct keylist_options {
     void *context;
 };
 
-/* Prints what is directly below `key`, directories with a '/'; or the key itself if nothing is.
- * -ENOENT: there is neither; -ECANCELED.  What `out` has met is left to the caller to ask. */
+/* Prints what is directly below `key`, directories with a '/'; or the key itself if
+ * nothing is. -ENOENT: there is neither; -ECANCELED.  What `out` has met is left to the
+ * caller to ask. */
 LSMKV_CHECKED int keylist_print(struct store *store, struct lsmkv_slice key,
                                 const struct keylist_options *options, FILE *out);
 

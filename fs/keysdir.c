@@ -137,7 +137,8 @@ keysdir_inode(struct op *op, unsigned slot, struct node *node, enum inode_want w
     result = read_key(op, node, node->view, lsmkv_bytes(buffer, size), want, inode);
     if (result < 0)
         return result;
-    /* The number of a value without attributes follows the directory's record that keeps it. */
+    /* The number of a value without attributes follows the directory's record that keeps
+     * it. */
     return inode->kept || inode->attr.ino == node->ino ? 0 : -ESTALE;
 }
 

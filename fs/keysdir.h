@@ -1,11 +1,11 @@
 /*
- * keysdir.h - .lsmfs/keys: the values that have no path, because their key is no path or has
- * keys below it, one file each under a coded name (key.h).  They can be read, rewritten and
- * removed, nothing else.  Not listed.
+ * keysdir.h - .lsmfs/keys: the values that have no path, because their key is no path or
+ * has keys below it, one file each under a coded name (key.h).  They can be read,
+ * rewritten and removed, nothing else.  Not listed.
  *
- * What a name here shows depends on what else is below its key, so the kernel keeps neither
- * entries nor attributes.  Modes on the path that a key resembles do not guard it here: only
- * the owner of the daemon may enter.
+ * What a name here shows depends on what else is below its key, so the kernel keeps
+ * neither entries nor attributes.  Modes on the path that a key resembles do not guard it
+ * here: only the owner of the daemon may enter.
  *
  * Such a file may share its record with a directory; operations on it hold the tree
  * exclusively, which stands for both locks.
@@ -20,7 +20,8 @@
 #define KEYSDIR_INO      3u /* .lsmfs */
 #define KEYSDIR_KEYS_INO 4u /* .lsmfs/keys */
 
-/* The node of .lsmfs in the tree of `root`, with one more reference; NULL: out of memory. */
+/* The node of .lsmfs in the tree of `root`, with one more reference; NULL: out of
+ * memory. */
 struct node *keysdir_enter(struct vfs *vfs, struct node *root);
 /* In .lsmfs, .lsmfs/keys or a directory below. */
 LSMKV_CHECKED int keysdir_lookup(struct vfs *vfs, struct node *parent,

@@ -1,9 +1,9 @@
 /*
  * launch.c - a daemon whose parent waits until it works.
  *
- * The child writes one byte, its status, to a pipe.  A pipe that ends without it means that the
- * child died.  Until it is detached the child stays in the parent's process group, so that an
- * interrupt from the terminal reaches both.
+ * The child writes one byte, its status, to a pipe.  A pipe that ends without it means
+ * that the child died.  Until it is detached the child stays in the parent's process
+ * group, so that an interrupt from the terminal reaches both.
  */
 #include "launch.h"
 

@@ -6,9 +6,9 @@
 
 struct launch;
 
-/* Forks.  In the child, `*launch` is set.  In the parent it is NULL, and the result is the exit
- * status: 0 once the child has called launch_detach, otherwise what it gave to launch_end, or
- * STATUS_DIED. */
+/* Forks.  In the child, `*launch` is set.  In the parent it is NULL, and the result is
+ * the exit status: 0 once the child has called launch_detach, otherwise what it gave to
+ * launch_end, or STATUS_DIED. */
 int launch_fork(struct launch **launch);
 
 /* In the child: it works.  Leaves session, terminal and directory, sends messages to the

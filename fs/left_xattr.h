@@ -1,7 +1,7 @@
 /*
- * left_xattr.h - the long extended attributes of a file or directory that is open and has no
- * name any more: their records would outlive it, so they are in memory, a list in its remains
- * (inode.h), guarded by the node's lock.
+ * left_xattr.h - the long extended attributes of a file or directory that is open and has
+ * no name any more: their records would outlive it, so they are in memory, a list in its
+ * remains (inode.h), guarded by the node's lock.
  */
 #ifndef FS_LEFT_XATTR_H
 #define FS_LEFT_XATTR_H

@@ -7,9 +7,9 @@
  *     1  bytes that follow
  *     n  those
  *
- * Spans stand in two lists by age, those with all names and those with two; the oldest of the
- * first moves to the second when names take more than the limit, and the oldest of the second
- * goes when ends do.
+ * Spans stand in two lists by age, those with all names and those with two; the oldest of
+ * the first moves to the second when names take more than the limit, and the oldest of
+ * the second goes when ends do.
  */
 #include "listing.h"
 

@@ -1,11 +1,11 @@
 /*
  * listing.h - what a cookie of readdir stands for.
  *
- * The entries of one reply are a *span*; a cookie is its number and the entry's index in it.
- * The names of a span are kept front-coded while memory allows, so that listing goes on behind
- * any name whether it still exists or not, without a handle: nothing is tied to an open
- * directory.  Of spans whose names had to go the first and last stay longer: reading on from
- * the end of a reply, as all programs do, needs no more.
+ * The entries of one reply are a *span*; a cookie is its number and the entry's index in
+ * it.  The names of a span are kept front-coded while memory allows, so that listing goes
+ * on behind any name whether it still exists or not, without a handle: nothing is tied to
+ * an open directory.  Of spans whose names had to go the first and last stay longer:
+ * reading on from the end of a reply, as all programs do, needs no more.
  *
  * Cookies below LISTING_FIRST are free for other uses (".", ".." and the end).
  *
@@ -31,8 +31,8 @@ struct listing_span; /* being built; belongs to one thread */
 struct listing *listing_new(size_t limit);
 void listing_free(struct listing *listing);
 
-/* Begins a span of the directory `directory` (any number that tells directories apart).  NULL:
- * out of memory. */
+/* Begins a span of the directory `directory` (any number that tells directories apart).
+ * NULL: out of memory. */
 struct listing_span *listing_begin(struct listing *listing, uint64_t directory);
 /* The cookie that the next name added will have; it is not known before listing_end. */
 uint64_t listing_next_cookie(const struct listing_span *span);
@@ -42,9 +42,9 @@ LSMKV_CHECKED int listing_add(struct listing_span *span, struct lsmkv_slice name
 /* Keeps the span, unless it is empty; NULL does nothing. */
 void listing_end(struct listing *listing, struct listing_span *span);
 
-/* The name behind which a cookie says to go on, into `name` (256 bytes), and how many entries
- * behind that to leave out (not 0 only if memory was short).  Its length, or -EINVAL: the cookie
- * is none of this directory, or too old. */
+/* The name behind which a cookie says to go on, into `name` (256 bytes), and how many
+ * entries behind that to leave out (not 0 only if memory was short).  Its length, or
+ * -EINVAL: the cookie is none of this directory, or too old. */
 LSMKV_CHECKED int listing_name(struct listing *listing, uint64_t directory,
                                uint64_t cookie, char *name, unsigned *skip);
 

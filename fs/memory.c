@@ -1,10 +1,11 @@
 /*
  * memory.c - see memory.h.
  *
- * Blocks of all sizes up to a chunk's 128 KiB come and go on a dozen threads, so glibc's arenas
- * end up more holes than blocks: of 166 MiB after two minutes of fio 106 were free.  Letting all
- * chunks be mapped and unmapped one by one would keep none of it, at 32 page faults a chunk; so
- * the pages of the holes are given back, when they have become many.
+ * Blocks of all sizes up to a chunk's 128 KiB come and go on a dozen threads, so glibc's
+ * arenas end up more holes than blocks: of 166 MiB after two minutes of fio 106 were
+ * free.  Letting all chunks be mapped and unmapped one by one would keep none of it, at
+ * 32 page faults a chunk; so the pages of the holes are given back, when they have become
+ * many.
  */
 #include "memory.h"
 
@@ -12,8 +13,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* What a daemon takes however little it has: the program, stacks, the buffers of requests, what is
- * in flight. */
+/* What a daemon takes however little it has: the program, stacks, the buffers of
+ * requests, what is in flight. */
 #define FIXED (UINT64_C(32) << 20)
 /* Of that the program and its stacks, which count as holes. */
 #define PROGRAM ((size_t)12 << 20)
@@ -24,7 +25,8 @@
 /* Bytes of holes, program and stacks that are not worth the while. */
 static size_t not_worth;
 
-/* Of `all`, which MEMORY_DEFAULT allows, what `total` does.  In KiB, so that nothing overflows. */
+/* Of `all`, which MEMORY_DEFAULT allows, what `total` does.  In KiB, so that nothing
+ * overflows. */
 static size_t
 part_of(uint64_t total, size_t all)
 {
@@ -52,8 +54,8 @@ memory_begin(const struct memory_shares *shares)
     not_worth = shares->holes;
     /* Each arena keeps what its threads freed; a dozen threads must not have one each. */
     mallopt(M_ARENA_MAX, 2);
-    /* Left to itself, the threshold grows up to 32 MiB with the first large block that is freed,
-     * and then memtables leave holes, too. */
+    /* Left to itself, the threshold grows up to 32 MiB with the first large block that is
+     * freed, and then memtables leave holes, too. */
     mallopt(M_MMAP_THRESHOLD, 256 * 1024);
 }
 

@@ -1,6 +1,6 @@
 /*
- * memory.h - what the daemon's memory is shared out to, and keeping what the allocator holds beyond
- * what is in use small.  For the daemon, which has the process to itself.
+ * memory.h - what the daemon's memory is shared out to, and keeping what the allocator
+ * holds beyond what is in use small.  For the daemon, which has the process to itself.
  */
 #ifndef FS_MEMORY_H
 #define FS_MEMORY_H
@@ -27,7 +27,8 @@ void memory_share(uint64_t total, struct memory_shares *shares);
 /* Before other threads start. */
 void memory_begin(const struct memory_shares *shares);
 
-/* Gives back what is free, if it is much.  Called now and then; a few milliseconds at most. */
+/* Gives back what is free, if it is much.  Called now and then; a few milliseconds at
+ * most. */
 void memory_give_back(void);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * mend.c - see mend.h.
  *
- * A check (fsck.h) finds what is wrong, each finding is mended by itself, and it is checked again:
- * what is right in one place may show what is wrong in another (a directory lost+found is one more
- * subdirectory).  It ends when a check finds nothing that can be mended, or after ROUNDS.
+ * A check (fsck.h) finds what is wrong, each finding is mended by itself, and it is
+ * checked again: what is right in one place may show what is wrong in another (a
+ * directory lost+found is one more subdirectory).  It ends when a check finds nothing
+ * that can be mended, or after ROUNDS.
  */
 #include "mend.h"
 

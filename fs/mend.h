@@ -1,11 +1,11 @@
 /*
- * mend.h - the filesystem's own invariants in a store that lsmkv_repair has made: records of it are
- * missing, and what others say of them is wrong.
+ * mend.h - the filesystem's own invariants in a store that lsmkv_repair has made: records
+ * of it are missing, and what others say of them is wrong.
  *
- * What can be set right without guessing at contents is: counts, notes, and who owns what.  What has
- * lost its name is put into the directory lost+found; a chunk that is lost reads as an error, not as
- * zeros; of two records that claim the same contents the newer one keeps them.  A name whose file
- * is lost stays, and reads as an error.
+ * What can be set right without guessing at contents is: counts, notes, and who owns
+ * what.  What has lost its name is put into the directory lost+found; a chunk that is
+ * lost reads as an error, not as zeros; of two records that claim the same contents the
+ * newer one keeps them.  A name whose file is lost stays, and reads as an error.
  */
 #ifndef FS_MEND_H
 #define FS_MEND_H
@@ -26,16 +26,17 @@ struct mend_report {
     void *context;
 };
 
-/* What was lost of `chunks`: records with keys from `first` to before `last`, or to `last`.  NULL
- * data: no bound is known. */
+/* What was lost of `chunks`: records with keys from `first` to before `last`, or to
+ * `last`.  NULL data: no bound is known. */
 struct mend_loss {
     struct lsmkv_slice first, last;
     bool last_too;
     uint64_t sequence; /* of what was lost, at most */
 };
 
-/* Makes, in a store that lsmfs has written to, what store_open needs: keyspaces, the format, and
- * counters above every number that is in use.  `*ours`: it is such a store. */
+/* Makes, in a store that lsmfs has written to, what store_open needs: keyspaces, the
+ * format, and counters above every number that is in use.  `*ours`: it is such a
+ * store. */
 LSMKV_CHECKED int mend_prepare(struct lsmkv *db, const struct mend_report *report,
                                bool *ours);
 

@@ -1,8 +1,9 @@
 /*
  * mend_chunks.c - chunks that were lost: marked, so that reading them is an error.
  *
- * A missing chunk is a hole and reads as zeros, a missing fragment shows what was there before.  What
- * is known are the ranges of keys that could not be read, and how new that was.  So
+ * A missing chunk is a hole and reads as zeros, a missing fragment shows what was there
+ * before.  What is known are the ranges of keys that could not be read, and how new that
+ * was.  So
  *
  *     a chunk is missing, in such a range, and its file      it is marked (it may have been a hole)
  *     says that it has more than there are

@@ -1,9 +1,10 @@
 /*
- * mend_files.c - mending what belongs to whom: lost+found, and numbers that two records claim.
+ * mend_files.c - mending what belongs to whom: lost+found, and numbers that two records
+ * claim.
  *
- * O1  A file's name and its inode record, or two names, have one inode number or data id if an older
- *     version came back: of a name that was removed, or of a file before it got a second name.  The
- *     inode record is right, or else the newer one of two names.
+ * O1  A file's name and its inode record, or two names, have one inode number or data id
+ *     if an older version came back: of a name that was removed, or of a file before it
+ *     got a second name.  The inode record is right, or else the newer one of two names.
  * O2  An orphan's record that is newer than the file's says that the file was removed.
  */
 #include "mend_files.h"

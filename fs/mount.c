@@ -9,10 +9,10 @@
  *                           announce the closing, finish requests, close the store
  *
  * D1  The parent's status is 0 only if the mount answers.
- * D2  From the end of the session to the release of the lock, the lock file says that the store
- *     is closing, so that the next mount waits for it.
- * D3  Nothing is unmounted by path unless that path is seen to have this mount on top: something
- *     else may be mounted there, over it or after its end.
+ * D2  From the end of the session to the release of the lock, the lock file says that the
+ *     store is closing, so that the next mount waits for it.
+ * D3  Nothing is unmounted by path unless that path is seen to have this mount on top:
+ *     something else may be mounted there, over it or after its end.
  */
 #include "mount.h"
 
@@ -106,9 +106,9 @@ mount_status_of(int result)
     }
 }
 
-/* Has the store's holder, after `waited` milliseconds, lost its mount?  Then it is about to
- * close, even if it has not come to say so yet: umount(8) returns before the daemon knows.  Who
- * only reads says nothing of itself, and is given a second. */
+/* Has the store's holder, after `waited` milliseconds, lost its mount?  Then it is about
+ * to close, even if it has not come to say so yet: umount(8) returns before the daemon
+ * knows.  Who only reads says nothing of itself, and is given a second. */
 static bool
 holder_is_leaving(const char *store, int waited)
 {
@@ -201,7 +201,8 @@ problem_of(const char *point)
     struct statfs fs;
     int problem = stat(point, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
 
-    /* Attributes may come from the kernel's memory; this asks the daemon, if there is one. */
+    /* Attributes may come from the kernel's memory; this asks the daemon, if there is
+     * one. */
     if (problem == 0 && statfs(point, &fs) != 0)
         problem = errno;
     return problem;
@@ -213,8 +214,8 @@ is_stale(int problem)
     return problem == ENOTCONN || problem == ECONNABORTED;
 }
 
-/* Takes away a mount of ours whose daemon has died, though programs may have files open there:
- * they cannot use them any more.  Another's is left to who knows it. */
+/* Takes away a mount of ours whose daemon has died, though programs may have files open
+ * there: they cannot use them any more.  Another's is left to who knows it. */
 static bool
 detach_stale(const char *point)
 {
@@ -311,8 +312,8 @@ make_session(struct mount *mount)
     return mount->session != NULL ? STATUS_OK : STATUS_FAILED;
 }
 
-/* Has root allowed ordinary users the options allow_other and allow_root?  As fusermount3 reads
- * it: a line without blanks and comments. */
+/* Has root allowed ordinary users the options allow_other and allow_root?  As fusermount3
+ * reads it: a line without blanks and comments. */
 static bool
 may_allow_others(void)
 {
@@ -505,7 +506,8 @@ now_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* What is left until `deadline` (0: there is none), but at most a while, as poll takes it. */
+/* What is left until `deadline` (0: there is none), but at most a while, as poll takes
+ * it. */
 static int
 left_ms(int64_t deadline)
 {
@@ -624,7 +626,8 @@ live(struct mount *mount)
     return close_vfs(mount, status);
 }
 
-/* The engine keeps half of the limit in tables open, and few systems allow many by default. */
+/* The engine keeps half of the limit in tables open, and few systems allow many by
+ * default. */
 static void
 raise_limits(void)
 {

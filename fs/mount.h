@@ -23,8 +23,8 @@ enum {
 int mount_status_of(int result);
 
 /* Mounts, and returns when the mount answers, leaving a daemon behind; in the foreground,
- * returns when it has been unmounted and the store is closed.  The result is the exit status;
- * what went wrong has been said on stderr. */
+ * returns when it has been unmounted and the store is closed.  The result is the exit
+ * status; what went wrong has been said on stderr. */
 int mount_run(const struct options *options);
 
 #endif

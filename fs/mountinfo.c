@@ -1,5 +1,6 @@
 /*
- * mountinfo.c - /proc/PID/mountinfo, and umount(2) or, for those who may not, fusermount3.
+ * mountinfo.c - /proc/PID/mountinfo, and umount(2) or, for those who may not,
+ * fusermount3.
  *
  * A line of mountinfo is
  *
@@ -23,7 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* For half a second: who looks at all mounts, as some programs do, holds each for a moment. */
+/* For half a second: who looks at all mounts, as some programs do, holds each for a
+ * moment. */
 #define BUSY_TRIES 25
 #define BUSY_STEP  20000000 /* nanoseconds */
 
@@ -60,8 +62,8 @@ take_field(char **rest, char *to, size_t size)
     return true;
 }
 
-/* Adds the options of the file system, but for the "rw" or "ro" that begins them, which the mount's
- * own have. */
+/* Adds the options of the file system, but for the "rw" or "ro" that begins them, which
+ * the mount's own have. */
 static void
 add_options(struct mountinfo *info, const char *super)
 {
@@ -250,7 +252,8 @@ mountinfo_may_wait(const char *path)
 
 /* ---- paths ---- */
 
-/* Splits at the last '/', the trailing ones left out.  False: there is no name to split off. */
+/* Splits at the last '/', the trailing ones left out.  False: there is no name to split
+ * off. */
 static bool
 split(char *path, const char **folder, const char **name)
 {

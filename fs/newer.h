@@ -1,9 +1,10 @@
 /*
- * newer.h - requests that the kernel makes and libfuse 3.14 does not know.  It answers every
- * such with ENOSYS, after which the kernel makes none of them again.
+ * newer.h - requests that the kernel makes and libfuse 3.14 does not know.  It answers
+ * every such with ENOSYS, after which the kernel makes none of them again.
  *
- * libfuse looks for nothing but the operation in a request's header, so such a request can be
- * given to it as one that it does know, which hands the same arguments to a handler of ours.
+ * libfuse looks for nothing but the operation in a request's header, so such a request
+ * can be given to it as one that it does know, which hands the same arguments to a
+ * handler of ours.
  */
 #ifndef FS_NEWER_H
 #define FS_NEWER_H
@@ -32,8 +33,8 @@ struct newer_time {
     uint32_t zero;
 };
 
-/* The reply to a STATX, without its header: the kernel's interface, in its own byte order.  It
- * has no padding. */
+/* The reply to a STATX, without its header: the kernel's interface, in its own byte
+ * order.  It has no padding. */
 struct newer_statx {
     uint64_t valid; /* seconds that the kernel may keep it */
     uint32_t valid_nanoseconds;

@@ -17,8 +17,9 @@
 /* The note of a mount at `point`, an absolute path. */
 void note_print(const char *point, char note[NOTE_SIZE]);
 
-/* Who holds the store: its process, 0 if it is being read only, and where it has it mounted (PATH_MAX
- * bytes), "" if it is no mount or only reads.  Otherwise as lsmkv_lock_holder. */
+/* Who holds the store: its process, 0 if it is being read only, and where it has it
+ * mounted (PATH_MAX bytes), "" if it is no mount or only reads.  Otherwise as
+ * lsmkv_lock_holder. */
 LSMKV_CHECKED int note_read(const char *store, int *pid, char *point);
 
 #endif

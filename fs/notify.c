@@ -38,7 +38,8 @@ struct notices {
     _Atomic bool running;
     _Atomic bool crowded;
     bool stop;
-    /* The thread's own: of the pause after a pick, and the nodes that were gone at the last. */
+    /* The thread's own: of the pause after a pick, and the nodes that were gone at the
+     * last. */
     long pause_ns;
     uint64_t gone;
 };
@@ -90,8 +91,8 @@ deliver(struct notices *notices, struct notice *notice)
     drop(notices, notice);
 }
 
-/* Asks for a few nodes to be forgotten.  Where none can be, or the kernel forgets none, as when
- * all are directories or mapped, it asks less and less often. */
+/* Asks for a few nodes to be forgotten.  Where none can be, or the kernel forgets none,
+ * as when all are directories or mapped, it asks less and less often. */
 static void
 thin(struct notices *notices)
 {

@@ -315,8 +315,8 @@ op_has_below(struct op *op, const struct view *view, struct lsmkv_slice key)
 
 /* ---- numbers ---- */
 
-/* A Feistel network on 62 bits of two halves: a permutation whatever the rounds do.  Bit 62,
- * the mark of numbers made of stamps, is kept. */
+/* A Feistel network on 62 bits of two halves: a permutation whatever the rounds do.  Bit
+ * 62, the mark of numbers made of stamps, is kept. */
 static uint64_t
 permute(uint64_t ino, uint64_t permutation)
 {

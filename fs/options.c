@@ -1,9 +1,9 @@
 /*
  * options.c - parsing of a mount's command line.
  *
- * Every option of -o is known here: ours are kept, the usual ones are passed to libfuse, those
- * that mean something to mount(8) or fstab alone are accepted and dropped, and any other is an
- * error before anything is touched.
+ * Every option of -o is known here: ours are kept, the usual ones are passed to libfuse,
+ * those that mean something to mount(8) or fstab alone are accepted and dropped, and any
+ * other is an error before anything is touched.
  */
 #include "options.h"
 
@@ -221,8 +221,8 @@ static const char *const passed[] = {
     "nodev",       "exec",       "noexec", "rw",     "async",
 };
 
-/* What is meant for others, or is so anyhow; mount(8) knows the most of them, and has no way to
- * see that they mean nothing to us.  A value, as in user=NAME, does not matter. */
+/* What is meant for others, or is so anyhow; mount(8) knows the most of them, and has no
+ * way to see that they mean nothing to us.  A value, as in user=NAME, does not matter. */
 static const char *const ignored[] = {
     "defaults",   "nonempty",  "auto",     "noauto",   "_netdev",    "user",
     "nouser",     "users",     "nousers",  "owner",    "noowner",    "group",

@@ -1,8 +1,9 @@
 /*
- * options.h - the command line of a mount: `lsmfs STORE MOUNTPOINT [-o OPTION,...] [-f] [-d]`.
+ * options.h - the command line of a mount: `lsmfs STORE MOUNTPOINT [-o OPTION,...] [-f]
+ * [-d]`.
  *
- * A program with another command line, such as the helper of mount(8), calls options_init,
- * options_add for each -o, and options_place.
+ * A program with another command line, such as the helper of mount(8), calls
+ * options_init, options_add for each -o, and options_place.
  */
 #ifndef FS_OPTIONS_H
 #define FS_OPTIONS_H

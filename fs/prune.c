@@ -31,7 +31,8 @@ month_of(int64_t seconds)
     return tm.tm_year * INT64_C(12) + tm.tm_mon;
 }
 
-/* A number for the period in which a snapshot falls; those of the same one have the same. */
+/* A number for the period in which a snapshot falls; those of the same one have the
+ * same. */
 static int64_t
 period_of(enum prune_rule rule, int64_t time, size_t index)
 {

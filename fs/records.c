@@ -1,6 +1,7 @@
 /*
- * records.c - the keys of the keyspaces `inodes` and `chunks`.  Both are in byte order and the
- * numbers big-endian, so a file's chunks, and a file's extended attributes, are neighbours.
+ * records.c - the keys of the keyspaces `inodes` and `chunks`.  Both are in byte order
+ * and the numbers big-endian, so a file's chunks, and a file's extended attributes, are
+ * neighbours.
  *
  *     inodes    offset  size  field
  *                    0     1  tag         'i', 'n', 'o', 't', 'x'
@@ -13,8 +14,8 @@
  *                    8     4  index       offset in the file / DATA_CHUNK
  *                   12     1  fragment    0: the chunk, others lie over it in order
  *
- * The values: of 'i', as of a file's record in `default`; of 'x', the attribute's; of 'n', 'o'
- * and 't', nothing.  Those of `chunks` are described in data.c.
+ * The values: of 'i', as of a file's record in `default`; of 'x', the attribute's; of
+ * 'n', 'o' and 't', nothing.  Those of `chunks` are described in data.c.
  */
 #include "records.h"
 

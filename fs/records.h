@@ -44,7 +44,8 @@ struct record_key record_trim(uint64_t data_id, uint64_t first_dead);
 struct record_key record_tag_begin(enum record_tag tag);
 struct record_key record_tag_end(enum record_tag tag);
 
-/* An orphan's or trim's key; `*first_dead` is 0 for an orphan.  False: neither, or malformed. */
+/* An orphan's or trim's key; `*first_dead` is 0 for an orphan.  False: neither, or
+ * malformed. */
 bool record_decode_sweep(struct lsmkv_slice key, uint64_t *data_id, uint64_t *first_dead);
 
 /* The number in a key of `inodes`; 0: malformed. */
@@ -65,7 +66,8 @@ chunk_slice(const struct chunk_key *key)
     return lsmkv_bytes(key->bytes, sizeof key->bytes);
 }
 
-/* Fragment 0 is the chunk itself; an index of UINT32_MAX or more gives the end of the id. */
+/* Fragment 0 is the chunk itself; an index of UINT32_MAX or more gives the end of the
+ * id. */
 struct chunk_key chunk_key(uint64_t data_id, uint64_t index, unsigned fragment);
 /* False: malformed. */
 bool chunk_key_decode(struct lsmkv_slice key, uint64_t *data_id, uint64_t *index,

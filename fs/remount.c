@@ -1,9 +1,9 @@
 /*
  * remount.c - other flags for a mount that there is.
  *
- * The kernel does it all: it refuses to make read-only what somebody writes to, and sends what
- * shared mappings have changed.  A daemon that has its store for reading only cannot be made to
- * write, so that is refused here, before the kernel would promise it.
+ * The kernel does it all: it refuses to make read-only what somebody writes to, and sends
+ * what shared mappings have changed.  A daemon that has its store for reading only cannot
+ * be made to write, so that is refused here, before the kernel would promise it.
  */
 #include "remount.h"
 
@@ -35,9 +35,9 @@ static const struct {
 };
 
 /* What it has, changed by what is asked for.  Without `ro` or `rw` it stays what it is.
- * mount(8) takes a nosuid away for suid, and so on, and then says neither; but its list is only
- * complete if it began with what the kernel says of the mount, rather than with a line of fstab,
- * which lacks the nosuid and nodev that FUSE begins with. */
+ * mount(8) takes a nosuid away for suid, and so on, and then says neither; but its list
+ * is only complete if it began with what the kernel says of the mount, rather than with a
+ * line of fstab, which lacks the nosuid and nodev that FUSE begins with. */
 static unsigned long
 wanted_flags(const struct options *options, unsigned long now)
 {

@@ -1,9 +1,9 @@
 /*
  * remount.h - `mount -o remount,...`, which mount(8) has lsmfs do.
  *
- * Only what the kernel keeps changes: ro and rw, suid, dev, exec.  The daemon goes on as it is; its
- * own options (commit=, acl, noatime, snapdir=, ...) are those of the mount and not looked at, for
- * mount(8) repeats them here from fstab.
+ * Only what the kernel keeps changes: ro and rw, suid, dev, exec.  The daemon goes on as
+ * it is; its own options (commit=, acl, noatime, snapdir=, ...) are those of the mount
+ * and not looked at, for mount(8) repeats them here from fstab.
  */
 #ifndef FS_REMOUNT_H
 #define FS_REMOUNT_H

@@ -9,7 +9,8 @@
 #include "inode.h"
 #include "op.h"
 
-/* Builds into the batch that a file loses the name at `key`; with its last, the inode goes. */
+/* Builds into the batch that a file loses the name at `key`; with its last, the inode
+ * goes. */
 LSMKV_CHECKED int remove_name(struct op *op, struct inode *inode, struct lsmkv_slice key,
                               struct timespec now);
 

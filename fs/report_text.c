@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes of the character of UTF-8 that `text`, which is not empty, begins with; 0: it begins with
- * none. */
+/* The bytes of the character of UTF-8 that `text`, which is not empty, begins with; 0: it
+ * begins with none. */
 static size_t
 report_character(const char *text)
 {

@@ -1,6 +1,6 @@
 /*
- * salvage.h - the keyspaces of a store whose MANIFEST, where their names stand, is lost: what they
- * hold tells which is which.
+ * salvage.h - the keyspaces of a store whose MANIFEST, where their names stand, is lost:
+ * what they hold tells which is which.
  */
 #ifndef FS_SALVAGE_H
 #define FS_SALVAGE_H
@@ -15,8 +15,8 @@ struct salvage_names {
     char names[SALVAGE_ROLES][LSMKV_NAME_MAX + 1];
 };
 
-/* Looks at every keyspace of a store that was opened with `salvage`.  One that has its name keeps
- * it. */
+/* Looks at every keyspace of a store that was opened with `salvage`.  One that has its
+ * name keeps it. */
 LSMKV_CHECKED int salvage_find_names(struct lsmkv *db, struct salvage_names *names);
 
 /* The name that the keyspace called `name` had, if it had lost it; otherwise NULL. */

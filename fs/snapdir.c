@@ -1,18 +1,18 @@
 /*
  * snapdir.c - see snapdir.h.
  *
- * A snapshot's tree has nodes of its own, with a view as their state.  The view belongs to the
- * tree's root node: dropping the snapshot takes the name away, and the view lasts as long as
- * somebody stands in the tree.
+ * A snapshot's tree has nodes of its own, with a view as their state.  The view belongs
+ * to the tree's root node: dropping the snapshot takes the name away, and the view lasts
+ * as long as somebody stands in the tree.
  *
- * Inode numbers in a snapshot are permuted, by its id: two trees of one mount must not have the
- * same, or diff(1) takes files that differ for one.  A snapshot called SNAPDIR_BACKUP has the
- * permutation of its name: those come one after the other, and to a program that makes a backup
- * of each, a file that did not change is to be the same one.  For the same reason its root does not
- * show when it was taken, as others do.
+ * Inode numbers in a snapshot are permuted, by its id: two trees of one mount must not
+ * have the same, or diff(1) takes files that differ for one.  A snapshot called
+ * SNAPDIR_BACKUP has the permutation of its name: those come one after the other, and to
+ * a program that makes a backup of each, a file that did not change is to be the same
+ * one.  For the same reason its root does not show when it was taken, as others do.
  *
- * The directory's times are those of the newest snapshot, or of the last removal or renaming,
- * a record of `meta`, integers little-endian:
+ * The directory's times are those of the newest snapshot, or of the last removal or
+ * renaming, a record of `meta`, integers little-endian:
  *
  *     key          value
  *     "snapshots"  8 nanoseconds since 1970
@@ -150,8 +150,8 @@ summary_init(struct vfs *vfs, struct summary *summary)
     return lsmkv_snapshot_list(vfs->store->db, summarize, summary);
 }
 
-/* The change is made, so that the time of it cannot be noted is no failure of it.  It is not
- * before that of what was there `before`. */
+/* The change is made, so that the time of it cannot be noted is no failure of it.  It is
+ * not before that of what was there `before`. */
 static void
 note_change(struct vfs *vfs, const struct summary *before)
 {

@@ -1,8 +1,9 @@
 /*
- * snapdir.h - the directory .snapshots: one entry a named snapshot, below each the tree as it
- * was.  mkdir in it takes a snapshot, rmdir drops one, rename renames one.
+ * snapdir.h - the directory .snapshots: one entry a named snapshot, below each the tree
+ * as it was.  mkdir in it takes a snapshot, rmdir drops one, rename renames one.
  *
- * Names come checked (op_name); `directory` is the node of .snapshots.  Results as of vfs.h.
+ * Names come checked (op_name); `directory` is the node of .snapshots.  Results as of
+ * vfs.h.
  */
 #ifndef FS_SNAPDIR_H
 #define FS_SNAPDIR_H
@@ -12,8 +13,8 @@
 
 #define SNAPDIR_INO 2u
 
-/* The snapshot that `lsmfs backup` takes and drops: one after the other with this name, and a file
- * has the same inode number in all of them. */
+/* The snapshot that `lsmfs backup` takes and drops: one after the other with this name,
+ * and a file has the same inode number in all of them. */
 #define SNAPDIR_BACKUP ".backup"
 bool snapdir_is_backup(const char *name);
 
@@ -29,8 +30,8 @@ LSMKV_CHECKED int snapdir_rmdir(struct vfs *vfs, struct node *directory,
 LSMKV_CHECKED int snapdir_rename(struct vfs *vfs, struct node *directory,
                                  struct lsmkv_slice name, struct lsmkv_slice new_name,
                                  unsigned flags);
-/* As vfs_readdir without plus (the kernel must not keep what it would be told); a cookie is the
- * snapshot's id from LISTING_FIRST on, 1 and 2 are "." and "..". */
+/* As vfs_readdir without plus (the kernel must not keep what it would be told); a cookie
+ * is the snapshot's id from LISTING_FIRST on, 1 and 2 are "." and "..". */
 LSMKV_CHECKED int snapdir_readdir(struct vfs *vfs, uint64_t cookie,
                                   bool (*add)(void *context,
                                               const struct vfs_listed *listed),

@@ -90,8 +90,8 @@ is_wanted(void *context)
     return output->go_on == NULL || output->go_on(output->context);
 }
 
-/* What is in memory only, as times of directories are, belongs to now.  A disk that takes nothing
- * more is no reason not to look. */
+/* What is in memory only, as times of directories are, belongs to now.  A disk that takes
+ * nothing more is no reason not to look. */
 static int
 take_now(struct vfs *vfs, struct lsmkv_snapshot **snapshot)
 {

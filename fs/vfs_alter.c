@@ -1,12 +1,12 @@
 /*
- * vfs_alter.c - changes that come by key, through the control socket: what the kernel knew of the
- * path has to be forgotten.
+ * vfs_alter.c - changes that come by key, through the control socket: what the kernel
+ * knew of the path has to be forgotten.
  *
- * L1  The kernel is told to forget a name only if no node stands behind it, or another than it
- *     believes.  Forgetting the name of a directory that is there would detach what is mounted
- *     below it, and getcwd() of whoever is in it would fail.
- * L2  A file with several names is told of by its number: the kernel may know it by another than
- *     the one that was given.
+ * L1  The kernel is told to forget a name only if no node stands behind it, or another
+ *     than it believes.  Forgetting the name of a directory that is there would detach
+ *     what is mounted below it, and getcwd() of whoever is in it would fail.
+ * L2  A file with several names is told of by its number: the kernel may know it by
+ *     another than the one that was given.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ stands(struct op *op, const struct node *parent, struct lsmkv_slice name,
     return same;
 }
 
-/* Tells of one step of the path, and returns the node there with a reference, or NULL (L1). */
+/* Tells of one step of the path, and returns the node there with a reference, or NULL
+ * (L1). */
 static struct node *
 tell_step(struct op *op, struct node *parent, struct lsmkv_slice name,
           struct lsmkv_slice key)
@@ -106,8 +107,8 @@ vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
     op = op_begin_exclusive(vfs);
     if (!op)
         return -ENOMEM;
-    /* The times that the records have, so that older ones do not follow.  A full store may not
-     * take them all, and still lets files be removed. */
+    /* The times that the records have, so that older ones do not follow.  A full store
+     * may not take them all, and still lets files be removed. */
     result = deferred_put_all_in(op);
     if (result == 0 || result == -ENOSPC) {
         tell_number(op, key);
@@ -138,7 +139,8 @@ take_component(struct lsmkv_slice *path, char name[KEY_NAME_MAX + 1])
     return 0;
 }
 
-/* The directory that the path's last component, copied to `name`, is in, with a reference. */
+/* The directory that the path's last component, copied to `name`, is in, with a
+ * reference. */
 static int
 walk(struct vfs *vfs, struct lsmkv_slice path, struct node **parent, char *name)
 {

@@ -1,9 +1,9 @@
 /*
  * vfs_dir.c - listing a directory.
  *
- * One pass of an iterator a reply, made and freed within it: so attributes are those of the
- * moment, and nothing is held between replies.  It jumps over each subdirectory's tree.  What
- * a cookie means is kept in listing.h; those below LISTING_FIRST are
+ * One pass of an iterator a reply, made and freed within it: so attributes are those of
+ * the moment, and nothing is held between replies.  It jumps over each subdirectory's
+ * tree.  What a cookie means is kept in listing.h; those below LISTING_FIRST are
  *
  *     1  behind "."    2  behind ".."    3  behind ".snapshots", before all other entries
  *     4096  the end: where lseek(SEEK_END) goes, to a directory's size
@@ -114,8 +114,8 @@ add_listed(struct walk *walk, struct inode *inode)
     return added;
 }
 
-/* The type and number of a reference are its own: without attributes there is no need to go
- * where it leads. */
+/* The type and number of a reference are its own: without attributes there is no need to
+ * go where it leads. */
 static int
 read_entry(struct walk *walk, struct lsmkv_slice key, const struct lsmkv_record *record,
            bool has_below, struct inode *inode)
@@ -155,8 +155,8 @@ handle_entry(struct walk *walk, struct lsmkv_slice key, const struct lsmkv_recor
     return result == -EUCLEAN ? 0 : result;
 }
 
-/* A file's record that may have keys below it: is the next key one?  The record is copied, for
- * the iterator moves. */
+/* A file's record that may have keys below it: is the next key one?  The record is
+ * copied, for the iterator moves. */
 static int
 handle_doubtful(struct walk *walk, struct lsmkv_slice key)
 {

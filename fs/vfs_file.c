@@ -39,8 +39,8 @@ vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
     return result;
 }
 
-/* A shared mapping that stores go through wants both.  Its description is not released before it
- * is unmapped, and then its stores are written. */
+/* A shared mapping that stores go through wants both.  Its description is not released
+ * before it is unmapped, and then its stores are written. */
 static bool
 allows_stores(int flags)
 {
@@ -121,7 +121,8 @@ struct mapped_seek {
     void *context;
 };
 
-/* The hole that an answer rests on: what is stored there through a mapping makes it wrong. */
+/* The hole that an answer rests on: what is stored there through a mapping makes it
+ * wrong. */
 static void
 hole_behind(const struct mapped_seek *seek, int result, uint64_t found, uint64_t *begin,
             uint64_t *size)
@@ -181,8 +182,9 @@ vfs_seek_mapped(struct vfs *vfs, struct node *node, uint64_t offset, int whence,
 
 /* ---- writing ---- */
 
-/* The kernel appends at the size that it knows, which a change of the key made wrong.  Direct
- * writes come several at once and in any order: their offsets are as they have to be. */
+/* The kernel appends at the size that it knows, which a change of the key made wrong.
+ * Direct writes come several at once and in any order: their offsets are as they have to
+ * be. */
 static uint64_t
 place_append(struct op *op, const struct inode *inode, uint64_t offset, int flags)
 {

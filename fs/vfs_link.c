@@ -1,10 +1,10 @@
 /*
  * vfs_link.c - hard links and the targets of symbolic ones.
  *
- * The first link(2) of a file moves its record, attributes and contents, to `inodes` in one
- * batch and leaves references at both paths: from then on its names are equal, and stay so when
- * only one is left.  A file made without a name (O_TMPFILE) is in its node's memory, and its
- * first link is what puts it into the store.
+ * The first link(2) of a file moves its record, attributes and contents, to `inodes` in
+ * one batch and leaves references at both paths: from then on its names are equal, and
+ * stay so when only one is left.  A file made without a name (O_TMPFILE) is in its node's
+ * memory, and its first link is what puts it into the store.
  */
 #include <errno.h>
 #include <string.h>

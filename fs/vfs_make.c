@@ -1,9 +1,9 @@
 /*
  * vfs_make.c - new names for new inodes: create, mknod, mkdir, symlink.
  *
- * Each is one batch: the new record, and the parent's only if that cannot wait (dir.h).  A file
- * without a name (O_TMPFILE) is no record at all: like one that has lost its name, it is in its
- * node's memory (inode.h).
+ * Each is one batch: the new record, and the parent's only if that cannot wait (dir.h).
+ * A file without a name (O_TMPFILE) is no record at all: like one that has lost its name,
+ * it is in its node's memory (inode.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,8 +52,8 @@ default_acl(struct op *op, const struct inode *parent, void *bytes, size_t space
     return result;
 }
 
-/* Gives `inode` the lists that the parent's default one says, and the mode that follows; or
- * takes the umask from the mode. */
+/* Gives `inode` the lists that the parent's default one says, and the mode that follows;
+ * or takes the umask from the mode. */
 static int
 inherit_acl(struct op *op, const struct dir *dir, const struct vfs_caller *caller,
             struct inode *inode, struct inherited *lists)

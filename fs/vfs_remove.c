@@ -1,8 +1,8 @@
 /*
  * vfs_remove.c - unlink and rmdir.
  *
- * A file with several names loses one; with the last, the inode goes, but what a node still
- * shows of it (inode.h).
+ * A file with several names loses one; with the last, the inode goes, but what a node
+ * still shows of it (inode.h).
  */
 #include <errno.h>
 
@@ -46,8 +46,8 @@ remove_check_empty(struct op *op, const struct inode *inode)
     return -ENOTEMPTY;
 }
 
-/* Does a listing of the directory show anything?  Looks at the first few keys only.  True, too, if
- * that cannot be told. */
+/* Does a listing of the directory show anything?  Looks at the first few keys only.
+ * True, too, if that cannot be told. */
 #define EXPLAIN_KEYS 16u
 
 static bool

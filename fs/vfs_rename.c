@@ -1,9 +1,10 @@
 /*
  * vfs_rename.c - rename(2), with RENAME_NOREPLACE and RENAME_EXCHANGE.
  *
- * The tree is held exclusively from reading what is renamed until its node has the new name, so
- * nobody builds a path that is half old and half new.  Whatever is renamed gets a new record at
- * the new key (its ctime changes); what is below a directory moves by reference.
+ * The tree is held exclusively from reading what is renamed until its node has the new
+ * name, so nobody builds a path that is half old and half new.  Whatever is renamed gets
+ * a new record at the new key (its ctime changes); what is below a directory moves by
+ * reference.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -187,8 +187,8 @@ vfs_listxattr(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
 
 /* ---- changing ---- */
 
-/* What a list says goes to the mode; one that says no more need not be kept.  There is a caller
- * whenever there is a value. */
+/* What a list says goes to the mode; one that says no more need not be kept.  There is a
+ * caller whenever there is a value. */
 static int
 obey_acl(const struct vfs_caller *caller, struct inode *inode, const char *name,
          const struct lsmkv_slice **value)
@@ -230,7 +230,8 @@ check_presence(struct op *op, const struct inode *inode, const char *name,
         return result;
     if (result == 0)
         return flags & XATTR_CREATE ? -EEXIST : 0;
-    /* To take away what is not there is wrong, but not for a list that the mode expresses. */
+    /* To take away what is not there is wrong, but not for a list that the mode
+     * expresses. */
     return flags & XATTR_REPLACE || (!value && !is_acl(name)) ? -ENODATA : 0;
 }
 

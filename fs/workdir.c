@@ -1,9 +1,10 @@
 /*
  * workdir.c - see workdir.h.
  *
- * W1  Nothing is removed but from a directory that is empty or has the mark, whose lock we hold.
- * W2  The new store is durable when it is closed; its name is when the directory that the name is
- *     in has been synced.
+ * W1  Nothing is removed but from a directory that is empty or has the mark, whose lock
+ *     we hold.
+ * W2  The new store is durable when it is closed; its name is when the directory that the
+ *     name is in has been synced.
  */
 #include "workdir.h"
 
