@@ -26,7 +26,8 @@ static const char mark_text[] =
 
 /* ---- emptying ---- */
 
-/* Removes the files of a directory; those in `store` of the working directory. */
+/* Removes the files of a directory; those in `store` of the working directory.  A daemon whose
+ * command has gone may do the same at this moment. */
 static int
 remove_files(int parent, const char *name)
 {
@@ -41,10 +42,10 @@ remove_files(int parent, const char *name)
     }
     for (struct dirent *entry; result == 0 && (entry = readdir(directory));)
         if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
-            unlinkat(fd, entry->d_name, 0))
+            unlinkat(fd, entry->d_name, 0) && errno != ENOENT)
             result = -errno;
     closedir(directory);
-    if (result == 0 && unlinkat(parent, name, AT_REMOVEDIR))
+    if (result == 0 && unlinkat(parent, name, AT_REMOVEDIR) && errno != ENOENT)
         result = -errno;
     return result;
 }

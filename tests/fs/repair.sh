@@ -156,7 +156,7 @@ killed() {
     for _ in {1..100}; do
         rm -rf "$new"
         "$lsmfs" repair "$mnt" "$new" >told 2>&1 && break
-        grep "another repair is running" told
+        grep "another repair is running" told || { cat told; return 1; }
         sleep 0.1
     done
     cat told
