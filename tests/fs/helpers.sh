@@ -341,6 +341,7 @@ forces() {
 }
 
 # Interrupted while it waits for a daemon that does not end; then with the new daemon killed.
+# The one who waits is told first: of a daemon that ended by itself it has another status.
 interrupted_and_killed() {
     local old new child i status
     for i in INT KILL; do
@@ -350,14 +351,14 @@ interrupted_and_killed() {
         timeout 20 umount -l "$mnt"
         "$WORK/mount.lsmfs" "$store" "$mnt" &
         new=$!
-        for _ in {1..200}; do
-            child=$(pgrep -P $new) && break
+        until child=$(pgrep -P $new); do
+            kill -0 $new
             sleep 0.02
         done
         sleep 0.1
         status=0
         if [ $i = INT ]; then
-            kill -INT "$child" $new
+            kill -INT $new "$child"
         else
             kill -KILL "$child"
         fi
