@@ -9,15 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
-#include "cli_check.h"
-#include "cli_export.h"
-#include "cli_repair.h"
-#include "cli_store.h"
-#include "helper.h"
-#include "mount.h"
-#include "options.h"
-#include "remount.h"
+#include "cli/cli.h"
+#include "cli/cli_check.h"
+#include "cli/cli_export.h"
+#include "cli/cli_repair.h"
+#include "cli/cli_store.h"
+#include "cli/helper.h"
+#include "daemon/mount.h"
+#include "daemon/options.h"
+#include "daemon/remount.h"
 
 #define LINE "STORE MOUNTPOINT [-o OPTION[,OPTION]...] [-f] [-d]\n"
 

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "db/cursor.h"
 #include "db/db.h"
+#include "iter/cursor.h"
 #include "table/blob.h"
 
 struct lsmkv_iter {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/cursor.h"
+#include "iter/cursor.h"
 #include "table/blob.h"
 
 /* One sorted run: a tree's keys as they are, or as they will be. */

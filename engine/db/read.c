@@ -19,8 +19,8 @@
 #include <string.h>
 
 #include "base/record.h"
-#include "db/cursor.h"
 #include "db/db.h"
+#include "iter/cursor.h"
 #include "table/blob.h"
 
 #define KEY_STACK_SIZE 512u

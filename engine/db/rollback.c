@@ -18,8 +18,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "db/cursor.h"
 #include "db/straight.h"
+#include "iter/cursor.h"
 
 #define PROGRESS_EVERY 4096u /* keys */
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/manifest.h"
+#include "manifest/manifest.h"
 #include "table/blob.h"
 #include "tools/lsm-dump.h"
 

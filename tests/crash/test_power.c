@@ -39,7 +39,7 @@
 
 #define OPERATIONS     250
 #define IMAGES         10000
-#define MANIFEST_ROLLS (1 << 20) /* bytes; see db/manifest.c */
+#define MANIFEST_ROLLS (1 << 20) /* bytes; see manifest/manifest.c */
 #define MANIFEST_LEFT  100       /* of those when the sweep begins */
 
 /* Some of the keyspaces that come and go hold values that were collected. */

@@ -5,7 +5,7 @@
 #ifndef TESTS_CHECK_FIXTURE_H
 #define TESTS_CHECK_FIXTURE_H
 
-#include "fsck.h"
+#include "check/fsck.h"
 #include "support/mem_pages.h"
 #include "vfs_fixture.h"
 

@@ -16,7 +16,7 @@ ids=$(id -u)
 # Every command, those of `snapshot` as one word with a blank.
 commands() {
     grep -oE '\{"[a-z]+", cli_' "$sources/main.c" | sed 's/{"\(.*\)".*/\1/' | grep -vx snapshot
-    sed -n 's/^    {"[a-z]*", "\(snapshot [a-z]*\)",.*/\1/p' "$sources/cli_snapshot.c"
+    sed -n 's/^    {"[a-z]*", "\(snapshot [a-z]*\)",.*/\1/p' "$sources/cli/cli_snapshot.c"
 }
 
 # help_of COMMAND, which may be two words.
@@ -79,7 +79,7 @@ obeys_what_it_lists() {
 # What is known is named by the help of a command that is in the same file.
 lists_what_it_obeys() {
     local file option command
-    for file in "$sources"/cli_*.c; do
+    for file in "$sources"/cli/cli_*.c; do
         : >help
         while read -r command; do
             grep -qE "^cli_${command%% *}\(" "$file" && help_of "$command" >>help
@@ -95,7 +95,7 @@ lists_what_it_obeys() {
                 sed 's/^{"\([^"]*\).*/\1/'
         )
     done
-    sed -n '/settings\[\] = {/,/^};/s/^    {"\([a-z]*\)", .* set_.*/\1/p' "$sources/options.c" >known
+    sed -n '/settings\[\] = {/,/^};/s/^    {"\([a-z]*\)", .* set_.*/\1/p' "$sources/daemon/options.c" >known
     [ "$(wc -l <known)" -ge 6 ]
     while read -r option; do
         "$lsmfs" --help | grep -qE "^  .*\<$option="

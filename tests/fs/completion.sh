@@ -63,7 +63,7 @@ table() {
 }
 
 snapshot_table() {
-    sed -nE 's/^    \{"([a-z]+)", "snapshot .*/\1/p' "$root/fs/cli_snapshot.c"
+    sed -nE 's/^    \{"([a-z]+)", "snapshot .*/\1/p' "$root/fs/cli/cli_snapshot.c"
 }
 
 options_of() {
@@ -82,7 +82,7 @@ options_of() {
 # Each long option of a table for getopt_long is one of that file's help.
 help_has_every_option() {
     local file option count=0
-    for file in "$root"/fs/cli_*.c; do
+    for file in "$root"/fs/cli/cli_*.c; do
         # The command lines of these are those of others.
         case ${file##*/} in
         cli_mounted.c | cli_line.c) continue ;;
@@ -131,7 +131,7 @@ mount_options_are_offered() {
         "$WORK/mount.lsmfs" -f -o "$option" "$WORK/one" "$WORK/other"
     done
     for option in $(sed -nE 's/.*\(strcmp\(option, "([a-z]+)"\).*/\1/p; s/^    \{"([a-z]+)", true, set_.*/\1/p' \
-        "$root/fs/options.c"); do
+        "$root/fs/daemon/options.c"); do
         case $option in
         # What is so without them, what says who asks, and what is an option of its own.
         default_permissions | relatime | atime | nostrictatime | diratime | nofail | debug) ;;

@@ -4,7 +4,7 @@
 #ifndef TESTS_DIFF_TOLD_H
 #define TESTS_DIFF_TOLD_H
 
-#include "snapshots.h"
+#include "vfs/snapshots.h"
 #include "vfs_fixture.h"
 
 #define LINES_MAX 4000u

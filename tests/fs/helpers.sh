@@ -461,7 +461,7 @@ help_and_options_agree() {
     local option pages
     pages=$(sed 's/\\-/-/g; s/\\fR//g' "$root"/mount-helpers/{lsmfs.1,mount.lsmfs.8})
     sed -n '/^} settings\[\] = {/,/^};/p; /passed\[\] = {/,/^};/p; /ignored\[\] = {/,/^};/p
-        /^set_flag/,/^}/p' "$root/fs/options.c" | grep -v 'refuse_' | grep -o '"[a-z_]*"' | tr -d '"' >options
+        /^set_flag/,/^}/p' "$root/fs/daemon/options.c" | grep -v 'refuse_' | grep -o '"[a-z_]*"' | tr -d '"' >options
     [ "$(wc -l <options)" -gt 50 ]
     while read -r option; do
         grep -qw -- "$option" <<<"$pages" || {

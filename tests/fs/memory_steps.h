@@ -10,13 +10,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "bykey.h"
-#include "export.h"
-#include "fsck.h"
-#include "keylist.h"
+#include "archive/export.h"
+#include "check/fsck.h"
 #include "memory_seen.h"
-#include "snapshots.h"
-#include "sweep.h"
+#include "store/bykey.h"
+#include "store/keylist.h"
+#include "store/sweep.h"
+#include "vfs/snapshots.h"
 
 struct step {
     const char *name;

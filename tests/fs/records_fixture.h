@@ -5,9 +5,9 @@
 #ifndef TESTS_FS_RECORDS_FIXTURE_H
 #define TESTS_FS_RECORDS_FIXTURE_H
 
-#include "chunks.h"
-#include "coding.h"
-#include "records.h"
+#include "common/coding.h"
+#include "store/chunks.h"
+#include "store/records.h"
 #include "store_fixture.h"
 
 #define LARGE (300u << 10) /* three chunks */

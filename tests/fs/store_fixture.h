@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data.h"
-#include "records.h"
-#include "store.h"
+#include "store/data.h"
+#include "store/records.h"
+#include "store/store.h"
+#include "store/sweep.h"
 #include "support/mem_env.h"
 #include "support/random.h"
 #include "support/suite.h"
-#include "sweep.h"
 
 struct store_fixture {
     struct mem_env *env;

@@ -1,7 +1,7 @@
 /* test_attr.c - the attributes codec: its bytes, hostile ones, and what values look like. */
 #include <errno.h>
 
-#include "attr.h"
+#include "store/attr.h"
 #include "store_fixture.h"
 
 static const struct attr_defaults defaults = {7, 8, 0640, 0750};

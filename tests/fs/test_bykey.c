@@ -1,8 +1,8 @@
 /* test_bykey.c - `lsmfs get`, `put` and `rm` without a mount follow the filesystem's rules. */
 #include <errno.h>
 
-#include "attr.h"
-#include "bykey.h"
+#include "store/attr.h"
+#include "store/bykey.h"
 #include "store_fixture.h"
 
 #define LARGE (3u << 20)

@@ -2,9 +2,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cli_store.h"
-#include "foreign.h"
-#include "mount.h"
+#include "cli/cli_store.h"
+#include "daemon/mount.h"
+#include "store/foreign.h"
 #include "store_fixture.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)) - 1)

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "coding.h"
-#include "data.h"
+#include "common/coding.h"
+#include "store/data.h"
 #include "store_fixture.h"
 
 #define FILES    4

@@ -7,8 +7,8 @@
  */
 #include <sys/xattr.h>
 
-#include "attr.h"
 #include "diff_told.h"
+#include "store/attr.h"
 
 /* ---- the plain comparison ---- */
 

@@ -1,10 +1,10 @@
 /*
  * test_diff_faults.c - diff.h where something is wrong: records, the disk, who listens.
  */
-#include "diff.h"
 #include "diff_told.h"
-#include "keylist.h"
-#include "records.h"
+#include "store/diff.h"
+#include "store/keylist.h"
+#include "store/records.h"
 #include "support/fault_env.h"
 
 /* They begin as ours do. */

@@ -11,9 +11,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "chunks.h"
+#include "archive/export.h"
 #include "env/env.h"
-#include "export.h"
+#include "store/chunks.h"
 #include "store_fixture.h"
 
 #define FOUND_MAX 64

@@ -4,12 +4,12 @@
  */
 #include <errno.h>
 
-#include "bykey.h"
-#include "chunks.h"
-#include "coding.h"
-#include "fsck.h"
-#include "implied.h"
+#include "check/fsck.h"
+#include "common/coding.h"
 #include "records_fixture.h"
+#include "store/bykey.h"
+#include "store/chunks.h"
+#include "store/implied.h"
 
 #define FOUND_MAX 32
 

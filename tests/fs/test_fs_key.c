@@ -1,7 +1,7 @@
 /* test_fs_key.c - plain keys, the coded names of others, and the keys of records. */
 #include <errno.h>
 
-#include "key.h"
+#include "store/key.h"
 #include "store_fixture.h"
 
 /* With NULs. */

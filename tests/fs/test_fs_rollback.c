@@ -2,7 +2,7 @@
  * test_fs_rollback.c - a store that `lsmfs snapshot rollback` led back, as the next mount finds it: with
  * keys below files, from before the first mount.
  */
-#include "foreign.h"
+#include "store/foreign.h"
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;

@@ -18,9 +18,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "archive/import.h"
+#include "archive/import_vfs.h"
 #include "check_fixture.h"
-#include "import.h"
-#include "import_vfs.h"
 #include "memory_seen.h"
 #include "support/fault_env.h"
 

@@ -3,7 +3,7 @@
  */
 #include <check.h>
 
-#include "linger.h"
+#include "daemon/linger.h"
 #include "support/suite.h"
 
 #define MICROSECOND 1000u

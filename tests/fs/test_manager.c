@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "manager.h"
+#include "daemon/manager.h"
 #include "support/suite.h"
 
 static char path[sizeof(((struct sockaddr_un *)0)->sun_path)];

@@ -4,11 +4,11 @@
  */
 #include <errno.h>
 
-#include "data.h"
-#include "fsck.h"
-#include "implied.h"
-#include "mend.h"
+#include "check/fsck.h"
+#include "check/mend.h"
 #include "records_fixture.h"
+#include "store/data.h"
+#include "store/implied.h"
 
 #define TOLD_MAX 64
 

@@ -4,10 +4,10 @@
  */
 #include <errno.h>
 
-#include "data.h"
-#include "fsck.h"
-#include "mend.h"
+#include "check/fsck.h"
+#include "check/mend.h"
 #include "records_fixture.h"
+#include "store/data.h"
 
 #define FILES_MAX  32
 #define LOSSES_MAX 64

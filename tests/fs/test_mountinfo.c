@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mountinfo.h"
+#include "common/mountinfo.h"
 #include "support/suite.h"
 
 static char folder[PATH_MAX];

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "memory.h"
-#include "options.h"
+#include "daemon/memory.h"
+#include "daemon/options.h"
 #include "support/suite.h"
 
 static struct options options;

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "prune.h"
+#include "cli/prune.h"
 #include "support/suite.h"
 
 #define ITEMS_MAX 400

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "spool.h"
+#include "common/spool.h"
 #include "support/suite.h"
 
 static char bytes[SPOOL_MEMORY + 1000];

@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include <linux/fuse.h>
 
-#include "requests.h"
-#include "stats.h"
+#include "vfs/requests.h"
+#include "vfs/stats.h"
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;

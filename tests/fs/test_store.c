@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "coding.h"
+#include "common/coding.h"
 #include "store_fixture.h"
 #include "support/fault_env.h"
 

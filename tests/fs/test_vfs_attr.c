@@ -6,7 +6,7 @@
 #include <linux/falloc.h>
 #include <sys/xattr.h>
 
-#include "foreign.h"
+#include "store/foreign.h"
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;

@@ -2,8 +2,8 @@
  * test_vfs_foreign.c - stores that others filled: keys as paths, implied directories, keys that
  * are no path, values with keys below them.
  */
-#include "attr.h"
-#include "key.h"
+#include "store/attr.h"
+#include "store/key.h"
 #include "vfs_fixture.h"
 
 #define RAW(key, value) fs_raw_put(&fs, key, sizeof(key) - 1, value)

@@ -1,7 +1,7 @@
 /*
  * test_vfs_listing.c - readdir: cookies, large directories, entries that come and go meanwhile.
  */
-#include "listing.h"
+#include "vfs/listing.h"
 #include "vfs_fixture.h"
 
 #define MANY 5000

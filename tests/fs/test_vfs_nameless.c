@@ -2,7 +2,7 @@
  * test_vfs_nameless.c - files made without a name: nothing of them is in the store until they
  * get one, and then all of it is.
  */
-#include "sweep.h"
+#include "store/sweep.h"
 #include "vfs_fixture.h"
 
 #define LARGE (300u << 10)

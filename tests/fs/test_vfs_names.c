@@ -1,7 +1,7 @@
 /*
  * test_vfs_names.c - names that come, go and move: create, mkdir, link, unlink, rmdir, rename.
  */
-#include "sweep.h"
+#include "store/sweep.h"
 #include "vfs_fixture.h"
 
 static struct vfs_fixture fs;

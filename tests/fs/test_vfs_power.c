@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "check_fixture.h"
-#include "records.h"
+#include "store/records.h"
 #include "turns/cuts.h"
 #include "turns/turns.h"
 #include "vfs_power.h"

@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "check_fixture.h"
-#include "records.h"
-#include "sweep.h"
+#include "store/records.h"
+#include "store/sweep.h"
 
 #define LARGE 500000u
 /* What cannot be in a directory, told of each (G3 of vfs_rollback.c). */

@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "archive/export.h"
 #include "check_fixture.h"
-#include "export.h"
-#include "snapshots.h"
+#include "vfs/snapshots.h"
 
 #define WORKERS 4
 #define ROUND   150 /* operations of each worker */

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/wire.h"
 #include "support/suite.h"
-#include "wire.h"
 
 static int ends[2];
 static struct wire *wire;

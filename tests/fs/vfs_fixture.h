@@ -17,7 +17,7 @@
 #include "support/mem_env.h"
 #include "support/random.h"
 #include "support/suite.h"
-#include "vfs.h"
+#include "vfs/vfs.h"
 
 struct vfs_fixture {
     struct mem_env *env;

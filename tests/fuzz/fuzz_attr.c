@@ -1,12 +1,12 @@
 /*
- * fuzz_attr.c - the attributes of a record (fs/attr.c): a file's inode.
+ * fuzz_attr.c - the attributes of a record (fs/store/attr.c): a file's inode.
  *
  * Input: size of the record's value 4, stamp's sequence 8 and time 8, then the attributes.
  */
 #include <errno.h>
 
-#include "attr.h"
 #include "fuzz.h"
+#include "store/attr.h"
 
 static const struct attr_defaults defaults = {1, 2, 0644, 0755};
 

@@ -14,12 +14,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fsck.h"
+#include "archive/import.h"
+#include "archive/import_vfs.h"
+#include "check/fsck.h"
 #include "fuzz.h"
-#include "import.h"
-#include "import_vfs.h"
 #include "support/mem_env.h"
-#include "vfs.h"
+#include "vfs/vfs.h"
 
 #define STORE       "lsmfs-fuzz-store"
 #define HEADER      512u

@@ -1,14 +1,14 @@
 /*
- * fuzz_manifest.c - MANIFEST and CLOSED: lines (db/json_line.h), their fields
- * (db/edit_json.c), and what edits make of one another (db/edit.c).
+ * fuzz_manifest.c - MANIFEST and CLOSED: lines (manifest/json_line.h), their fields
+ * (manifest/edit_json.c), and what edits make of one another (manifest/edit.c).
  *
  * Input: how 1 (1: sealed, 2: as CLOSED), then the file.
  */
 #include <errno.h>
 
-#include "db/edit_json.h"
-#include "db/json_line.h"
 #include "files.h"
+#include "manifest/edit_json.h"
+#include "manifest/json_line.h"
 #include "seal.h"
 
 /* The state as a line of its own, by which two are compared. */

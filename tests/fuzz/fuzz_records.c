@@ -1,15 +1,15 @@
 /*
- * fuzz_records.c - keys of the filesystem's keyspaces (fs/records.c), names of keys that are
- * no path (fs/key.c), words of the control protocol (fs/wire.c).
+ * fuzz_records.c - keys of the filesystem's keyspaces (fs/store/records.c), names of keys that are
+ * no path (fs/store/key.c), words of the control protocol (fs/common/wire.c).
  *
  * Input: which 1, then the bytes.
  */
 #include <errno.h>
 
+#include "common/wire.h"
 #include "fuzz.h"
-#include "key.h"
-#include "records.h"
-#include "wire.h"
+#include "store/key.h"
+#include "store/records.h"
 
 static void
 run_record(struct lsmkv_slice key)

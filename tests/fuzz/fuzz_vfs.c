@@ -19,7 +19,7 @@
 
 #include "fuzz.h"
 #include "support/mem_env.h"
-#include "vfs.h"
+#include "vfs/vfs.h"
 
 #define STORE       "lsmfs-fuzz-store"
 #define DEPTH_MAX   6u

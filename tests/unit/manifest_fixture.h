@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdio.h>
 
-#include "db/manifest.h"
+#include "manifest/manifest.h"
 #include "support/fault_env.h"
 #include "support/mem_env.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
-#include "db/manifest.h"
+#include "manifest/manifest.h"
 #include "support/rig.h"
 #include "support/suite.h"
 #include "table/table.h"

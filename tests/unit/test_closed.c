@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/manifest.h"
+#include "manifest/manifest.h"
 #include "support/fault_env.h"
 #include "support/mem_env.h"
 #include "support/suite.h"

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/compaction.h"
-#include "db/retain.h"
+#include "compaction/compaction.h"
+#include "compaction/retain.h"
 #include "iter/merge.h"
 #include "support/array_iterator.h"
 #include "support/random.h"

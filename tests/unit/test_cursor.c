@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/record.h"
-#include "db/cursor.h"
+#include "iter/cursor.h"
 #include "iter/merge.h"
 #include "support/array_iterator.h"
 #include "support/random.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/dead_ranges.h"
+#include "iter/dead_ranges.h"
 #include "support/random.h"
 #include "support/suite.h"
 

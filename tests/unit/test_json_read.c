@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/json_read.h"
+#include "manifest/json_read.h"
 #include "support/random.h"
 #include "support/suite.h"
 

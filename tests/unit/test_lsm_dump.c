@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/record.h"
-#include "db/manifest.h"
+#include "manifest/manifest.h"
 #include "support/suite.h"
 
 #define OUTPUT_MAX 65536

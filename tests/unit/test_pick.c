@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/compaction.h"
+#include "compaction/compaction.h"
 #include "support/random.h"
 #include "support/suite.h"
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/retain.h"
+#include "compaction/retain.h"
 #include "support/random.h"
 #include "support/suite.h"
 

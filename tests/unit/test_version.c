@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/version.h"
 #include "iter/merge.h"
+#include "manifest/version.h"
 #include "support/random.h"
 #include "support/suite.h"
 #include "support/table_fixture.h"

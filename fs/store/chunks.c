@@ -1,0 +1,267 @@
+/*
+ * chunks.c - the contents of a large file: chunks, and fragments lying over them.
+ *
+ * A record (data id, index, 0) is a chunk: its value is the file's bytes from index *
+ * CHUNK_SIZE on, at most CHUNK_SIZE of them; a shorter one reads as zeros behind its end.
+ * A record (data id, index, n) for n = 1, 2, ... is a fragment: a later write to a part
+ * of the chunk.  A chunk may be there as fragments alone, over zeros.  With neither it is
+ * a hole.
+ *
+ *     attributes of a fragment   offset  size  field
+ *                                     0     4  at       bytes into the chunk
+ *                                     4     4  total    bytes in this fragment and earlier ones
+ *     a chunk has none; "lost" stands there if a repair did not find it.
+ *
+ * Keys sort as the file does and, within a chunk, as the writes did, so one forward scan
+ * reads; the last key of a chunk tells all that a write must know of it, without any
+ * value.
+ *
+ * C1  The fragments of a chunk are numbered from 1 without a gap: whoever puts the chunk
+ *     deletes them all in the same batch.
+ * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
+ *     what a file grows over was never written.
+ */
+#include "store/chunks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/coding.h"
+#include "store/records.h"
+
+#define FRAGMENT_ATTRIBUTES 8u
+#define LOST                "lost"
+
+struct fragment {
+    uint32_t at, total;
+};
+
+int
+chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
+            uint64_t first, uint64_t last, struct lsmkv_iter **iter)
+{
+    if (!store->chunks)
+        return -EUCLEAN;
+    struct chunk_key lower = chunk_key(data_id, first, 0);
+    struct chunk_key upper = chunk_key(data_id, last < UINT64_MAX ? last + 1 : last, 0);
+    struct lsmkv_iter_options options = {.snapshot = snapshot,
+                                         .lower = chunk_slice(&lower),
+                                         .upper = chunk_slice(&upper),
+                                         .lazy_values = true};
+    /* Without the fragment's number the bound is as short as what the engine knows of the
+     * block that begins there, which then is not read. */
+    if (last < UINT32_MAX)
+        options.upper.size--;
+    return lsmkv_iter_new(store->db, store->chunks, &options, iter);
+}
+
+/* The key the iterator stands on; -ENOENT at its end. */
+static int
+current_key(struct lsmkv_iter *iter, uint64_t *index, unsigned *fragment)
+{
+    uint64_t data_id;
+    if (!lsmkv_iter_valid(iter)) {
+        int result = lsmkv_iter_status(iter);
+        return result ? result : -ENOENT;
+    }
+    return chunk_key_decode(lsmkv_iter_key(iter), &data_id, index, fragment) ? 0
+                                                                             : -EUCLEAN;
+}
+
+int
+chunks_at(struct lsmkv_iter *iter, uint64_t *index)
+{
+    unsigned fragment;
+    return current_key(iter, index, &fragment);
+}
+
+/* A fragment's attributes, checked against its chunk (C2). */
+static int
+fragment_decode(const struct lsmkv_record *record, struct fragment *fragment)
+{
+    if (record->attributes.size != FRAGMENT_ATTRIBUTES)
+        return -EUCLEAN;
+    fragment->at = get_le32(record->attributes.data);
+    fragment->total = get_le32((const uint8_t *)record->attributes.data + 4);
+    if (fragment->at > CHUNK_SIZE || record->value.size > CHUNK_SIZE - fragment->at)
+        return -EUCLEAN;
+    return 0;
+}
+
+int
+chunks_record_decode(const struct lsmkv_record *record, unsigned number, uint32_t *end,
+                     uint32_t *total)
+{
+    struct fragment fragment = {0};
+    int result = 0;
+    if (number > 0)
+        result = fragment_decode(record, &fragment);
+    else if (record->attributes.size > 0 || record->value.size > CHUNK_SIZE)
+        result = -EUCLEAN;
+    *end = fragment.at + (uint32_t)record->value.size;
+    *total = fragment.total;
+    return result;
+}
+
+bool
+chunks_is_lost(const struct lsmkv_record *record, unsigned fragment)
+{
+    return fragment == 0 && record->value.size == 0 &&
+           record->attributes.size == strlen(LOST) &&
+           memcmp(record->attributes.data, LOST, strlen(LOST)) == 0;
+}
+
+int
+chunks_put_lost(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                uint64_t index)
+{
+    struct chunk_key key = chunk_key(data_id, index, 0);
+    return lsmkv_batch_put(batch, store->chunks, chunk_slice(&key), lsmkv_str(LOST),
+                           lsmkv_bytes(NULL, 0));
+}
+
+int
+chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
+             struct chunk_state *state)
+{
+    struct chunk_key last = chunk_key(data_id, index, UINT8_MAX);
+    struct fragment fragment = {0};
+    uint64_t found;
+    memset(state, 0, sizeof *state);
+    lsmkv_iter_seek_before(iter, chunk_slice(&last));
+    int result = current_key(iter, &found, &state->fragments);
+    if (result == -ENOENT || (result == 0 && found != index)) {
+        state->fragments = 0;
+        return 0;
+    }
+    if (result)
+        return result;
+    state->present = true;
+    if (state->fragments == 0)
+        return 0;
+    result = fragment_decode(lsmkv_iter_record(iter), &fragment);
+    state->fragment_bytes = fragment.total;
+    return result;
+}
+
+/* ---- reading ---- */
+
+/* What is wanted of a file, and how far it has been filled. */
+struct reading {
+    uint64_t offset, end;
+    uint8_t *bytes;
+    uint64_t
+        filled; /* up to this offset the chunks (not yet all fragments) are in place */
+};
+
+static void
+fill_zeros(struct reading *reading, uint64_t to)
+{
+    if (to > reading->end)
+        to = reading->end;
+    if (to <= reading->filled)
+        return;
+    memset(reading->bytes + (reading->filled - reading->offset), 0, to - reading->filled);
+    reading->filled = to;
+}
+
+/* Copies those of the bytes at file offset `at` that are wanted. */
+static void
+overlay(struct reading *reading, uint64_t at, struct lsmkv_slice value)
+{
+    uint64_t from = at > reading->offset ? at : reading->offset;
+    uint64_t to = at + value.size < reading->end ? at + value.size : reading->end;
+    if (from < to)
+        memcpy(reading->bytes + (from - reading->offset),
+               (const uint8_t *)value.data + (from - at), to - from);
+}
+
+static int
+read_record(struct reading *reading, uint64_t index, unsigned number,
+            const struct lsmkv_record *record)
+{
+    uint64_t start = index * CHUNK_SIZE;
+    struct fragment fragment;
+    fill_zeros(reading, start);
+    if (number == 0) {
+        if (record->value.size > CHUNK_SIZE || record->attributes.size > 0)
+            return -EUCLEAN;
+        overlay(reading, start, record->value);
+        uint64_t end = start + record->value.size;
+        if (end > reading->filled)
+            reading->filled = end < reading->end ? end : reading->end;
+        return 0;
+    }
+    int result = fragment_decode(record, &fragment);
+    if (result)
+        return result;
+    fill_zeros(reading, start + CHUNK_SIZE);
+    overlay(reading, start + fragment.at, record->value);
+    return 0;
+}
+
+int
+chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
+            uint64_t offset, uint8_t *bytes, size_t size)
+{
+    struct reading reading = {offset, offset + size, bytes, offset};
+    struct lsmkv_iter *iter;
+    int result = chunks_iter(store, snapshot, data_id, chunk_index(offset),
+                             chunk_index(offset + size - 1), &iter);
+    if (result)
+        return result;
+    uint64_t index;
+    unsigned fragment;
+    for (lsmkv_iter_first(iter); (result = current_key(iter, &index, &fragment)) == 0;
+         lsmkv_iter_next(iter)) {
+        struct lsmkv_record record = *lsmkv_iter_record(iter);
+        result = lsmkv_iter_value(iter, &record.value);
+        if (result == 0)
+            result = read_record(&reading, index, fragment, &record);
+        if (result)
+            break;
+    }
+    lsmkv_iter_free(iter);
+    if (result != -ENOENT)
+        return result;
+    fill_zeros(&reading, reading.end);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+int
+chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+           uint64_t index, const struct chunk_state *state, const void *bytes,
+           size_t size)
+{
+    struct chunk_key key = chunk_key(data_id, index, 0);
+    int result = lsmkv_batch_put(batch, store->chunks, chunk_slice(&key),
+                                 lsmkv_bytes(NULL, 0), lsmkv_bytes(bytes, size));
+    for (unsigned i = 1; result == 0 && i <= state->fragments; i++) {
+        key = chunk_key(data_id, index, i);
+        result = lsmkv_batch_delete(batch, store->chunks, chunk_slice(&key));
+    }
+    return result;
+}
+
+bool
+chunks_would_fold(const struct chunk_state *state, size_t size)
+{
+    return state->fragments + 1 >= CHUNK_FRAGMENTS_MAX ||
+           state->fragment_bytes + size > CHUNK_SIZE / 2;
+}
+
+int
+chunks_put_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                    uint64_t index, const struct chunk_state *state, size_t at,
+                    const void *bytes, size_t size)
+{
+    struct chunk_key key = chunk_key(data_id, index, state->fragments + 1);
+    uint8_t attributes[FRAGMENT_ATTRIBUTES];
+    uint8_t *next = put_le32(attributes, (uint32_t)at);
+    put_le32(next, state->fragment_bytes + (uint32_t)size);
+    return lsmkv_batch_put(batch, store->chunks, chunk_slice(&key),
+                           lsmkv_bytes(attributes, sizeof attributes),
+                           lsmkv_bytes(bytes, size));
+}

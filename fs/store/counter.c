@@ -1,0 +1,96 @@
+/* counter.c - see counter.h. */
+#include "store/counter.h"
+
+#include <errno.h>
+
+#include "common/coding.h"
+
+/* Numbers beyond it no store comes to; above are those of ATTR_INO_IMPLIED and others. */
+#define NUMBER_LIMIT (ATTR_INO_IMPLIED / 2)
+
+void
+counter_init(struct counter *counter, const char *name, uint64_t first)
+{
+    counter->name = name;
+    atomic_init(&counter->next, first);
+    atomic_init(&counter->bound, first);
+    pthread_mutex_init(&counter->reserving, NULL);
+}
+
+int
+counter_load(struct store *store, struct counter *counter)
+{
+    uint8_t value[8];
+    struct lsmkv_record record;
+    int result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str(counter->name), value,
+                           sizeof value, &record);
+    if (result == -ENOENT)
+        return 0;
+    if (result)
+        return result == -ERANGE ? -EUCLEAN : result;
+    if (record.value.size != sizeof value)
+        return -EUCLEAN;
+    uint64_t bound = get_le64(record.value.data);
+    if (bound < atomic_load(&counter->next) || bound > NUMBER_LIMIT)
+        return -EUCLEAN;
+    atomic_store(&counter->next, bound);
+    atomic_store(&counter->bound, bound);
+    return 0;
+}
+
+/* Moves the bound past `number`. */
+static int
+counter_reserve(struct store *store, struct counter *counter, uint64_t number)
+{
+    int result = 0;
+    pthread_mutex_lock(&counter->reserving);
+    if (number >= atomic_load(&counter->bound)) {
+        uint8_t value[8];
+        uint64_t bound = number + COUNTER_BLOCK;
+        put_le64(value, bound);
+        result = lsmkv_put(store->db, store->meta, lsmkv_str(counter->name),
+                           lsmkv_bytes(NULL, 0), lsmkv_bytes(value, sizeof value), 0);
+        if (result == 0)
+            atomic_store(&counter->bound, bound);
+    }
+    pthread_mutex_unlock(&counter->reserving);
+    return result;
+}
+
+int
+counter_take(struct store *store, struct counter *counter, uint64_t *number)
+{
+    uint64_t taken = atomic_fetch_add(&counter->next, 1);
+    int result = 0;
+    if (taken >= atomic_load(&counter->bound))
+        result = counter_reserve(store, counter, taken);
+    if (result == 0)
+        *number = taken;
+    return result;
+}
+
+void
+counter_keep_ahead(struct store *store, struct counter *counter)
+{
+    uint64_t next = atomic_load(&counter->next), bound = atomic_load(&counter->bound);
+    if (next + COUNTER_BLOCK / 2 < bound || next == bound)
+        return;
+    int result = counter_reserve(store, counter, next + COUNTER_BLOCK);
+    if (result)
+        store_log(store, LSMKV_LOG_WARNING, "cannot reserve numbers of '%s': %s",
+                  counter->name, lsmkv_strerror(result));
+}
+
+void
+counter_salvage(struct store *store, struct counter *counter)
+{
+    uint8_t value[8];
+    struct lsmkv_record record;
+    uint64_t bound = NUMBER_LIMIT;
+    int result = lsmkv_get(store->db, store->meta, NULL, lsmkv_str(counter->name), value,
+                           sizeof value, &record);
+    if (result == 0 && record.value.size == sizeof value)
+        bound = get_le64(record.value.data);
+    atomic_store(&counter->next, bound);
+    atomic_store(&counter->bound, bound);
+}

@@ -1,0 +1,39 @@
+/*
+ * deferred.h - times that change in memory first: a directory's mtime and ctime after a name in
+ * it came or went, a file's atime after a read.  They show at once, and are put at most once
+ * per commit interval, and before fsync, snapshots and unmount.
+ */
+#ifndef FS_DEFERRED_H
+#define FS_DEFERRED_H
+
+#include <time.h>
+
+#include "store/attr.h"
+#include "vfs/node.h"
+#include "vfs/op.h"
+
+enum {
+    DEFERRED_CHANGED = 1,  /* mtime and ctime */
+    DEFERRED_ACCESSED = 2, /* atime */
+};
+
+/* Notes that a time of `node` is now `when`. */
+void deferred_set(struct vfs *vfs, struct node *node, unsigned which,
+                  struct timespec when);
+/* A node with these attributes was read: notes it if vfs->atime says that it counts. */
+void deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr);
+/* Brings `attr`, read from the node's record, up to date. */
+void deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr);
+/* The record is put as deferred_apply made it (op_note_put), or there is none any more. */
+void deferred_clear(struct vfs *vfs, struct node *node);
+
+/* Puts what is deferred of one node, unsynced, in an operation of its own. */
+LSMKV_CHECKED int deferred_put(struct vfs *vfs, struct node *node);
+/* Of all nodes; the first failure, after trying all. */
+LSMKV_CHECKED int deferred_put_all(struct vfs *vfs);
+/* Of all nodes, in an operation that holds the tree exclusively. */
+LSMKV_CHECKED int deferred_put_all_in(struct op *op);
+/* Nothing is deferred any more of any node, in such an operation. */
+void deferred_drop_all_in(struct op *op);
+
+#endif
