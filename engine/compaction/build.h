@@ -1,6 +1,6 @@
 /* build.h - sorted entries become tables: what flush and merge share. */
-#ifndef DB_BUILD_H
-#define DB_BUILD_H
+#ifndef COMPACTION_BUILD_H
+#define COMPACTION_BUILD_H
 
 #include "compaction/compaction.h"
 #include "compaction/retain.h"

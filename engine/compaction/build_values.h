@@ -8,8 +8,8 @@
  *
  * The entry keeps key, sequence, stamp and attributes.
  */
-#ifndef DB_BUILD_VALUES_H
-#define DB_BUILD_VALUES_H
+#ifndef COMPACTION_BUILD_VALUES_H
+#define COMPACTION_BUILD_VALUES_H
 
 #include "compaction/compaction.h"
 

@@ -19,8 +19,8 @@
  *     of bytes of the level below, so that its own merge stays small however few keys it has.
  *     So is nothing moved as it is that does.  (LevelDB's rule.)
  */
-#ifndef DB_COMPACTION_H
-#define DB_COMPACTION_H
+#ifndef COMPACTION_COMPACTION_H
+#define COMPACTION_COMPACTION_H
 
 #include "manifest/manifest.h"
 #include "manifest/version.h"

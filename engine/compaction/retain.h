@@ -5,8 +5,8 @@
  * passed on in that order.  What a tombstone hides is only known at the end of its key,
  * so tombstones wait there until an older version is kept.
  */
-#ifndef DB_RETAIN_H
-#define DB_RETAIN_H
+#ifndef COMPACTION_RETAIN_H
+#define COMPACTION_RETAIN_H
 
 #include <stdbool.h>
 

@@ -5,8 +5,8 @@
  * Embedded; one thread at a time.  All but `seeks` and `dead_skips` is private to
  * cursor.c.
  */
-#ifndef DB_CURSOR_H
-#define DB_CURSOR_H
+#ifndef ITER_CURSOR_H
+#define ITER_CURSOR_H
 
 #include <stdbool.h>
 #include <stddef.h>

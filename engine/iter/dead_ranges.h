@@ -14,8 +14,8 @@
  *     nothing of any r below it, and nothing beyond its keys.
  * D2  At most `capacity` ranges, no key of theirs above DEAD_RANGE_KEY_MAX bytes.
  */
-#ifndef DB_DEAD_RANGES_H
-#define DB_DEAD_RANGES_H
+#ifndef ITER_DEAD_RANGES_H
+#define ITER_DEAD_RANGES_H
 
 #include <stdbool.h>
 #include <stddef.h>

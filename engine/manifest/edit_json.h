@@ -1,7 +1,7 @@
 /* edit_json.h - manifest edits to and from JSON objects.  The fields stand in
  * edit_json.c. */
-#ifndef DB_EDIT_JSON_H
-#define DB_EDIT_JSON_H
+#ifndef MANIFEST_EDIT_JSON_H
+#define MANIFEST_EDIT_JSON_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -9,8 +9,8 @@
  * Reading trusts nothing: every function below names in error_detail what it did not
  * find.
  */
-#ifndef DB_JSON_LINE_H
-#define DB_JSON_LINE_H
+#ifndef MANIFEST_JSON_LINE_H
+#define MANIFEST_JSON_LINE_H
 
 #include <jansson.h>
 #include <stdbool.h>

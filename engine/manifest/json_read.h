@@ -6,8 +6,8 @@
  * as another; and it may write past the token's copy.  Here a failed allocation is
  * -ENOMEM, and nothing else.
  */
-#ifndef DB_JSON_READ_H
-#define DB_JSON_READ_H
+#ifndef MANIFEST_JSON_READ_H
+#define MANIFEST_JSON_READ_H
 
 #include <jansson.h>
 #include <stddef.h>

@@ -16,8 +16,8 @@
  * M5  The first line names the feature "lz4" before any line has a keyspace that is compressed: so a
  *     version that does not know it says what it lacks, and takes nothing for damage.
  */
-#ifndef DB_MANIFEST_H
-#define DB_MANIFEST_H
+#ifndef MANIFEST_MANIFEST_H
+#define MANIFEST_MANIFEST_H
 
 #include "lsmkv.h"
 #include "manifest/version.h"

@@ -10,8 +10,8 @@
  * V3  For one user key, everything in a shallower level is newer than everything in a
  *     deeper one, and everything in memtables newer than both.
  */
-#ifndef DB_VERSION_H
-#define DB_VERSION_H
+#ifndef MANIFEST_VERSION_H
+#define MANIFEST_VERSION_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

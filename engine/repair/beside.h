@@ -2,8 +2,8 @@
  * beside.h - a store that is open, read once more beside its use: with caches of its own, and what is
  * wrong with its files is told to who asked, not to the store's log.
  */
-#ifndef DB_BESIDE_H
-#define DB_BESIDE_H
+#ifndef REPAIR_BESIDE_H
+#define REPAIR_BESIDE_H
 
 #include "db/db.h"
 

@@ -1,8 +1,8 @@
 /*
  * check.h - what check.c and check_order.c share.
  */
-#ifndef DB_CHECK_H
-#define DB_CHECK_H
+#ifndef REPAIR_CHECK_H
+#define REPAIR_CHECK_H
 
 #include "db/db.h"
 

@@ -1,8 +1,8 @@
 /*
  * finding.h - from a reporter's line about a file of the store to a finding (report.h).
  */
-#ifndef DB_FINDING_H
-#define DB_FINDING_H
+#ifndef REPAIR_FINDING_H
+#define REPAIR_FINDING_H
 
 #include "db/db.h"
 
