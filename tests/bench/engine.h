@@ -23,6 +23,7 @@ struct engine_options {
     size_t write_buffer; /* bytes */
     size_t cache;        /* bytes */
     unsigned filter_bits;
+    bool scarce;   /* there is less memory than data */
     bool compress; /* with LZ4: lsmkv alone; the others do not compress */
 };
 

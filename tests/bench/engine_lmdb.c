@@ -3,7 +3,8 @@
  *
  * It has no cache and no write buffer of its own: the page cache is both, whatever the options
  * say.  Unsynced it runs with MDB_NOSYNC: that survives the process; a power failure may cost
- * the whole file, not only the end, so it promises less than a log does.
+ * the whole file, not only the end, so it promises less than a log does.  Where there is less
+ * memory than data the kernel is told not to read ahead (MDB_NORDAHEAD), as LMDB's manual advises.
  */
 #include <lmdb.h>
 #include <stdlib.h>
@@ -42,7 +43,9 @@ store_open(const struct engine_options *wanted)
     check(mdb_env_create(&store->env), "create");
     check(mdb_env_set_mapsize(store->env, (size_t)64 << 30), "map size");
     check(mdb_env_open(store->env, wanted->path,
-                       MDB_NOTLS | (wanted->synced ? 0 : MDB_NOSYNC), 0644),
+                       MDB_NOTLS | (wanted->synced ? 0 : MDB_NOSYNC) |
+                           (wanted->scarce ? MDB_NORDAHEAD : 0),
+                       0644),
           "open");
     check(mdb_txn_begin(store->env, NULL, 0, &txn), "begin");
     check(mdb_dbi_open(txn, NULL, 0, &store->dbi), "open");

@@ -21,7 +21,9 @@ struct series {
     size_t payload; /* bytes of attributes and value */
     uint64_t keys;
     unsigned threads;
-    size_t cache;
+    size_t cache, write_buffer;
+    size_t
+        memory; /* of the process and what the kernel keeps of its files; 0: no bound */
 };
 
 /* Ends with one whose name is NULL. */
@@ -70,6 +72,7 @@ void step_get_random(struct worker *worker, uint64_t i);
 /* The series: series_tour.c, series_put.c, series_aged.c, series_mixed.c, series_ycsb.c. */
 void series_tour(struct bench *bench);
 void series_small_cache(struct bench *bench);
+void series_small_memory(struct bench *bench);
 void series_put_synced(struct bench *bench);
 void series_emptied(struct bench *bench);
 void series_reopen(struct bench *bench);

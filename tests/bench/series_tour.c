@@ -4,11 +4,26 @@
 #include <inttypes.h>
 
 enum { READS_MAX = 300000, LISTINGS_MAX = 20000 };
+enum { DISK_READS_MAX = 10000, DISK_LISTINGS_MAX = 300 };
 
 static uint64_t
 at_most(uint64_t number, uint64_t limit)
 {
     return number < limit ? number : limit;
+}
+
+/* How many keys are read, and directories listed: fewer where each goes to the disk. */
+static uint64_t
+reads_of(const struct bench *bench)
+{
+    return at_most(bench->keys, bench->series->memory != 0 ? DISK_READS_MAX : READS_MAX);
+}
+
+static uint64_t
+listings_of(const struct bench *bench)
+{
+    return at_most(bench->keys,
+                   bench->series->memory != 0 ? DISK_LISTINGS_MAX : LISTINGS_MAX);
 }
 
 /* ---- steps ---- */
@@ -79,8 +94,7 @@ fill(struct bench *bench)
 static void
 read_random(struct bench *bench, const char *name, unsigned threads)
 {
-    struct work work =
-        bench_work(bench, threads, at_most(bench->keys, READS_MAX), step_get_random);
+    struct work work = bench_work(bench, threads, reads_of(bench), step_get_random);
     struct outcome outcome;
 
     work_run(&work, &outcome, NULL);
@@ -114,8 +128,7 @@ warm(struct bench *bench)
 static void
 list(struct bench *bench, const char *name, enum scan_what what)
 {
-    struct work work =
-        bench_work(bench, 1, at_most(bench->keys, LISTINGS_MAX), step_list);
+    struct work work = bench_work(bench, 1, listings_of(bench), step_list);
     struct outcome outcome;
 
     work.context = &what;
@@ -140,8 +153,7 @@ scan_all(struct bench *bench)
 static void
 read_absent(struct bench *bench)
 {
-    struct work work =
-        bench_work(bench, 1, at_most(bench->keys, READS_MAX), step_get_absent);
+    struct work work = bench_work(bench, 1, reads_of(bench), step_get_absent);
     struct outcome outcome;
 
     work_run(&work, &outcome, NULL);
@@ -151,8 +163,7 @@ read_absent(struct bench *bench)
 static void
 delete_some(struct bench *bench)
 {
-    struct work work =
-        bench_work(bench, 1, at_most(bench->keys, READS_MAX), step_delete_random_order);
+    struct work work = bench_work(bench, 1, reads_of(bench), step_delete_random_order);
     struct outcome outcome;
 
     work_run(&work, &outcome, NULL);
@@ -201,6 +212,22 @@ series_small_cache(struct bench *bench)
     read_random(bench, "get-2t", 2);
     read_random(bench, "get-8t", 8);
     list(bench, "list", SCAN_ATTRIBUTES);
+    emit_memory(bench);
+    bench_close(bench);
+}
+
+void
+series_small_memory(struct bench *bench)
+{
+    bench_open(bench, false);
+    fill(bench);
+    bench_settle(bench);
+    read_random(bench, "get", 1);
+    read_random(bench, "get-8t", 8);
+    read_absent(bench);
+    scan_all(bench);
+    list(bench, "list", SCAN_ATTRIBUTES);
+    list(bench, "list-values", SCAN_VALUES);
     emit_memory(bench);
     bench_close(bench);
 }
