@@ -1,7 +1,7 @@
 /*
  * test_cached.c - what a store's cache is left with: tables that merges replace take their blocks
- * along and what they were charged for, walks give back the buffers that they were lent, and reads
- * that level 0 holds up have it merged.
+ * along and what they were charged for, indexes leave less of it, walks give back the buffers that
+ * they were lent, and reads that level 0 holds up have it merged.
  */
 #include <check.h>
 #include <stdio.h>
@@ -13,8 +13,10 @@
 #define KIB     1024u
 #define KEYS    2000u
 #define ENTRIES 20000u /* of a walk that is a long one */
+#define LONG    1000u  /* a key, and with it what an index has of a block */
 
 static struct rig rig;
+static size_t key_shared;
 static const struct lsmkv_slice none = {NULL, 0};
 
 static void
@@ -36,18 +38,28 @@ teardown(void)
     rig_fini(&rig);
 }
 
+/* Behind so many letters that all keys share. */
+static struct lsmkv_slice
+key_of(unsigned i)
+{
+    static char key[LONG + 32];
+
+    memset(key, 'k', key_shared);
+    return lsmkv_bytes(key,
+                       key_shared + (size_t)snprintf(key + key_shared, 32, "k%06u", i));
+}
+
 static void
 put_all(unsigned count, size_t size)
 {
-    char key[32], value[512];
+    char value[512];
 
     memset(value, 'v', sizeof(value));
     value[size] = '\0';
     for (unsigned i = 0; i < count; i++) {
-        snprintf(key, sizeof(key), "k%06u", i);
-        ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str(key), none, lsmkv_str(value),
-                                   LSMKV_UNSYNCED),
-                         0);
+        ck_assert_int_eq(
+            lsmkv_put(rig.db, NULL, key_of(i), none, lsmkv_str(value), LSMKV_UNSYNCED),
+            0);
     }
     ck_assert_int_eq(lsmkv_flush(rig.db), 0);
 }
@@ -62,13 +74,11 @@ static void
 get_all(unsigned count)
 {
     struct lsmkv_record record;
-    char key[32], buffer[512];
+    char buffer[512];
 
     for (unsigned i = 0; i < count; i++) {
-        snprintf(key, sizeof(key), "k%06u", i);
-        ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str(key), buffer,
-                                   sizeof(buffer), &record),
-                         0);
+        ck_assert_int_eq(
+            lsmkv_get(rig.db, NULL, NULL, key_of(i), buffer, sizeof(buffer), &record), 0);
     }
 }
 
@@ -113,6 +123,22 @@ START_TEST(test_tables_that_a_merge_replaced_are_charged_no_more)
     for (int i = 0; i < 3; i++)
         get_all(KEYS);
     ck_assert_uint_gt(cached(), 500 * KIB);
+}
+END_TEST
+
+/* No filter, and an index that is more than half of the cache.  Found by a mutant: only
+ * filters were looked at. */
+START_TEST(test_indexes_leave_less_of_the_cache_to_blocks)
+{
+    rig.options.cache_size = 1024 * KIB;
+    rig.options.filter_bits_per_key = 0;
+    key_shared = LONG;
+    rig_open(&rig);
+    put_all(KEYS, 500);
+    for (int i = 0; i < 3; i++)
+        get_all(KEYS);
+    ck_assert_uint_gt(cached(), 200 * KIB);
+    ck_assert_uint_lt(cached(), 500 * KIB);
 }
 END_TEST
 
@@ -189,6 +215,7 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_blocks_of_tables_that_a_merge_replaced_leave_the_cache);
     tcase_add_test(tcase, test_tables_that_a_merge_replaced_are_charged_no_more);
+    tcase_add_test(tcase, test_indexes_leave_less_of_the_cache_to_blocks);
     tcase_add_test(tcase, test_walks_give_back_what_they_were_lent);
     tcase_add_test(tcase, test_reads_that_level_0_holds_up_have_it_merged_and_no_others);
     suite_add_tcase(suite, tcase);
