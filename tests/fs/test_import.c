@@ -9,7 +9,8 @@
  *     was to come (M1 of import_make.h), after a power cut with all that belongs to it (M2);
  *   - the store has no damage, and takes the archive again, which then is all there.
  *
- * The same of an archive that was cut off anywhere.
+ * The same of an archive that was cut off anywhere.  And where owners cannot be set, bits
+ * that are for them are not either (M3).
  *
  * LSMKV_SEED replays what a power cut leaves; LSMKV_FAULT=N makes only the N-th run with a fault.
  */
@@ -36,7 +37,7 @@ static const struct member {
     bool has_xattrs;
 } members[] = {
     {"d", NULL, S_IFDIR | 0750, 5, 0, true},
-    {"d/small", NULL, S_IFREG | 04755, 7, 100, true},
+    {"d/small", NULL, S_IFREG | 06755, 7, 100, true},
     {"d/large", NULL, S_IFREG | 0640, 7, LARGE, false},
     {"d/symlink", "some/where", S_IFLNK | 0777, 8, 0, false},
     {"d/fifo", NULL, S_IFIFO | 0600, 9, 0, false},
@@ -51,6 +52,7 @@ static const struct member {
 static int archive_fd;
 static struct mem_env *first; /* the store before */
 static unsigned told;
+static void (*change_tree)(struct import_tree *tree); /* that is imported into, or NULL */
 static char old_looks[MEMBERS][1024], new_looks[MEMBERS][1024];
 
 /* ---- the archive ---- */
@@ -139,6 +141,8 @@ import(void)
     if (result == 0) {
         struct import_place place = {import_vfs_new(fs.vfs), "", true};
 
+        if (place.tree != NULL && change_tree != NULL)
+            change_tree(place.tree);
         result = place.tree == NULL
                      ? -ENOMEM
                      : import_into(import, &place, &counts, why, sizeof(why));
@@ -299,6 +303,7 @@ static void
 teardown(void)
 {
     fs.vfs = NULL;
+    change_tree = NULL;
     mem_env_free(first);
     mem_env_free(fs.env);
     close(archive_fd);
@@ -495,6 +500,79 @@ START_TEST(test_a_power_cut_at_any_call_leaves_no_part_of_a_file)
 }
 END_TEST
 
+/* ---- owners ---- */
+
+static int (*set_owner)(struct import_tree *tree, union import_file file, uid_t uid,
+                        gid_t gid);
+
+static int
+refuse_owner(struct import_tree *tree, union import_file file, uid_t uid, gid_t gid)
+{
+    (void)tree, (void)file, (void)uid, (void)gid;
+    return -EPERM;
+}
+
+/* As a file system may that has not all users. */
+static int
+set_user_alone(struct import_tree *tree, union import_file file, uid_t uid, gid_t gid)
+{
+    (void)gid;
+    return set_owner(tree, file, uid, 0);
+}
+
+static void
+set_all_owners(struct import_tree *tree)
+{
+    (void)tree;
+}
+
+static void
+set_no_owners(struct import_tree *tree)
+{
+    tree->sets_owners = false; /* as those of an ordinary user's import */
+}
+
+static void
+refuse_owners(struct import_tree *tree)
+{
+    tree->set_owner = refuse_owner;
+}
+
+static void
+set_users_alone(struct import_tree *tree)
+{
+    set_owner = tree->set_owner;
+    tree->set_owner = set_user_alone;
+}
+
+static const struct {
+    void (*change_tree)(struct import_tree *tree);
+    mode_t mode;
+    bool all; /* it says that all is there */
+} owners[] = {
+    {set_all_owners, 06755, true},
+    {set_no_owners, 0755, true},
+    {refuse_owners, 0755, false},
+    {set_users_alone, 04755, true},
+};
+
+/* M3; found by a mutant. */
+START_TEST(test_set_id_bits_are_there_with_their_owner_alone)
+{
+    struct stat st;
+
+    mem_env_free(fs.env);
+    fs.env = mem_env_kill(first);
+    fs_open(&fs);
+    attempt.nth = 0;
+    change_tree = owners[_i].change_tree;
+    ck_assert(import() == owners[_i].all);
+    ck_assert_int_eq(fs_stat(&fs, "d/small", &st), 0);
+    ck_assert_uint_eq(st.st_mode & 07777, owners[_i].mode);
+    fs_close(&fs);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -509,6 +587,8 @@ main(void)
         tcase, test_whatever_allocation_fails_it_is_told_and_no_part_of_a_file_is_left);
     tcase_add_test(tcase, test_an_archive_cut_anywhere_is_told);
     tcase_add_test(tcase, test_a_power_cut_at_any_call_leaves_no_part_of_a_file);
+    tcase_add_loop_test(tcase, test_set_id_bits_are_there_with_their_owner_alone, 0,
+                        (int)(sizeof(owners) / sizeof(owners[0])));
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
