@@ -4,8 +4,10 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/spool.h"
@@ -84,6 +86,59 @@ START_TEST(test_the_disk_may_be_asked_for_at_once)
 }
 END_TEST
 
+/* spool_write where no file may be larger than `most` bytes. */
+static int
+write_where_files_end(struct spool *spool, const void *from, size_t size, rlim_t most)
+{
+    struct rlimit before, limit;
+    int result;
+
+    signal(SIGXFSZ, SIG_IGN); /* the write fails instead */
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){most, before.rlim_max};
+    /* No assertion meanwhile: each writes to a file of Check's. */
+    result =
+        setrlimit(RLIMIT_FSIZE, &limit) == 0 ? spool_write(spool, from, size) : -errno;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    return result;
+}
+
+/* Found by a mutant. */
+START_TEST(test_a_write_that_the_disk_takes_in_part_says_so)
+{
+    struct spool spool;
+
+    ck_assert_int_eq(spool_open(&spool, here), 0);
+    ck_assert_int_eq(spool_write(&spool, bytes, SPOOL_MEMORY), 0);
+    ck_assert_int_eq(
+        write_where_files_end(&spool, bytes + SPOOL_MEMORY, 1000, SPOOL_MEMORY + 100),
+        -EFBIG);
+    ck_assert(spool.on_disk);
+    ck_assert_uint_eq(spool.size, SPOOL_MEMORY);
+    spool_close(&spool);
+}
+END_TEST
+
+/* Whereas what there is in memory stays there, whole. */
+START_TEST(test_what_the_disk_has_no_room_for_stays_in_memory)
+{
+    struct spool spool;
+
+    ck_assert_int_eq(spool_open(&spool, here), 0);
+    ck_assert_int_eq(spool_write(&spool, bytes, SPOOL_MEMORY), 0);
+    ck_assert_int_eq(
+        write_where_files_end(&spool, bytes + SPOOL_MEMORY, 1000, SPOOL_MEMORY / 2),
+        -EFBIG);
+    ck_assert(!spool.on_disk);
+    expect(&spool, SPOOL_MEMORY);
+    ck_assert_int_eq(spool_write(&spool, bytes + SPOOL_MEMORY, 1000), 0);
+    expect(&spool, sizeof(bytes));
+    spool_close(&spool);
+}
+END_TEST
+
+/* Though what comes later would have room: it would stand behind a gap.  Found by a
+ * mutant. */
 START_TEST(test_a_stream_keeps_the_error_of_its_first_failure)
 {
     struct spool spool;
@@ -99,7 +154,9 @@ START_TEST(test_a_stream_keeps_the_error_of_its_first_failure)
                       sizeof(bytes) - 1000);
     ck_assert_int_lt(spool.error, 0);
     ck_assert_int_ne(spool.error, -EIO);
+    ck_assert_uint_eq(fwrite(bytes, 1, 10, stream), 10);
     fclose(stream);
+    ck_assert_int_lt(spool.error, 0);
     expect(&spool, spool.size);
     spool_close(&spool);
 }
@@ -115,6 +172,8 @@ main(void)
     tcase_add_test(tcase, test_what_is_short_needs_no_disk);
     tcase_add_test(tcase, test_what_is_long_goes_on_on_the_disk);
     tcase_add_test(tcase, test_the_disk_may_be_asked_for_at_once);
+    tcase_add_test(tcase, test_a_write_that_the_disk_takes_in_part_says_so);
+    tcase_add_test(tcase, test_what_the_disk_has_no_room_for_stays_in_memory);
     tcase_add_test(tcase, test_a_stream_keeps_the_error_of_its_first_failure);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
