@@ -5,6 +5,11 @@
  * Each case damages a copy of one small store, repairs it, checks the new one and holds it against
  * what was put.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "db/db.h"
 #include "repair_fixture.h"
 #include "support/suite.h"
 
@@ -370,6 +375,69 @@ START_TEST(test_an_open_store_is_copied_beside_its_use)
 }
 END_TEST
 
+static struct {
+    atomic_bool done;
+    int result;
+} copying;
+
+static void *
+copy_open_store(void *db)
+{
+    const struct lsmkv_repair_options ask = {.finding = NULL};
+
+    copying.result = lsmkv_repair_open(db, "new", &ask);
+    atomic_store(&copying.done, true);
+    return NULL;
+}
+
+/* Behind who has the turn. */
+static bool
+somebody_waits_for_the_turn(struct lsmkv *db)
+{
+    bool waits;
+
+    mutex_lock(&db->mutex);
+    waits = db->writers->next != NULL;
+    mutex_unlock(&db->mutex);
+    return waits;
+}
+
+/* Found by a mutant: what a turn under way has written until its end is there, too. */
+START_TEST(test_an_open_store_is_copied_in_a_turn_of_its_own)
+{
+    struct mem_env *copy = mem_env_kill(rig.memory);
+    struct lsmkv *db = open_copy(copy), *made;
+    struct lsmkv_options options = rig.options;
+    struct lsmkv_batch *batch;
+    struct lsmkv_record record;
+    struct writer turn;
+    pthread_t thread;
+    char value[16];
+
+    ck_assert_int_eq(lsmkv_batch_new(&batch), 0);
+    ck_assert_int_eq(lsmkv_batch_put(batch, NULL, lsmkv_str("late"), lsmkv_bytes(NULL, 0),
+                                     lsmkv_str("written")),
+                     0);
+    writer_begin(db, &turn);
+    ck_assert_int_eq(pthread_create(&thread, NULL, copy_open_store, db), 0);
+    while (!atomic_load(&copying.done) && !somebody_waits_for_the_turn(db))
+        sched_yield();
+    ck_assert(!atomic_load(&copying.done));
+    ck_assert_int_eq(write_in_turn(db, batch, 0), 0);
+    writer_end(db, &turn);
+    lsmkv_batch_free(batch);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert_int_eq(copying.result, 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    options.env = mem_env_base(copy);
+    ck_assert_int_eq(lsmkv_open("new", &options, &made), 0);
+    ck_assert_int_eq(
+        lsmkv_get(made, NULL, NULL, lsmkv_str("late"), value, sizeof(value), &record), 0);
+    ck_assert_int_eq(lsmkv_close(made), 0);
+    mem_env_free(copy);
+}
+END_TEST
+
 /* A table is damaged while the store is open: the same is told, and the same is missing, as of a store
  * that is not; and the store's own log has no line of it. */
 START_TEST(test_damage_of_an_open_store_is_what_it_is_of_a_closed_one)
@@ -480,6 +548,7 @@ main(void)
     tcase_add_test(tcase, test_neither_manifest_nor_footer);
     tcase_add_test(tcase, test_a_lost_last_line_loses_no_table);
     tcase_add_test(open, test_an_open_store_is_copied_beside_its_use);
+    tcase_add_test(open, test_an_open_store_is_copied_in_a_turn_of_its_own);
     tcase_add_test(open, test_damage_of_an_open_store_is_what_it_is_of_a_closed_one);
     tcase_add_test(open, test_a_repair_can_be_ended);
     tcase_add_test(tcase, test_only_an_empty_directory_is_taken);
