@@ -238,7 +238,7 @@ wire_receive_descriptor(struct wire *wire, int *fd)
     struct msghdr message = {.msg_iov = &io,
                              .msg_iovlen = 1,
                              .msg_control = &passed,
-                             .msg_controllen = sizeof(passed)};
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
     ssize_t got;
 
     if (wire->begin != wire->end)
@@ -248,7 +248,7 @@ wire_receive_descriptor(struct wire *wire, int *fd)
     } while (got < 0 && errno == EINTR);
     if (got <= 0)
         return wire->failure = got == 0 ? -EPIPE : -errno;
-    /* More than one do not fit, and the kernel closes them. */
+    /* More than one do not fit, without the padding, and the kernel closes them. */
     const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS ||
         head->cmsg_len != CMSG_LEN(sizeof(int)))

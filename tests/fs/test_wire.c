@@ -283,6 +283,37 @@ START_TEST(test_what_is_no_descriptor_is_refused)
 }
 END_TEST
 
+/* There was room for a second one, which came along and stayed open for ever. */
+START_TEST(test_of_two_descriptors_the_second_does_not_stay)
+{
+    union {
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        struct cmsghdr aligned;
+    } passed = {{0}};
+    int pipes[2], got = -1;
+    char byte = 'd';
+    struct iovec io = {&byte, 1};
+    struct msghdr message = {.msg_iov = &io,
+                             .msg_iovlen = 1,
+                             .msg_control = &passed,
+                             .msg_controllen = sizeof(passed)};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+
+    ck_assert_int_eq(pipe(pipes), 0);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    memcpy(CMSG_DATA(head), (int[]){pipes[1], pipes[1]}, 2 * sizeof(int));
+    ck_assert_int_eq(sendmsg(ends[1], &message, 0), 1);
+    close(pipes[1]);
+    ck_assert_int_eq(wire_receive_descriptor(wire, &got), 0);
+    close(got);
+    ck_assert_int_eq(fcntl(pipes[0], F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(read(pipes[0], &byte, 1), 0); /* nobody has the other end */
+    close(pipes[0]);
+}
+END_TEST
+
 START_TEST(test_an_end_is_no_descriptor)
 {
     int got = -1;
@@ -314,6 +345,7 @@ main(void)
     tcase_add_test(tests, test_sending_to_nobody_is_an_error_and_no_signal);
     tcase_add_test(tests, test_a_descriptor_arrives_and_works);
     tcase_add_test(tests, test_what_is_no_descriptor_is_refused);
+    tcase_add_test(tests, test_of_two_descriptors_the_second_does_not_stay);
     tcase_add_test(tests, test_an_end_is_no_descriptor);
     tcase_add_test(tests, test_the_socket_is_private_and_replaces_a_dead_one);
     suite_add_tcase(suite, tests);
