@@ -50,6 +50,7 @@ beside_open(struct beside *beside, struct lsmkv *of, bool salvage,
     changed.max_open_tables = TABLES;
     changed.log = log;
     changed.log_context = log_context;
+    beside->of = of;
     beside->db = db_new(&changed);
     if (beside->db == NULL)
         return -ENOMEM;
@@ -69,4 +70,6 @@ beside_close(struct beside *beside)
     for (size_t i = 0; i < beside->count; i++)
         view_unref(beside->views[i]);
     free(beside->views);
+    if (beside->of != NULL)
+        files_delete_obsolete(beside->of);
 }

@@ -16,14 +16,15 @@ struct beside {
     struct manifest_edit state;
     struct view **views;
     size_t count;
+    struct lsmkv *of;
 };
 
 /* `salvage` and `log` as in struct lsmkv_options.  -EINVAL: `of` was opened with salvage.  Whatever
- * the result, beside_close is the caller's. */
+ * the result, beside_close is the caller's: it deletes the files that only this has kept. */
 int LSMKV_CHECKED beside_open(struct beside *beside, struct lsmkv *of, bool salvage,
                               void (*log)(void *context, enum lsmkv_level level,
                                           const char *line),
                               void *log_context) LSMKV_EXCLUDES(of->mutex);
-void beside_close(struct beside *beside);
+void beside_close(struct beside *beside) LSMKV_EXCLUDES(beside->of->mutex);
 
 #endif

@@ -305,6 +305,26 @@ merge_meanwhile(void *unused, uint64_t done, uint64_t total)
     return take_progress(unused, done, total);
 }
 
+static int
+count_tables(void *count, const char *name)
+{
+    *(uint64_t *)count += strstr(name, ".sst") != NULL;
+    return 0;
+}
+
+/* Of the store, and of the directory. */
+static void
+expect_tables_of_store_only(void)
+{
+    struct lsmkv_stats stats;
+    uint64_t there = 0;
+
+    ck_assert_int_eq(lsmkv_get_stats(rig.db, &stats), 0);
+    ck_assert_int_eq(env_dir_list(dir, count_tables, &there), 0);
+    ck_assert_uint_eq(there, stats.tables);
+}
+
+/* What was merged away meanwhile stayed until something else was deleted, and the disk full. */
 START_TEST(test_an_open_store_is_checked_beside_its_use)
 {
     static const struct lsmkv_check_options check = {take_finding, merge_meanwhile, NULL};
@@ -318,6 +338,7 @@ START_TEST(test_an_open_store_is_checked_beside_its_use)
     ck_assert(!found.backwards);
     ck_assert_uint_gt(found.total, 0);
     ck_assert_uint_eq(found.done, found.total);
+    expect_tables_of_store_only();
     ck_assert(rig_holds(&rig, NULL, "k42", "newer"));
     rig_close(&rig);
     ck_assert_int_eq(run_check(), 0);
