@@ -34,6 +34,7 @@ struct notices {
     struct vfs_notify notify; /* constant while the thread runs */
     /* Guarded by the mutex. */
     struct notice *first, **last;
+    struct notice *spare;  /* for want of memory; NULL: it is queued, or is told */
     uint64_t queued, done; /* notices so far */
     _Atomic bool running;
     _Atomic bool crowded;
@@ -51,6 +52,11 @@ notices_new(struct nodes *nodes, size_t limit)
 
     if (!notices)
         return NULL;
+    notices->spare = malloc(sizeof(*notices->spare));
+    if (!notices->spare) {
+        free(notices);
+        return NULL;
+    }
     notices->nodes = nodes;
     notices->limit = limit;
     notices->last = &notices->first;
@@ -68,13 +74,30 @@ notices_free(struct notices *notices)
     pthread_cond_destroy(&notices->wake);
     pthread_cond_destroy(&notices->delivered);
     pthread_mutex_destroy(&notices->mutex);
+    free(notices->spare);
     free(notices);
+}
+
+static struct notice *
+take_spare(struct notices *notices)
+{
+    pthread_mutex_lock(&notices->mutex);
+    struct notice *spare = notices->spare;
+    notices->spare = NULL;
+    pthread_mutex_unlock(&notices->mutex);
+    return spare;
 }
 
 static void
 drop(struct notices *notices, struct notice *notice)
 {
     node_unref(notices->nodes, notice->node, 1);
+    pthread_mutex_lock(&notices->mutex);
+    if (!notices->spare) {
+        notices->spare = notice;
+        notice = NULL;
+    }
+    pthread_mutex_unlock(&notices->mutex);
     free(notice);
 }
 
@@ -205,6 +228,8 @@ enqueue(struct notices *notices, const struct notice *said)
     int result = -ESHUTDOWN;
 
     if (!notice)
+        notice = take_spare(notices);
+    if (!notice)
         return -ENOMEM;
     *notice = *said;
     node_ref(notices->nodes, notice->node);
@@ -222,17 +247,31 @@ enqueue(struct notices *notices, const struct notice *said)
     return result;
 }
 
-void
-notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name)
+static int
+add(struct notices *notices, struct node *node, struct lsmkv_slice name)
 {
     struct notice notice = {.node = node, .size = name.size};
 
     if (!notices->running || name.size >= sizeof(notice.name))
-        return;
+        return 0;
     if (name.size > 0)
         memcpy(notice.name, name.data, name.size);
-    enqueue(notices,
-            &notice); /* if that fails, the kernel goes on believing what it knew */
+    return enqueue(notices, &notice);
+}
+
+void
+notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name)
+{
+    int result = add(notices, node, name);
+
+    (void)result; /* the kernel goes on believing what it knew */
+}
+
+void
+notices_tell(struct notices *notices, struct node *node, struct lsmkv_slice name)
+{
+    while (add(notices, node, name) == -ENOMEM)
+        notices_wait(notices); /* then the spare one is there again */
 }
 
 int

@@ -27,6 +27,9 @@ void notices_stop(struct notices *notices);
  * listens, and when there is no memory: the kernel then goes on believing what it
  * knew. */
 void notices_add(struct notices *notices, struct node *node, struct lsmkv_slice name);
+/* The same, but when there is no memory it waits until what is queued has been told.  From where
+ * notices_wait may be called. */
+void notices_tell(struct notices *notices, struct node *node, struct lsmkv_slice name);
 /* Queues `work`, which asks the kernel for something and waits while it does it: for
  * requests that it makes meanwhile, so not from the handler of one.  Called with NULL
  * instead if nobody listens any more.  The node has a reference until it returns.

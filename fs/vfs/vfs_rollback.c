@@ -187,7 +187,7 @@ go_back(struct going_back *back)
 static void
 tell(struct going_back *back, struct node *node, struct lsmkv_slice name)
 {
-    notices_add(back->vfs->notices, node, name);
+    notices_tell(back->vfs->notices, node, name);
     if (++back->queued % TOLD_AT_ONCE == 0)
         notices_wait(back->vfs->notices);
 }

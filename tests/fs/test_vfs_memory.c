@@ -138,6 +138,50 @@ START_TEST(test_an_operation_that_finds_no_memory_changes_nothing)
 }
 END_TEST
 
+/* ---- what the kernel is told ---- */
+
+#define HELD 1500u /* more than are queued at once */
+static struct node *held[HELD];
+static bool forgotten[HELD]; /* its attributes and pages, by the kernel */
+
+/* There is no memory from the first that it hears on. */
+static void
+invalidate(void *context, struct node *node, const char *name, size_t size)
+{
+    (void)context, (void)size;
+    failing_alloc_set(1, true);
+    for (unsigned i = 0; i < HELD && !name; i++)
+        forgotten[i] = forgotten[i] || held[i] == node;
+}
+
+/* Of what there was no memory for the kernel was not told, and kept the pages that it had. */
+START_TEST(test_the_kernel_is_told_of_a_rollback_without_memory)
+{
+    struct vfs_notify notify = {invalidate, NULL, NULL};
+    struct vfs_rollback rollback = {.snapshot = "then"};
+    char name[16];
+
+    fs_init(&fs);
+    begin();
+    ck_assert_int_eq(vfs_start_notices(fs.vfs, &notify), 0);
+    for (unsigned i = 0; i < HELD; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        ck_assert_int_eq(fs_write(&fs, name, "then", 4, &held[i]), 0);
+    }
+    ck_assert_int_eq(fs_mkdir(&fs, ".snapshots/then"), 0);
+    ck_assert_int_eq(fs_write(&fs, "0", "now", 3, NULL), 0);
+    ck_assert_int_eq(disarm(vfs_rollback(fs.vfs, &rollback)), 0);
+    ck_assert_uint_gt(attempt.failures, 0);
+    for (unsigned i = 0; i < HELD; i++) {
+        ck_assert_msg(forgotten[i], "%u", i);
+        vfs_forget(fs.vfs, held[i], 1);
+    }
+    fs_fini(&fs);
+}
+END_TEST
+
+/* ---- opening and closing ---- */
+
 /* Opens and closes; is the whole of it through without a failure? */
 static bool
 open_and_close(void)
@@ -216,6 +260,7 @@ main(void)
     TCase *tcase = tcase_create("memory");
 
     tcase_add_test(tcase, test_an_operation_that_finds_no_memory_changes_nothing);
+    tcase_add_test(tcase, test_the_kernel_is_told_of_a_rollback_without_memory);
     tcase_add_loop_test(tcase, test_what_cannot_be_opened_for_want_of_memory_can_be_later,
                         0, 6);
     tcase_set_timeout(tcase, 300);
