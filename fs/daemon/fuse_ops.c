@@ -328,15 +328,22 @@ on_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 /* ---- contents ---- */
 
-/* Is a file, empty now, only written through this descriptor?  Then its writes go past the kernel's
- * pages: before each one through them the kernel asks for security.capability, copies, and keeps
- * what this descriptor never reads. */
+/* Is a file only written through this descriptor?  Then its writes go past the kernel's pages,
+ * unless it may have some that others read: before the first one through them the kernel asks for
+ * security.capability, and it copies, and keeps what this descriptor never reads. */
 static bool
 only_fills(fuse_req_t req, int flags)
 {
     const struct fuse_ops *ops = fuse_req_userdata(req);
 
     return ops->past_pages && (flags & O_ACCMODE) == O_WRONLY;
+}
+
+/* Of a file that is there: a log that is added to for days will be read meanwhile. */
+static bool
+fills_unread(const struct node *node, int flags)
+{
+    return flags & O_TRUNC || !(flags & O_APPEND || vfs_was_read(node));
 }
 
 static void
@@ -395,7 +402,7 @@ on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         return;
     }
     fi->keep_cache = vfs_contents_last(vfs, node);
-    fi->direct_io = fi->flags & O_TRUNC && only_fills(req, fi->flags);
+    fi->direct_io = only_fills(req, fi->flags) && fills_unread(node, fi->flags);
     fi->noflush = 1;
     if (fuse_reply_open(req, fi) != 0)
         vfs_released(vfs, node, fi->flags); /* interrupted: there will be no release */

@@ -65,6 +65,8 @@ struct node {
     _Atomic uint64_t opens; /* of files: descriptions that the kernel has open */
     _Atomic uint64_t
         mappable; /* those of them that may be mapped to be written through */
+    /* Of files: the kernel may have pages that were read. */
+    _Atomic bool was_read;
     /* Of directories: an open one is served from the listing that the kernel keeps. */
     _Atomic bool listed;
     _Atomic bool moved; /* of directories: what `..` is has changed since an opendir */

@@ -65,6 +65,12 @@ vfs_released(struct vfs *vfs, struct node *node, int flags)
 
 /* ---- reading ---- */
 
+bool
+vfs_was_read(const struct node *node)
+{
+    return node->was_read;
+}
+
 int
 vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_t size,
          int flags, size_t *got)
@@ -75,6 +81,7 @@ vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_
 
     if (!op)
         return -ENOMEM;
+    node->was_read = true;
     op_lock_node(op, node, false);
     result = inode_of(op, 0, node, INODE_VALUE, &inode);
     if (result == 0)
