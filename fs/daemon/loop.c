@@ -4,7 +4,7 @@
  * One thread leads: it alone reads requests, and it answers what memory can answer itself, since
  * waking another thread costs more than most answers do.  Before a request that may wait for the
  * disk or that copies much, it hands the lead over to a thread that waits for it; or within one
- * that turns out to be so (loop_step_aside).  So a stream of
+ * that turns out to be so (loop_step_aside: a rename of a directory, a long listing).  So a stream of
  * small requests is served by one warm thread, and a slow fsync holds up nobody; several of them
  * at once share the engine's group commit.
  *
@@ -71,8 +71,6 @@ is_slow(uint32_t opcode)
     case FUSE_SYNCFS:
     case FUSE_FALLOCATE:
     case FUSE_COPY_FILE_RANGE:
-    case FUSE_READDIR:
-    case FUSE_READDIRPLUS:
     case FUSE_STATFS:
     case FUSE_MKDIR: /* in .snapshots it takes a snapshot, which is durable */
     case FUSE_RMDIR:

@@ -60,6 +60,8 @@ struct vfs {
     pthread_mutex_t pool_mutex;
     struct op *pool; /* guarded by pool_mutex */
 
+    _Atomic bool long_listings; /* the last one took long, so the next will */
+
     _Atomic unsigned waiting; /* threads in vfs_wait_for_space */
     _Atomic bool ending;      /* they need not wait any longer */
 

@@ -7,6 +7,9 @@
  *
  *     1  behind "."    2  behind ".."    3  behind ".snapshots", before all other entries
  *     4096  the end: where lseek(SEEK_END) goes, to a directory's size
+ *
+ * Most listings take no longer than it takes to hand over the requests behind them, so that
+ * is done within one that turns out to be long, and at once while they do.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,9 +21,13 @@
 #include "vfs/listing.h"
 #include "vfs/notify.h"
 #include "vfs/op.h"
+#include "vfs/requests.h"
 #include "vfs/snapdir.h"
 #include "vfs/statsfile.h"
 #include "vfs/vfs.h"
+
+#define LONG       250000u /* nanoseconds */
+#define LONG_NAMES 4u      /* between two looks at the clock */
 
 enum { COOKIE_SELF = 1, COOKIE_PARENT = 2, COOKIE_BEGIN = 3, COOKIE_END = 4096 };
 
@@ -37,7 +44,9 @@ struct walk {
     struct listing_span *span;
     char name[KEY_NAME_MAX + 1];
     size_t name_size;
-    bool full; /* the reply is */
+    bool full;      /* the reply is */
+    uint64_t began; /* when */
+    unsigned names; /* come to so far */
 };
 
 /* ---- entries without a record ---- */
@@ -254,14 +263,23 @@ seek(struct walk *walk, uint64_t cookie)
     return 0;
 }
 
+static bool
+is_long(const struct walk *walk)
+{
+    return requests_now() - walk->began > LONG;
+}
+
 static int
 walk_tree(struct walk *walk, uint64_t cookie)
 {
     int result = seek(walk, cookie);
 
     while (result == 0 && !walk->full && lsmkv_iter_valid(walk->iter) &&
-           !listing_is_full(walk->span))
+           !listing_is_full(walk->span)) {
+        if (walk->names++ % LONG_NAMES == 0 && is_long(walk))
+            op_step_aside(walk->op->vfs);
         result = handle_key(walk);
+    }
     return result == 0 ? lsmkv_iter_status(walk->iter) : result;
 }
 
@@ -351,7 +369,8 @@ int
 vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
             bool (*add)(void *context, const struct vfs_listed *listed), void *context)
 {
-    struct walk walk = {.node = node, .add = add, .context = context};
+    struct walk walk = {
+        .node = node, .add = add, .context = context, .began = requests_now()};
     int result;
 
     if (cookie == COOKIE_END)
@@ -359,6 +378,8 @@ vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
     walk.plus = plus && !notices_crowded(vfs->notices);
     if (!node->directory)
         return -ENOTDIR;
+    if (vfs->long_listings || node->realm == REALM_SNAPSHOTS)
+        op_step_aside(vfs);
     if (node->realm == REALM_SNAPSHOTS)
         return snapdir_readdir(vfs, cookie, add, context);
     walk.op = op_begin(vfs);
@@ -372,5 +393,6 @@ vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
     if (plus)
         notices_count(vfs->notices);
     op_end(walk.op);
+    vfs->long_listings = is_long(&walk);
     return result;
 }
