@@ -219,16 +219,19 @@ inode_at(struct op *op, const struct node *parent, struct lsmkv_slice name,
 
 int
 inode_from(struct op *op, const struct node *parent, struct lsmkv_slice name,
-           struct lsmkv_slice key, const struct lsmkv_record *record, bool has_below,
-           struct inode *inode)
+           struct lsmkv_slice key, const struct lsmkv_record *record,
+           const struct attr *attr, bool has_below, struct inode *inode)
 {
-    int result;
+    int result = 0;
 
     inode_init(inode, op, NULL, parent->view, key);
     if (!record)
         return imply(op, inode, parent, name, false);
     inode->record = *record;
-    result = inode_decode(op, inode);
+    if (attr)
+        inode->attr = *attr;
+    else
+        result = inode_decode(op, inode);
     if (result < 0 || S_ISDIR(inode->attr.mode))
         return result;
     if (has_below)

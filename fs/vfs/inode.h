@@ -52,12 +52,13 @@ LSMKV_CHECKED int inode_of(struct op *op, unsigned slot, struct node *node,
 /* As inode_of with the key already built. */
 LSMKV_CHECKED int inode_of_key(struct op *op, struct node *node, struct lsmkv_slice key,
                                enum inode_want want, struct inode *inode);
-/* Decodes a record that an iterator is at.  `held` and `space` are not used, but by hard
- * links and by a value that has keys below it (`has_below`). */
+/* What a record is that an iterator is at; `attr` is what it decodes to, or NULL.  `held` and
+ * `space` are not used, but by hard links and by a value that has keys below it
+ * (`has_below`). */
 LSMKV_CHECKED int inode_from(struct op *op, const struct node *parent,
                              struct lsmkv_slice name, struct lsmkv_slice key,
-                             const struct lsmkv_record *record, bool has_below,
-                             struct inode *inode);
+                             const struct lsmkv_record *record, const struct attr *attr,
+                             bool has_below, struct inode *inode);
 void inode_fini(struct inode *inode);
 
 /* The steps of those: `inode` for nothing yet; the presence of its key; its record made

@@ -44,9 +44,10 @@ struct walk {
     struct listing_span *span;
     char name[KEY_NAME_MAX + 1];
     size_t name_size;
-    bool full;      /* the reply is */
-    uint64_t began; /* when */
-    unsigned names; /* come to so far */
+    struct attr attr; /* of the record at the iterator */
+    bool full;        /* the reply is */
+    uint64_t began;   /* when */
+    unsigned names;   /* come to so far */
 };
 
 /* ---- entries without a record ---- */
@@ -127,7 +128,7 @@ add_listed(struct walk *walk, struct inode *inode)
  * go where it leads. */
 static int
 read_entry(struct walk *walk, struct lsmkv_slice key, const struct lsmkv_record *record,
-           bool has_below, struct inode *inode)
+           const struct attr *attr, bool has_below, struct inode *inode)
 {
     struct lsmkv_slice name = {walk->name, walk->name_size};
 
@@ -136,12 +137,13 @@ read_entry(struct walk *walk, struct lsmkv_slice key, const struct lsmkv_record 
         inode->record = *record;
         return inode_decode(walk->op, inode);
     }
-    return inode_from(walk->op, walk->node, name, key, record, has_below, inode);
+    return inode_from(walk->op, walk->node, name, key, record, attr, has_below, inode);
 }
 
+/* `attr` is the record's; NULL: it is to be decoded. */
 static int
 handle_entry(struct walk *walk, struct lsmkv_slice key, const struct lsmkv_record *record,
-             bool has_below)
+             const struct attr *attr, bool has_below)
 {
     struct lsmkv_slice name = {walk->name, walk->name_size};
     struct inode inode;
@@ -151,7 +153,7 @@ handle_entry(struct walk *walk, struct lsmkv_slice key, const struct lsmkv_recor
         walk->skip--;
         return 0;
     }
-    result = read_entry(walk, key, record, has_below, &inode);
+    result = read_entry(walk, key, record, attr, has_below, &inode);
     if (result == 0 && !add_listed(walk, &inode))
         walk->full = true;
     else if (result == 0)
@@ -181,7 +183,7 @@ handle_doubtful(struct walk *walk, struct lsmkv_slice key)
     lsmkv_iter_next(walk->iter);
     has_below =
         lsmkv_iter_valid(walk->iter) && key_is_below(lsmkv_iter_key(walk->iter), key);
-    result = handle_entry(walk, key, &record, has_below);
+    result = handle_entry(walk, key, &record, NULL, has_below);
     if (has_below)
         lsmkv_iter_skip_tree(walk->iter, key);
     return result;
@@ -192,11 +194,11 @@ static int
 classify(struct walk *walk, bool *directory, bool *doubtful)
 {
     const struct lsmkv_record *record = lsmkv_iter_record(walk->iter);
-    struct attr attr;
-    int result = attr_decode(record, &walk->op->vfs->store->defaults, &attr);
+    const struct attr *attr = &walk->attr;
+    int result = attr_decode(record, &walk->op->vfs->store->defaults, &walk->attr);
 
-    *directory = result == 0 && S_ISDIR(attr.mode);
-    *doubtful = result == 0 && !*directory && (attr.plain || walk->op->vfs->foreign);
+    *directory = result == 0 && S_ISDIR(attr->mode);
+    *doubtful = result == 0 && !*directory && (attr->plain || walk->op->vfs->foreign);
     return result;
 }
 
@@ -207,7 +209,7 @@ handle_key(struct walk *walk)
     struct lsmkv_slice at = lsmkv_iter_key(walk->iter), key;
     const uint8_t *bytes = at.data, *slash;
     struct lsmkv_slice name;
-    bool exact, directory = true, doubtful = false;
+    bool exact, decoded = false, directory = true, doubtful = false;
     int result;
 
     slash = memchr(bytes + walk->prefix, '/', at.size - walk->prefix);
@@ -223,10 +225,11 @@ handle_key(struct walk *walk)
     walk->name[name.size] = '\0';
     walk->name_size = name.size;
     if (exact)
-        (void)classify(walk, &directory, &doubtful); /* handle_entry says what is wrong */
+        decoded = classify(walk, &directory, &doubtful) == 0; /* handle_entry says why */
     if (doubtful)
         return handle_doubtful(walk, key);
-    result = handle_entry(walk, key, exact ? lsmkv_iter_record(walk->iter) : NULL, false);
+    result = handle_entry(walk, key, exact ? lsmkv_iter_record(walk->iter) : NULL,
+                          decoded ? &walk->attr : NULL, false);
     if (exact && !directory)
         lsmkv_iter_next(walk->iter);
     else
