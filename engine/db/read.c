@@ -10,9 +10,10 @@
  * read sequence decides, live or tombstone.  Each table's filter is asked with one hash
  * of the key, so that a name that was never written costs no block.
  *
- * A lookup that finds no record asks whether a key below it is live.  Filters hold
- * ancestors, so an absent name still costs no block; an implied one costs a seek in the
- * sources that may hold something below.
+ * A lookup that finds no record asks whether a key below it is live: that would follow it
+ * at once, where the memtables have been searched already.  Filters hold ancestors, so an
+ * absent name still costs no block; an implied one costs a seek in the tables that may
+ * hold something below.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "table/blob.h"
 
 #define KEY_STACK_SIZE 512u
+#define BEHIND_MAX     4u /* memtables; a view seldom has more */
 
 /* What a search found: a version of the key, and what keeps it in memory besides the
  * view. `block` may be NULL. */
@@ -99,7 +101,10 @@ struct query {
     uint64_t sequence;
     uint64_t hash; /* of the user key, for the filters */
     struct target target;
-    bool paid; /* its detours were the last that a merge wanted */
+    struct lsmkv_slice
+        behind[BEHIND_MAX]; /* internal: what follows the key in memtables */
+    size_t missed;          /* so many of which, from the newest on, do not have it */
+    bool paid;              /* its detours were the last that a merge wanted */
 };
 
 static int
@@ -111,6 +116,7 @@ query_init(struct query *query, struct lsmkv *db, struct view *view, uint64_t se
     query->in_epoch = false;
     query->sequence = sequence;
     query->hash = table_hash(key);
+    query->missed = 0;
     query->paid = false;
     return target_init(&query->target, key, NULL, 0, sequence);
 }
@@ -317,11 +323,14 @@ search(struct query *query, struct found *found)
 
     if (query->db->is_rebuilt)
         return search_everywhere(query, found);
-    for (size_t i = 0; i < view->count; i++)
+    for (size_t i = 0; i < view->count; i++) {
         if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
             found_in_memtable(found, &hit);
             return 0;
         }
+        if (i < BEHIND_MAX)
+            query->behind[query->missed++] = hit.key;
+    }
     return search_version(query, found);
 }
 
@@ -437,15 +446,23 @@ below_in_version(struct query *query, struct below *below)
     return result;
 }
 
+/* In path order nothing stands between a key and those below it. */
 static int
 below_in_memtables(struct query *query, struct below *below)
 {
-    struct memtable_hit hit;
     int result = 0;
 
-    for (size_t i = 0; i < query->view->count && result == 0 && !below->live; i++)
-        if (memtable_ceiling(query->view->memtables[i], below->from->internal, &hit))
+    for (size_t i = 0; i < query->view->count && result == 0 && !below->live; i++) {
+        struct memtable_hit hit = {0};
+
+        if (i < query->missed)
+            hit.key = query->behind[i];
+        else
+            (void)memtable_ceiling(query->view->memtables[i], below->from->internal,
+                                   &hit);
+        if (hit.key.size > 0)
             result = below_entry(query, below, hit.key);
+    }
     return result;
 }
 

@@ -120,10 +120,11 @@ memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t s
     const struct node *node =
         skiplist_find(&memtable->list, key, trailer_pack(sequence, 0xff), &before).node;
 
-    if (node == NULL || !slice_equal(node_user_key(node), key))
+    *hit = (struct memtable_hit){0};
+    if (node == NULL)
         return false;
     set_hit(hit, node);
-    return true;
+    return slice_equal(node_user_key(node), key);
 }
 
 /* The first entry at or after an internal key. */

@@ -47,7 +47,8 @@ struct memtable_hit {
     struct lsmkv_slice payload; /* likewise */
 };
 
-/* The newest version of `key` with a sequence at or below `sequence`.  False: none. */
+/* The newest version of `key` with a sequence at or below `sequence`.  False: none; `hit` is
+ * then the first entry of a key behind it, with an empty internal key if there is none. */
 bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key,
                   uint64_t sequence, struct memtable_hit *hit);
 /* The first entry at or after an internal key.  False: none. */

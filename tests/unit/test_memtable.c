@@ -259,6 +259,27 @@ START_TEST(test_get_finds_the_newest_version_at_or_below)
 }
 END_TEST
 
+START_TEST(test_what_a_get_misses_is_followed_by_what_it_gives)
+{
+    struct memtable_hit hit;
+
+    begin(orders[_i]);
+    add(lsmkv_str("a"), 5, KIND_PUT, lsmkv_bytes("new", 3));
+    ck_assert(!memtable_get(memtable, lsmkv_str("a"), 4, &hit));
+    ck_assert_uint_eq(hit.key.size, 0);
+    add(lsmkv_str("a"), 6, KIND_PUT, lsmkv_bytes("newer", 5));
+    add(lsmkv_str("a/b"), 7, KIND_DELETE, lsmkv_bytes(NULL, 0));
+    add(lsmkv_str("a/b"), 8, KIND_PUT, lsmkv_bytes("below", 5));
+    /* Its own newer versions are none. */
+    ck_assert(!memtable_get(memtable, lsmkv_str("a"), 4, &hit));
+    ck_assert(slice_equal(internal_user_key(hit.key), lsmkv_str("a/b")));
+    ck_assert_uint_eq(internal_sequence(hit.key), 8);
+    ck_assert(!memtable_get(memtable, lsmkv_str("b"), 9, &hit));
+    ck_assert_uint_eq(hit.key.size, 0);
+    finish();
+}
+END_TEST
+
 START_TEST(test_skip_older_stops_at_newer_entries_and_at_its_bound)
 {
     struct random random = random_of(random_seed());
@@ -579,6 +600,7 @@ main(void)
                         0, 2);
     tcase_add_loop_test(tests, test_seeks_find_what_a_sorted_array_finds, 0, 2);
     tcase_add_loop_test(tests, test_get_finds_the_newest_version_at_or_below, 0, 2);
+    tcase_add_loop_test(tests, test_what_a_get_misses_is_followed_by_what_it_gives, 0, 2);
     tcase_add_loop_test(tests, test_skip_older_stops_at_newer_entries_and_at_its_bound, 0,
                         2);
     tcase_add_loop_test(tests, test_keys_and_values_of_every_size_fit, 0, 2);
