@@ -22,16 +22,31 @@ dir_is_reserved(const struct node *parent, struct lsmkv_slice name)
            (is_text(name, KEY_SNAPSHOTS) || is_text(name, KEY_PRIVATE));
 }
 
-/* All but reading the directory; `own` becomes its key. */
 static int
-begin(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
-      struct dir *dir, struct lsmkv_slice *own)
+read_own(struct op *op, struct dir *dir)
+{
+    dir->read = true;
+    return inode_of_key(op, dir->node, dir->own, INODE_ATTRIBUTES, &dir->inode);
+}
+
+int
+dir_init(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
+         struct dir *dir)
+{
+    int result = dir_init_unread(op, slot, node, name, dir);
+
+    return result < 0 ? result : read_own(op, dir);
+}
+
+int
+dir_init_unread(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
+                struct dir *dir)
 {
     int result;
 
     dir->node = node;
     dir->name = name;
-    dir->defers = false;
+    dir->read = dir->defers = false;
     dir->inode.held = NULL;
     if (!node->directory)
         return -ENOTDIR;
@@ -45,27 +60,7 @@ begin(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
     if (node->unlinked)
         return -ENOENT;
     dir->now = store_now();
-    return op_child_key(op, slot, node, name, own, &dir->key);
-}
-
-int
-dir_init(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
-         struct dir *dir)
-{
-    struct lsmkv_slice key;
-    int result = begin(op, slot, node, name, dir, &key);
-
-    return result < 0 ? result
-                      : inode_of_key(op, node, key, INODE_ATTRIBUTES, &dir->inode);
-}
-
-int
-dir_init_unread(struct op *op, unsigned slot, struct node *node, struct lsmkv_slice name,
-                struct dir *dir)
-{
-    struct lsmkv_slice key;
-
-    return begin(op, slot, node, name, dir, &key);
+    return op_child_key(op, slot, node, name, &dir->own, &dir->key);
 }
 
 void
@@ -89,12 +84,18 @@ dir_must_be_absent(struct op *op, const struct dir *dir)
 int
 dir_change(struct op *op, struct dir *dir, int subdirs)
 {
+    bool may_defer = subdirs == 0 && !op->vfs->sync;
     struct attr *attr = &dir->inode.attr;
+    int result = 0;
 
-    if (subdirs == 0 && !dir->inode.implied && !op->vfs->sync) {
-        dir->defers = true;
-        return 0;
-    }
+    /* Only one with a record has deferred times. */
+    dir->defers = may_defer && dir->node->deferred & DEFERRED_CHANGED;
+    if (!dir->defers && !dir->read)
+        result = read_own(op, dir);
+    if (result == 0 && !dir->defers)
+        dir->defers = may_defer && !dir->inode.implied;
+    if (result < 0 || dir->defers)
+        return result;
     attr->mtime = attr->ctime = dir->now;
     if (attr->subdirs != ATTR_SUBDIRS_UNKNOWN) {
         /* Below zero: others wrote directories that were never counted. */

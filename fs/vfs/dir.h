@@ -13,8 +13,10 @@ struct dir {
     struct node *node;
     struct lsmkv_slice name;
     struct lsmkv_slice key; /* of the name */
-    struct inode inode;     /* of the directory */
+    struct lsmkv_slice own; /* of the directory */
+    struct inode inode;     /* of the directory, if `read` */
     struct timespec now;
+    bool read;
     bool defers; /* its times change in memory */
 };
 
@@ -26,8 +28,8 @@ bool dir_is_reserved(const struct node *parent, struct lsmkv_slice name);
  * returns, dir_fini ends the use. */
 LSMKV_CHECKED int dir_init(struct op *op, unsigned slot, struct node *node,
                            struct lsmkv_slice name, struct dir *dir);
-/* The same without reading the directory: `inode` is nothing.  For the second name in
- * one. */
+/* The same without reading the directory, which dir_change does if it has to: for who asks
+ * nothing else of it. */
 LSMKV_CHECKED int dir_init_unread(struct op *op, unsigned slot, struct node *node,
                                   struct lsmkv_slice name, struct dir *dir);
 void dir_fini(struct dir *dir);

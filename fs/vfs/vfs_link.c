@@ -162,7 +162,7 @@ vfs_link(struct vfs *vfs, struct node *node, struct node *parent, const char *te
     if (!op)
         return -ENOMEM;
     op_lock_nodes(op, locks, 2);
-    result = dir_init(op, 0, parent, name, &dir);
+    result = dir_init_unread(op, 0, parent, name, &dir);
     if (result == 0 && !node->unlinked)
         result = link_in(op, &dir, node, entry);
     else if (result == 0)

@@ -160,7 +160,7 @@ take_away(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
         return -ENOMEM;
     result = dir_lock_child(op, parent, name, &child);
     if (result == 0) {
-        result = dir_init(op, 0, parent, name, &dir);
+        result = dir_init_unread(op, 0, parent, name, &dir);
         if (result == 0)
             result = take(op, &dir, child);
         dir_fini(&dir);

@@ -229,11 +229,9 @@ rename_tree(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     r.from.node = r.to.node = NULL;
     r.from.full = r.to.full = r.from.directory = r.to.directory = false;
     r.from.inode.held = r.to.inode.held = r.to.dir.inode.held = NULL;
-    result = dir_init(op, 0, parent, name, &r.from.dir);
-    if (result == 0 && parent == new_parent)
-        result = dir_init_unread(op, 1, parent, new_name, &r.to.dir);
-    else if (result == 0)
-        result = dir_init(op, 1, new_parent, new_name, &r.to.dir);
+    result = dir_init_unread(op, 0, parent, name, &r.from.dir);
+    if (result == 0)
+        result = dir_init_unread(op, 1, new_parent, new_name, &r.to.dir);
     if (result == 0)
         result = rename_in(op, &r, flags);
     op_end(op);

@@ -642,6 +642,43 @@ iterators_of_a_lookup(void)
     return least;
 }
 
+static uint64_t
+lookups_of_unlink(const char *path)
+{
+    struct lsmkv_stats before, after;
+
+    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &before), 0);
+    ck_assert_int_eq(fs_unlink(&fs, path), 0);
+    ck_assert_int_eq(lsmkv_get_stats(vfs_store(fs.vfs)->db, &after), 0);
+    return after.lookups - before.lookups;
+}
+
+/* The second file to go: that the directory has a record is known from the first. */
+START_TEST(test_a_directory_that_changes_again_is_not_read)
+{
+    uint64_t first = UINT64_MAX, second = UINT64_MAX;
+    char path[32];
+
+    for (unsigned i = 0; i < 20; i++) {
+        static const char *const names[] = {"", "/a", "/b"};
+        uint64_t lookups[3] = {0};
+
+        for (unsigned n = 0; n < 3; n++) {
+            snprintf(path, sizeof(path), "d%u%s", i, names[n]);
+            ck_assert_int_eq(n == 0 ? fs_mkdir(&fs, path) : fs_put(&fs, path, "x"), 0);
+        }
+        ck_assert_int_eq(vfs_sync(fs.vfs), 0); /* nothing is deferred */
+        for (unsigned n = 1; n < 3; n++) {
+            snprintf(path, sizeof(path), "d%u%s", i, names[n]);
+            lookups[n] = lookups_of_unlink(path);
+        }
+        first = lookups[1] < first ? lookups[1] : first;
+        second = lookups[2] < second ? lookups[2] : second;
+    }
+    ck_assert_uint_eq(second, first - 1);
+}
+END_TEST
+
 /* Another program writes one key while the store is not mounted. */
 static void
 write_from_outside(const char *key)
@@ -740,6 +777,7 @@ main(void)
     tcase_add_test(tcase, test_read_of_a_large_value_in_its_record_writes_nothing);
     tcase_add_test(tcase, test_contents_of_what_is_no_file_are_refused);
     tcase_add_test(tcase, test_space_is_the_disks_less_the_reserve);
+    tcase_add_test(tcase, test_a_directory_that_changes_again_is_not_read);
     tcase_add_test(tcase, test_lookups_are_cheap_again_after_others_wrote);
     tcase_add_test(tcase, test_stores_with_files_below_files_pay_for_them);
     suite_add_tcase(suite, tcase);
