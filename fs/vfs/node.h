@@ -65,7 +65,7 @@ struct node {
     _Atomic uint64_t opens; /* of files: descriptions that the kernel has open */
     _Atomic uint64_t
         mappable; /* those of them that may be mapped to be written through */
-    /* Of files: the kernel may have pages that were read. */
+    /* Of files: the kernel may have pages that were read, as far as node_asked_for tells. */
     _Atomic bool was_read;
     /* Of directories: an open one is served from the listing that the kernel keeps. */
     _Atomic bool listed;
@@ -94,6 +94,15 @@ struct node_seed {
     bool top;
     bool shared;
 };
+
+/* The kernel asks for it by name.  So it had let go of the name, and hardly has pages of a file
+ * that is not open; it tells us that it forgot the file later than it asks anew. */
+static inline void
+node_asked_for(struct node *node)
+{
+    if (node->opens == 0)
+        node->was_read = false;
+}
 
 /* `dispose` is called once for every node that goes, outside the table's mutex, before its
  * memory is freed.  NULL: out of memory. */

@@ -266,7 +266,7 @@ LSMKV_CHECKED int vfs_fallocate(struct vfs *vfs, const struct vfs_caller *caller
 /* SEEK_DATA and SEEK_HOLE. */
 LSMKV_CHECKED int vfs_seek(struct vfs *vfs, struct node *node, uint64_t offset,
                            int whence, uint64_t *found);
-/* Has it been read, so that the kernel may have pages of it? */
+/* Has it been read, so that the kernel is likely to have pages of it? */
 bool vfs_was_read(const struct node *node);
 /* Is it open so that it may be mapped, and hold what the kernel has not written yet? */
 bool vfs_may_be_mapped(const struct node *node);

@@ -112,6 +112,7 @@ add_listed(struct walk *walk, struct inode *inode)
     if (walk->plus) {
         listed.node = inode_enter(walk->op, walk->node, name, inode, NULL);
         if (listed.node) {
+            node_asked_for(listed.node);
             inode->node = listed.node;
             deferred_apply(vfs, listed.node, &inode->attr);
         }

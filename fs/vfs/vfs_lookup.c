@@ -47,8 +47,10 @@ lookup_tree(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     result = op_child_key(op, 0, parent, name, &parent_key, &key);
     if (result == 0)
         result = dir_find(op, parent, name, key, INODE_ATTRIBUTES, &inode, &entry->node);
-    if (result == 0)
+    if (result == 0) {
+        node_asked_for(entry->node);
         inode_stat(&inode, &entry->stat);
+    }
     inode_fini(&inode);
     op_end(op);
     return result;

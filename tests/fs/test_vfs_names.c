@@ -446,6 +446,42 @@ START_TEST(test_directory_times_show_at_once_and_survive)
 }
 END_TEST
 
+static bool
+add_known(void *context, const struct vfs_listed *listed)
+{
+    (void)context;
+    if (listed->node)
+        vfs_forget(fs.vfs, listed->node, 1);
+    return true;
+}
+
+/* Then the kernel has let go of its pages, too, or it is open. */
+START_TEST(test_a_file_counts_as_read_until_it_is_asked_for_by_name)
+{
+    char bytes[8];
+    struct node *node;
+    struct stat st;
+
+    ck_assert_int_eq(fs_put(&fs, "f", "text"), 0);
+    ck_assert_int_eq(fs_node(&fs, "f", &node), 0);
+    ck_assert(!vfs_was_read(node));
+    ck_assert_int_eq(fs_read(&fs, "f", bytes, sizeof(bytes)), 4);
+    ck_assert(vfs_was_read(node));
+    ck_assert_int_eq(fs_stat(&fs, "f", &st), 0);
+    ck_assert(!vfs_was_read(node));
+    vfs_opened(fs.vfs, node, O_RDONLY);
+    ck_assert_int_eq(fs_read(&fs, "f", bytes, sizeof(bytes)), 4);
+    ck_assert_int_eq(fs_stat(&fs, "f", &st), 0);
+    ck_assert(vfs_was_read(node));
+    vfs_released(fs.vfs, node, O_RDONLY);
+    ck_assert_int_eq(vfs_readdir(fs.vfs, vfs_root(fs.vfs), 0, false, add_known, NULL), 0);
+    ck_assert(vfs_was_read(node));
+    ck_assert_int_eq(vfs_readdir(fs.vfs, vfs_root(fs.vfs), 0, true, add_known, NULL), 0);
+    ck_assert(!vfs_was_read(node));
+    vfs_forget(fs.vfs, node, 1);
+}
+END_TEST
+
 START_TEST(test_acknowledged_work_survives_the_process)
 {
     char name[32];
@@ -496,6 +532,7 @@ main(void)
     tcase_add_test(tcase, test_symlink_holds_its_target);
     tcase_add_test(tcase, test_setgid_directory_hands_on_its_group);
     tcase_add_test(tcase, test_directory_times_show_at_once_and_survive);
+    tcase_add_test(tcase, test_a_file_counts_as_read_until_it_is_asked_for_by_name);
     tcase_add_test(tcase, test_acknowledged_work_survives_the_process);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
