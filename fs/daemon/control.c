@@ -9,6 +9,8 @@
  *     file without a name, for the client's other end may be a file of this very mount.
  *     What takes long or is read at the client's pace the thread that accepts never does.
  * C3  What takes long ends soon after its connection does, so that an unmounting need not wait.
+ * C4  Going back to a snapshot does not end so, for who asked must hear whether the tree went back.
+ *     An unmounting, which ends it if there is time, waits for its answer.
  */
 #include "daemon/control.h"
 
@@ -47,6 +49,7 @@ struct connection {
     struct wire wire;
     atomic_bool done; /* answered; the thread, if any, has ended but for its return */
     bool waiting;     /* for the unmounting (C1); guarded by control->mutex */
+    bool deciding;    /* or has decided (C4); guarded by control->mutex */
     char
         text[PATH_MAX + 64]; /* why it failed, if there is more to say than the errno's */
 };
@@ -137,6 +140,18 @@ do_compact(struct connection *connection)
     return result;
 }
 
+/* C4.  False: the daemon ends. */
+static bool
+begin_deciding(struct connection *connection)
+{
+    struct control *control = connection->control;
+
+    pthread_mutex_lock(&control->mutex);
+    bool may = connection->deciding = !control->stopping;
+    pthread_mutex_unlock(&control->mutex);
+    return may;
+}
+
 /* Says nothing while the filesystem waits (C2). */
 static int
 do_rollback(struct connection *connection, struct lsmkv_slice name, bool force)
@@ -146,6 +161,8 @@ do_rollback(struct connection *connection, struct lsmkv_slice name, bool force)
 
     if (name.size >= sizeof(text))
         return -ENOENT;
+    if (!begin_deciding(connection))
+        return -ESHUTDOWN;
     snprintf(text, sizeof(text), "%.*s", (int)name.size, (const char *)name.data);
     int result = vfs_rollback(connection->control->vfs, &rollback);
     if (result == 0)
@@ -398,7 +415,7 @@ connection_new(struct control *control, int fd)
     if (connection == NULL)
         return NULL;
     connection->control = control;
-    connection->waiting = false;
+    connection->waiting = connection->deciding = false;
     connection->text[0] = '\0';
     atomic_init(&connection->done, false);
     wire_init(&connection->wire, fd);
@@ -545,7 +562,7 @@ control_stop(struct control *control)
     control->stopping = true;
     for (connection = control->connections; connection != NULL;
          connection = connection->next)
-        if (!connection->waiting)
+        if (!connection->waiting && !connection->deciding)
             shutdown(connection->wire.fd, SHUT_RDWR);
     pthread_mutex_unlock(&control->mutex);
     shutdown(control->socket, SHUT_RDWR);

@@ -394,6 +394,31 @@ is_all_or_nothing_mounted() {
     [ $done -gt 0 ]
 }
 
+# unmounted_meanwhile SECONDS: who asked hears whether the tree went back.
+unmounted_meanwhile() {
+    local asked status=0
+    mount_store
+    ls "$mnt" >/dev/null
+    "$lsmfs" snapshot rollback "$mnt" s >said 2>&1 &
+    asked=$!
+    sleep "$1"
+    umount_store
+    wait $asked || status=$?
+    "$lsmfs" snapshot diff "$store" s >after
+    sound
+    if [ -s after ]; then [ $status != 0 ]; else same 0 $status; fi
+}
+
+# It had gone back, and who asked was told that the daemon ended before it answered.
+is_told_of_though_unmounted() {
+    local seconds
+    for seconds in 0.05 0.1 0.2 0.4; do
+        rm -rf "$store"
+        cp -r kept "$store"
+        unmounted_meanwhile $seconds
+    done
+}
+
 tells_who_may_not() {
     rm -rf "$store"
     mount_store
@@ -414,6 +439,7 @@ alone "what is wrong is told" tells_what_is_wrong
 if [ "$(id -u)" = 0 ]; then
     check "killed" is_all_or_nothing
     alone "killed, mounted" is_all_or_nothing_mounted
+    alone "unmounted" is_told_of_though_unmounted
     check "another's store" tells_who_may_not
     fuse_for $user
     alone "as an ordinary user" an_ordinary_user_can
