@@ -63,6 +63,7 @@ struct store_state {
     pthread_cond_t wake;
     /* protected by mutex */
     bool stopping;
+    bool idle;        /* the thread waits for a reason to commit */
     unsigned syncing; /* syncs under way */
     /* When the oldest write that is not on disk was made, or before; 0: there is none. */
     int64_t unsynced_since;
@@ -109,7 +110,16 @@ monotonic_now(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* An unsynced write was made: the first since a sync wakes the commit thread. */
+/* For a reason that is there already; with the mutex.  One that waits for its interval
+ * commits in time for what comes meanwhile, so a caller that syncs by itself wakes nobody. */
+static void
+wake_commit(struct store_state *state)
+{
+    if (state->idle)
+        pthread_cond_signal(&state->wake);
+}
+
+/* An unsynced write was made: the first since a sync is a reason to commit. */
 static void
 raise_unsynced(struct store_state *state)
 {
@@ -119,7 +129,7 @@ raise_unsynced(struct store_state *state)
     if (state->unsynced_since == 0)
         state->unsynced_since = monotonic_now();
     atomic_store(&state->unsynced, true);
-    pthread_cond_signal(&state->wake);
+    wake_commit(state);
     pthread_mutex_unlock(&state->mutex);
 }
 
@@ -244,7 +254,7 @@ store_touch(struct store *store)
         atomic_exchange(&state->touched, true))
         return;
     pthread_mutex_lock(&state->mutex);
-    pthread_cond_signal(&state->wake);
+    wake_commit(state);
     pthread_mutex_unlock(&state->mutex);
 }
 
@@ -329,8 +339,11 @@ await_commit(struct store_state *state)
 {
     pthread_mutex_lock(&state->mutex);
     while (!state->stopping && !atomic_load(&state->unsynced) &&
-           !atomic_load(&state->touched))
+           !atomic_load(&state->touched)) {
+        state->idle = true;
         pthread_cond_wait(&state->wake, &state->mutex);
+        state->idle = false;
+    }
     struct timespec deadline = deadline_after(state->commit_ms);
     while (!state->stopping &&
            pthread_cond_timedwait(&state->wake, &state->mutex, &deadline) != ETIMEDOUT)
