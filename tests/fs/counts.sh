@@ -1,7 +1,7 @@
 #!/bin/bash
 #
-# counts.sh - what things cost, in requests of the kernel and records of the engine: a trace of
-# the daemon says so.  Times vary, these do not.
+# counts.sh - what things cost, in requests of the kernel, of which a trace of the daemon tells, in
+# records and syncs of the engine, and in bytes.  Times vary, these do not.
 
 # shellcheck source=tests/fs/mounted.bash
 . "$(dirname "$0")/mounted.bash"
@@ -9,23 +9,58 @@
 trace=$WORK/trace
 
 mount_traced() {
-    "$lsmfs" -d "$store" "$mnt" 2>"$trace" &
+    "$lsmfs" -d "$store" "$mnt" "$@" 2>"$trace" &
     daemon=$!
     await_mount
     ls "$mnt" >/dev/null
 }
 
+# remount_traced [OPTION]...: the kernel knows nothing any more but the root and its names.
+remount_traced() {
+    local pid
+    pid=$(pid_of_daemon)
+    umount_store
+    await_end "$pid"
+    mount_traced "$@"
+}
+
+# All that was sent before has been answered, RELEASE too, which nobody waits for: the daemon answers
+# it before it reads the next request.
+settle() {
+    stat -f "$mnt" >/dev/null
+}
+
 # traced COMMAND...: leaves the requests that it made in the array `requests`.
 traced() {
     local begin
-    sleep 0.05
+    settle
     begin=$(wc -l <"$trace")
-    "$@" >/dev/null 2>&1 || true
-    # RELEASE is not waited for.
-    sleep 0.05
+    "$@" >/dev/null
+    settle
     mapfile -t requests < <(tail -n "+$((begin + 1))" "$trace" |
-        sed -n 's/.*opcode: \([A-Z0-9_]*\) .*/\1/p' | grep -vx 'FORGET\|BATCH_FORGET')
-    echo "$*: $(printf '%s\n' "${requests[@]}" | sort | uniq -c | tr -s '\n ' ' ')"
+        sed -n 's/.*opcode: \([A-Z0-9_]*\) .*/\1/p' | grep -vx 'FORGET\|BATCH_FORGET\|STATFS')
+    echo "$*: $(summary)"
+}
+
+# How many of each kind were traced, in their order: "20 OPEN 20 RELEASE".
+summary() {
+    printf '%s\n' "${requests[@]}" | grep . | sort | uniq -c | xargs
+}
+
+# undisturbed COMMAND...: again, if it failed and somebody has dropped the kernel's caches meanwhile,
+# which makes it ask for what it knew.
+undisturbed() {
+    local before
+    for _ in {1..5}; do
+        before=$(grep drop_slab /proc/vmstat)
+        (
+            set -e
+            "$@"
+        ) &
+        wait $! && return
+        not grep -qxF "$before" /proc/vmstat || return 1
+    done
+    return 1
 }
 
 # How often a request is among those traced.
@@ -39,6 +74,7 @@ at_most() {
 
 # Programs that do nothing else: the shell itself opens and stats.
 creates() {
+    rm -f "$mnt/first" "$mnt/second" "$mnt/third"
     dd if=/dev/zero of="$mnt/first" bs=1000 count=1 status=none
     traced dd if=/dev/zero of="$mnt/second" bs=1000 count=1 status=none
     same 1 "$(count_of CREATE)"
@@ -79,9 +115,130 @@ stats_twice() {
     traced stat -c %s "$mnt/second"
     at_most 0
     [ ! -e "$mnt/absent" ]
-    traced stat -c %s "$mnt/absent"
+    traced not stat -c %s "$mnt/absent"
     at_most 0
 }
+
+# ---- the rows of the benchmark, call by call: tests/bench/mount/calls.c ----
+
+calls_py=$(
+    cat <<'END'
+import os, sys
+
+def fill(name, flags=os.O_CREAT | os.O_EXCL, size=1000, synced=False):
+    fd = os.open(name, os.O_WRONLY | flags, 0o644)
+    os.write(fd, bytes(size))
+    if synced:
+        os.fsync(fd)
+    os.close(fd)
+
+def read(name):
+    fd = os.open(name, os.O_RDONLY)
+    assert os.read(fd, 4096)
+    os.close(fd)
+
+def mail(name):
+    fill("new" + name, size=4096, synced=True)
+    os.rename("new" + name, "mail" + name)
+    read("mail" + name)
+    os.unlink("mail" + name)
+
+rows = {
+    "create": lambda name: fill("file" + name),
+    "create-fsync": lambda name: fill("synced" + name, synced=True),
+    "absent": lambda name: os.path.exists("none" + name) and sys.exit("it is there"),
+    "stat": lambda name: os.stat("file" + name),
+    "read": lambda name: read("file" + name),
+    "rewrite": lambda name: fill("file" + name, flags=0),
+    "mail": mail,
+    "rename": lambda name: os.rename("file" + name, "moved" + name),
+    "unlink": lambda name: os.unlink("moved" + name),
+}
+directory, row = sys.argv[1:3]
+first, past, callers = map(int, sys.argv[3:])
+os.chdir(directory)
+caller = 0
+while caller < callers - 1 and os.fork() > 0:
+    caller += 1
+for i in range(first + caller, past, callers):
+    rows[row]("%03d" % i)
+if caller == callers - 1:
+    sys.exit(any(os.wait()[1] for _ in range(caller)))
+END
+)
+
+# calls ROW FIRST PAST [CALLERS]: so many calls, on files of these numbers, by one process or several.
+# Isolated, for else Python looks there for its modules.
+calls() {
+    python3 -IS -c "$calls_py" "$mnt/calls" "$1" "$2" "$3" "${4:-1}"
+}
+
+# twenty ROW SUMMARY: what twenty of them cost, once one has left the directory as each does.
+twenty() {
+    calls "$1" 0 1
+    traced calls "$1" 1 21
+    same "$2" "$(summary)"
+}
+
+# Of GETATTR one is the directory's, which the call before has changed; of a reading, the file's size.
+calls_new() {
+    rm -rf "$mnt/calls"
+    mkdir "$mnt/calls"
+    twenty create '20 CREATE 20 GETATTR 20 LOOKUP 20 RELEASE 20 WRITE'
+    calls create 21 100
+    twenty read '20 GETATTR 20 OPEN 20 READ 20 RELEASE'
+    twenty create-fsync '20 CREATE 20 FSYNC 20 GETATTR 20 LOOKUP 20 RELEASE 20 WRITE'
+}
+
+calls_mail() {
+    local kinds='20 CREATE 20 FSYNC 60 GETATTR 40 LOOKUP 20 OPEN 20 READ 40 RELEASE'
+    twenty mail "$kinds 20 RENAME 20 UNLINK 20 WRITE"
+}
+
+calls_stat() {
+    remount_traced
+    twenty stat '20 LOOKUP'
+    twenty stat ''
+    twenty absent '20 LOOKUP'
+    twenty absent ''
+}
+
+calls_read() {
+    remount_traced
+    twenty read '20 LOOKUP 20 OPEN 20 READ 20 RELEASE'
+    twenty read '20 OPEN 20 RELEASE'
+}
+
+# Where nothing can be written OPEN and FLUSH are asked once, RELEASE never.
+calls_read_only() {
+    remount_traced "$@"
+    traced calls read 0 1
+    same '1 FLUSH 1 LOOKUP 1 OPEN 1 READ' "$(summary)"
+    twenty read '20 LOOKUP 20 READ'
+    twenty read ''
+    twenty stat ''
+}
+
+# Nothing is asked of what a listing has told.  What was not read is rewritten without more.
+calls_listed() {
+    remount_traced
+    traced ls -l "$mnt/calls"
+    [ "$(count_of READDIRPLUS)" -le 5 ]
+    same 0 "$(count_of LOOKUP)"
+    twenty stat ''
+    twenty rewrite '20 OPEN 20 RELEASE 20 WRITE'
+}
+
+calls_names() {
+    rm -rf "$mnt/calls"
+    mkdir "$mnt/calls"
+    calls create 0 21
+    twenty rename '20 GETATTR 20 LOOKUP 20 RENAME'
+    twenty unlink '20 GETATTR 20 UNLINK'
+    rmdir "$mnt/calls"
+}
+
+# ---- listings, and several at once ----
 
 make_directory() {
     mkdir "$mnt/dir"
@@ -169,6 +326,24 @@ lists_at_once() {
     sent_at_once 4 READDIRPLUS
 }
 
+# The sync of the first covers what all have written: the others have nothing left to wait for.
+syncs_at_once() {
+    local begin fd i fds=() callers=() before
+    for i in {1..8}; do
+        exec {fd}>"$mnt/synced$i"
+        echo contents >&"$fd"
+        fds+=("$fd")
+    done
+    before=$(status log_syncs)
+    stop_daemon
+    for fd in "${fds[@]}"; do
+        python3 -IS -c 'import os, sys; os.fsync(int(sys.argv[1]))' "$fd" &
+        callers+=($!)
+    done
+    sent_at_once 8 FSYNC
+    same 1 $(($(status log_syncs) - before))
+}
+
 # engine_cost COUNTER COMMAND...: how much a counter of the engine grows.
 engine_cost() {
     local name=$1 before
@@ -218,6 +393,21 @@ syncs() {
     [ "$cost" -le 2 ]
 }
 
+# Each by itself; several at once share them.  How many do is a matter of chance.
+syncs_of_files() {
+    local cost
+    rm -rf "$mnt/calls"
+    mkdir "$mnt/calls"
+    cost=$(engine_cost log_syncs calls create-fsync 0 100)
+    echo "syncs of 100 files by one caller: $cost"
+    same 100 "$cost"
+    cost=$(engine_cost log_syncs calls create-fsync 100 300 8)
+    echo "# eight callers: $cost syncs of 200 files" | tee "$WORK/shared"
+    same 300 "$(find "$mnt/calls" -type f | wc -l)"
+    [ "$cost" -ge 1 ]
+    [ "$cost" -le 200 ]
+}
+
 # Names that do not exist cost no block: the filters know.
 absent_names() {
     local i cost
@@ -230,25 +420,59 @@ absent_names() {
     [ "$cost" -le 50 ]
 }
 
+# Its chunks go to a blob file once, and stay there; a merge of all tables moves references.
+large_file() {
+    local before after
+    rm -rf "$store"
+    mount_store
+    before=$(written)
+    dd if=/dev/urandom of="$mnt/large" bs=1M count=64 iflag=fullblock conv=fsync status=none
+    "$lsmfs" compact "$store"
+    after=$(written)
+    echo "bytes written for 64 MiB: $((after - before))"
+    [ $((after - before)) -ge $((64 << 20)) ]
+    [ $((after - before)) -le $(((64 << 20) * 21 / 20)) ]
+    umount_store
+}
+
+# What the daemon has written since it began: logs, blob files, tables, and its answers.
+written() {
+    sed -n 's/^wchar: //p' "/proc/$(daemon_pid)/io"
+}
+
 mount_traced
-check "create, write and close" creates
-check "a file rewritten" rewrites
-check "a file read again" reads_warm
-check "a second stat, a second absence" stats_twice
+check "calls on new files" undisturbed calls_new
+check "a mail server's calls" undisturbed calls_mail
+mkdir "$mnt/.snapshots/calls"
+check "stat, cold and warm, of absent names too" undisturbed calls_stat
+check "open, read and close, cold and warm" undisturbed calls_read
+check "warm reads of a read-only mount cost nothing" undisturbed calls_read_only -o ro
+check "nor do those of a snapshot mounted" undisturbed calls_read_only -o snapshot=calls
+check "calls after a listing" undisturbed calls_listed
+check "rename and unlink" undisturbed calls_names
+check "create, write and close" undisturbed creates
+check "a file rewritten" undisturbed rewrites
+check "a file read again" undisturbed reads_warm
+check "a second stat, a second absence" undisturbed stats_twice
 make_directory
-umount_store
-wait "$daemon"
-mount_traced
-check "ls -l of 1500 files looks nothing up" lists
+remount_traced
+check "ls -l of 1500 files looks nothing up" undisturbed lists
 check "names of one directory are looked up at once" looks_up_at_once
 check "and it is listed by several at once" lists_at_once
+# So that no timer puts or syncs anything meanwhile.
+remount_traced -o commit=3600
+check "eight fsync at once share a sync" syncs_at_once
 umount_store
 wait "$daemon"
-# So that no timer puts or syncs anything meanwhile.
 mount_store -o commit=3600
 check "records a change" records
 check "syncs" syncs
+check "syncs of files made one by one, and at once" syncs_of_files
+cat "$WORK/shared"
+# So that nothing is merged while blocks are counted.
+"$lsmfs" compact "$store" >/dev/null
 remount
 check "absent names" absent_names
 check "unmounts" umount_store
+alone "a large file is written once" large_file
 finish
