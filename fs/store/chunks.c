@@ -20,6 +20,8 @@
  *     deletes them all in the same batch.
  * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
  *     what a file grows over was never written.
+ * C3  A record that cannot be read does no harm where a later fragment lies over all that
+ *     is wanted of the chunk: a page that was written over a damaged one is read back.
  */
 #include "store/chunks.h"
 
@@ -152,6 +154,8 @@ struct reading {
     uint8_t *bytes;
     uint64_t
         filled; /* up to this offset the chunks (not yet all fragments) are in place */
+    uint64_t index; /* of the chunk at hand */
+    int bad;        /* why what is wanted of it is not known, or 0 (C3) */
 };
 
 static void
@@ -200,11 +204,41 @@ read_record(struct reading *reading, uint64_t index, unsigned number,
     return 0;
 }
 
+/* Does the fragment lie over all that is wanted of its chunk? */
+static bool
+covers(const struct reading *reading, uint64_t index, const struct lsmkv_record *record)
+{
+    uint64_t start = index * CHUNK_SIZE, end = start + CHUNK_SIZE;
+    uint64_t at = start + get_le32(record->attributes.data);
+    return at <= (reading->offset > start ? reading->offset : start) &&
+           at + record->value.size >= (reading->end < end ? reading->end : end);
+}
+
+/* The record that the iterator stands on. */
+static int
+read_next(struct reading *reading, uint64_t index, unsigned fragment,
+          struct lsmkv_iter *iter)
+{
+    struct lsmkv_record record = *lsmkv_iter_record(iter);
+    if (reading->bad && index != reading->index)
+        return reading->bad;
+    reading->index = index;
+    int result = lsmkv_iter_value(iter, &record.value);
+    if (result == 0)
+        result = read_record(reading, index, fragment, &record);
+    if (result)
+        reading->bad = result;
+    else if (reading->bad && fragment > 0 && covers(reading, index, &record))
+        reading->bad = 0;
+    return 0;
+}
+
 int
 chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
             uint64_t offset, uint8_t *bytes, size_t size)
 {
-    struct reading reading = {offset, offset + size, bytes, offset};
+    struct reading reading = {
+        .offset = offset, .end = offset + size, .bytes = bytes, .filled = offset};
     struct lsmkv_iter *iter;
     int result = chunks_iter(store, snapshot, data_id, chunk_index(offset),
                              chunk_index(offset + size - 1), &iter);
@@ -214,16 +248,15 @@ chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
     unsigned fragment;
     for (lsmkv_iter_first(iter); (result = current_key(iter, &index, &fragment)) == 0;
          lsmkv_iter_next(iter)) {
-        struct lsmkv_record record = *lsmkv_iter_record(iter);
-        result = lsmkv_iter_value(iter, &record.value);
-        if (result == 0)
-            result = read_record(&reading, index, fragment, &record);
+        result = read_next(&reading, index, fragment, iter);
         if (result)
             break;
     }
     lsmkv_iter_free(iter);
     if (result != -ENOENT)
         return result;
+    if (reading.bad)
+        return reading.bad;
     fill_zeros(&reading, reading.end);
     return 0;
 }

@@ -417,6 +417,42 @@ START_TEST(test_a_missing_chunk_is_an_error)
 }
 END_TEST
 
+/* What was written over a chunk that cannot be read is read, and nothing else of it.  It was not,
+ * though the write had been acknowledged. */
+START_TEST(test_what_is_written_over_a_missing_chunk_is_read)
+{
+    struct attr attr = put_large("a");
+    struct chunk_key first = chunk_key(attr.data.id, 1, 0);
+    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
+    struct mend_loss loss = loss_of(&first, &last);
+    uint8_t bytes[300];
+    size_t got;
+
+    delete_chunk(attr.data.id, 1, 0);
+    mend(&loss, 1);
+    put_fragment(attr.data.id, 1, 1, 1000, 200, 200);
+    put_fragment(attr.data.id, 1, 2, 1200, 300, 100);
+    memset(bytes, 1, sizeof(bytes));
+    for (uint32_t at = 999; at <= 1300; at++)
+        ck_assert_int_eq(read_at(&attr, CHUNK_SIZE + at),
+                         at >= 1000 && at < 1300 ? 0 : -EUCLEAN);
+    ck_assert_int_eq(data_read(fixture.store, NULL, &attr.data, nothing,
+                               CHUNK_SIZE + 1000, bytes, 200, &got),
+                     0);
+    ck_assert_uint_eq(got, 200);
+    ck_assert(bytes[0] == 0 && bytes[199] == 0 && bytes[200] == 1);
+    /* Of two, neither is over all of it. */
+    ck_assert_int_eq(data_read(fixture.store, NULL, &attr.data, nothing,
+                               CHUNK_SIZE + 1000, bytes, 201, &got),
+                     -EUCLEAN);
+    put_fragment(attr.data.id, 2, 1, 0, 100, 100);
+    ck_assert_int_eq(read_at(&attr, 2 * CHUNK_SIZE), 0);
+    ck_assert_int_eq(data_read(fixture.store, NULL, &attr.data, nothing,
+                               2 * CHUNK_SIZE - 1, bytes, 2, &got),
+                     -EUCLEAN);
+}
+END_TEST
+
 /* What is outside of what was lost was a hole before. */
 START_TEST(test_a_hole_stays_one)
 {
@@ -555,6 +591,7 @@ main(void)
     tcase_add_test(tests, test_an_orphan_that_got_a_name);
     tcase_add_test(tests, test_contents_that_are_newer_than_their_file);
     tcase_add_test(tests, test_a_missing_chunk_is_an_error);
+    tcase_add_test(tests, test_what_is_written_over_a_missing_chunk_is_read);
     tcase_add_test(tests, test_a_hole_stays_one);
     tcase_add_test(tests, test_holes_of_a_file_that_has_all_its_chunks);
     tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment);
