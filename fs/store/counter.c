@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "common/coding.h"
+#include "store/records.h"
 
 /* Numbers beyond it no store comes to; above are those of ATTR_INO_IMPLIED and others. */
 #define NUMBER_LIMIT (ATTR_INO_IMPLIED / 2)
@@ -38,11 +39,71 @@ counter_load(struct store *store, struct counter *counter)
     return 0;
 }
 
-/* Moves the bound past `number`. */
+/* ---- what there is ---- */
+
+/* The number of the last key from `lower` to before `upper`; 0: there is none, or it cannot
+ * be read. */
+static uint64_t
+last_number(struct store *store, struct lsmkv_keyspace *keyspace,
+            struct lsmkv_slice lower, struct lsmkv_slice upper)
+{
+    struct lsmkv_iter_options options = {
+        .lower = lower, .upper = upper, .lazy_values = true};
+    struct lsmkv_iter *iter;
+    uint64_t number = 0, index;
+    unsigned fragment;
+    if (lsmkv_iter_new(store->db, keyspace, &options, &iter))
+        return 0;
+    lsmkv_iter_last(iter);
+    if (lsmkv_iter_valid(iter) && keyspace == store->inodes)
+        number = record_number_of(lsmkv_iter_key(iter));
+    else if (lsmkv_iter_valid(iter) &&
+             !chunk_key_decode(lsmkv_iter_key(iter), &number, &index, &fragment))
+        number = 0;
+    lsmkv_iter_free(iter);
+    return number;
+}
+
+static void
+pass(struct counter *counter, uint64_t number)
+{
+    if (number >= atomic_load(&counter->next) && number < NUMBER_LIMIT)
+        atomic_store(&counter->next, number + 1);
+}
+
+void
+counters_pass_records(struct store *store, struct counter *inodes,
+                      struct counter *data_ids)
+{
+    static const struct {
+        enum record_tag tag;
+        bool of_data;
+    } tags[] = {{RECORD_INODE, false},
+                {RECORD_XATTR, false},
+                {RECORD_ORPHAN, true},
+                {RECORD_TRIM, true}};
+    struct chunk_key first = chunk_key(0, 0, 0), end = chunk_key(NUMBER_LIMIT, 0, 0);
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        struct record_key lower = record_tag_begin(tags[i].tag), upper = lower;
+        put_be64(upper.bytes + 1, NUMBER_LIMIT);
+        upper.size = 9;
+        pass(tags[i].of_data ? data_ids : inodes,
+             last_number(store, store->inodes, record_slice(&lower),
+                         record_slice(&upper)));
+    }
+    pass(data_ids,
+         last_number(store, store->chunks, chunk_slice(&first), chunk_slice(&end)));
+}
+
+/* ---- giving out ---- */
+
+/* Moves the bound past `number`.  -EUCLEAN: a damaged store, whose numbers are at an end. */
 static int
 counter_reserve(struct store *store, struct counter *counter, uint64_t number)
 {
     int result = 0;
+    if (number > NUMBER_LIMIT - COUNTER_BLOCK)
+        return -EUCLEAN;
     pthread_mutex_lock(&counter->reserving);
     if (number >= atomic_load(&counter->bound)) {
         uint8_t value[8];

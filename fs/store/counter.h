@@ -24,6 +24,11 @@ struct counter {
  * `meta`. */
 void counter_init(struct counter *counter, const char *name, uint64_t first);
 LSMKV_CHECKED int counter_load(struct store *store, struct counter *counter);
+/* Numbers that records of `inodes` and `chunks` have are not given out, whatever a damaged
+ * counter says: a new file would have contents and attributes of another.  What cannot be
+ * read is left to lsmfs check. */
+void counters_pass_records(struct store *store, struct counter *inodes,
+                           struct counter *data_ids);
 /* Of a damaged store; if it cannot be read, any number may have been given out. */
 void counter_salvage(struct store *store, struct counter *counter);
 /* The next one.  From any thread; it may wait for a sync. */

@@ -673,7 +673,10 @@ open_keyspaces(struct store *store, bool as_is)
         return result == -ERANGE ? -EUCLEAN : result;
     result = check_format(store, record.value);
     result = result ? result : counter_load(store, &store->state->inodes);
-    return result ? result : counter_load(store, &store->state->data_ids);
+    result = result ? result : counter_load(store, &store->state->data_ids);
+    if (result == 0 && !store->read_only)
+        counters_pass_records(store, &store->state->inodes, &store->state->data_ids);
+    return result;
 }
 
 /* The same of a damaged store: what there is of ours, and can be read. */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/coding.h"
+#include "store/records.h"
 #include "store_fixture.h"
 #include "support/fault_env.h"
 
@@ -206,6 +207,49 @@ START_TEST(test_numbers_are_never_given_out_twice)
             fixture_crash(&fixture, nothing, 0);
         else
             fixture_reopen(&fixture);
+    }
+}
+END_TEST
+
+static void
+put_record(struct lsmkv_keyspace *keyspace, struct lsmkv_slice key)
+{
+    const struct lsmkv_slice none = lsmkv_bytes(NULL, 0);
+
+    ck_assert_int_eq(lsmkv_put(fixture.store->db, keyspace, key, none, none, 0), 0);
+}
+
+/* Found by fuzz/vfs: a counter below what there is gave a new file an id with contents.  What was
+ * written to it then could not be read. */
+START_TEST(test_a_number_of_a_record_is_not_given_out)
+{
+    const uint64_t far = 1000000, limit = ATTR_INO_IMPLIED / 2;
+    struct record_key keys[] = {record_inode(far),
+                                record_xattr(2 * far, lsmkv_str("user.a")),
+                                record_orphan(3 * far), record_trim(4 * far, 1),
+                                record_inode(limit + 1) /* none comes to it */};
+    struct chunk_key chunk = chunk_key(5 * far, 7, 1), beyond = chunk_key(limit, 0, 0),
+                     last = chunk_key(limit - 1, 0, 0);
+    uint64_t ino, id, least[] = {far + 1, 2 * far + 1, 0, 0, 0},
+                      least_id[] = {0, 0, 3 * far + 1, 4 * far + 1, 0};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        put_record(fixture.store->inodes, record_slice(&keys[i]));
+        fixture_reopen(&fixture);
+        ck_assert_int_eq(store_new_ino(fixture.store, &ino), 0);
+        ck_assert_int_eq(store_new_data_id(fixture.store, &id), 0);
+        ck_assert(ino >= least[i] && ino < limit);
+        ck_assert(id >= least_id[i] && id < limit);
+    }
+    put_record(fixture.store->chunks, chunk_slice(&chunk));
+    put_record(fixture.store->chunks, chunk_slice(&beyond));
+    fixture_reopen(&fixture);
+    ck_assert_int_eq(store_new_data_id(fixture.store, &id), 0);
+    ck_assert_uint_eq(id, 5 * far + 1);
+    put_record(fixture.store->chunks, chunk_slice(&last));
+    for (unsigned i = 0; i < 2; i++) {
+        fixture_reopen(&fixture);
+        ck_assert_int_eq(store_new_data_id(fixture.store, &id), -EUCLEAN);
     }
 }
 END_TEST
@@ -444,6 +488,7 @@ main(void)
     tcase_add_test(tests, test_what_is_no_store_is_not_made_one);
     tcase_add_test(tests, test_a_first_mount_cut_short_anywhere_begins_again);
     tcase_add_test(tests, test_numbers_are_never_given_out_twice);
+    tcase_add_test(tests, test_a_number_of_a_record_is_not_given_out);
     tcase_add_test(tests, test_a_read_only_store_writes_nothing);
     tcase_add_test(tests, test_unsynced_work_is_on_disk_after_the_interval);
     tcase_add_test(tests, test_sync_makes_every_write_durable);
