@@ -7,8 +7,8 @@
  * W1  A write is acknowledged durable only after a sync that began when its whole frame
  *     was written: wal_sync reads `end` before it syncs and raises `synced` to that, no
  *     further.
- * W2  A log is deleted or recycled only once the manifest line replacing it is durable
- *     (the caller's duty).
+ * W2  A log is deleted only once the manifest line replacing it is durable (the caller's
+ *     duty).
  * W3  A failed write is undone, by truncating to `end` and syncing, before anything else
  *     is written: its bytes carry this log's number and would pass for frames.
  * W4  A failed sync breaks the writer and no sync follows it: the kernel may have marked

@@ -276,7 +276,7 @@ END_TEST
 /* A file first written as log 5, then begun again as log NUMBER: the second's frames over the
  * first's.  Returns where the second ends. */
 static size_t
-recycle(unsigned foreign_frames, unsigned frames)
+write_over(unsigned foreign_frames, unsigned frames)
 {
     const struct frame_first first = {FRAME_VERSION, 0, 0, 0};
     struct wal_writer *writer = log_create(&fixture, 5, none);
@@ -318,7 +318,7 @@ recycle(unsigned foreign_frames, unsigned frames)
  * the middle of foreign frames and, once, to a border. */
 START_TEST(test_frames_of_another_log_are_never_read)
 {
-    size_t end = recycle(30, (unsigned)_i);
+    size_t end = write_over(30, (unsigned)_i);
     struct log_reading reading = read_changed();
 
     ck_assert_uint_eq(reading.frames, (unsigned)_i);
@@ -332,7 +332,7 @@ START_TEST(test_a_torn_frame_over_foreign_ones_is_torn)
 {
     struct log_reading reading;
 
-    recycle(30, 4);
+    write_over(30, 4);
     bytes[starts[3] + 60] ^= 1;
     reading = read_changed();
     ck_assert_uint_eq(reading.frames, 3);
