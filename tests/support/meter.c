@@ -3,6 +3,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OPEN_MAX_SEEN  1024u
@@ -29,7 +30,9 @@ static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 static uint64_t now[METER_COUNT], most[METER_COUNT];
 static struct metered files[OPEN_MAX_SEEN];
 static struct named names[NAMED_MAX_SEEN];
-static bool held;
+static bool held, merges_held;
+
+static _Thread_local bool merges; /* this thread does, for a store */
 
 /* ---- what is counted; all under the mutex ---- */
 
@@ -134,7 +137,8 @@ meter_file_open(struct env_dir *dir, const char *name, enum env_open how,
     int result;
 
     pthread_mutex_lock(&mutex);
-    while (held && how == ENV_CREATE && ends_in(name, ".sst"))
+    while ((held || (merges_held && merges)) && how == ENV_CREATE &&
+           ends_in(name, ".sst"))
         pthread_cond_wait(&let_go, &mutex);
     pthread_mutex_unlock(&mutex);
     result = before.file_open(dir, name, how, file);
@@ -266,6 +270,38 @@ meter_release(struct lsmkv_env *env, void *buffer, size_t size)
     before.release(env, buffer, size);
 }
 
+/* A thread of a store's. */
+struct started {
+    bool merges;
+    void (*body)(void *argument);
+    void *argument;
+};
+
+static void
+run_started(void *argument)
+{
+    struct started started = *(struct started *)argument;
+
+    free(argument);
+    merges = started.merges;
+    started.body(started.argument);
+}
+
+static int
+meter_thread_start(struct lsmkv_env *env, const char *name, void (*body)(void *argument),
+                   void *argument, struct env_thread **thread)
+{
+    struct started *started = malloc(sizeof(*started));
+    int result;
+
+    ck_assert_ptr_nonnull(started);
+    *started = (struct started){strcmp(name, "lsmkv-compact") == 0, body, argument};
+    result = before.thread_start(env, name, run_started, started, thread);
+    if (result != 0)
+        free(started);
+    return result;
+}
+
 /* ---- for tests ---- */
 
 void
@@ -281,6 +317,7 @@ meter_attach(struct lsmkv_env *env)
     env->file_writeback = meter_file_writeback;
     env->dir_unlink = meter_dir_unlink;
     env->dir_rename = meter_dir_rename;
+    env->thread_start = meter_thread_start;
     env->allocate = meter_allocate;
     env->release = meter_release;
 }
@@ -313,19 +350,35 @@ meter_reset(void)
     pthread_mutex_unlock(&mutex);
 }
 
+static void
+set_held(bool *which, bool value)
+{
+    pthread_mutex_lock(&mutex);
+    *which = value;
+    pthread_cond_broadcast(&let_go);
+    pthread_mutex_unlock(&mutex);
+}
+
 void
 meter_hold_tables(void)
 {
-    pthread_mutex_lock(&mutex);
-    held = true;
-    pthread_mutex_unlock(&mutex);
+    set_held(&held, true);
 }
 
 void
 meter_let_tables_go(void)
 {
-    pthread_mutex_lock(&mutex);
-    held = false;
-    pthread_cond_broadcast(&let_go);
-    pthread_mutex_unlock(&mutex);
+    set_held(&held, false);
+}
+
+void
+meter_hold_merges(void)
+{
+    set_held(&merges_held, true);
+}
+
+void
+meter_let_merges_go(void)
+{
+    set_held(&merges_held, false);
 }

@@ -33,5 +33,8 @@ void meter_reset(void);
 /* From now on who makes a table waits; until let go. */
 void meter_hold_tables(void);
 void meter_let_tables_go(void);
+/* The same of the store's own merges alone, those of a store opened from now on; until let go. */
+void meter_hold_merges(void);
+void meter_let_merges_go(void);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * test_budgets.c - the bounds of what a store takes of the machine, each under a load that would
- * pass it: memory, descriptors, bytes that a sync has to write, bytes of logs and of MANIFEST, and
- * the rate of merges.
+ * pass it: memory, descriptors, bytes that a sync has to write, tables of level 0, bytes of logs and
+ * of MANIFEST, and the rate of merges.
  *
  * What is bounded is measured at the env (meter.h), not asked of the store.  Bounds stand here in
  * numbers, so that they do not move with the constants of the engine.
@@ -388,6 +388,57 @@ START_TEST(test_a_sync_behind_a_stream_has_some_mebibytes_to_write)
 }
 END_TEST
 
+/* ---- a level 0 that is not merged ---- */
+
+static void (*real_sleep)(struct lsmkv_env *env, uint64_t nanoseconds);
+static pthread_t writer;
+static unsigned naps; /* the writer's */
+
+static void
+noted_sleep(struct lsmkv_env *env, uint64_t nanoseconds)
+{
+    if (pthread_equal(pthread_self(), writer) != 0)
+        naps++;
+    real_sleep(env, nanoseconds);
+}
+
+/* Every put while there are tables enough is slowed, none before, and none is stopped: not until
+ * there are as many as that takes, and then only by who needs another set of memtables. */
+START_TEST(test_writers_are_slowed_down_before_they_are_stopped)
+{
+    enum { SLOW = 4, STOP = 6, PUTS = 50 };
+
+    rig.options.l0_compaction_trigger = 2;
+    rig.options.l0_slowdown_trigger = SLOW;
+    rig.options.l0_stop_trigger = STOP;
+    real_sleep = rig.options.env->sleep;
+    rig.options.env->sleep = noted_sleep;
+    writer = pthread_self();
+    meter_hold_merges();
+    rig_open(&rig);
+    make_keyspaces();
+    for (unsigned tables = 0; tables <= STOP; tables++) {
+        unsigned slowed = tables < SLOW ? 0 : (tables + 1 - SLOW) * PUTS;
+
+        put_part(tables, PUTS);
+        ck_assert_uint_eq(rig_stats(&rig).stall_slowdowns, slowed);
+        ck_assert_uint_eq(naps, slowed);
+        ck_assert_uint_eq(rig_stats(&rig).stall_stops, 0);
+        if (tables < STOP)
+            ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    }
+    ck_assert_uint_eq(rig_stats(&rig).tables, STOP);
+    load_begin();
+    while (rig_stats(&rig).stall_stops == 0)
+        usleep(1000);
+    ck_assert_uint_eq(rig_stats(&rig).tables, STOP);
+    meter_let_merges_go();
+    await_bytes(16 * MIB);
+    load_end();
+    ck_assert_uint_ge(rig_stats(&rig).compactions, 1);
+}
+END_TEST
+
 /* ---- MANIFEST ---- */
 
 START_TEST(test_a_manifest_stays_near_a_mebibyte)
@@ -474,6 +525,7 @@ main(void)
     tcase_add_test(tests, test_filters_leave_less_of_the_cache_to_blocks);
     tcase_add_test(tests, test_many_files_are_read_and_written_with_few_open);
     tcase_add_test(tests, test_a_sync_behind_a_stream_has_some_mebibytes_to_write);
+    tcase_add_test(tests, test_writers_are_slowed_down_before_they_are_stopped);
     tcase_add_test(tests, test_a_manifest_stays_near_a_mebibyte);
     tcase_add_test(tests, test_merges_write_no_more_than_their_rate);
     tcase_add_test(tests, test_merges_keep_to_no_rate_while_writers_wait);
