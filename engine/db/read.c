@@ -383,19 +383,31 @@ is_live(struct query *query, struct lsmkv_slice user_key, bool *live)
 struct below {
     struct lsmkv_slice ancestor;
     const struct target *from; /* "K/" */
+    struct dead_ranges *dead;  /* NULL: none are remembered */
     bool live;                 /* something below is live: the answer */
     bool maybe; /* a source holds something below, though its first is dead */
+    bool known; /* a scan jumps over that, where each table would be asked in vain */
 };
+
+static bool
+is_asked(const struct below *below)
+{
+    return !below->live && !below->known;
+}
 
 static int
 below_entry(struct query *query, struct below *below, struct lsmkv_slice internal)
 {
     struct lsmkv_slice user_key = internal_user_key(internal);
+    int result;
 
     if (!key_is_below(user_key, below->ancestor))
         return 0;
     below->maybe = true;
-    return is_live(query, user_key, &below->live);
+    result = is_live(query, user_key, &below->live);
+    if (result == 0 && !below->live && below->dead != NULL)
+        below->known = dead_ranges_hold(below->dead, user_key, query->sequence);
+    return result;
 }
 
 static int
@@ -429,7 +441,7 @@ below_in_version(struct query *query, struct below *below)
         const struct level *level = &version->levels[n];
         size_t at = n == 0 ? 0 : level_find(level, version->order, below->from->user);
 
-        for (; at < level->count && result == 0 && !below->live; at++) {
+        for (; at < level->count && result == 0 && is_asked(below); at++) {
             struct lsmkv_slice smallest =
                 internal_user_key(keybuf_slice(&level->files[at]->meta.smallest));
 
@@ -452,7 +464,7 @@ below_in_memtables(struct query *query, struct below *below)
 {
     int result = 0;
 
-    for (size_t i = 0; i < query->view->count && result == 0 && !below->live; i++) {
+    for (size_t i = 0; i < query->view->count && result == 0 && is_asked(below); i++) {
         struct memtable_hit hit = {0};
 
         if (i < query->missed)
@@ -466,11 +478,10 @@ below_in_memtables(struct query *query, struct below *below)
     return result;
 }
 
-/* The rare case: the first key below is dead in every source that has one.  A scan
- * tells. */
+/* The rare case: the first key below is dead in every source that has one, or known to be
+ * dead with those after it.  A scan tells. */
 static int
-below_by_scan(struct query *query, struct below *below,
-              const struct lsmkv_keyspace *keyspace)
+below_by_scan(struct query *query, struct below *below)
 {
     struct target end = {.heap =
                              NULL}; /* the empty key has none: all others are below it */
@@ -484,8 +495,8 @@ below_by_scan(struct query *query, struct below *below,
         result =
             view_iterate(query->view, LSMKV_ORDER_PATH, TABLE_KEEPING, end.user, &it);
     if (result == 0)
-        result = cursor_init(&cursor, it, keyspace->order, query->sequence,
-                             below->from->user, end.user, keyspace->dead_ranges);
+        result = cursor_init(&cursor, it, LSMKV_ORDER_PATH, query->sequence,
+                             below->from->user, end.user, below->dead);
     if (result == 0) {
         cursor_first(&cursor);
         below->live = cursor_valid(&cursor);
@@ -501,7 +512,7 @@ is_implied(struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_sl
            bool *implied)
 {
     struct target from;
-    struct below below = {.ancestor = key, .from = &from};
+    struct below below = {.ancestor = key, .from = &from, .dead = keyspace->dead_ranges};
     int result = query_hold(query);
 
     if (result == 0)
@@ -509,10 +520,10 @@ is_implied(struct query *query, struct lsmkv_keyspace *keyspace, struct lsmkv_sl
     if (result != 0)
         return result;
     result = below_in_memtables(query, &below);
-    if (result == 0 && !below.live)
+    if (result == 0 && is_asked(&below))
         result = below_in_version(query, &below);
     if (result == 0 && !below.live && below.maybe)
-        result = below_by_scan(query, &below, keyspace);
+        result = below_by_scan(query, &below);
     target_fini(&from);
     if (result == 0)
         *implied = below.live;

@@ -248,3 +248,20 @@ dead_ranges_find(struct dead_ranges *ranges, struct lsmkv_slice key, uint64_t se
     mutex_unlock(&ranges->mutex);
     return copied;
 }
+
+bool
+dead_ranges_hold(struct dead_ranges *ranges, struct lsmkv_slice key, uint64_t sequence)
+{
+    struct dead_range *range;
+    bool holds;
+
+    if (range_count(ranges) == 0)
+        return false;
+    mutex_lock(&ranges->mutex);
+    range = best(ranges, key, sequence);
+    holds = range != NULL && compare(ranges, keybuf_slice(&range->from), key) <= 0;
+    if (holds)
+        range->used = ++ranges->clock;
+    mutex_unlock(&ranges->mutex);
+    return holds;
+}

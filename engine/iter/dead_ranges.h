@@ -8,7 +8,8 @@
  * range with a sequence at or below r: what could decide such a key differently is newer.
  *
  * It is only a cache.  A scan below r must not use the range (what lived before may have
- * been deleted since), and gets, filters and compaction never ask.
+ * been deleted since), and gets, filters and compaction never ask; a lookup asks only
+ * whether a scan would tell sooner what is below a key.
  *
  * D1  Two ranges become one only if they touch and have the same r: the claim at r says
  *     nothing of any r below it, and nothing beyond its keys.
@@ -55,5 +56,8 @@ void dead_ranges_add(struct dead_ranges *ranges, struct lsmkv_slice from,
  * after it.  False: there is none (or no memory for the copy). */
 bool LSMKV_CHECKED dead_ranges_find(struct dead_ranges *ranges, struct lsmkv_slice key,
                                     uint64_t sequence, struct dead_range *found);
+/* Whether there is one for a scan at `sequence` that holds the key. */
+bool LSMKV_CHECKED dead_ranges_hold(struct dead_ranges *ranges, struct lsmkv_slice key,
+                                    uint64_t sequence);
 
 #endif

@@ -37,6 +37,13 @@ find(const char *key, uint64_t sequence)
     return dead_ranges_find(ranges, lsmkv_str(key), sequence, &found);
 }
 
+/* As dead_ranges_hold has it. */
+static bool
+held(const char *key, uint64_t sequence)
+{
+    return dead_ranges_hold(ranges, lsmkv_str(key), sequence);
+}
+
 static void
 assert_found(const char *from, const char *to, uint64_t sequence)
 {
@@ -48,6 +55,7 @@ assert_found(const char *from, const char *to, uint64_t sequence)
 START_TEST(test_an_empty_list_knows_nothing)
 {
     ck_assert(!find("a", SEQUENCE_MAX));
+    ck_assert(!held("a", SEQUENCE_MAX));
 }
 END_TEST
 
@@ -59,6 +67,11 @@ START_TEST(test_a_range_holds_its_first_key_but_not_its_end)
     ck_assert(find("c/x", 10));
     assert_found("b", "d", 10);
     ck_assert(!find("d", 10));
+    ck_assert(held("b", 10));
+    ck_assert(held("c/x", 11));
+    ck_assert(!held("c/x", 9));
+    ck_assert(!held("d", 10));
+    ck_assert(!held("a", 10)); /* though there is one ahead */
 }
 END_TEST
 
