@@ -73,10 +73,10 @@ struct compaction {
 };
 
 /* How much each level is in need: 1 and above means a compaction is due; 0: it is passed over, or
- * there is none below. */
+ * there is none below.  And what it is due at: tables of level 0, bytes of a deeper one; 0: never. */
 void compaction_scores(const struct version *version,
-                       const struct compaction_limits *limits,
-                       double scores[LEVEL_COUNT]);
+                       const struct compaction_limits *limits, double scores[LEVEL_COUNT],
+                       uint64_t due[LEVEL_COUNT]);
 /* The score of the level most in need. */
 double compaction_score(const struct version *version,
                         const struct compaction_limits *limits, int *level);

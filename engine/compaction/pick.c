@@ -102,20 +102,18 @@ l0_trigger(const struct compaction_limits *limits)
 
 void
 compaction_scores(const struct version *version, const struct compaction_limits *limits,
-                  double scores[LEVEL_COUNT])
+                  double scores[LEVEL_COUNT], uint64_t due[LEVEL_COUNT])
 {
-    const unsigned trigger = l0_trigger(limits);
-    uint64_t targets[LEVEL_COUNT];
-    const int base = compaction_targets(version, limits, targets);
-
+    (void)compaction_targets(version, limits, due);
+    due[0] = l0_trigger(limits);
+    due[DEEPEST] = 0;
     for (int i = 0; i < LEVEL_COUNT; i++) {
-        scores[i] = 0;
-        if ((limits->passed_over >> i & 1) != 0)
-            continue;
-        if (i == 0)
-            scores[i] = (double)version->levels[i].count / trigger;
-        else if (i >= base && i < DEEPEST)
-            scores[i] = (double)version->levels[i].bytes / (double)targets[i];
+        const struct level *level = &version->levels[i];
+        uint64_t size = i == 0 ? level->count : level->bytes;
+
+        scores[i] = due[i] == 0 || (limits->passed_over >> i & 1) != 0
+                        ? 0
+                        : (double)size / (double)due[i];
     }
 }
 
@@ -124,8 +122,9 @@ compaction_score(const struct version *version, const struct compaction_limits *
                  int *level)
 {
     double scores[LEVEL_COUNT];
+    uint64_t due[LEVEL_COUNT];
 
-    compaction_scores(version, limits, scores);
+    compaction_scores(version, limits, scores, due);
     *level = 0;
     for (int i = 1; i < LEVEL_COUNT; i++)
         if (scores[i] > scores[*level])

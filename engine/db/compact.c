@@ -200,8 +200,24 @@ note_merge(struct lsmkv *db, const struct compaction *compaction)
             db->merge.bytes[which] += compaction->inputs[which][i]->meta.size;
 }
 
+static void
+count_merge(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
+            const struct compaction *compaction)
+{
+    struct level_traffic *traffic = &keyspace->traffic[compaction->level];
+
+    atomic_fetch_add(
+        compaction->trivial ? &db->counters.trivial_moves : &db->counters.compactions, 1);
+    mutex_lock(&db->mutex);
+    if (compaction->trivial)
+        traffic->moves++;
+    else
+        traffic->merges++;
+    mutex_unlock(&db->mutex);
+}
+
 int
-compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+compaction_do(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
               const struct compaction *compaction)
 {
     struct manifest_edit edit = {0};
@@ -227,9 +243,7 @@ compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
     if (result == 0)
         result = install(db, &edit, NULL, 0);
     if (result == 0)
-        atomic_fetch_add(compaction->trivial ? &db->counters.trivial_moves
-                                             : &db->counters.compactions,
-                         1);
+        count_merge(db, keyspace, compaction);
     manifest_edit_fini(&edit);
     blob_victims_fini(&victims);
     free(sequences);

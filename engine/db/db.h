@@ -115,7 +115,8 @@ struct lsmkv_keyspace {
     bool collect_known,
         collect_due; /* of blob files; known since the tables changed last */
     struct level_traffic {
-        uint64_t in, written; /* bytes since opening, as of lsmkv_level_stats */
+        uint64_t in, written;   /* bytes since opening, as of lsmkv_level_stats */
+        uint64_t merges, moves; /* that took tables of it, likewise */
     } traffic[LEVEL_COUNT];
     /* guarded by the compaction's turn */
     struct compaction_cursor cursor;
@@ -470,6 +471,10 @@ bool compaction_due(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 void compaction_wake(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* The same, but for merges that failed and wait for others. */
 bool compaction_presses(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
+/* What is said of each level, 0 and empty ones included. */
+void level_stats_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+                    struct lsmkv_level_stats levels[LEVEL_COUNT])
+    LSMKV_REQUIRES(db->mutex);
 struct compaction_limits compaction_limits_of(const struct lsmkv *db,
                                               const struct lsmkv_keyspace *keyspace);
 /* Free bytes that a merge leaves alone: memtables and their logs need them, so that deletes go on
@@ -481,7 +486,7 @@ int LSMKV_CHECKED compaction_may_write(void *store, uint64_t size);
 void compaction_turn_take(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 void compaction_turn_end(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Merges and installs; in the compaction's turn. */
-int LSMKV_CHECKED compaction_do(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+int LSMKV_CHECKED compaction_do(struct lsmkv *db, struct lsmkv_keyspace *keyspace,
                                 const struct compaction *compaction)
     LSMKV_EXCLUDES(db->mutex);
 

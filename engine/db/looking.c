@@ -10,7 +10,7 @@
 
 static struct lsmkv_level_stats
 level_stats(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace, int number,
-            double score) LSMKV_REQUIRES(db->mutex)
+            double score, uint64_t due) LSMKV_REQUIRES(db->mutex)
 {
     const struct level *level = &keyspace->view->version->levels[number];
     struct lsmkv_level_stats stats = {
@@ -19,6 +19,9 @@ level_stats(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace, int n
         .tables = level->count,
         .bytes = level->bytes,
         .score = score,
+        .due = due,
+        .merges = keyspace->traffic[number].merges,
+        .moves = keyspace->traffic[number].moves,
         .tables_a_read = number == 0 ? level->count : level->count > 0,
         .bytes_in = keyspace->traffic[number].in,
         .bytes_written = keyspace->traffic[number].written,
@@ -33,6 +36,20 @@ level_stats(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace, int n
     return stats;
 }
 
+void
+level_stats_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
+               struct lsmkv_level_stats levels[LEVEL_COUNT])
+{
+    struct compaction_limits limits = compaction_limits_of(db, keyspace);
+    double scores[LEVEL_COUNT];
+    uint64_t due[LEVEL_COUNT];
+
+    limits.passed_over = 0; /* it is due all the same */
+    compaction_scores(keyspace->view->version, &limits, scores, due);
+    for (int i = 0; i < LEVEL_COUNT; i++)
+        levels[i] = level_stats(db, keyspace, i, scores[i], due[i]);
+}
+
 int
 lsmkv_level_list(struct lsmkv *db,
                  int (*each)(void *context, const struct lsmkv_level_stats *level),
@@ -44,17 +61,13 @@ lsmkv_level_list(struct lsmkv *db,
     mutex_lock(&db->mutex);
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL && result == 0;
          ks = ks->next) {
-        struct compaction_limits limits = compaction_limits_of(db, ks);
-        double scores[LEVEL_COUNT];
+        struct lsmkv_level_stats levels[LEVEL_COUNT];
 
-        limits.passed_over = 0; /* it is due all the same */
-        compaction_scores(ks->view->version, &limits, scores);
-        for (int i = 0; i < LEVEL_COUNT && result == 0; i++) {
-            struct lsmkv_level_stats stats = level_stats(db, ks, i, scores[i]);
-
-            if (stats.tables > 0 || stats.bytes_in > 0 || stats.bytes_written > 0)
-                result = each(context, &stats);
-        }
+        level_stats_of(db, ks, levels);
+        for (int i = 0; i < LEVEL_COUNT && result == 0; i++)
+            if (levels[i].tables > 0 || levels[i].bytes_in > 0 ||
+                levels[i].bytes_written > 0)
+                result = each(context, &levels[i]);
     }
     mutex_unlock(&db->mutex);
     return result;

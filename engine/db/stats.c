@@ -156,19 +156,33 @@ text_add(struct text *text, const char *format, ...)
 }
 
 static void
+add_level(struct text *text, const struct lsmkv_level_stats *level)
+{
+    text_add(text, "  L%u %6llu tables %12llu bytes  score %6.2f  ", level->level,
+             (unsigned long long)level->tables, (unsigned long long)level->bytes,
+             level->score);
+    if (level->due > 0)
+        text_add(text, "due at %12llu %s  ", (unsigned long long)level->due,
+                 level->level == 0 ? "tables" : "bytes ");
+    else
+        text_add(text, "%-26s  ", "never due");
+    text_add(text, "%llu merges %llu moves\n", (unsigned long long)level->merges,
+             (unsigned long long)level->moves);
+}
+
+static void
 add_levels(struct lsmkv *db, struct text *text)
 {
     mutex_lock(&db->mutex);
     for (struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next) {
+        struct lsmkv_level_stats levels[LEVEL_COUNT];
+
         text_add(text, "keyspace %s (%s order)\n", ks->name,
                  ks->order == LSMKV_ORDER_PATH ? "path" : "byte");
-        for (int i = 0; i < LEVEL_COUNT; i++) {
-            const struct level *level = &ks->view->version->levels[i];
-
-            if (level->count > 0)
-                text_add(text, "  L%d %6zu tables %12llu bytes\n", i, level->count,
-                         (unsigned long long)level->bytes);
-        }
+        level_stats_of(db, ks, levels);
+        for (int i = 0; i < LEVEL_COUNT; i++)
+            if (levels[i].tables > 0 || levels[i].merges + levels[i].moves > 0)
+                add_level(text, &levels[i]);
     }
     mutex_unlock(&db->mutex);
 }

@@ -602,6 +602,8 @@ struct lsmkv_level_stats {
     uint64_t bytes_in;      /* of tables that were flushed to it or came from above */
     uint64_t bytes_written; /* of tables that were written to it for that */
     uint64_t merging_tables, merging_bytes; /* read by the merge under way */
+    uint64_t due;           /* tables of level 0, bytes of a deeper one; 0: never */
+    uint64_t merges, moves; /* that took tables of it; moved ones are not rewritten */
 };
 
 /* Calls `each` for every level that has, or has had, a table, keyspaces in order of creation;
@@ -627,9 +629,11 @@ LSMKV_API LSMKV_CHECKED int lsmkv_pin_list(struct lsmkv *db,
                                                        const struct lsmkv_pin *pin),
                                            void *context);
 
-/* A property as text: "lsmkv.stats", "lsmkv.levels", "lsmkv.recovery", "lsmkv.error".  Writes
- * at most `size` bytes with the final NUL and returns the length of the whole text, as
- * snprintf; -ENOENT for an unknown name. */
+/* A property as text: "lsmkv.stats" (a counter a line), "lsmkv.levels" (a line a keyspace, and
+ * one for each of its levels that has had tables: how many and how large, its score, what it is due
+ * at, and how many merges and moves have taken tables of it, as of lsmkv_level_stats),
+ * "lsmkv.recovery", "lsmkv.error".  Writes at most `size` bytes with the final NUL and returns
+ * the length of the whole text, as snprintf; -ENOENT for an unknown name. */
 LSMKV_API int lsmkv_property(struct lsmkv *db, const char *name, char *buffer,
                              size_t size);
 

@@ -57,10 +57,12 @@ levels_array(const struct stats *stats)
         const struct lsmkv_level_stats *level = &stats->levels[i].of;
 
         append(&array,
-               json_pack("{so si sI sI sf sI so sI sI sI sI}", "keyspace",
+               json_pack("{so si sI sI sf sI sI sI sI so sI sI sI sI}", "keyspace",
                          report_text(stats->levels[i].keyspace), "level",
                          (int)level->level, "tables", whole(level->tables), "bytes",
-                         whole(level->bytes), "score", level->score, "read_amplification",
+                         whole(level->bytes), "score", level->score, "due",
+                         whole(level->due), "merges", whole(level->merges), "moves",
+                         whole(level->moves), "read_amplification",
                          whole(level->tables_a_read), "write_amplification",
                          level->bytes_in > 0 ? json_real(stats_level_amplification(level))
                                              : json_null(),

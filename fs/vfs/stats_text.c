@@ -77,12 +77,17 @@ static void
 print_level(const struct stats_level *level, FILE *out)
 {
     const struct lsmkv_level_stats *of = &level->of;
-    char size[SIZE_TEXT], written[SIZE_TEXT] = "-";
+    char size[SIZE_TEXT], due[SIZE_TEXT] = "-", written[SIZE_TEXT] = "-";
 
     if (of->bytes_in > 0)
         snprintf(written, sizeof(written), "%.2f", stats_level_amplification(of));
-    fprintf(out, "%5u %7" PRIu64 " %10s %6.2f %9" PRIu64 " %9s  ", of->level, of->tables,
-            size_text(of->bytes, size), of->score, of->tables_a_read, written);
+    if (of->level == 0)
+        snprintf(due, sizeof(due), "%" PRIu64 " tables", of->due);
+    else if (of->due > 0)
+        size_text(of->due, due);
+    fprintf(out, "%5u %7" PRIu64 " %10s %6.2f %10s %9" PRIu64 " %9s  ", of->level,
+            of->tables, size_text(of->bytes, size), of->score, due, of->tables_a_read,
+            written);
     print_name(level->keyspace, out);
     if (of->merging_tables > 0)
         fprintf(out, "; %" PRIu64 " tables, %s, are being merged", of->merging_tables,
@@ -93,8 +98,8 @@ print_level(const struct stats_level *level, FILE *out)
 static void
 print_levels(const struct stats *stats, FILE *out)
 {
-    fprintf(out, "\n%5s %7s %10s %6s %9s %9s  %s\n", "Level", "Tables", "Size", "Score",
-            "Read amp", "Write amp", "Keyspace");
+    fprintf(out, "\n%5s %7s %10s %6s %10s %9s %9s  %s\n", "Level", "Tables", "Size",
+            "Score", "Due at", "Read amp", "Write amp", "Keyspace");
     for (size_t i = 0; i < stats->level_count; i++)
         print_level(&stats->levels[i], out);
     fprintf(out,

@@ -109,7 +109,7 @@ fresh_store() {
 well_formed() {
     stats "$1" >text
     grep -qx "Store: *$store" text
-    grep -q '^Level *Tables *Size *Score *Read amp *Write amp *Keyspace$' text
+    grep -q '^Level *Tables *Size *Score *Due at *Read amp *Write amp *Keyspace$' text
     grep -qx 'Compression:  none' text
     grep -qE '^Opened after: (no log|clean close|unclean stop); ' text
     same "$store" "$(number 's["store"]' "$1")"
@@ -180,6 +180,7 @@ follows_what_happens() {
     same True "$(number 's["engine"]["flushes"] > 0 and s["levels"][0]["bytes_written"] > 0')"
     same True "$(number 'sum(l["tables"] for l in s["levels"]) == s["engine"]["tables"]')"
     same True "$(number 'sum(l["bytes"] for l in s["levels"]) == s["engine"]["table_bytes"]')"
+    same True "$(number 'all(l["due"] > 0 for l in s["levels"] if l["score"] > 0)')"
     same True "$(number '1 < s["write_amplification"] < 20')"
     mkdir "$mnt/.snapshots/monday"
     same True "$(number '[p["bytes"] for p in s["pins"] if p["snapshot"] == "monday"][0] > 1000000')"

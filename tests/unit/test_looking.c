@@ -97,6 +97,8 @@ START_TEST(test_a_flushed_table_is_in_level_0_and_was_written_once)
     ck_assert_uint_eq(top.bytes_in, top.bytes);
     ck_assert_uint_eq(top.bytes_written, top.bytes);
     ck_assert_double_eq(top.score, 0.5);
+    ck_assert_uint_eq(top.due, 8);
+    ck_assert_uint_eq(top.merges + top.moves, 0);
     ck_assert_uint_eq(top.merging_tables, 0);
 }
 END_TEST
@@ -126,6 +128,9 @@ START_TEST(test_what_a_merge_reads_from_above_came_in_and_what_it_writes_was_wri
     ck_assert_uint_ge(deep.bytes_written, deep.bytes);
     ck_assert_uint_lt(deep.bytes, came); /* four versions became one */
     ck_assert_double_eq(deep.score, 0);  /* there is none below */
+    ck_assert_uint_eq(deep.due, 0);
+    ck_assert_uint_eq(top.merges, 1);
+    ck_assert_uint_eq(deep.merges + top.moves + deep.moves, 0);
 
     rig_close(&rig);
     rig_open(&rig);
@@ -158,6 +163,84 @@ START_TEST(test_a_table_that_moves_goes_in_and_is_not_written)
     ck_assert_uint_eq(into.tables, 1);
     ck_assert_uint_eq(into.bytes_in, into.bytes);
     ck_assert_uint_eq(into.bytes_written, 0);
+    ck_assert_uint_eq(level(&levels, 0).moves, 1);
+    ck_assert_uint_eq(level(&levels, 0).merges, 0);
+}
+END_TEST
+
+/* Filled until there is a level between 0 and the deepest. */
+START_TEST(test_a_level_is_due_at_as_many_bytes_as_make_its_score_1)
+{
+    struct lsmkv_level_stats between = {0};
+    uint64_t merges = 0, moves = 0;
+    struct levels levels;
+    char key[16], value[200];
+
+    memset(value, 'v', sizeof(value) - 1);
+    value[sizeof(value) - 1] = '\0';
+    for (unsigned i = 0; i < 4000; i++) {
+        snprintf(key, sizeof(key), "%08u", i * 7919 % 4000);
+        rig_put(&rig, key, value);
+    }
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    levels = look();
+    for (unsigned i = 1; i < 6; i++)
+        if (level(&levels, i).tables > 0)
+            between = level(&levels, i);
+    ck_assert_uint_ge(between.bytes, 1);
+    ck_assert_uint_ge(between.due, rig.options.level_base_size);
+    ck_assert_double_eq_tol(between.score, (double)between.bytes / (double)between.due,
+                            1e-9);
+    ck_assert_double_lt(between.score, 1); /* it is at rest */
+    for (size_t i = 0; i < levels.count; i++) {
+        merges += levels.of[i].merges;
+        moves += levels.of[i].moves;
+    }
+    ck_assert_uint_eq(merges, rig_stats(&rig).compactions);
+    ck_assert_uint_eq(moves, rig_stats(&rig).trivial_moves);
+}
+END_TEST
+
+/* ---- the same as text ---- */
+
+/* The line of `text` that begins so. */
+static void
+take_line(const char *text, const char *begin, char *line, size_t size)
+{
+    const char *at = strstr(text, begin);
+
+    ck_assert_msg(at != NULL, "no line begins with \"%s\" in\n%s", begin, text);
+    snprintf(line, size, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
+START_TEST(test_what_levels_are_due_at_stands_in_a_line_each)
+{
+    char text[1024], line[256], expected[256];
+    struct levels levels;
+
+    for (int i = 0; i < 4; i++)
+        flush_one(&"abcd"[i]);
+    levels = look();
+    ck_assert_int_gt(lsmkv_property(rig.db, "lsmkv.levels", text, sizeof(text)), 0);
+    take_line(text, "  L0", line, sizeof(line));
+    snprintf(expected, sizeof(expected),
+             "  L0      4 tables %12llu bytes  score   0.50  due at            8 tables  "
+             "0 merges 0 moves",
+             (unsigned long long)levels.of[0].bytes);
+    ck_assert_str_eq(line, expected);
+    compact_all();
+    levels = look();
+    ck_assert_int_gt(lsmkv_property(rig.db, "lsmkv.levels", text, sizeof(text)), 0);
+    take_line(text, "  L0", line, sizeof(line));
+    ck_assert_str_eq(line, "  L0      0 tables            0 bytes  score   0.00  due at"
+                           "            8 tables  1 merges 0 moves");
+    take_line(text, "  L6", line, sizeof(line));
+    snprintf(expected, sizeof(expected),
+             "  L6      1 tables %12llu bytes  score   0.00  never due                   "
+             "0 merges 0 moves",
+             (unsigned long long)levels.of[1].bytes);
+    ck_assert_str_eq(line, expected);
 }
 END_TEST
 
@@ -361,6 +444,8 @@ looking_suite(void)
     tcase_add_test(
         tests, test_what_a_merge_reads_from_above_came_in_and_what_it_writes_was_written);
     tcase_add_test(tests, test_a_table_that_moves_goes_in_and_is_not_written);
+    tcase_add_test(tests, test_a_level_is_due_at_as_many_bytes_as_make_its_score_1);
+    tcase_add_test(tests, test_what_levels_are_due_at_stands_in_a_line_each);
     tcase_add_test(tests, test_levels_are_told_by_keyspace_until_the_callback_ends_it);
     tcase_add_test(tests, test_the_tables_of_a_merge_are_told_while_it_runs);
     tcase_add_test(tests, test_pins_are_told_with_the_tables_that_may_hold_what_they_see);
