@@ -43,12 +43,17 @@ struct engine {
     void (*session_close)(void *session);
 
     void (*put)(void *session, struct bytes key, struct bytes payload);
+    /* Durable when it returns, whatever the store's other writes are. */
+    void (*put_synced)(void *session, struct bytes key, struct bytes payload);
     void (*remove)(void *session, struct bytes key);
     /* False: absent. */
     bool (*get)(void *session, struct bytes key, struct tally *tally);
     /* At most `limit` entries at and after `from`: keys and what was asked for. */
     void (*scan)(void *session, struct bytes from, uint64_t limit, enum scan_what what,
                  struct tally *tally);
+    /* Keeps what is there now readable until the store is closed, whatever is deleted.  NULL: it
+     * cannot, or only what fits its cache. */
+    void (*keep)(void *store);
     /* Writes out what is in memory, and returns when that is done or has begun. */
     void (*settle)(void *store);
 };

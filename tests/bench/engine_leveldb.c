@@ -10,7 +10,8 @@ struct leveldb_store {
     leveldb_options_t *options;
     leveldb_cache_t *cache;
     leveldb_filterpolicy_t *filter;
-    leveldb_writeoptions_t *write;
+    leveldb_writeoptions_t *write, *write_synced;
+    const leveldb_snapshot_t *kept; /* NULL: none */
     leveldb_readoptions_t *read;
 };
 
@@ -47,6 +48,9 @@ store_open(const struct engine_options *wanted)
     leveldb_options_set_filter_policy(store->options, store->filter);
     store->write = leveldb_writeoptions_create();
     leveldb_writeoptions_set_sync(store->write, wanted->synced);
+    store->write_synced = leveldb_writeoptions_create();
+    leveldb_writeoptions_set_sync(store->write_synced, 1);
+    store->kept = NULL;
     store->read = leveldb_readoptions_create();
     store->db = leveldb_open(store->options, wanted->path, &error);
     check(error, "open");
@@ -58,9 +62,12 @@ store_close(void *store)
 {
     struct leveldb_store *own = store;
 
+    if (own->kept != NULL)
+        leveldb_release_snapshot(own->db, own->kept);
     leveldb_close(own->db);
     leveldb_readoptions_destroy(own->read);
     leveldb_writeoptions_destroy(own->write);
+    leveldb_writeoptions_destroy(own->write_synced);
     leveldb_options_destroy(own->options);
     leveldb_filterpolicy_destroy(own->filter);
     leveldb_cache_destroy(own->cache);
@@ -68,14 +75,29 @@ store_close(void *store)
 }
 
 static void
-put(void *session, struct bytes key, struct bytes payload)
+put_as(const struct leveldb_store *store, const leveldb_writeoptions_t *how,
+       struct bytes key, struct bytes payload)
 {
-    struct leveldb_store *store = session;
     char *error = NULL;
 
-    leveldb_put(store->db, store->write, key.data, key.size, payload.data, payload.size,
-                &error);
+    leveldb_put(store->db, how, key.data, key.size, payload.data, payload.size, &error);
     check(error, "put");
+}
+
+static void
+put(void *session, struct bytes key, struct bytes payload)
+{
+    const struct leveldb_store *store = session;
+
+    put_as(store, store->write, key, payload);
+}
+
+static void
+put_synced(void *session, struct bytes key, struct bytes payload)
+{
+    const struct leveldb_store *store = session;
+
+    put_as(store, store->write_synced, key, payload);
 }
 
 static void
@@ -139,6 +161,14 @@ settle(void *store)
     leveldb_compact_range(own->db, "\0", 1, "\1", 1);
 }
 
+static void
+keep(void *store)
+{
+    struct leveldb_store *own = store;
+
+    own->kept = leveldb_create_snapshot(own->db);
+}
+
 const struct engine engine_leveldb = {
     .name = "leveldb",
     .durability = "synced: WriteOptions.sync; unsynced: write to the log",
@@ -146,8 +176,10 @@ const struct engine engine_leveldb = {
     .open = store_open,
     .close = store_close,
     .put = put,
+    .put_synced = put_synced,
     .remove = remove_key,
     .get = get,
     .scan = scan,
+    .keep = keep,
     .settle = settle,
 };

@@ -14,6 +14,7 @@
 struct lmdb_store {
     MDB_env *env;
     MDB_dbi dbi;
+    MDB_txn *kept; /* NULL: none */
 };
 
 struct lmdb_session {
@@ -50,6 +51,7 @@ store_open(const struct engine_options *wanted)
     check(mdb_txn_begin(store->env, NULL, 0, &txn), "begin");
     check(mdb_dbi_open(txn, NULL, 0, &store->dbi), "open");
     check(mdb_txn_commit(txn), "commit");
+    store->kept = NULL;
     return store;
 }
 
@@ -58,6 +60,8 @@ store_close(void *store)
 {
     struct lmdb_store *own = store;
 
+    if (own->kept != NULL)
+        mdb_txn_abort(own->kept);
     mdb_env_close(own->env);
     free(own);
 }
@@ -103,6 +107,15 @@ put(void *session, struct bytes key, struct bytes payload)
     check(mdb_txn_begin(own->store->env, NULL, 0, &txn), "begin");
     check(mdb_put(txn, own->store->dbi, &name, &value, 0), "put");
     check(mdb_txn_commit(txn), "commit");
+}
+
+static void
+put_synced(void *session, struct bytes key, struct bytes payload)
+{
+    const struct lmdb_session *own = session;
+
+    put(session, key, payload);
+    check(mdb_env_sync(own->store->env, 1), "sync");
 }
 
 static void
@@ -164,6 +177,14 @@ scan(void *session, struct bytes from, uint64_t limit, enum scan_what what,
 }
 
 static void
+keep(void *store)
+{
+    struct lmdb_store *own = store;
+
+    check(mdb_txn_begin(own->env, NULL, MDB_RDONLY, &own->kept), "begin");
+}
+
+static void
 settle(void *store)
 {
     struct lmdb_store *own = store;
@@ -182,8 +203,10 @@ const struct engine engine_lmdb = {
     .session_open = session_open,
     .session_close = session_close,
     .put = put,
+    .put_synced = put_synced,
     .remove = remove_key,
     .get = get,
     .scan = scan,
+    .keep = keep,
     .settle = settle,
 };

@@ -62,15 +62,28 @@ slice(struct bytes bytes)
 }
 
 static void
-put(void *session, struct bytes key, struct bytes payload)
+put_as(const struct lsmkv_store *store, struct bytes key, struct bytes payload,
+       unsigned flags)
 {
-    struct lsmkv_store *store = session;
-
     check(lsmkv_put(store->db, NULL, slice(key), lsmkv_bytes(payload.data, ATTRIBUTES),
                     lsmkv_bytes((const char *)payload.data + ATTRIBUTES,
                                 payload.size - ATTRIBUTES),
-                    store->flags),
+                    flags),
           "put");
+}
+
+static void
+put(void *session, struct bytes key, struct bytes payload)
+{
+    const struct lsmkv_store *store = session;
+
+    put_as(store, key, payload, store->flags);
+}
+
+static void
+put_synced(void *session, struct bytes key, struct bytes payload)
+{
+    put_as(session, key, payload, 0);
 }
 
 static void
@@ -127,6 +140,14 @@ scan(void *session, struct bytes from, uint64_t limit, enum scan_what what,
 }
 
 static void
+keep(void *store)
+{
+    struct lsmkv_store *own = store;
+
+    check(lsmkv_snapshot_create(own->db, "kept", NULL), "snapshot");
+}
+
+static void
 settle(void *store)
 {
     struct lsmkv_store *own = store;
@@ -142,8 +163,10 @@ const struct engine engine_lsmkv = {
     .open = store_open,
     .close = store_close,
     .put = put,
+    .put_synced = put_synced,
     .remove = remove_key,
     .get = get,
     .scan = scan,
+    .keep = keep,
     .settle = settle,
 };

@@ -8,7 +8,8 @@ struct rocksdb_store {
     rocksdb_t *db;
     rocksdb_options_t *options;
     rocksdb_cache_t *cache;
-    rocksdb_writeoptions_t *write;
+    rocksdb_writeoptions_t *write, *write_synced;
+    const rocksdb_snapshot_t *kept; /* NULL: none */
     rocksdb_readoptions_t *read;
 };
 
@@ -52,6 +53,9 @@ store_open(const struct engine_options *wanted)
     set_tables(store, wanted);
     store->write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(store->write, wanted->synced);
+    store->write_synced = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(store->write_synced, 1);
+    store->kept = NULL;
     store->read = rocksdb_readoptions_create();
     store->db = rocksdb_open(store->options, wanted->path, &error);
     check(error, "open");
@@ -63,23 +67,41 @@ store_close(void *store)
 {
     struct rocksdb_store *own = store;
 
+    if (own->kept != NULL)
+        rocksdb_release_snapshot(own->db, own->kept);
     rocksdb_close(own->db);
     rocksdb_readoptions_destroy(own->read);
     rocksdb_writeoptions_destroy(own->write);
+    rocksdb_writeoptions_destroy(own->write_synced);
     rocksdb_options_destroy(own->options);
     rocksdb_cache_destroy(own->cache);
     free(own);
 }
 
 static void
-put(void *session, struct bytes key, struct bytes payload)
+put_as(const struct rocksdb_store *store, const rocksdb_writeoptions_t *how,
+       struct bytes key, struct bytes payload)
 {
-    struct rocksdb_store *store = session;
     char *error = NULL;
 
-    rocksdb_put(store->db, store->write, key.data, key.size, payload.data, payload.size,
-                &error);
+    rocksdb_put(store->db, how, key.data, key.size, payload.data, payload.size, &error);
     check(error, "put");
+}
+
+static void
+put(void *session, struct bytes key, struct bytes payload)
+{
+    const struct rocksdb_store *store = session;
+
+    put_as(store, store->write, key, payload);
+}
+
+static void
+put_synced(void *session, struct bytes key, struct bytes payload)
+{
+    const struct rocksdb_store *store = session;
+
+    put_as(store, store->write_synced, key, payload);
 }
 
 static void
@@ -149,6 +171,14 @@ settle(void *store)
     rocksdb_flushoptions_destroy(options);
 }
 
+static void
+keep(void *store)
+{
+    struct rocksdb_store *own = store;
+
+    own->kept = rocksdb_create_snapshot(own->db);
+}
+
 const struct engine engine_rocksdb = {
     .name = "rocksdb",
     .durability = "synced: WriteOptions.sync; unsynced: write to the log",
@@ -156,8 +186,10 @@ const struct engine engine_rocksdb = {
     .open = store_open,
     .close = store_close,
     .put = put,
+    .put_synced = put_synced,
     .remove = remove_key,
     .get = get,
     .scan = scan,
+    .keep = keep,
     .settle = settle,
 };

@@ -104,6 +104,15 @@ put(void *session, struct bytes key, struct bytes payload)
 }
 
 static void
+put_synced(void *session, struct bytes key, struct bytes payload)
+{
+    struct wiredtiger_session *own = session;
+
+    put(session, key, payload);
+    check(own->session->log_flush(own->session, "sync=on"), "sync");
+}
+
+static void
 remove_key(void *session, struct bytes key)
 {
     struct wiredtiger_session *own = session;
@@ -193,6 +202,7 @@ const struct engine engine_wiredtiger = {
     .session_open = session_open,
     .session_close = session_close,
     .put = put,
+    .put_synced = put_synced,
     .remove = remove_key,
     .get = get,
     .scan = scan,

@@ -24,7 +24,7 @@ usage(FILE *out)
         "  --engines=A,B    these of the engines that --list names; all\n"
         "  --repeat=N       medians of N, 1 to 25; 3\n"
         "  --scale=X        X times the usual number of keys; 1\n"
-        "  --seconds=X      how long synced puts and mixed work last; 5\n"
+        "  --seconds=X      how long synced puts, streams and mixed work last; 5\n"
         "  --values=KIND    noise, which does not compress, or words, which do; noise\n"
         "  --compress       lsmkv's tables are compressed with LZ4 (values of 2 KiB and more, which\n"
         "                   stand apart, are not); the other engines go on without\n"

@@ -69,12 +69,14 @@ void step_put_random_order(struct worker *worker, uint64_t i);
 void step_put_in_order(struct worker *worker, uint64_t i);
 void step_get_random(struct worker *worker, uint64_t i);
 
-/* The series: series_tour.c, series_put.c, series_aged.c, series_mixed.c, series_ycsb.c. */
+/* The series: series_tour.c, series_put.c, series_stream.c, series_aged.c, series_mixed.c, series_ycsb.c. */
 void series_tour(struct bench *bench);
 void series_small_cache(struct bench *bench);
 void series_small_memory(struct bench *bench);
 void series_put_synced(struct bench *bench);
+void series_stream_sync(struct bench *bench);
 void series_emptied(struct bench *bench);
+void series_emptied_kept(struct bench *bench);
 void series_reopen(struct bench *bench);
 void series_read_while_writing(struct bench *bench);
 void series_ycsb(struct bench *bench);

@@ -36,19 +36,51 @@ find_first(struct bench *bench, const char *name)
     bench_emit(bench, name, "ms", BETTER_LESS, (double)outcome.latencies.longest / 1e6);
 }
 
+static void
+fill_in_order(struct bench *bench, struct outcome *outcome)
+{
+    struct work work = bench_work(bench, 1, bench->keys, step_put_in_order);
+
+    work_run(&work, outcome, NULL);
+    bench_settle(bench);
+}
+
+static void
+empty_in_order(struct bench *bench)
+{
+    struct work work = bench_work(bench, 1, bench->keys / 10 * 9, step_delete_in_order);
+    struct outcome outcome;
+
+    work_run(&work, &outcome, NULL);
+}
+
 void
 series_emptied(struct bench *bench)
 {
-    struct work work;
     struct outcome outcome;
 
     bench_open(bench, false);
-    work = bench_work(bench, 1, bench->keys, step_put_in_order);
-    work_run(&work, &outcome, NULL);
+    fill_in_order(bench, &outcome);
     bench_emit_rate(bench, "fill-in-order", &outcome);
+    empty_in_order(bench);
+    find_first(bench, "first-key");
+    find_first(bench, "first-key-again");
+    bench_close(bench);
+}
+
+/* At rest every key that was deleted is still there, for the snapshot. */
+void
+series_emptied_kept(struct bench *bench)
+{
+    struct outcome outcome;
+
+    if (bench->engine->keep == NULL)
+        return;
+    bench_open(bench, false);
+    fill_in_order(bench, &outcome);
+    bench->engine->keep(bench->store);
+    empty_in_order(bench);
     bench_settle(bench);
-    work = bench_work(bench, 1, bench->keys / 10 * 9, step_delete_in_order);
-    work_run(&work, &outcome, NULL);
     find_first(bench, "first-key");
     find_first(bench, "first-key-again");
     bench_close(bench);
