@@ -205,11 +205,10 @@ struct reclaim {
     uint64_t released_from, released_to;
     bool let_go; /* the same, since the last round began */
     bool running;
-    bool quiet;      /* it runs without shortage (R4) */
-    bool wants_turn; /* a round waits for the writer's */
-    unsigned rest;   /* sleeps before the next round */
-    uint64_t
-        seen; /* bytes written to the log when it was last looked whether all is quiet */
+    bool quiet;       /* it runs without shortage (R4) */
+    bool wants_turn;  /* a round waits for the writer's */
+    unsigned rest;    /* sleeps before the next round */
+    uint64_t seen;    /* bytes_logged, from which on it is counted whether all is quiet */
     unsigned in_vain; /* rounds in a row that freed less than they wrote */
     /* The compaction thread's own, during a round: the next merge, and what was before. */
     bool in_place, failed;

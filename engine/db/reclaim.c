@@ -21,10 +21,11 @@
  * R3  A merge that fails is left out of its round, and the others go on.  If they made
  *     room there is another round, for what did not fit may do so now.
  * R4  Without shortage a round begins when many keys were deleted since the last one, or
- *     before the store was opened, and then nothing was written for a while.  It leaves
- *     alone what its tombstones are too few for, it is not repeated, and what has gone
- *     down as far as it can is written again only for a snapshot that was dropped since,
- *     and may have held it.
+ *     before the store was opened, and then next to nothing was written for a while.
+ *     (Where more is, that fills levels, whose tables take their turns, tombstones or
+ *     not; a trickle does not.)  It leaves alone what its tombstones are too few for, it
+ *     is not repeated, and what has gone down as far as it can is written again only for
+ *     a snapshot that was dropped since, and may have held it.
  * R5  Overwriting begins no round.  While puts are refused, any table of level 0 is
  *     merged (pick.c), and then blob files are collected for little (collect.c): both are
  *     done once, and free what newer versions hide.
@@ -43,9 +44,11 @@
 #define REST_ROUNDS 20u
 #define REST_WANTED 5u
 #define REST_BYTES  (UINT64_C(64) << 20)
-/* R4: a while; and tombstones are too few that are less than one in so many of the
- * entries that are rewritten for them. */
+/* R4: a while, in which no more is written than one in so many parts of what is flushed at
+ * a time; and tombstones are too few that are less than one in so many of the entries
+ * that are rewritten for them. */
 #define QUIET_ROUNDS 200u
+#define QUIET_PARTS  64u
 #define QUIET_WORTH  8u
 
 static uint64_t
@@ -160,13 +163,16 @@ void
 reclaim_rested(struct lsmkv *db, unsigned sleeps)
 {
     struct reclaim *reclaim = &db->reclaim;
-    uint64_t written = atomic_load(&db->counters.log_bytes_written);
+    uint64_t written = bytes_logged(db);
 
     mutex_lock(&db->mutex);
     reclaim->rest -= sleeps < reclaim->rest ? sleeps : reclaim->rest;
-    if (reclaim_rests(db) && !atomic_load(&reclaim->is_short) && written != reclaim->seen)
-        reclaim->rest = QUIET_ROUNDS;
-    reclaim->seen = written;
+    if (!atomic_load(&reclaim->is_short) &&
+        written - reclaim->seen > db->options.write_buffer_size / QUIET_PARTS) {
+        if (reclaim_rests(db))
+            reclaim->rest = QUIET_ROUNDS;
+        reclaim->seen = written;
+    }
     mutex_unlock(&db->mutex);
 }
 

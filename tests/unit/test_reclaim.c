@@ -4,6 +4,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -424,6 +425,75 @@ START_TEST(test_what_was_deleted_before_opening_goes_too)
 }
 END_TEST
 
+/* Every so many of the compaction thread's sleeps something small is put; 0: nothing is.  At the
+ * 600th, three times as many as a round waits for, it is seen how often has been flushed. */
+static void (*sleep_only)(struct lsmkv_env *env, uint64_t nanoseconds);
+static atomic_uint put_each, sleeps;
+static atomic_bool is_open;
+static uint64_t flushes_before;
+static atomic_uint_fast64_t flushes_at_600 = UINT64_MAX;
+
+static void
+sleep_and_put(struct lsmkv_env *env, uint64_t nanoseconds)
+{
+    unsigned each = atomic_load(&put_each), now;
+
+    sleep_only(env, nanoseconds);
+    while (!atomic_load(&is_open))
+        env_posix()->sleep(env_posix(), 1000000);
+    now = atomic_fetch_add(&sleeps, 1) + 1;
+    if (each > 0 && now % each == 0)
+        ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("z"), none, lsmkv_str("now"),
+                                   LSMKV_UNSYNCED),
+                         0);
+    if (now == 600)
+        atomic_store(&flushes_at_600, rig_stats(&rig).flushes);
+}
+
+/* Opens a store of which half is deleted, and goes on writing. */
+static void
+open_half_deleted(unsigned count, unsigned each)
+{
+    put_settled(count);
+    delete_each(count, 2, 0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_close(&rig);
+    rig_hurry(&rig);
+    sleep_only = rig.options.env->sleep;
+    rig.options.env->sleep = sleep_and_put;
+    atomic_store(&put_each, each);
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    flushes_before = rig_stats(&rig).flushes;
+    atomic_store(&is_open, true);
+}
+
+/* Something written every few seconds, a line of a log, kept what was deleted for ever: that was not
+ * quiet, and filled no level either. */
+START_TEST(test_what_is_deleted_goes_though_a_little_is_written)
+{
+    const unsigned count = 2000;
+
+    open_half_deleted(count, 50);
+    ck_assert(tables_shrink_to(count * (uint64_t)VALUE / 5 * 3));
+    atomic_store(&put_each, 0);
+    expect_rest(count, 2, 0);
+}
+END_TEST
+
+START_TEST(test_no_round_begins_while_much_is_written)
+{
+    const unsigned count = 2000;
+
+    open_half_deleted(count, 4);
+    while (atomic_load(&sleeps) <= 600 && rig_stats(&rig).flushes == flushes_before)
+        env_posix()->sleep(env_posix(), 1000000);
+    atomic_store(&put_each, 0);
+    ck_assert(atomic_load(&flushes_at_600) == flushes_before);
+    ck_assert(tables_shrink_to(count * (uint64_t)VALUE / 5 * 3));
+}
+END_TEST
+
 START_TEST(test_few_deletes_do_not_have_a_store_rewritten)
 {
     const unsigned count = 30000, step = 50;
@@ -517,6 +587,8 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_what_is_deleted_goes_when_all_is_quiet);
     tcase_add_test(tcase, test_what_was_deleted_before_opening_goes_too);
+    tcase_add_test(tcase, test_what_is_deleted_goes_though_a_little_is_written);
+    tcase_add_test(tcase, test_no_round_begins_while_much_is_written);
     tcase_add_test(tcase, test_few_deletes_do_not_have_a_store_rewritten);
     tcase_add_test(tcase, test_what_a_snapshot_holds_is_not_written_again);
     tcase_add_test(tcase, test_a_dropped_snapshot_gives_back_what_was_deleted);
