@@ -4,7 +4,10 @@
  * Level 0 is due by the number of its tables, a deeper one by its bytes against what it
  * aims at (compaction_targets).  From level 0 the oldest table is taken with everything
  * that overlaps it there, directly or through others; from a deeper level one table, the
- * next after the last choice, and more of its neighbours if they come for free.
+ * next after the last choice, and more of its neighbours if they come for free.  To take
+ * what overlaps least for its size first saves up to 6 % of the bytes, and left every one
+ * of 180,000 tombstones where it was, of which taking turns leaves none
+ * (tests/bench/README.md).
  *
  * P1  Level 0 is merged into no level below a non-empty one (V3): the base level is never
  *     deeper than the first non-empty one.
