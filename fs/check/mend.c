@@ -291,15 +291,22 @@ struct bounds {
 };
 
 static void
+pass(uint64_t *bound, uint64_t number)
+{
+    if (number >= *bound && number < UINT64_MAX)
+        *bound = number + 1;
+}
+
+static void
 note_attr(struct bounds *bounds, const struct attr *attr)
 {
     if (attr->plain)
         return;
     bounds->ours = true;
-    if (attr->ino < ATTR_INO_IMPLIED && attr->ino >= bounds->inodes)
-        bounds->inodes = attr->ino + 1;
-    if (attr->data.kind == ATTR_CHUNKS && attr->data.id >= bounds->data_ids)
-        bounds->data_ids = attr->data.id + 1;
+    if (attr->ino < ATTR_INO_IMPLIED)
+        pass(&bounds->inodes, attr->ino);
+    if (attr->data.kind == ATTR_CHUNKS)
+        pass(&bounds->data_ids, attr->data.id);
 }
 
 static int
@@ -338,18 +345,17 @@ scan_numbers(struct lsmkv *db, const char *name, struct bounds *bounds)
     if (strcmp(name, "chunks") == 0) { /* the last one has the largest */
         lsmkv_iter_last(iter);
         if (lsmkv_iter_valid(iter) &&
-            chunk_key_decode(lsmkv_iter_key(iter), &id, &index, &fragment) &&
-            id >= bounds->data_ids)
-            bounds->data_ids = id + 1;
+            chunk_key_decode(lsmkv_iter_key(iter), &id, &index, &fragment))
+            pass(&bounds->data_ids, id);
     } else if (strcmp(name, "inodes") == 0) {
         for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter)) {
             struct lsmkv_slice key = lsmkv_iter_key(iter);
             uint64_t number = record_number_of(key);
             bool is_data = record_decode_sweep(key, &id, &index);
-            if (is_data && number >= bounds->data_ids)
-                bounds->data_ids = number + 1;
-            if (!is_data && number < ATTR_INO_IMPLIED && number >= bounds->inodes)
-                bounds->inodes = number + 1;
+            if (is_data)
+                pass(&bounds->data_ids, number);
+            else if (number < ATTR_INO_IMPLIED)
+                pass(&bounds->inodes, number);
         }
     }
     result = lsmkv_iter_status(iter);

@@ -204,12 +204,16 @@ read_record(struct reading *reading, uint64_t index, unsigned number,
     return 0;
 }
 
-/* Does the fragment lie over all that is wanted of its chunk? */
+/* Is it a fragment, over all that is wanted of its chunk? */
 static bool
-covers(const struct reading *reading, uint64_t index, const struct lsmkv_record *record)
+covers(const struct reading *reading, uint64_t index, unsigned number,
+       const struct lsmkv_record *record)
 {
     uint64_t start = index * CHUNK_SIZE, end = start + CHUNK_SIZE;
-    uint64_t at = start + get_le32(record->attributes.data);
+    struct fragment fragment;
+    if (number == 0 || fragment_decode(record, &fragment))
+        return false;
+    uint64_t at = start + fragment.at;
     return at <= (reading->offset > start ? reading->offset : start) &&
            at + record->value.size >= (reading->end < end ? reading->end : end);
 }
@@ -223,13 +227,11 @@ read_next(struct reading *reading, uint64_t index, unsigned fragment,
     if (reading->bad && index != reading->index)
         return reading->bad;
     reading->index = index;
-    int result = lsmkv_iter_value(iter, &record.value);
-    if (result == 0)
-        result = read_record(reading, index, fragment, &record);
-    if (result)
-        reading->bad = result;
-    else if (reading->bad && fragment > 0 && covers(reading, index, &record))
-        reading->bad = 0;
+    if (reading->bad && !covers(reading, index, fragment, &record))
+        return 0;
+    reading->bad = lsmkv_iter_value(iter, &record.value);
+    if (reading->bad == 0)
+        reading->bad = read_record(reading, index, fragment, &record);
     return 0;
 }
 

@@ -6,9 +6,6 @@
 #include "common/coding.h"
 #include "store/records.h"
 
-/* Numbers beyond it no store comes to; above are those of ATTR_INO_IMPLIED and others. */
-#define NUMBER_LIMIT (ATTR_INO_IMPLIED / 2)
-
 void
 counter_init(struct counter *counter, const char *name, uint64_t first)
 {
@@ -41,8 +38,8 @@ counter_load(struct store *store, struct counter *counter)
 
 /* ---- what there is ---- */
 
-/* The number of the last key from `lower` to before `upper`; 0: there is none, or it cannot
- * be read. */
+/* The last number of keys from `lower` to before `upper`; 0: there is none, or it cannot be
+ * read. */
 static uint64_t
 last_number(struct store *store, struct lsmkv_keyspace *keyspace,
             struct lsmkv_slice lower, struct lsmkv_slice upper)
@@ -54,22 +51,27 @@ last_number(struct store *store, struct lsmkv_keyspace *keyspace,
     unsigned fragment;
     if (lsmkv_iter_new(store->db, keyspace, &options, &iter))
         return 0;
-    lsmkv_iter_last(iter);
-    if (lsmkv_iter_valid(iter) && keyspace == store->inodes)
-        number = record_number_of(lsmkv_iter_key(iter));
-    else if (lsmkv_iter_valid(iter) &&
-             !chunk_key_decode(lsmkv_iter_key(iter), &number, &index, &fragment))
-        number = 0;
+    for (lsmkv_iter_last(iter); lsmkv_iter_valid(iter) && number == 0;
+         lsmkv_iter_prev(iter)) {
+        struct lsmkv_slice key = lsmkv_iter_key(iter);
+        if (keyspace == store->inodes)
+            number = record_number_of(key);
+        else if (!chunk_key_decode(key, &number, &index, &fragment))
+            number = 0;
+    }
     lsmkv_iter_free(iter);
     return number;
 }
 
+/* Passes `number`, of a key that is not below the next one; 0: of none. */
 static void
 pass(struct counter *counter, uint64_t number)
 {
-    if (number >= atomic_load(&counter->next) && number < NUMBER_LIMIT)
+    if (number > 0)
         atomic_store(&counter->next, number + 1);
 }
+
+/* Only where no number was given out yet: nothing is there, not even what was deleted. */
 
 void
 counters_pass_records(struct store *store, struct counter *inodes,
@@ -82,15 +84,17 @@ counters_pass_records(struct store *store, struct counter *inodes,
                 {RECORD_XATTR, false},
                 {RECORD_ORPHAN, true},
                 {RECORD_TRIM, true}};
-    struct chunk_key first = chunk_key(0, 0, 0), end = chunk_key(NUMBER_LIMIT, 0, 0);
     for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        struct counter *counter = tags[i].of_data ? data_ids : inodes;
         struct record_key lower = record_tag_begin(tags[i].tag), upper = lower;
+        lower.size = upper.size = 9;
+        put_be64(lower.bytes + 1, atomic_load(&counter->next));
         put_be64(upper.bytes + 1, NUMBER_LIMIT);
-        upper.size = 9;
-        pass(tags[i].of_data ? data_ids : inodes,
-             last_number(store, store->inodes, record_slice(&lower),
-                         record_slice(&upper)));
+        pass(counter, last_number(store, store->inodes, record_slice(&lower),
+                                  record_slice(&upper)));
     }
+    struct chunk_key first = chunk_key(atomic_load(&data_ids->next), 0, 0);
+    struct chunk_key end = chunk_key(NUMBER_LIMIT, 0, 0);
     pass(data_ids,
          last_number(store, store->chunks, chunk_slice(&first), chunk_slice(&end)));
 }

@@ -12,6 +12,8 @@
 #include "store/store.h"
 
 #define COUNTER_BLOCK 65536u /* numbers reserved by one synced put */
+/* Numbers beyond it no store comes to; above are those of ATTR_INO_IMPLIED and others. */
+#define NUMBER_LIMIT (ATTR_INO_IMPLIED / 2)
 
 struct counter {
     const char *name;

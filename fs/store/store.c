@@ -608,7 +608,8 @@ raise_counter(struct lsmkv *db, struct lsmkv_keyspace *meta, const char *name,
     if (result == -ENOENT && least <= first)
         return 0; /* none was ever given out */
     *made = true;
-    put_le64(value, least + COUNTER_BLOCK);
+    put_le64(value,
+             least < NUMBER_LIMIT - COUNTER_BLOCK ? least + COUNTER_BLOCK : NUMBER_LIMIT);
     return lsmkv_put(db, meta, lsmkv_str(name), lsmkv_bytes(NULL, 0),
                      lsmkv_bytes(value, sizeof value), 0);
 }

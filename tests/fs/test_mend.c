@@ -7,6 +7,7 @@
 #include "check/fsck.h"
 #include "check/mend.h"
 #include "records_fixture.h"
+#include "store/counter.h"
 #include "store/data.h"
 #include "store/implied.h"
 
@@ -552,6 +553,28 @@ START_TEST(test_counters_that_are_lost)
 }
 END_TEST
 
+/* A counter was put that no mount would have opened. */
+START_TEST(test_a_number_that_no_store_comes_to)
+{
+    const uint64_t numbers[] = {NUMBER_LIMIT - 1, NUMBER_LIMIT, UINT64_MAX};
+    struct lsmkv *db;
+    uint64_t id;
+    bool ours;
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        put_chunk(numbers[i], 0, 1);
+        delete_meta("data");
+        fixture_close(&fixture);
+        fixture.engine.create = false;
+        ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fixture.engine, &db), 0);
+        ck_assert_int_eq(mend_prepare(db, &report, &ours), 0);
+        ck_assert_int_eq(lsmkv_close(db), 0);
+        fixture_open(&fixture);
+        ck_assert_int_eq(store_new_data_id(fixture.store, &id), -EUCLEAN);
+    }
+}
+END_TEST
+
 START_TEST(test_a_store_that_was_never_mounted_is_not_ours)
 {
     struct lsmkv *db;
@@ -596,6 +619,7 @@ main(void)
     tcase_add_test(tests, test_holes_of_a_file_that_has_all_its_chunks);
     tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment);
     tcase_add_test(tests, test_counters_that_are_lost);
+    tcase_add_test(tests, test_a_number_that_no_store_comes_to);
     tcase_add_test(tests, test_a_store_that_was_never_mounted_is_not_ours);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
