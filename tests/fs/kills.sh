@@ -146,17 +146,17 @@ untar_holds() {
     done < <(head -n -1 "told.untar-$1" | sed -n "s/^removed '\(.*\)'$/\1/p" | tail -n 300)
 }
 
-# Each has the number that the file had; the last five stay, and one more if the sixth was about to go.
-# One that is there, if nobody was told of it, counts as told: two of those in a row would have let one
-# go that was told of.
+# Each has the number that the file had; the last five stay, and the one that comes then.  One that is
+# there, if nobody was told of it, counts as told: two of those in a row would have let one go that was
+# told of.
 snapshots_works() {
     local i old olds
     for ((i = $(ls "$mnt/.snapshots" | sort -n | tail -n 1) + 1; ; i++)); do
-        echo "$i" >"$mnt/$1" && mkdir "$mnt/.snapshots/$i" || return
         olds=$(ls "$mnt/.snapshots" | sort -n | head -n -5) || return
         for old in $olds; do
             rmdir "$mnt/.snapshots/$old" || return
         done
+        echo "$i" >"$mnt/$1" && mkdir "$mnt/.snapshots/$i" || return
         echo "$i"
     done
 }
