@@ -229,7 +229,7 @@ end_round(struct lsmkv *db)
     mutex_lock(&db->mutex);
     reclaim->running = false;
     if (reclaim->quiet) {
-        reclaim->rest = 0;
+        reclaim->rest = reclaim->noted ? QUIET_ROUNDS : 0; /* by what was deleted since */
         condition_broadcast(&db->progress);
         mutex_unlock(&db->mutex);
         return;
