@@ -317,10 +317,11 @@ read_changes(struct reader *reader, const struct lsmkv_snapshot *from,
 {
     struct history *history = reader->history;
     struct lsmkv_snapshot *to;
-    struct read *now = note(reader);
+    struct read *now;
     uint32_t before[KEYS], told;
 
     memcpy(before, then->saw, sizeof(before));
+    now = note(reader); /* which may be `then` */
     now->begun = tick(history);
     need(history, "snapshot", lsmkv_snapshot_take(history->store.db, &to));
     now->ended = tick(history);
