@@ -446,6 +446,7 @@ open_environment(struct lsmkv *db, const char *path)
     if (result == 0)
         result = lock_take(db, path);
     derive_reserve(db);
+    db->direct_least = direct_least(options);
     return result == 0 ? make_caches(db) : result;
 }
 
