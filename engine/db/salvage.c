@@ -3,8 +3,8 @@
  *
  *     MANIFEST is whole, and what it names is there      its tables, where it has them
  *     ... and a table or the oldest log is missing       also newer tables that it does not name
- *     ... is damaged, missing, or lacks its last lines   all tables but those that a good line
- *                                                        took away; all logs
+ *     ... is damaged, missing, or lacks its last lines   all tables there are but those that a
+ *                                                        good line took away; all logs
  *
  * A last line of MANIFEST that is damaged, or cut off whole, looks as if it had never been (M2).
  * Then the tables or the log that it replaced may be gone already, and the tables that it added, of
@@ -271,6 +271,33 @@ add_unnamed_tables(struct salvage *salvage)
     return result;
 }
 
+/* Of a MANIFEST that is not whole: a table that is not there went, as a rule, by a line that
+ * is lost, and those that it became are in the directory.  Else all of its keyspace would
+ * be an error for it. */
+static void
+leave_out_missing(struct salvage *salvage)
+{
+    struct manifest_edit *state = salvage->state;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < state->added_count; i++) {
+        uint64_t number = state->added[i].meta.number;
+        char name[TABLE_NAME_SIZE];
+
+        if (has_number(salvage->tables, salvage->table_count, number)) {
+            state->added[kept++] = state->added[i];
+            continue;
+        }
+        table_name(name, number);
+        (void)report_error(&salvage->db->reporter, -EUCLEAN,
+                           "%s: offset 0: it is missing: replaced by others, or lost",
+                           name);
+        tell_lost(salvage->db, number);
+        table_meta_fini(&state->added[i].meta);
+    }
+    state->added_count = kept;
+}
+
 /* ---- logs ---- */
 
 static int
@@ -403,6 +430,8 @@ complete_state(struct salvage *salvage)
     struct manifest_edit *state = salvage->state;
     int result = need_keyspace(salvage, 0, LSMKV_ORDER_PATH, false);
 
+    if (!salvage->is_whole)
+        leave_out_missing(salvage);
     if (result == 0)
         result = add_unnamed_tables(salvage);
     if (result == 0 && !salvage->is_whole)

@@ -479,6 +479,31 @@ START_TEST(test_a_name_made_up_is_nobody_elses)
 }
 END_TEST
 
+/* The last line, which replaced tables by a merge, is bad: those that the lines before it name are
+ * gone, and nothing could be read. */
+START_TEST(test_a_bad_line_that_replaced_tables)
+{
+    struct env_dir *dir;
+    struct env_file *file;
+    struct lsmkv *db;
+    uint64_t size;
+
+    ck_assert_int_eq(
+        lsmkv_compact(rig.db, NULL, lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)), 0);
+    rig_close(&rig);
+    dir = find_files("MANIFEST");
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
+    ck_assert_int_eq(env_file_size(file, &size), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    flip(dir, "MANIFEST", size - 20);
+    env_dir_close(dir);
+    ck_assert_int_eq(open_salvaging(&db), 0);
+    ck_assert_uint_eq(walk_all(db), KEYS);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    ck_assert_uint_gt(rig.errors, 0);
+}
+END_TEST
+
 START_TEST(test_an_undamaged_store_is_whole)
 {
     struct lsmkv *db;
@@ -519,6 +544,7 @@ main(void)
     tcase_add_test(tcase, test_a_missing_log_leaves_the_tables);
     tcase_add_test(tcase, test_a_damaged_mark_of_a_clean_close);
     tcase_add_test(tcase, test_a_name_made_up_is_nobody_elses);
+    tcase_add_test(tcase, test_a_bad_line_that_replaced_tables);
     tcase_add_test(tcase, test_an_undamaged_store_is_whole);
     tcase_add_test(tcase, test_salvaging_never_writes);
     suite_add_tcase(suite, tcase);
