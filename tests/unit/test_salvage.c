@@ -485,7 +485,9 @@ START_TEST(test_a_bad_line_that_replaced_tables)
 {
     struct env_dir *dir;
     struct env_file *file;
+    struct lsmkv_held *held;
     struct lsmkv *db;
+    char key[32];
     uint64_t size;
 
     ck_assert_int_eq(
@@ -499,6 +501,11 @@ START_TEST(test_a_bad_line_that_replaced_tables)
     env_dir_close(dir);
     ck_assert_int_eq(open_salvaging(&db), 0);
     ck_assert_uint_eq(walk_all(db), KEYS);
+    for (unsigned i = 0; i < KEYS; i++) {
+        key_of(key, sizeof(key), i);
+        ck_assert_int_eq(lsmkv_get_held(db, NULL, NULL, lsmkv_str(key), &held), 0);
+        lsmkv_held_release(held);
+    }
     ck_assert_int_eq(lsmkv_close(db), 0);
     ck_assert_uint_gt(rig.errors, 0);
 }
