@@ -63,7 +63,7 @@ last_number(struct store *store, struct lsmkv_keyspace *keyspace,
     return number;
 }
 
-/* Passes `number`, of a key that is not below the next one; 0: of none. */
+/* `number` is of a key that is not below the next one; 0: there is none. */
 static void
 pass(struct counter *counter, uint64_t number)
 {
@@ -71,8 +71,8 @@ pass(struct counter *counter, uint64_t number)
         atomic_store(&counter->next, number + 1);
 }
 
-/* Only where no number was given out yet: nothing is there, not even what was deleted. */
-
+/* Looks only where no number was given out yet: nothing is there, not even what was
+ * deleted. */
 void
 counters_pass_records(struct store *store, struct counter *inodes,
                       struct counter *data_ids)
