@@ -556,7 +556,7 @@ END_TEST
 /* A counter was put that no mount would have opened. */
 START_TEST(test_a_number_that_no_store_comes_to)
 {
-    const uint64_t numbers[] = {NUMBER_LIMIT - 1, NUMBER_LIMIT, UINT64_MAX};
+    const uint64_t numbers[] = {NUMBER_LIMIT - 1, NUMBER_LIMIT};
     struct lsmkv *db;
     uint64_t id;
     bool ours;
@@ -572,6 +572,28 @@ START_TEST(test_a_number_that_no_store_comes_to)
         fixture_open(&fixture);
         ck_assert_int_eq(store_new_data_id(fixture.store, &id), -EUCLEAN);
     }
+}
+END_TEST
+
+/* It wrapped, and what a file of holes has was given out again. */
+START_TEST(test_the_largest_number_hides_no_other)
+{
+    struct attr holes = new_attr(S_IFREG | 0644);
+    struct lsmkv *db;
+    bool ours;
+
+    holes.data =
+        (struct attr_data){.kind = ATTR_CHUNKS, .size = CHUNK_SIZE, .id = 1000000};
+    put_attr(fixture.store->files, lsmkv_str("a"), &holes, "");
+    put_chunk(UINT64_MAX, 0, 1);
+    delete_meta("data");
+    fixture_close(&fixture);
+    fixture.engine.create = false;
+    ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fixture.engine, &db), 0);
+    ck_assert_int_eq(mend_prepare(db, &report, &ours), 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    fixture_open(&fixture);
+    ck_assert_uint_gt(new_data_id(), holes.data.id);
 }
 END_TEST
 
@@ -620,6 +642,7 @@ main(void)
     tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment);
     tcase_add_test(tests, test_counters_that_are_lost);
     tcase_add_test(tests, test_a_number_that_no_store_comes_to);
+    tcase_add_test(tests, test_the_largest_number_hides_no_other);
     tcase_add_test(tests, test_a_store_that_was_never_mounted_is_not_ours);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
