@@ -188,8 +188,7 @@ begin_round(struct lsmkv *db)
     mutex_lock(&db->mutex);
     reclaim->running = true;
     reclaim->quiet = !atomic_load(&reclaim->is_short);
-    atomic_store(&reclaim->deletes, 0);
-    reclaim->noted = reclaim->failed = false;
+    reclaim->failed = false;
     reclaim->in_place = reclaim->quiet ? reclaim->let_go : reclaim->released;
     reclaim->let_go = false;
     reclaim->from = reclaim->released_from;
@@ -199,8 +198,9 @@ begin_round(struct lsmkv *db)
     reclaim->level = 0;
     /* Tables that merges do not take away again would stop deletes. */
     crowded = l0_count(db) >= db->options.l0_slowdown_trigger || db->frozen >= FROZEN_MAX;
-    if (crowded) /* then what is in memory is for another round */
-        reclaim->noted = true;
+    reclaim->noted = crowded; /* then what is in memory is for another round */
+    if (!crowded)
+        atomic_store(&reclaim->deletes, 0);
     /* A writer that stopped for want of a merge has the turn. */
     reclaim->wants_turn = true;
     condition_broadcast(&db->progress);

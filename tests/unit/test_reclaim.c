@@ -494,6 +494,55 @@ START_TEST(test_no_round_begins_while_much_is_written)
 }
 END_TEST
 
+/* A round, which comes behind 200 sleeps, is held where it makes its first table. */
+static int (*open_only)(struct env_dir *dir, const char *name, enum env_open how,
+                        struct env_file **file);
+static atomic_bool is_held, may_go;
+static atomic_uint
+    rested; /* sleeps from then to the last one before anything was flushed */
+
+static int
+hold_first_table(struct env_dir *dir, const char *name, enum env_open how,
+                 struct env_file **file)
+{
+    bool is_table = how == ENV_CREATE && strstr(name, ".sst") != NULL;
+
+    if (is_table && atomic_load(&sleeps) >= 200)
+        atomic_store(&is_held, true);
+    while (is_table && atomic_load(&is_held) && !atomic_load(&may_go))
+        env_posix()->sleep(env_posix(), 1000000);
+    return open_only(dir, name, how, file);
+}
+
+static void
+sleep_and_count(struct lsmkv_env *env, uint64_t nanoseconds)
+{
+    sleep_only(env, nanoseconds);
+    if (atomic_load(&may_go) && rig_stats(&rig).flushes == flushes_before)
+        atomic_fetch_add(&rested, 1);
+}
+
+/* Bug: the round's end took the rest away, and the next began at once. */
+START_TEST(test_what_is_deleted_while_a_round_runs_waits_for_quiet)
+{
+    const unsigned count = 2000;
+
+    open_only = rig.options.env->file_open;
+    rig.options.env->file_open = hold_first_table;
+    open_half_deleted(count, 0);
+    while (!atomic_load(&is_held))
+        env_posix()->sleep(env_posix(), 1000000);
+    rig.options.env->sleep = sleep_and_count;
+    delete_each(count, 2, 1);
+    ck_assert_uint_eq(rig_stats(&rig).flushes, flushes_before);
+    atomic_store(&may_go, true);
+    while (rig_stats(&rig).flushes == flushes_before)
+        env_posix()->sleep(env_posix(), 1000000);
+    ck_assert_uint_ge(atomic_load(&rested), 199);
+    ck_assert(tables_shrink_to(0));
+}
+END_TEST
+
 START_TEST(test_few_deletes_do_not_have_a_store_rewritten)
 {
     const unsigned count = 30000, step = 50;
@@ -589,6 +638,7 @@ main(void)
     tcase_add_test(tcase, test_what_was_deleted_before_opening_goes_too);
     tcase_add_test(tcase, test_what_is_deleted_goes_though_a_little_is_written);
     tcase_add_test(tcase, test_no_round_begins_while_much_is_written);
+    tcase_add_test(tcase, test_what_is_deleted_while_a_round_runs_waits_for_quiet);
     tcase_add_test(tcase, test_few_deletes_do_not_have_a_store_rewritten);
     tcase_add_test(tcase, test_what_a_snapshot_holds_is_not_written_again);
     tcase_add_test(tcase, test_a_dropped_snapshot_gives_back_what_was_deleted);
