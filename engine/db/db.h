@@ -474,6 +474,8 @@ bool compaction_presses(struct lsmkv *db) LSMKV_REQUIRES(db->mutex);
 void level_stats_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
                     struct lsmkv_level_stats levels[LEVEL_COUNT])
     LSMKV_REQUIRES(db->mutex);
+/* Does it have, or has it had, a table? */
+bool level_is_told(const struct lsmkv_level_stats *level);
 struct compaction_limits compaction_limits_of(const struct lsmkv *db,
                                               const struct lsmkv_keyspace *keyspace);
 /* Free bytes that a merge leaves alone: memtables and their logs need them, so that deletes go on

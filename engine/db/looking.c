@@ -36,6 +36,13 @@ level_stats(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace, int n
     return stats;
 }
 
+bool
+level_is_told(const struct lsmkv_level_stats *level)
+{
+    return level->tables > 0 || level->bytes_in > 0 || level->bytes_written > 0 ||
+           level->merges > 0 || level->moves > 0;
+}
+
 void
 level_stats_of(const struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
                struct lsmkv_level_stats levels[LEVEL_COUNT])
@@ -65,8 +72,7 @@ lsmkv_level_list(struct lsmkv *db,
 
         level_stats_of(db, ks, levels);
         for (int i = 0; i < LEVEL_COUNT && result == 0; i++)
-            if (levels[i].tables > 0 || levels[i].bytes_in > 0 ||
-                levels[i].bytes_written > 0)
+            if (level_is_told(&levels[i]))
                 result = each(context, &levels[i]);
     }
     mutex_unlock(&db->mutex);

@@ -181,7 +181,7 @@ add_levels(struct lsmkv *db, struct text *text)
                  ks->order == LSMKV_ORDER_PATH ? "path" : "byte");
         level_stats_of(db, ks, levels);
         for (int i = 0; i < LEVEL_COUNT; i++)
-            if (levels[i].tables > 0 || levels[i].merges + levels[i].moves > 0)
+            if (level_is_told(&levels[i]))
                 add_level(text, &levels[i]);
     }
     mutex_unlock(&db->mutex);

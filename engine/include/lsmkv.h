@@ -628,7 +628,7 @@ LSMKV_API LSMKV_CHECKED int lsmkv_pin_list(struct lsmkv *db,
                                            void *context);
 
 /* A property as text: "lsmkv.stats" (a counter a line), "lsmkv.levels" (a line a keyspace, and
- * one for each of its levels that has tables, or had some taken: how many and how large, its score,
+ * one for each of its levels that has, or has had, a table: how many and how large, its score,
  * what it is due at, and how many merges and moves have taken tables of it, as of
  * lsmkv_level_stats), "lsmkv.recovery", "lsmkv.error".  Writes at most `size` bytes with the final
  * NUL and returns the length of the whole text, as snprintf; -ENOENT for an unknown name. */
