@@ -25,6 +25,7 @@ setup(void)
 {
     rig_init(&rig);
     rig.options.blob_threshold = THRESHOLD;
+    rig.options.direct_threshold = 0; /* files that a flush makes */
 }
 
 static void

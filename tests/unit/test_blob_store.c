@@ -12,6 +12,7 @@ setup(void)
 {
     rig_init(&rig);
     rig.options.blob_threshold = THRESHOLD;
+    rig.options.direct_threshold = 0; /* files that a flush makes */
     rig_open(&rig);
 }
 
