@@ -6,14 +6,28 @@
 #include "base/record.h"
 #include "table/blob.h"
 
-size_t
-direct_least(const struct lsmkv_options *options)
+/* L5 */
+#define UNSYNCED_SHARE    32
+#define UNSYNCED_DISCOUNT 16
+
+static size_t
+larger(size_t a, size_t b)
 {
-    if (options->blob_threshold == 0 || options->direct_threshold == 0)
-        return SIZE_MAX;
-    return options->blob_threshold > options->direct_threshold
-               ? options->blob_threshold
-               : options->direct_threshold;
+    return a > b ? a : b;
+}
+
+void
+direct_begin(struct lsmkv *db)
+{
+    const struct lsmkv_options *options = &db->options;
+    uint64_t unsynced = bytes_logged(db) - atomic_load(&db->durable_bytes);
+    size_t least = options->direct_threshold;
+
+    if (unsynced >= options->write_buffer_size / UNSYNCED_SHARE)
+        least /= UNSYNCED_DISCOUNT;
+    db->direct_least = options->blob_threshold == 0 || options->direct_threshold == 0
+                           ? SIZE_MAX
+                           : larger(least, options->blob_threshold);
 }
 
 /* ---- placing ---- */

@@ -1,7 +1,7 @@
 /*
  * direct.h - large values go to a blob file before the log, and to the disk once.
  *
- * Of a batch that is written unsynced, each value of direct_threshold bytes and more is
+ * Of a batch that is written unsynced, each value of direct_least bytes and more is
  * appended to a blob file of the active generation, one a keyspace, made when it is first
  * wanted.  The frame carries the reference, the memtable too, and a flush takes it on
  * into the table: the value itself is not touched again.  Of many keyspaces only the
@@ -20,6 +20,9 @@
  * L4  What was written so counts as bytes of memtables: a generation freezes when both
  *     together are write_buffer_size.  So a file is not larger than others, and of a log
  *     that was never synced recovery verifies and writes again no more than that.
+ * L5  direct_least is direct_threshold while little waits to be synced: the next sync
+ *     would feel one file more.  Behind a 32nd of a write buffer that was not synced it
+ *     is a sixteenth of it, and never less than blob_threshold.
  *
  * A synced put of a large value is written to the log whole, and again at the flush: two
  * files would have to be synced for it.
@@ -32,8 +35,8 @@
 
 #include "db/db.h"
 
-/* The least size of a value that is worth it; SIZE_MAX: none is. */
-size_t direct_least(const struct lsmkv_options *options);
+/* Sets direct_least for this turn: SIZE_MAX, if no value is worth it. */
+void direct_begin(struct lsmkv *db);
 
 /* Of each frame for which `wanted`, whose entries have a value that is large enough:
  * makes entries with references instead, which stand in `placed`, and prepares what

@@ -446,7 +446,6 @@ open_environment(struct lsmkv *db, const char *path)
     if (result == 0)
         result = lock_take(db, path);
     derive_reserve(db);
-    db->direct_least = direct_least(options);
     return result == 0 ? make_caches(db) : result;
 }
 

@@ -341,6 +341,7 @@ lead(struct lsmkv *db)
     struct group group;
     int result = make_room(db);
 
+    direct_begin(db);
     mutex_lock(&db->mutex);
     if (result == 0)
         result = db->poison;
@@ -375,12 +376,14 @@ int
 write_in_turn(struct lsmkv *db, struct lsmkv_batch *batch, unsigned flags)
 {
     const bool sync = (flags & LSMKV_UNSYNCED) == 0;
-    const bool direct = !sync && batch->largest >= db->direct_least;
     struct wal_append frame;
     int result = make_room(db), refused;
+    bool direct;
 
     if (result != 0)
         return result;
+    direct_begin(db);
+    direct = !sync && batch->largest >= db->direct_least;
     batch_set_time(batch, db->env->now(db->env));
     frame.first_sequence = db->next_sequence;
     frame.entries = batch->count > 0 ? batch_slice(batch) : lsmkv_bytes(NULL, 0);

@@ -109,7 +109,9 @@ struct lsmkv_options {
                                  blob files; 0: none is; 2048 */
     size_t
         direct_threshold; /* of those, values of so many bytes and more that are put unsynced go to a
-                             blob file at once, and the log only refers to it; 0: none; 32 KiB */
+                             blob file at once, and the log only refers to it; of a sixteenth as
+                             many once a 32nd of write_buffer_size waits for a sync; 0: none;
+                             32 KiB */
     size_t table_size;      /* bytes of a table before compaction cuts it; 16 MiB */
     size_t level_base_size; /* bytes of level 1; each deeper one is ten times larger */
     unsigned

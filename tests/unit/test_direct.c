@@ -49,6 +49,53 @@ START_TEST(test_other_values_go_to_the_log_whole)
 }
 END_TEST
 
+static uint64_t
+put_middling(unsigned i)
+{
+    uint64_t before = rig_stats(&rig).direct_bytes_written;
+    struct lsmkv_slice value = value_of(i, 1);
+
+    value.size = DIRECT - 1;
+    ck_assert_int_eq(
+        lsmkv_put(rig.db, NULL, lsmkv_str(key_of(i)), none, value, LSMKV_UNSYNCED), 0);
+    return rig_stats(&rig).direct_bytes_written - before;
+}
+
+/* L5: a sync that has much to write may as well sync two files. */
+START_TEST(test_smaller_values_follow_where_no_sync_is_near)
+{
+    const unsigned enough = 10;
+    struct lsmkv_record record;
+    struct lsmkv_slice value;
+    unsigned count = 0;
+
+    rig_close(&rig);
+    rig.options.write_buffer_size = enough * (size_t)DIRECT * 32;
+    rig_open(&rig);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < enough; i++)
+            ck_assert_uint_eq(put_middling(count++), 0);
+        for (unsigned i = 0; i < 3; i++)
+            ck_assert_uint_gt(put_middling(count++), DIRECT);
+        value = value_of(count, 1);
+        value.size = rig.options.blob_threshold - 1;
+        ck_assert_int_eq(
+            lsmkv_put(rig.db, NULL, lsmkv_str("small"), none, value, LSMKV_UNSYNCED), 0);
+        sync_store();
+    }
+    ck_assert_uint_eq(size_of(the_file()),
+                      BLOB_HEADER_SIZE + 6 * (RECORD - VALUE + DIRECT - 1));
+    die_and_open();
+    for (unsigned i = 0; i < count; i++) {
+        ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str(key_of(i)), buffer,
+                                   sizeof(buffer), &record),
+                         0);
+        ck_assert_uint_eq(record.value.size, DIRECT - 1);
+        ck_assert_mem_eq(record.value.data, value_of(i, 1).data, DIRECT - 1);
+    }
+}
+END_TEST
+
 /* 0 of either threshold: no value does; below the first threshold none stands apart at all. */
 START_TEST(test_the_thresholds_turn_it_off)
 {
@@ -553,6 +600,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_a_large_value_is_written_once);
     tcase_add_test(tests, test_other_values_go_to_the_log_whole);
+    tcase_add_test(tests, test_smaller_values_follow_where_no_sync_is_near);
     tcase_add_loop_test(tests, test_the_thresholds_turn_it_off, 0, 3);
     tcase_add_test(tests, test_every_read_finds_what_a_memtable_refers_to);
     tcase_add_test(tests, test_a_batch_keeps_its_order_and_its_other_entries);
