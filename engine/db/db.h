@@ -234,7 +234,6 @@ struct lsmkv {
     bool is_rebuilt; /* salvaging: MANIFEST cannot be relied upon, V3 does not hold */
     struct lsmkv_keyspace *default_keyspace;
     uint64_t space_reserve;
-    size_t direct_least; /* of direct.h */
     char *recovery_text; /* what the opening found */
     bool was_stopped;    /* it found logs that nobody had closed */
     struct env_thread *flush_thread, *compaction_thread;
@@ -254,6 +253,7 @@ struct lsmkv {
     atomic_uint_fast64_t durable_bytes; /* of bytes_logged; by who has the sync's turn */
 
     /* The writer's turn. */
+    size_t direct_least; /* of direct.h, L5 */
     struct wal_writer *wal; /* exchanged in the sync's turn, too */
     uint64_t next_sequence;
     uint64_t space_checked_at; /* log bytes written at the last look at free space */

@@ -512,7 +512,8 @@ repaired_with_damage() {
             ! cmp -s "$store/$file" "$copy/$file" || continue
             status=0
             "$lsmfs" repair "$copy" "$new" >told 2>&1 || status=$?
-            grep -q "^damage: ${file#./}: offset [0-9]*: " told
+            # Of a value that nobody refers to nothing is told, and nothing is missing.
+            grep -q "^damage: ${file#./}: offset [0-9]*: " told || [[ $file = *.blob && $status = 0 ]]
             "$lsmfs" check "$new" >found || grep -q "^left: " told
             mount_new
             diff -r --no-dereference /usr/include/linux "$mnt/linux" >differences 2>&1 || true
