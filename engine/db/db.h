@@ -253,7 +253,7 @@ struct lsmkv {
     atomic_uint_fast64_t durable_bytes; /* of bytes_logged; by who has the sync's turn */
 
     /* The writer's turn. */
-    size_t direct_least; /* of direct.h, L5 */
+    size_t direct_least;    /* of direct.h, L5 */
     struct wal_writer *wal; /* exchanged in the sync's turn, too */
     uint64_t next_sequence;
     uint64_t space_checked_at; /* log bytes written at the last look at free space */
