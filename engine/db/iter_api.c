@@ -7,6 +7,9 @@
 #include "iter/cursor.h"
 #include "table/blob.h"
 
+#define READ_AHEAD       16u        /* values at once, */
+#define READ_AHEAD_BYTES (1u << 20) /* while these are no more */
+
 struct lsmkv_iter {
     struct lsmkv *db;
     struct view *view;
@@ -35,6 +38,19 @@ load_value(struct lsmkv_iter *iter)
     return result;
 }
 
+/* False: its value does not stand apart. */
+static bool
+ahead_is_apart(const struct iterator_ahead *ahead, struct blob_ref *ref)
+{
+    const struct lsmkv_slice payload = ahead->payload;
+
+    return kind_is_apart(ahead->kind) && payload.size >= BLOB_REF_SIZE &&
+           blob_ref_decode(
+               lsmkv_bytes((const uint8_t *)payload.data + payload.size - BLOB_REF_SIZE,
+                           BLOB_REF_SIZE),
+               ref) == 0;
+}
+
 /* Values in the cache lie anywhere in memory: to find one and to see its first bytes
  * costs as much waiting as reading it, unless that is asked for ahead.  The next one is
  * looked up, and of that behind it what finds it. */
@@ -43,17 +59,28 @@ look_ahead(struct lsmkv_iter *iter)
 {
     struct iterator_ahead ahead[2];
     size_t count = cursor_peek(&iter->cursor, ahead, 2);
+    struct blob_ref ref;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct lsmkv_slice payload = ahead[i].payload;
-        struct blob_ref ref;
-
-        if (kind_is_apart(ahead[i].kind) && payload.size >= BLOB_REF_SIZE &&
-            blob_ref_decode(
-                lsmkv_bytes((const uint8_t *)payload.data + payload.size - BLOB_REF_SIZE,
-                            BLOB_REF_SIZE),
-                &ref) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (ahead_is_apart(&ahead[i], &ref))
             blob_expect(iter->db->blobs, &ref, i == 0);
+}
+
+/* Values that were not put in the order of keys lie anywhere on the disk: it is asked for
+ * several at once, and for the next ones when the walk has come to the last of these. */
+static void
+read_ahead(struct lsmkv_iter *iter)
+{
+    struct iterator_ahead ahead[READ_AHEAD];
+    size_t count = cursor_peek(&iter->cursor, ahead, READ_AHEAD), bytes = 0;
+    struct blob_ref ref;
+
+    for (size_t i = 0; i < count && bytes < READ_AHEAD_BYTES; i++) {
+        if (ahead_is_apart(&ahead[i], &ref)) {
+            blob_begin_reading(iter->db->blobs, &ref);
+            bytes += ref.length;
+            iter->values.begun++;
+        }
     }
 }
 
@@ -73,6 +100,8 @@ settle(struct lsmkv_iter *iter)
     iter->failed = load_value(iter);
     if (iter->values.cached != NULL)
         look_ahead(iter);
+    if (iter->values.waited)
+        read_ahead(iter);
 }
 
 /* The same forwards: salvaging passes over what cannot be read. */

@@ -209,6 +209,10 @@ struct blob_stream {
 };
 
 struct blob_run {
+    bool waited; /* the value asked for last came off the disk, and it seems alone */
+    unsigned
+        begun; /* values to come whose reading has begun: set with blob_begin_reading */
+
     /* private */
     const struct block *cached; /* the value asked for last, pinned; may be NULL */
     uint64_t asked;
@@ -216,6 +220,8 @@ struct blob_run {
 };
 
 void blob_run_fini(struct blob_run *run);
+/* The value will be asked for soon: the disk may begin with it. */
+void blob_begin_reading(struct blob_files *files, const struct blob_ref *ref);
 /* As blob_read; *value holds until the next call. */
 int LSMKV_CHECKED blob_run_read(struct blob_run *run, struct blob_files *files,
                                 const struct blob_ref *ref, const uint8_t **value);

@@ -483,7 +483,24 @@ blob_read_pinned(struct blob_files *files, const struct blob_ref *ref,
     return damaged(files, -EUCLEAN, ref, "another reference gives it another length");
 }
 
+void
+blob_begin_reading(struct blob_files *files, const struct blob_ref *ref)
+{
+    struct blob_file *blob;
+    struct env_file *file;
+
+    if (find_to_read(files, ref->file, &blob) != 0 || blob == NULL)
+        return; /* that is told when it is asked for */
+    if (open_file_hold(blob->file, &file) == 0) {
+        env_file_readahead(file, ref->offset, ref->length);
+        open_file_release(blob->file);
+    }
+    atomic_fetch_sub(&blob->readers, 1);
+}
+
 /* ---- reading one after the other ---- */
+
+#define WAITED 30000u /* nanoseconds to read a value, and one more a byte: off the disk */
 
 #define STREAM_BYTES_MIN (16u << 10)
 #define STREAM_DOUBLINGS 3u          /* to 128 KiB */
@@ -570,6 +587,23 @@ stream_fill(struct blob_stream *stream, struct blob_files *files,
     atomic_fetch_sub(&blob->readers, 1);
 }
 
+/* By itself, and sees whether that waited for the disk. */
+static int
+read_alone(struct blob_run *run, struct blob_files *files, const struct blob_ref *ref,
+           struct keybuf *bytes)
+{
+    struct lsmkv_env *env = files->context->env;
+    int result = keybuf_reserve(bytes, ref->length);
+    uint64_t began;
+
+    if (result != 0)
+        return result;
+    began = env->monotonic(env);
+    result = blob_read(files, ref, bytes->data);
+    run->waited = run->begun == 0 && env->monotonic(env) - began > WAITED + ref->length;
+    return result;
+}
+
 /* Nothing is put in the cache: a walk would throw out what gets ask for. */
 int
 blob_run_read(struct blob_run *run, struct blob_files *files, const struct blob_ref *ref,
@@ -580,6 +614,8 @@ blob_run_read(struct blob_run *run, struct blob_files *files, const struct blob_
     int result;
 
     unpin(run);
+    run->waited = false;
+    run->begun -= run->begun > 0;
     stream_advance(stream, ref, ++run->asked);
     *value = stream_find(stream, files, ref);
     if (*value != NULL)
@@ -598,9 +634,7 @@ blob_run_read(struct blob_run *run, struct blob_files *files, const struct blob_
             return 0;
         stream->bytes.size = 0;
     }
-    result = keybuf_reserve(&stream->bytes, ref->length);
-    if (result == 0)
-        result = blob_read(files, ref, stream->bytes.data);
+    result = read_alone(run, files, ref, &stream->bytes);
     *value = stream->bytes.data;
     return result;
 }
