@@ -27,6 +27,10 @@ struct engine_options {
     bool compress; /* with LZ4: lsmkv alone; the others do not compress */
 };
 
+struct pair {
+    struct bytes key, payload;
+};
+
 /* What of each entry a scan reads. */
 enum scan_what { SCAN_ATTRIBUTES, SCAN_VALUES };
 
@@ -45,6 +49,8 @@ struct engine {
     void (*put)(void *session, struct bytes key, struct bytes payload);
     /* Durable when it returns, whatever the store's other writes are. */
     void (*put_synced)(void *session, struct bytes key, struct bytes payload);
+    /* All or nothing: a batch, or a transaction. */
+    void (*put_many)(void *session, const struct pair *pairs, size_t count);
     void (*remove)(void *session, struct bytes key);
     /* False: absent. */
     bool (*get)(void *session, struct bytes key, struct tally *tally);

@@ -101,6 +101,21 @@ put_synced(void *session, struct bytes key, struct bytes payload)
 }
 
 static void
+put_many(void *session, const struct pair *pairs, size_t count)
+{
+    const struct leveldb_store *store = session;
+    leveldb_writebatch_t *batch = leveldb_writebatch_create();
+    char *error = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        leveldb_writebatch_put(batch, pairs[i].key.data, pairs[i].key.size,
+                               pairs[i].payload.data, pairs[i].payload.size);
+    leveldb_write(store->db, store->write, batch, &error);
+    check(error, "write");
+    leveldb_writebatch_destroy(batch);
+}
+
+static void
 remove_key(void *session, struct bytes key)
 {
     struct leveldb_store *store = session;
@@ -177,6 +192,7 @@ const struct engine engine_leveldb = {
     .close = store_close,
     .put = put,
     .put_synced = put_synced,
+    .put_many = put_many,
     .remove = remove_key,
     .get = get,
     .scan = scan,

@@ -98,15 +98,26 @@ val(struct bytes bytes)
 }
 
 static void
-put(void *session, struct bytes key, struct bytes payload)
+put_many(void *session, const struct pair *pairs, size_t count)
 {
     struct lmdb_session *own = session;
-    MDB_val name = val(key), value = val(payload);
     MDB_txn *txn;
 
     check(mdb_txn_begin(own->store->env, NULL, 0, &txn), "begin");
-    check(mdb_put(txn, own->store->dbi, &name, &value, 0), "put");
+    for (size_t i = 0; i < count; i++) {
+        MDB_val name = val(pairs[i].key), value = val(pairs[i].payload);
+
+        check(mdb_put(txn, own->store->dbi, &name, &value, 0), "put");
+    }
     check(mdb_txn_commit(txn), "commit");
+}
+
+static void
+put(void *session, struct bytes key, struct bytes payload)
+{
+    struct pair pair = {key, payload};
+
+    put_many(session, &pair, 1);
 }
 
 static void
@@ -204,6 +215,7 @@ const struct engine engine_lmdb = {
     .session_close = session_close,
     .put = put,
     .put_synced = put_synced,
+    .put_many = put_many,
     .remove = remove_key,
     .get = get,
     .scan = scan,

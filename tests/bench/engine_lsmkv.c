@@ -87,6 +87,26 @@ put_synced(void *session, struct bytes key, struct bytes payload)
 }
 
 static void
+put_many(void *session, const struct pair *pairs, size_t count)
+{
+    const struct lsmkv_store *store = session;
+    struct lsmkv_batch *batch;
+
+    check(lsmkv_batch_new(&batch), "batch");
+    for (size_t i = 0; i < count; i++) {
+        struct bytes payload = pairs[i].payload;
+
+        check(lsmkv_batch_put(batch, NULL, slice(pairs[i].key),
+                              lsmkv_bytes(payload.data, ATTRIBUTES),
+                              lsmkv_bytes((const char *)payload.data + ATTRIBUTES,
+                                          payload.size - ATTRIBUTES)),
+              "batch");
+    }
+    check(lsmkv_write(store->db, batch, store->flags), "write");
+    lsmkv_batch_free(batch);
+}
+
+static void
 remove_key(void *session, struct bytes key)
 {
     struct lsmkv_store *store = session;
@@ -164,6 +184,7 @@ const struct engine engine_lsmkv = {
     .close = store_close,
     .put = put,
     .put_synced = put_synced,
+    .put_many = put_many,
     .remove = remove_key,
     .get = get,
     .scan = scan,

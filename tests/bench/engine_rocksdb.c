@@ -105,6 +105,21 @@ put_synced(void *session, struct bytes key, struct bytes payload)
 }
 
 static void
+put_many(void *session, const struct pair *pairs, size_t count)
+{
+    const struct rocksdb_store *store = session;
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    char *error = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        rocksdb_writebatch_put(batch, pairs[i].key.data, pairs[i].key.size,
+                               pairs[i].payload.data, pairs[i].payload.size);
+    rocksdb_write(store->db, store->write, batch, &error);
+    check(error, "write");
+    rocksdb_writebatch_destroy(batch);
+}
+
+static void
 remove_key(void *session, struct bytes key)
 {
     struct rocksdb_store *store = session;
@@ -187,6 +202,7 @@ const struct engine engine_rocksdb = {
     .close = store_close,
     .put = put,
     .put_synced = put_synced,
+    .put_many = put_many,
     .remove = remove_key,
     .get = get,
     .scan = scan,

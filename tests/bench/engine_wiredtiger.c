@@ -88,17 +88,44 @@ set_key(WT_CURSOR *cursor, struct bytes key)
     cursor->set_key(cursor, &item);
 }
 
+static int
+insert(const struct wiredtiger_session *own, struct bytes key, struct bytes payload)
+{
+    WT_ITEM item = {.data = payload.data, .size = payload.size};
+
+    set_key(own->cursor, key);
+    own->cursor->set_value(own->cursor, &item);
+    return own->cursor->insert(own->cursor);
+}
+
 static void
 put(void *session, struct bytes key, struct bytes payload)
 {
-    struct wiredtiger_session *own = session;
-    WT_ITEM item = {.data = payload.data, .size = payload.size};
+    const struct wiredtiger_session *own = session;
     int result;
 
     do {
-        set_key(own->cursor, key);
-        own->cursor->set_value(own->cursor, &item);
-        result = own->cursor->insert(own->cursor);
+        result = insert(own, key, payload);
+    } while (result == WT_ROLLBACK);
+    check(result, "put");
+}
+
+static void
+put_many(void *session, const struct pair *pairs, size_t count)
+{
+    const struct wiredtiger_session *own = session;
+    WT_SESSION *transaction = own->session;
+    int result;
+
+    do {
+        result = transaction->begin_transaction(transaction, NULL);
+        check(result, "begin");
+        for (size_t i = 0; result == 0 && i < count; i++)
+            result = insert(own, pairs[i].key, pairs[i].payload);
+        if (result == 0)
+            result = transaction->commit_transaction(transaction, NULL);
+        else if (result == WT_ROLLBACK)
+            check(transaction->rollback_transaction(transaction, NULL), "rollback");
     } while (result == WT_ROLLBACK);
     check(result, "put");
 }
@@ -203,6 +230,7 @@ const struct engine engine_wiredtiger = {
     .session_close = session_close,
     .put = put,
     .put_synced = put_synced,
+    .put_many = put_many,
     .remove = remove_key,
     .get = get,
     .scan = scan,

@@ -23,6 +23,8 @@ const struct series all_series[] = {
      0},
     {"64k", "the same: 64 KiB", series_tour, false, 64 << 10, 8000, 1, 256 * MIB,
      64 * MIB, 0},
+    {"batch", "puts of 1,000 in a batch, unsynced, 100 B", series_put_batches, false, 100,
+     1000000, 1, 256 * MIB, 64 * MIB, 0},
     {"small-cache", "4 KiB, data four times the cache of 64 MiB", series_small_cache,
      false, 4 << 10, 65536, 1, 64 * MIB, 64 * MIB, 0},
     {"small-memory", "4 KiB, data four times all memory, 128 MiB (as root)",

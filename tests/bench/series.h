@@ -74,6 +74,7 @@ void series_tour(struct bench *bench);
 void series_small_cache(struct bench *bench);
 void series_small_memory(struct bench *bench);
 void series_put_synced(struct bench *bench);
+void series_put_batches(struct bench *bench);
 void series_stream_sync(struct bench *bench);
 void series_emptied(struct bench *bench);
 void series_emptied_kept(struct bench *bench);
