@@ -89,16 +89,6 @@ add_init_flags(const struct iovec *parts, int count)
 }
 
 static ssize_t
-bytes_of(const struct iovec *parts, int count)
-{
-    ssize_t sum = 0;
-
-    for (int i = 0; i < count; i++)
-        sum += (ssize_t)parts[i].iov_len;
-    return sum;
-}
-
-static ssize_t
 io_writev(int fd, struct iovec *parts, int count, void *userdata)
 {
     struct fuse_ops *ops = userdata;
@@ -106,10 +96,6 @@ io_writev(int fd, struct iovec *parts, int count, void *userdata)
     if (ops->init_reply_due) {
         ops->init_reply_due = false;
         add_init_flags(parts, count);
-        if (ops->rings != NULL)
-            rings_accept(ops->rings, parts, count);
-    } else if (ops->rings != NULL && ring_reply(ops->rings, parts, count)) {
-        return bytes_of(parts, count);
     }
     return writev(fd, parts, count);
 }
@@ -441,7 +427,7 @@ static void
 on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         struct fuse_file_info *fi)
 {
-    char *buffer = req_reply_buffer(size);
+    char *buffer = req_buffer(size);
     size_t got = 0;
     int result;
 
@@ -514,19 +500,6 @@ reply_lseek(void *context, int result, uint64_t found)
         fuse_reply_lseek(req, (off_t)found);
 }
 
-/* Also true, whatever holes there are. */
-static void
-all_is_data(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence)
-{
-    struct stat st;
-    int result = vfs_getattr(req_vfs(req), req_node(req, ino), &st, NULL);
-
-    if (result == 0 && offset >= st.st_size)
-        result = -ENXIO;
-    reply_lseek(req, result,
-                result == 0 ? (uint64_t)(whence == SEEK_DATA ? offset : st.st_size) : 0);
-}
-
 static void
 on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
          struct fuse_file_info *fi)
@@ -537,14 +510,9 @@ on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
     int result = -ENXIO;
 
     (void)fi;
-    if (offset >= 0 && vfs_may_be_mapped(node)) {
-        if (!ring_may_wait()) {
-            all_is_data(req, ino, offset, whence);
-            return;
-        }
-        if (vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
-            return; /* it replies, or has done so */
-    }
+    if (offset >= 0 && vfs_may_be_mapped(node) &&
+        vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
+        return; /* it replies, or has done so */
     if (offset >= 0)
         result = vfs_seek(vfs, node, (uint64_t)offset, whence, &found);
     reply_lseek(req, result, found);
@@ -656,7 +624,7 @@ list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, bool plus)
     int result;
 
     filling.size = size < READDIR_MAX ? size : READDIR_MAX;
-    filling.buffer = req_reply_buffer(filling.size);
+    filling.buffer = req_buffer(filling.size);
     if (!filling.buffer) {
         req_reply(req, -ENOMEM);
         return;

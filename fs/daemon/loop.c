@@ -11,9 +11,6 @@
  * While requests come quickly the leading thread looks for the next a little while before it
  * sleeps: see linger.h.
  *
- * Over io_uring (ring.h) there is nothing to hand over: each entry has a thread of its own.  What
- * the kernel sends through /dev/fuse all the same is read as before.
- *
  * L1  At most one thread reads, under `lead`; no other lock is held meanwhile.
  * L2  A request that has been read is answered, whatever happens to the session.
  * L3  Reading takes no memory that may be missing: each thread's buffer is there before the first
@@ -38,7 +35,6 @@
 
 #include "common/log.h"
 #include "daemon/linger.h"
-#include "daemon/ring.h"
 #include "vfs/newer.h"
 #include "vfs/requests.h"
 
@@ -53,15 +49,9 @@ struct loop {
     bool (*changes_wait)(void *context);
     void *context;
     int ended_fd;
-    unsigned count; /* of `threads`, those that were started: of rings first */
-    pthread_t *threads;
-    struct rings *rings;    /* NULL: all comes through /dev/fuse */
-    atomic_uint next_ring;  /* each thread takes one */
-    pthread_mutex_t gate;   /* guards the next three */
-    pthread_cond_t moved;   /* one of them changed */
-    unsigned begun, failed; /* of the rings' threads, that have done ring_begin */
-    enum { GATE_SHUT, GATE_OPEN, GATE_CLOSED } state; /* go on, or leave */
-    struct fuse_buf buffers[LOOP_THREADS];            /* each its thread's */
+    unsigned count;
+    pthread_t threads[LOOP_THREADS];
+    struct fuse_buf buffers[LOOP_THREADS]; /* each its thread's */
     atomic_uint next_buffer;
     atomic_uint running;
     atomic_uint aside; /* requests being answered without the lead */
@@ -232,7 +222,7 @@ loop_step_aside(void)
 }
 
 static void *
-reader_main(void *argument)
+thread_main(void *argument)
 {
     struct loop *loop = argument;
     unsigned number = atomic_fetch_add(&loop->next_buffer, 1);
@@ -262,101 +252,6 @@ reader_main(void *argument)
     announce_end(loop);
     return NULL;
 }
-
-/* ---- the rings' threads ---- */
-
-/* Waits until it is known whether requests come through the rings. */
-static bool
-pass_gate(struct loop *loop, int result)
-{
-    bool open;
-
-    pthread_mutex_lock(&loop->gate);
-    loop->begun++;
-    loop->failed += result != 0;
-    pthread_cond_broadcast(&loop->moved);
-    while (loop->state == GATE_SHUT)
-        pthread_cond_wait(&loop->moved, &loop->gate);
-    open = loop->state == GATE_OPEN;
-    pthread_mutex_unlock(&loop->gate);
-    return open && result == 0;
-}
-
-static void
-move_gate(struct loop *loop, bool open)
-{
-    pthread_mutex_lock(&loop->gate);
-    loop->state = open ? GATE_OPEN : GATE_CLOSED;
-    pthread_cond_broadcast(&loop->moved);
-    pthread_mutex_unlock(&loop->gate);
-}
-
-static void *
-ring_main(void *argument)
-{
-    struct loop *loop = argument;
-    const unsigned number = atomic_fetch_add(&loop->next_ring, 1);
-    struct ring *ring = rings_at(loop->rings, number);
-    struct fuse_buf request;
-    int result = ring_begin(ring, fuse_session_fd(loop->session));
-
-    if (!pass_gate(loop, result))
-        return NULL;
-    while (!fuse_session_exited(loop->session)) {
-        result = ring_next(ring, &request);
-        if (result == 0) {
-            uint64_t began = requests_now();
-            uint32_t opcode = opcode_of(&request);
-
-            newer_translate(request.mem, request.size);
-            fuse_session_process_buf(loop->session, &request);
-            requests_count(loop->requests, LOOP_THREADS + number, opcode, began);
-        } else if (result != -EINTR && result != -EPROTO) {
-            break;
-        }
-    }
-    ring_end(ring);
-    if (result != 0 && result != -EINTR && result != -ENOTCONN)
-        log_say(LSMKV_LOG_ERROR, "cannot take requests over io_uring: %s",
-                strerror(-result));
-    return NULL;
-}
-
-/* A thread for each ring; false: not all are there. */
-static bool
-start_rings(struct loop *loop)
-{
-    const unsigned wanted = rings_count(loop->rings);
-    bool ready;
-
-    while (loop->count < wanted &&
-           pthread_create(&loop->threads[loop->count], NULL, ring_main, loop) == 0)
-        loop->count++;
-    pthread_mutex_lock(&loop->gate);
-    while (loop->begun < loop->count)
-        pthread_cond_wait(&loop->moved, &loop->gate);
-    ready = loop->count == wanted && loop->failed == 0;
-    pthread_mutex_unlock(&loop->gate);
-    return ready;
-}
-
-/* Before the reply to `init`, which says then whether requests come through the rings. */
-static void
-prepare_rings(struct loop *loop, const struct fuse_buf *init)
-{
-    if (!rings_offered(init->mem, init->size))
-        log_say(
-            LSMKV_LOG_WARNING,
-            "the kernel does not offer FUSE over io_uring (Linux 6.14 and later do, after "
-            "`echo Y >" RINGS_SWITCH "`): requests go through /dev/fuse");
-    else if (start_rings(loop))
-        rings_ready(loop->rings);
-    else
-        log_say(LSMKV_LOG_WARNING,
-                "cannot prepare for io_uring: requests go through /dev/fuse");
-}
-
-/* ---- starting ---- */
 
 static void
 ignore_signal(int signal)
@@ -406,39 +301,27 @@ answer_init(struct loop *loop)
     if (size <= 0)
         return size == -ENOMEM ? size : 0;
     result = make_buffers(loop);
-    if (result == 0) {
-        if (loop->rings != NULL)
-            prepare_rings(loop, buffer);
+    if (result == 0)
         fuse_session_process_buf(loop->session, buffer);
-    }
     return result;
 }
 
 /* ---- from outside ---- */
 
 int
-loop_start(struct fuse_session *session, struct requests *requests, struct rings *rings,
+loop_start(struct fuse_session *session, struct requests *requests,
            bool (*changes_wait)(void *context), void *context, struct loop **out)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
-    unsigned count;
     int result = 0;
 
     if (loop == NULL)
         return -ENOMEM;
-    loop->threads = calloc(LOOP_THREADS + rings_count(rings), sizeof(*loop->threads));
-    if (loop->threads == NULL) {
-        free(loop);
-        return -ENOMEM;
-    }
     loop->session = session;
     loop->requests = requests;
-    loop->rings = rings;
     loop->changes_wait = changes_wait;
     loop->context = context;
     pthread_mutex_init(&loop->lead, NULL);
-    pthread_mutex_init(&loop->gate, NULL);
-    pthread_cond_init(&loop->moved, NULL);
     loop->ended_fd = eventfd(0, EFD_CLOEXEC);
     if (loop->ended_fd < 0)
         result = -errno;
@@ -446,11 +329,10 @@ loop_start(struct fuse_session *session, struct requests *requests, struct rings
         result = prepare_wake();
     if (result == 0)
         result = answer_init(loop);
-    move_gate(loop, result == 0 && rings_accepted(rings));
     /* Counted before they start, so that the first cannot be the last to end. */
     atomic_store(&loop->running, LOOP_THREADS);
-    for (count = 0; result == 0 && count < LOOP_THREADS; count++) {
-        result = -pthread_create(&loop->threads[loop->count], NULL, reader_main, loop);
+    while (result == 0 && loop->count < LOOP_THREADS) {
+        result = -pthread_create(&loop->threads[loop->count], NULL, thread_main, loop);
         loop->count += result == 0;
     }
     if (result != 0) {
@@ -501,8 +383,5 @@ loop_stop(struct loop *loop)
     for (unsigned i = 0; i < LOOP_THREADS; i++)
         free(loop->buffers[i].mem);
     pthread_mutex_destroy(&loop->lead);
-    pthread_mutex_destroy(&loop->gate);
-    pthread_cond_destroy(&loop->moved);
-    free(loop->threads);
     free(loop);
 }

@@ -40,7 +40,6 @@
 #include "daemon/loop.h"
 #include "daemon/manager.h"
 #include "daemon/memory.h"
-#include "daemon/ring.h"
 #include "vfs/requests.h"
 #include "vfs/stats.h"
 
@@ -62,7 +61,6 @@ struct mount {
     struct loop *loop;
     struct control *control;
     struct requests *requests;
-    struct rings *rings; /* NULL: requests come through /dev/fuse alone */
     struct stats_source source;
     struct memory_shares shares;
     int ready_fd;    /* readable once INIT has come */
@@ -307,7 +305,6 @@ make_session(struct mount *mount)
     mount->ops.shown = mount->options->shown;
     mount->ops.ready = on_ready;
     mount->ops.ready_context = mount;
-    mount->ops.rings = mount->rings;
     if (add_arguments(mount->options, &args) == 0)
         mount->session = fuse_session_new(&args, fuse_ops_table(),
                                           sizeof(struct fuse_lowlevel_ops), &mount->ops);
@@ -417,7 +414,6 @@ become_ready(struct mount *mount)
         log_say(LSMKV_LOG_ERROR, "cannot start: %s", strerror(-result));
         return STATUS_FAILED;
     }
-    mount->source.io_uring = rings_accepted(mount->rings);
     /* A read-only store is left as it is, without a socket. */
     if (!options->read_only) {
         result = control_start(mount->vfs, &mount->source, &mount->control);
@@ -576,8 +572,8 @@ changes_wait(void *context)
 static int
 run_session(struct mount *mount)
 {
-    int result = loop_start(mount->session, mount->requests, mount->rings, changes_wait,
-                            mount, &mount->loop);
+    int result =
+        loop_start(mount->session, mount->requests, changes_wait, mount, &mount->loop);
     int status = STATUS_FAILED;
 
     if (result == 0)
@@ -591,8 +587,6 @@ run_session(struct mount *mount)
         control_stop(mount->control);
     if (mount->loop != NULL)
         loop_stop(mount->loop);
-    rings_free(mount->rings); /* each has the connection open */
-    mount->rings = NULL;
     /* Closes, and no more than that if the kernel has ended the session (D3). */
     if (!mount->detached && !is_covered(mount))
         fuse_session_unmount(mount->session);
@@ -645,17 +639,6 @@ raise_limits(void)
     }
 }
 
-/* Without io_uring the mount goes on as if it had not been asked for. */
-static void
-make_rings(struct mount *mount)
-{
-    int result = rings_new(&mount->rings);
-
-    if (result != 0)
-        log_say(LSMKV_LOG_WARNING, "no io_uring: %s; requests go through /dev/fuse",
-                strerror(-result));
-}
-
 int
 mount_run(const struct options *options)
 {
@@ -678,14 +661,9 @@ mount_run(const struct options *options)
     memory_begin(&mount.shares);
     log_set_level(options->debug ? LSMKV_LOG_DEBUG : options->log_level);
     log_adopt_libfuse();
-    if (options->io_uring)
-        make_rings(&mount);
-    mount.requests = requests_new(LOOP_THREADS + rings_count(mount.rings));
-    mount.source = (struct stats_source){
-        .store = options->store,
-        .mountpoint = options->mountpoint,
-        .requests = mount.requests,
-    };
+    mount.requests = requests_new(LOOP_THREADS);
+    mount.source =
+        (struct stats_source){options->store, options->mountpoint, mount.requests};
     mount.ready_fd = eventfd(0, EFD_CLOEXEC);
     signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (mount.requests == NULL) {
@@ -697,7 +675,6 @@ mount_run(const struct options *options)
     } else {
         status = live(&mount);
     }
-    rings_free(mount.rings);
     requests_free(mount.requests);
     close(mount.ready_fd);
     close(signal_fd);
