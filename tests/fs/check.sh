@@ -372,7 +372,7 @@ damaged_store_is_exported() {
         at=${where#*:}
         case $where in
         default:*) table=$(table_of_linux) ;;
-        *) table=$(cd "$store" && grep -l __A_OUT_GNU_H__ ./*.sst ./*.blob | head -n 1) ;;
+        *) table=$(cd "$store" && grep -l __A_OUT_GNU_H__ ./*.sst ./*.blob | sed -n 1p) ;;
         esac
         [ -n "$table" ]
         rm -rf "$copy" out
@@ -567,14 +567,15 @@ lost_contents_are_an_error() {
     local table at
     rm -rf "$store" "$copy"
     mount_store
-    head -c 9000000 /dev/urandom >"$mnt/large"
+    # Of letters: what is looked for below must neither be cut nor be several lines.
+    head -c 6750000 /dev/urandom | base64 -w 0 >"$mnt/large"
     cp "$mnt/large" large
     umount_store
     mount_store
     head -c 40000000 /dev/urandom >"$mnt/filler"
     rm "$mnt/filler"
     umount_store
-    at=$(cd "$store" && grep -obUaF "$(dd if=../large bs=1 skip=1000000 count=8 status=none)" ./*.sst ./*.blob | head -n 1)
+    at=$(cd "$store" && grep -obUaF "$(dd if=../large bs=1 skip=1000000 count=8 status=none)" ./*.sst ./*.blob | sed -n 1p)
     table=${at%%:*}
     at=${at#*:}
     cp -r "$store" "$copy"
