@@ -553,23 +553,31 @@ START_TEST(test_counters_that_are_lost)
 }
 END_TEST
 
+/* What a repair sets right before it looks at anything. */
+static void
+prepare_unmounted(void)
+{
+    struct lsmkv *db;
+    bool ours;
+
+    fixture_close(&fixture);
+    fixture.engine.create = false;
+    ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fixture.engine, &db), 0);
+    ck_assert_int_eq(mend_prepare(db, &report, &ours), 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    fixture_open(&fixture);
+}
+
 /* A counter was put that no mount would have opened. */
 START_TEST(test_a_number_that_no_store_comes_to)
 {
     const uint64_t numbers[] = {NUMBER_LIMIT - 1, NUMBER_LIMIT};
-    struct lsmkv *db;
     uint64_t id;
-    bool ours;
 
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         put_chunk(numbers[i], 0, 1);
         delete_meta("data");
-        fixture_close(&fixture);
-        fixture.engine.create = false;
-        ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fixture.engine, &db), 0);
-        ck_assert_int_eq(mend_prepare(db, &report, &ours), 0);
-        ck_assert_int_eq(lsmkv_close(db), 0);
-        fixture_open(&fixture);
+        prepare_unmounted();
         ck_assert_int_eq(store_new_data_id(fixture.store, &id), -EUCLEAN);
     }
 }
@@ -579,20 +587,13 @@ END_TEST
 START_TEST(test_the_largest_number_hides_no_other)
 {
     struct attr holes = new_attr(S_IFREG | 0644);
-    struct lsmkv *db;
-    bool ours;
 
     holes.data =
         (struct attr_data){.kind = ATTR_CHUNKS, .size = CHUNK_SIZE, .id = 1000000};
     put_attr(fixture.store->files, lsmkv_str("a"), &holes, "");
     put_chunk(UINT64_MAX, 0, 1);
     delete_meta("data");
-    fixture_close(&fixture);
-    fixture.engine.create = false;
-    ck_assert_int_eq(lsmkv_open("lsmfs-test-store", &fixture.engine, &db), 0);
-    ck_assert_int_eq(mend_prepare(db, &report, &ours), 0);
-    ck_assert_int_eq(lsmkv_close(db), 0);
-    fixture_open(&fixture);
+    prepare_unmounted();
     ck_assert_uint_gt(new_data_id(), holes.data.id);
 }
 END_TEST
