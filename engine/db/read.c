@@ -296,7 +296,8 @@ search_everywhere(struct query *query, struct found *newest)
     int result = 0;
 
     for (size_t i = 0; i < view->count; i++)
-        if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
+        if (memtable_get(view->memtables[i], query->target.user, query->hash,
+                         query->sequence, &hit)) {
             found_in_memtable(&found, &hit);
             keep_newer(newest, &any, &found);
         }
@@ -324,7 +325,8 @@ search(struct query *query, struct found *found)
     if (query->db->is_rebuilt)
         return search_everywhere(query, found);
     for (size_t i = 0; i < view->count; i++) {
-        if (memtable_get(view->memtables[i], query->target.user, query->sequence, &hit)) {
+        if (memtable_get(view->memtables[i], query->target.user, query->hash,
+                         query->sequence, &hit)) {
             found_in_memtable(found, &hit);
             return 0;
         }

@@ -28,7 +28,8 @@ generation_add_keyspace(struct lsmkv *db, struct generation *generation,
         return -ENOMEM;
     generation->slots = slots;
     slots[generation->count] = (struct generation_slot){.keyspace = keyspace};
-    result = memtable_new(&db->pool, order, &slots[generation->count].memtable);
+    result = memtable_new(&db->pool, order, db->options.write_buffer_size,
+                          &slots[generation->count].memtable);
     if (result == 0)
         generation->count++;
     return result;

@@ -1,9 +1,12 @@
 /*
  * memtable.c - the newest entries of one keyspace: a skip list (skiplist.c) of records,
- * what readers ask of it, and the iterator over it.
+ * a filter of their keys, what readers ask of it, and the iterator over it.
  *
  * T1  largest_sequence is stored before the entry is linked: whoever may read a sequence
  *     finds it there or above.
+ * T2  The filter, once made, has the keys of all entries that may be read: one of an
+ *     entry is added before the entry's sequence is published, those of earlier ones
+ *     before the filter is.
  */
 #include "memtable/memtable.h"
 
@@ -13,16 +16,28 @@
 #include <stdlib.h>
 
 #include "base/record.h"
+#include "memtable/key_filter.h"
 #include "memtable/skiplist.h"
+#include "table/filter.h"
+
+#define FILTERED_FROM 1024u /* entries; fewer are searched in cached memory */
+#define FILTER_PART   64u   /* of the bytes expected, at most */
+#define SLOT_SIZE     50u   /* about what an entry takes beside its key and payload */
 
 struct memtable {
     struct skiplist list;
     _Atomic uint64_t largest_sequence;
     _Atomic size_t count;
+    struct key_filter filter;
+
+    /* The writer's alone. */
+    size_t expected;
+    struct lsmkv_slice filtered; /* the key that the filter got last */
 };
 
 int
-memtable_new(struct block_pool *pool, enum lsmkv_order order, struct memtable **out)
+memtable_new(struct block_pool *pool, enum lsmkv_order order, size_t expected,
+             struct memtable **out)
 {
     struct memtable *memtable = calloc(1, sizeof(*memtable));
 
@@ -32,6 +47,7 @@ memtable_new(struct block_pool *pool, enum lsmkv_order order, struct memtable **
         free(memtable);
         return -ENOMEM;
     }
+    memtable->expected = expected;
     *out = memtable;
     return 0;
 }
@@ -41,8 +57,76 @@ memtable_free(struct memtable *memtable)
 {
     if (memtable == NULL)
         return;
+    key_filter_fini(&memtable->filter, memtable->list.arena.pool);
     skiplist_fini(&memtable->list);
     free(memtable);
+}
+
+/* ---- the filter ---- */
+
+/* How many hashes a key brings that is put after `previous`; adds them to `filter` unless
+ * that is NULL. */
+static size_t
+add_key(struct key_filter *filter, enum lsmkv_order order, struct lsmkv_slice previous,
+        struct lsmkv_slice key)
+{
+    size_t count = 1, at;
+
+    if (previous.data != NULL && slice_equal(previous, key))
+        return 0; /* another version */
+    if (filter != NULL)
+        key_filter_add(filter, filter_hash(key));
+    if (order != LSMKV_ORDER_PATH)
+        return count;
+    for (at = filter_ancestor_first(previous, key); at < key.size;
+         at = filter_ancestor_next(key, at)) {
+        if (filter != NULL)
+            key_filter_add(filter, filter_hash(lsmkv_bytes(key.data, at)));
+        count++;
+    }
+    return count;
+}
+
+/* Adds what there is in the list, as add_key; sets *bytes to what it takes there. */
+static size_t
+add_list(const struct memtable *memtable, struct key_filter *filter, size_t *bytes)
+{
+    struct lsmkv_slice previous = {NULL, 0};
+    struct place at = skiplist_first(&memtable->list);
+    size_t count = 0;
+
+    for (*bytes = 0; at.node != NULL; at = skiplist_next(&memtable->list, &at)) {
+        count += add_key(filter, memtable->list.order, previous, node_user_key(at.node));
+        previous = node_user_key(at.node);
+        *bytes += SLOT_SIZE + at.node->key_size + at.node->payload_size;
+    }
+    return count;
+}
+
+/* As large as it takes if all that is to come is like what there is. */
+static void
+make_filter(struct memtable *memtable)
+{
+    struct key_filter *filter = &memtable->filter;
+    size_t bytes, count = add_list(memtable, NULL, &bytes);
+
+    if (!key_filter_make(filter, memtable->list.arena.pool,
+                         count * (memtable->expected / bytes + 1),
+                         memtable->expected / FILTER_PART))
+        return; /* it is searched without one */
+    add_list(memtable, filter, &bytes);
+    key_filter_publish(filter);
+}
+
+/* The entry is linked and counted, but may not be read yet (T2). */
+static void
+note_key(struct memtable *memtable, struct lsmkv_slice key)
+{
+    if (memtable_count(memtable) == FILTERED_FROM)
+        make_filter(memtable);
+    else if (memtable->filter.lines != NULL)
+        add_key(&memtable->filter, memtable->list.order, memtable->filtered, key);
+    memtable->filtered = key;
 }
 
 /* ---- adding ---- */
@@ -76,6 +160,7 @@ memtable_add(struct memtable *memtable, struct lsmkv_slice key, uint64_t sequenc
         return result;
     atomic_store_explicit(&memtable->count, memtable_count(memtable) + 1,
                           memory_order_relaxed);
+    note_key(memtable, node_user_key(node));
     return 0;
 }
 
@@ -90,7 +175,8 @@ memtable_reserve(struct memtable *memtable, size_t bytes, size_t count)
 size_t
 memtable_memory(const struct memtable *memtable)
 {
-    return arena_memory(&memtable->list.arena);
+    return arena_memory(&memtable->list.arena) +
+           atomic_load_explicit(&memtable->filter.memory, memory_order_relaxed);
 }
 
 size_t
@@ -113,14 +199,16 @@ set_hit(struct memtable_hit *hit, const struct node *node)
 }
 
 bool
-memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t sequence,
-             struct memtable_hit *hit)
+memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t hash,
+             uint64_t sequence, struct memtable_hit *hit)
 {
-    const struct node *before;
-    const struct node *node =
-        skiplist_find(&memtable->list, key, trailer_pack(sequence, 0xff), &before).node;
+    const struct node *node, *before;
 
     *hit = (struct memtable_hit){0};
+    if (key.size > 0 && !key_filter_may_contain(&memtable->filter, hash))
+        return false;
+    node =
+        skiplist_find(&memtable->list, key, trailer_pack(sequence, 0xff), &before).node;
     if (node == NULL)
         return false;
     set_hit(hit, node);

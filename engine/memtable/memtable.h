@@ -6,6 +6,9 @@
  * by release stores of the links; a reader sees every entry whose sequence it may read,
  * because the sequence is published after the insert.
  *
+ * A memtable that is no longer small has a filter of its keys, and in path order of their
+ * ancestors, beside the list (key_filter.h): most lookups find nothing in a memtable.
+ *
  * Skip list: W. Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees", CACM
  * 1990.
  */
@@ -22,8 +25,9 @@
 
 struct memtable;
 
+/* It is expected to grow to `expected` bytes.  -ENOMEM. */
 int LSMKV_CHECKED memtable_new(struct block_pool *pool, enum lsmkv_order order,
-                               struct memtable **memtable);
+                               size_t expected, struct memtable **memtable);
 /* Nobody may be reading it any more. */
 void memtable_free(struct memtable *memtable);
 
@@ -47,9 +51,10 @@ struct memtable_hit {
     struct lsmkv_slice payload; /* likewise */
 };
 
-/* The newest version of `key` with a sequence at or below `sequence`.  False: none; `hit` is
- * then the first entry of a key behind it, with an empty internal key if there is none. */
-bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key,
+/* The newest version of `key`, which `hash` is the filter_hash of, with a sequence at or
+ * below `sequence`.  False: none; `hit` is then the first entry of a key behind it, with an
+ * empty internal key if there is none, or if none in path order is below the key. */
+bool memtable_get(const struct memtable *memtable, struct lsmkv_slice key, uint64_t hash,
                   uint64_t sequence, struct memtable_hit *hit);
 /* The first entry at or after an internal key.  False: none. */
 bool memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,

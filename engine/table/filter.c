@@ -50,24 +50,6 @@ filter_ancestor_next(struct lsmkv_slice key, size_t at)
     return slash_at_or_after(key, at + 1);
 }
 
-/* ---- lines and bits ---- */
-
-static size_t
-line_of(uint64_t hash, uint32_t lines)
-{
-    return (size_t)((hash >> 32) * lines >> 32);
-}
-
-/* The next of a key's bits; `state` begins as the low half of its hash. */
-static unsigned
-next_bit(uint32_t *state)
-{
-    unsigned bit = *state >> 23;
-
-    *state *= UINT32_C(0x9e3779b9);
-    return bit;
-}
-
 /* ---- building ---- */
 
 void
@@ -107,7 +89,7 @@ static void
 set_bits(uint8_t *line, uint32_t state, unsigned probes)
 {
     while (probes-- > 0) {
-        unsigned bit = next_bit(&state);
+        unsigned bit = filter_next_bit(&state);
 
         line[bit / 8] = (uint8_t)(line[bit / 8] | 1u << bit % 8);
     }
@@ -129,7 +111,7 @@ filter_builder_finish(const struct filter_builder *builder, unsigned bits_per_ke
         return -ENOMEM;
     for (size_t i = 0; i < builder->count; i++) {
         uint64_t hash = builder->hashes[i];
-        size_t line = line_of(hash, (uint32_t)lines);
+        size_t line = filter_line(hash, (uint32_t)lines);
 
         set_bits(made + line * FILTER_LINE_SIZE, (uint32_t)hash, probes);
     }
@@ -165,7 +147,7 @@ filter_expect(const struct filter *filter, uint64_t hash)
 {
     if (filter->lines != NULL)
         __builtin_prefetch(filter->lines +
-                           line_of(hash, filter->count) * FILTER_LINE_SIZE);
+                           filter_line(hash, filter->count) * FILTER_LINE_SIZE);
 }
 
 bool
@@ -177,9 +159,9 @@ filter_may_contain(const struct filter *filter, uint64_t hash)
 
     if (filter->lines == NULL)
         return true;
-    line = filter->lines + line_of(hash, filter->count) * FILTER_LINE_SIZE;
+    line = filter->lines + filter_line(hash, filter->count) * FILTER_LINE_SIZE;
     for (unsigned i = 0; i < filter->probes; i++) {
-        unsigned bit = next_bit(&state);
+        unsigned bit = filter_next_bit(&state);
 
         all &= (unsigned)line[bit / 8] >> bit % 8;
     }

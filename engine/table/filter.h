@@ -29,6 +29,25 @@
 
 uint64_t filter_hash(struct lsmkv_slice key);
 
+/* ---- lines and bits ---- */
+
+/* Which of `lines` lines a hash belongs to. */
+static inline size_t
+filter_line(uint64_t hash, uint32_t lines)
+{
+    return (size_t)((hash >> 32) * lines >> 32);
+}
+
+/* The next of a hash's bits of its line; `state` begins as the hash's low half. */
+static inline unsigned
+filter_next_bit(uint32_t *state)
+{
+    unsigned bit = *state >> 23;
+
+    *state *= UINT32_C(0x9e3779b9);
+    return bit;
+}
+
 /* ---- which keys a filter holds ---- */
 
 /* Ancestors of `key` (prefixes that end before a '/', the empty one left out) that are

@@ -13,10 +13,13 @@
 #include "support/heap_env.h"
 #include "support/random.h"
 #include "support/suite.h"
+#include "table/filter.h"
 
 static const enum lsmkv_order orders[] = {LSMKV_ORDER_BYTES, LSMKV_ORDER_PATH};
 
 static struct heap_env env;
+enum { EXPECTED = 4 << 20 }; /* bytes */
+
 static struct block_pool pool;
 static struct memtable *memtable;
 static struct entry_array array; /* the same entries, sorted on demand */
@@ -27,7 +30,7 @@ begin(enum lsmkv_order order)
     heap_env_init(&env);
     array = (struct entry_array){.order = order};
     pool_init(&pool, &env.base);
-    ck_assert_int_eq(memtable_new(&pool, order, &memtable), 0);
+    ck_assert_int_eq(memtable_new(&pool, order, EXPECTED, &memtable), 0);
 }
 
 static void
@@ -50,6 +53,12 @@ add(struct lsmkv_slice key, uint64_t sequence, uint8_t kind, struct lsmkv_slice 
     entry_array_add(&array, key, sequence, kind,
                     lsmkv_bytes(payload, record_payload_size(kind, &record)));
     free(payload);
+}
+
+static bool
+get(struct lsmkv_slice key, uint64_t sequence, struct memtable_hit *hit)
+{
+    return memtable_get(memtable, key, filter_hash(key), sequence, hit);
 }
 
 /* Long shared prefixes, NULs, slashes and ends at every place: what ranks must not confuse. */
@@ -244,7 +253,7 @@ START_TEST(test_get_finds_the_newest_version_at_or_below)
                 internal_sequence(array.entries[j].key) <= sequence)
                 newest = &array.entries[j];
         }
-        if (!memtable_get(memtable, key, sequence, &hit)) {
+        if (!get(key, sequence, &hit)) {
             ck_assert_ptr_null(newest);
             continue;
         }
@@ -265,17 +274,49 @@ START_TEST(test_what_a_get_misses_is_followed_by_what_it_gives)
 
     begin(orders[_i]);
     add(lsmkv_str("a"), 5, KIND_PUT, lsmkv_bytes("new", 3));
-    ck_assert(!memtable_get(memtable, lsmkv_str("a"), 4, &hit));
+    ck_assert(!get(lsmkv_str("a"), 4, &hit));
     ck_assert_uint_eq(hit.key.size, 0);
     add(lsmkv_str("a"), 6, KIND_PUT, lsmkv_bytes("newer", 5));
     add(lsmkv_str("a/b"), 7, KIND_DELETE, lsmkv_bytes(NULL, 0));
     add(lsmkv_str("a/b"), 8, KIND_PUT, lsmkv_bytes("below", 5));
     /* Its own newer versions are none. */
-    ck_assert(!memtable_get(memtable, lsmkv_str("a"), 4, &hit));
+    ck_assert(!get(lsmkv_str("a"), 4, &hit));
     ck_assert(slice_equal(internal_user_key(hit.key), lsmkv_str("a/b")));
     ck_assert_uint_eq(internal_sequence(hit.key), 8);
-    ck_assert(!memtable_get(memtable, lsmkv_str("b"), 9, &hit));
+    ck_assert(!get(lsmkv_str("b"), 9, &hit));
     ck_assert_uint_eq(hit.key.size, 0);
+    finish();
+}
+END_TEST
+
+/* What a name is asked for that has neither an entry nor one below it. */
+START_TEST(test_a_large_memtable_seldom_looks_for_what_is_not_there)
+{
+    struct memtable_hit hit;
+    unsigned searched = 0;
+    char key[64];
+
+    begin(orders[_i]);
+    for (unsigned i = 0; i < 20000; i++) {
+        unsigned n = i * 7919 % 20000; /* in no order */
+
+        add(lsmkv_str((sprintf(key, "top/%u/in/%u", n / 10, n), key)), i + 1,
+            n % 3 == 0 ? KIND_DELETE : KIND_PUT, lsmkv_bytes("", 0));
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        ck_assert(
+            get(lsmkv_str((sprintf(key, "top/%u/in/%u", i / 10, i), key)), 20000, &hit));
+        ck_assert(!get(lsmkv_str((sprintf(key, "top/%u/in/%u-", i / 10, i), key)), 20000,
+                       &hit));
+        searched += hit.key.size > 0;
+    }
+    ck_assert_uint_lt(searched, 20000 / 20);
+    for (unsigned i = 0; i < 2000 && orders[_i] == LSMKV_ORDER_PATH; i++)
+        for (int in = 0; in < 2; in++) {
+            sprintf(key, in ? "top/%u/in" : "top/%u", i);
+            ck_assert(!get(lsmkv_str(key), 20000, &hit));
+            ck_assert(key_is_below(internal_user_key(hit.key), lsmkv_str(key)));
+        }
     finish();
 }
 END_TEST
@@ -324,11 +365,11 @@ START_TEST(test_keys_and_values_of_every_size_fit)
         lsmkv_bytes(value, LSMKV_VALUE_MAX));
     add(lsmkv_bytes(large, sizeof(large) - 1), 2, KIND_PUT, lsmkv_bytes("", 0));
     add(lsmkv_bytes(NULL, 0), 3, KIND_PUT, lsmkv_bytes("root", 4));
-    ck_assert(memtable_get(memtable, lsmkv_bytes(large, sizeof(large)), 9, &hit));
+    ck_assert(get(lsmkv_bytes(large, sizeof(large)), 9, &hit));
     ck_assert_uint_eq(hit.payload.size, 3 + LSMKV_VALUE_MAX);
-    ck_assert(memtable_get(memtable, lsmkv_bytes(large, sizeof(large) - 1), 9, &hit));
+    ck_assert(get(lsmkv_bytes(large, sizeof(large) - 1), 9, &hit));
     ck_assert_uint_eq(hit.payload.size, 3);
-    ck_assert(memtable_get(memtable, lsmkv_bytes("", 0), 9, &hit));
+    ck_assert(get(lsmkv_bytes("", 0), 9, &hit));
     ck_assert_uint_eq(hit.payload.size, 7);
     free(value);
     finish();
@@ -446,7 +487,7 @@ START_TEST(test_without_memory_the_memtable_stays_as_it_was)
     ck_assert_uint_eq(memtable_count(memtable), sequence - 1);
     ck_assert_int_eq(memtable_reserve(memtable, 100, 1), -ENOMEM);
     ck_assert_int_eq(memtable_reserve(memtable, SIZE_MAX - 10, 1), -ENOMEM);
-    ck_assert(memtable_get(memtable, lsmkv_str("k"), sequence, &hit));
+    ck_assert(get(lsmkv_str("k"), sequence, &hit));
     ck_assert_uint_eq(internal_sequence(hit.key), sequence - 1);
     env.failing = false;
     ck_assert_int_eq(memtable_add(memtable, lsmkv_str("k"), sequence, KIND_PUT, &record),
@@ -460,7 +501,7 @@ START_TEST(test_a_memtable_without_memory_is_not_made)
     heap_env_init(&env);
     pool_init(&pool, &env.base);
     env.failing = true;
-    ck_assert_int_eq(memtable_new(&pool, LSMKV_ORDER_PATH, &memtable), -ENOMEM);
+    ck_assert_int_eq(memtable_new(&pool, LSMKV_ORDER_PATH, EXPECTED, &memtable), -ENOMEM);
     pool_fini(&pool);
 }
 END_TEST
@@ -495,7 +536,7 @@ check_get(uint64_t at, uint64_t key_number)
     char key[64];
     uint64_t expected = at - (at + key_count - key_number) % key_count;
     struct memtable_hit hit;
-    bool found = memtable_get(memtable, numbered_key(key_number, key), at, &hit);
+    bool found = get(numbered_key(key_number, key), at, &hit);
 
     if (at < key_number || expected == 0 || expected > at) {
         ck_assert(!found);
@@ -601,6 +642,8 @@ main(void)
     tcase_add_loop_test(tests, test_seeks_find_what_a_sorted_array_finds, 0, 2);
     tcase_add_loop_test(tests, test_get_finds_the_newest_version_at_or_below, 0, 2);
     tcase_add_loop_test(tests, test_what_a_get_misses_is_followed_by_what_it_gives, 0, 2);
+    tcase_add_loop_test(tests, test_a_large_memtable_seldom_looks_for_what_is_not_there,
+                        0, 2);
     tcase_add_loop_test(tests, test_skip_older_stops_at_newer_entries_and_at_its_bound, 0,
                         2);
     tcase_add_loop_test(tests, test_keys_and_values_of_every_size_fit, 0, 2);
