@@ -17,7 +17,7 @@
  * value.
  *
  * C1  The fragments of a chunk are numbered from 1 without a gap: whoever puts the chunk
- *     deletes them all in the same batch.
+ *     deletes them all in the same batch.  Of a fragment that grew the newest version counts.
  * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
  *     what a file grows over was never written.
  * C3  A record that cannot be read does no harm where a later fragment lies over all that
@@ -143,6 +143,8 @@ chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
         return 0;
     result = fragment_decode(lsmkv_iter_record(iter), &fragment);
     state->fragment_bytes = fragment.total;
+    state->last_at = fragment.at;
+    state->last_bytes = (uint32_t)lsmkv_iter_record(iter)->value.size;
     return result;
 }
 
@@ -284,7 +286,24 @@ bool
 chunks_would_fold(const struct chunk_state *state, size_t size)
 {
     return state->fragments + 1 >= CHUNK_FRAGMENTS_MAX ||
-           state->fragment_bytes + size > CHUNK_SIZE / 2;
+           state->fragment_bytes + size > CHUNK_SIZE;
+}
+
+bool
+chunks_would_grow(const struct chunk_state *state, size_t at, size_t size)
+{
+    return state->fragments > 0 && at == state->last_at + state->last_bytes &&
+           state->last_bytes + size <= CHUNK_GROWN_MAX;
+}
+
+static int
+put_fragment(struct store *store, struct lsmkv_batch *batch, struct lsmkv_slice key,
+             size_t at, uint32_t total, struct lsmkv_slice bytes)
+{
+    uint8_t attributes[FRAGMENT_ATTRIBUTES];
+    put_le32(put_le32(attributes, (uint32_t)at), total);
+    return lsmkv_batch_put(batch, store->chunks, key,
+                           lsmkv_bytes(attributes, sizeof attributes), bytes);
 }
 
 int
@@ -293,10 +312,28 @@ chunks_put_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t dat
                     const void *bytes, size_t size)
 {
     struct chunk_key key = chunk_key(data_id, index, state->fragments + 1);
-    uint8_t attributes[FRAGMENT_ATTRIBUTES];
-    uint8_t *next = put_le32(attributes, (uint32_t)at);
-    put_le32(next, state->fragment_bytes + (uint32_t)size);
-    return lsmkv_batch_put(batch, store->chunks, chunk_slice(&key),
-                           lsmkv_bytes(attributes, sizeof attributes),
-                           lsmkv_bytes(bytes, size));
+    return put_fragment(store, batch, chunk_slice(&key), at,
+                        state->fragment_bytes + (uint32_t)size, lsmkv_bytes(bytes, size));
+}
+
+int
+chunks_grow_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                     uint64_t index, const struct chunk_state *state, const void *bytes,
+                     size_t size)
+{
+    struct chunk_key key = chunk_key(data_id, index, state->fragments);
+    uint8_t stored[FRAGMENT_ATTRIBUTES + CHUNK_GROWN_MAX];
+    struct lsmkv_record record;
+    int result = lsmkv_get(store->db, store->chunks, NULL, chunk_slice(&key), stored,
+                           sizeof stored, &record);
+    if (result)
+        return result;
+    if (record.attributes.size != FRAGMENT_ATTRIBUTES ||
+        record.value.size != state->last_bytes)
+        return -EUCLEAN;
+    uint8_t *value = stored + FRAGMENT_ATTRIBUTES;
+    memcpy(value + record.value.size, bytes, size);
+    return put_fragment(store, batch, chunk_slice(&key), state->last_at,
+                        state->fragment_bytes + (uint32_t)size,
+                        lsmkv_bytes(value, record.value.size + size));
 }

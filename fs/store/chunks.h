@@ -14,7 +14,8 @@
 #include "store/store.h"
 
 #define CHUNK_SIZE          (128u << 10)
-#define CHUNK_FRAGMENTS_MAX 16u /* this one would fold */
+#define CHUNK_FRAGMENTS_MAX 32u   /* this one would fold */
+#define CHUNK_GROWN_MAX     1024u /* a fragment that is appended to */
 
 static inline uint64_t
 chunk_index(uint64_t offset)
@@ -32,8 +33,9 @@ chunk_count(uint64_t size)
 /* What is stored of one chunk. */
 struct chunk_state {
     bool present;
-    unsigned fragments;      /* their numbers are 1 to this */
-    uint32_t fragment_bytes; /* in all of them */
+    unsigned fragments;           /* their numbers are 1 to this */
+    uint32_t fragment_bytes;      /* in all of them */
+    uint32_t last_at, last_bytes; /* of the last of them */
 };
 
 /* What a record of a chunk holds of it, checked against C2 in chunks.c: `end` is one past
@@ -75,11 +77,18 @@ LSMKV_CHECKED int chunks_put(struct store *store, struct lsmkv_batch *batch,
 
 /* Would a fragment of `size` bytes fold the chunk? */
 bool chunks_would_fold(const struct chunk_state *state, size_t size);
+/* Would `size` bytes that lie `at` bytes into the chunk rather go to the end of its last fragment? */
+bool chunks_would_grow(const struct chunk_state *state, size_t at, size_t size);
 
 /* Puts `size` bytes that lie `at` bytes into the chunk over what is there. */
 LSMKV_CHECKED int chunks_put_fragment(struct store *store, struct lsmkv_batch *batch,
                                       uint64_t data_id, uint64_t index,
                                       const struct chunk_state *state, size_t at,
                                       const void *bytes, size_t size);
+/* The same to the end of the last fragment, which is read. */
+LSMKV_CHECKED int chunks_grow_fragment(struct store *store, struct lsmkv_batch *batch,
+                                       uint64_t data_id, uint64_t index,
+                                       const struct chunk_state *state, const void *bytes,
+                                       size_t size);
 
 #endif

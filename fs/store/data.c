@@ -6,10 +6,11 @@
  *
  *     it covers all that the file has there    put the chunk, delete its fragments
  *     it covers a part                         put a fragment
+ *     and is short, behind the last fragment   put that again, longer: grow
  *     the fragments become too many            read, merge, put the chunk: fold
  *
- * Sequential writes of whole chunks are thus written once, small ones amplified about
- * three times at worst, and no write reads a chunk but the one that folds.
+ * Sequential writes of 4 KiB and more are thus written once, others of 4 KiB twice or less, and
+ * no write reads a chunk but the one that folds.
  *
  * D1  An inline file grows out of its value in one step: from then on its id has every
  *     byte.  A file cut to DATA_INLINE_MAX or less goes back, and its id becomes an
@@ -35,6 +36,7 @@
 #include <unistd.h>
 
 #include "store/chunks.h"
+#include "store/known_chunks.h"
 
 _Static_assert(DATA_CHUNK == CHUNK_SIZE && DATA_FRAGMENTS_MAX == CHUNK_FRAGMENTS_MAX,
                "data.h says what chunks.h does");
@@ -137,19 +139,45 @@ piece_fold(struct data_edit *edit, const struct piece *piece,
                       size);
 }
 
+/* The last fragment grows by the piece, or the piece becomes a fragment. */
+static int
+piece_lay_over(struct data_edit *edit, const struct piece *piece,
+               const struct chunk_state *state, struct chunk_state *after)
+{
+    uint64_t id = edit->data.id;
+    bool grows = chunks_would_grow(state, piece->at, piece->size);
+    *after = *state;
+    after->present = true;
+    after->fragment_bytes += (uint32_t)piece->size;
+    if (grows && chunks_grow_fragment(edit->store, edit->batch, id, piece->index, state,
+                                      piece->bytes, piece->size) == 0) {
+        after->last_bytes += (uint32_t)piece->size;
+        return 0;
+    }
+    after->fragments++;
+    after->last_at = (uint32_t)piece->at;
+    after->last_bytes = (uint32_t)piece->size;
+    return chunks_put_fragment(edit->store, edit->batch, id, piece->index, state,
+                               piece->at, piece->bytes, piece->size);
+}
+
 static int
 piece_write(struct data_edit *edit, const struct piece *piece,
             const struct chunk_state *state)
 {
+    struct chunk_state after = {.present = true};
+    int result;
     if (!state->present)
         edit->data.chunks++;
     if (piece_covers(piece))
-        return chunks_put(edit->store, edit->batch, edit->data.id, piece->index, state,
-                          piece->bytes, piece->size);
-    if (chunks_would_fold(state, piece->size))
-        return piece_fold(edit, piece, state);
-    return chunks_put_fragment(edit->store, edit->batch, edit->data.id, piece->index,
-                               state, piece->at, piece->bytes, piece->size);
+        result = chunks_put(edit->store, edit->batch, edit->data.id, piece->index, state,
+                            piece->bytes, piece->size);
+    else if (chunks_would_fold(state, piece->size))
+        result = piece_fold(edit, piece, state);
+    else
+        result = piece_lay_over(edit, piece, state, &after);
+    edit->put[edit->put_count++ % DATA_PUT_MAX] = (struct data_put){piece->index, after};
+    return result;
 }
 
 /* ---- becoming chunks (D1) ---- */
@@ -237,7 +265,13 @@ data_edit_begin(struct data_edit *edit, struct store *store, struct lsmkv_batch 
                 struct sweep_list *dead, struct data_buffer *buffer,
                 const struct attr_data *data, struct lsmkv_slice value, bool unlinked)
 {
-    *edit = (struct data_edit){store, batch, dead, buffer, *data, value, unlinked};
+    *edit = (struct data_edit){.store = store,
+                               .batch = batch,
+                               .dead = dead,
+                               .buffer = buffer,
+                               .data = *data,
+                               .value = value,
+                               .unlinked = unlinked};
     if (data->kind == ATTR_INLINE)
         edit->data.size = value.size;
     else
@@ -269,6 +303,23 @@ write_inline(struct data_edit *edit, uint64_t offset, const uint8_t *bytes, size
     return 0;
 }
 
+/* What is stored of the chunk of a piece, if the file had bytes there.  `*iter`, NULL at first, goes
+ * over the chunks from it up to `last`. */
+static int
+piece_look(struct data_edit *edit, const struct piece *piece, uint64_t last,
+           struct lsmkv_iter **iter, struct chunk_state *state)
+{
+    uint64_t id = edit->data.id;
+    int result = 0;
+    *state = (struct chunk_state){0};
+    if (known_chunks_take(edit->store->known_chunks, id, piece->index, state) ||
+        piece->visible == 0)
+        return 0;
+    if (!*iter)
+        result = chunks_iter(edit->store, NULL, id, piece->index, last, iter);
+    return result ? result : chunks_probe(*iter, id, piece->index, state);
+}
+
 static int
 write_chunks(struct data_edit *edit, uint64_t offset, const uint8_t *bytes, size_t size)
 {
@@ -277,14 +328,10 @@ write_chunks(struct data_edit *edit, uint64_t offset, const uint8_t *bytes, size
     int result = 0;
     if (end > old_size)
         result = sweep_finish_trims(edit->store, edit->data.id, chunk_index(end - 1));
-    if (result == 0 && chunk_index(offset) < chunk_count(old_size))
-        result = chunks_iter(edit->store, NULL, edit->data.id, chunk_index(offset),
-                             chunk_index(end - 1), &iter);
     for (uint64_t at = offset; result == 0 && at < end;) {
         struct piece piece = piece_at(at, end, bytes + (at - offset), old_size);
-        struct chunk_state state = {0};
-        if (piece.visible > 0)
-            result = chunks_probe(iter, edit->data.id, piece.index, &state);
+        struct chunk_state state;
+        result = piece_look(edit, &piece, chunk_index(end - 1), &iter, &state);
         if (!state.present)
             piece.visible = 0;
         if (result == 0)
@@ -311,6 +358,14 @@ data_write(struct data_edit *edit, uint64_t offset, const void *bytes, size_t si
     if (edit->value.size <= DATA_INLINE_MAX && offset + size <= DATA_INLINE_MAX)
         return write_inline(edit, offset, bytes, size);
     return write_out_of_line(edit, offset, bytes, size);
+}
+
+void
+data_published(const struct data_edit *edit)
+{
+    for (unsigned i = 0; i < edit->put_count && i < DATA_PUT_MAX; i++)
+        known_chunks_give(edit->store->known_chunks, edit->data.id, edit->put[i].index,
+                          &edit->put[i].state);
 }
 
 /* ---- cutting and extending ---- */
@@ -409,6 +464,7 @@ data_truncate(struct data_edit *edit, uint64_t size)
         return result;
     if (edit->data.kind != ATTR_CHUNKS)
         return truncate_inline(edit, size);
+    known_chunks_forget(edit->store->known_chunks, edit->data.id);
     if (size <= DATA_INLINE_MAX)
         return become_inline(edit, size);
     if (size < edit->data.size)
@@ -531,6 +587,7 @@ data_punch(struct data_edit *edit, uint64_t offset, uint64_t end, uint64_t *done
         return 0;
     if (edit->data.kind != ATTR_CHUNKS)
         return punch_inline(edit, offset, stop);
+    known_chunks_forget(edit->store->known_chunks, edit->data.id);
     uint64_t reached;
     result = punch_chunks(edit, offset, stop, &reached);
     if (result == 0 && reached < stop)

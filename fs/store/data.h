@@ -33,12 +33,13 @@
 
 #include "lsmkv.h"
 #include "store/attr.h"
+#include "store/chunks.h"
 #include "store/store.h"
 #include "store/sweep.h"
 
 #define DATA_INLINE_MAX    4096u
 #define DATA_CHUNK         (128u << 10)
-#define DATA_FRAGMENTS_MAX 16u                           /* this one folds */
+#define DATA_FRAGMENTS_MAX 32u                           /* this one folds */
 #define DATA_SIZE_MAX      ((UINT64_C(1) << 44) - 4096u) /* as ext4: beyond is -EFBIG */
 #define DATA_BLOCK         4096u      /* the smallest hole inside a chunk */
 #define DATA_SEEK_CHUNKS   64u        /* that one data_seek reads */
@@ -51,6 +52,14 @@ struct data_buffer {
     size_t capacity;
 };
 void data_buffer_free(struct data_buffer *buffer);
+
+#define DATA_PUT_MAX 4u
+
+/* A chunk that was written, and what is stored of it then. */
+struct data_put {
+    uint64_t index;
+    struct chunk_state state;
+};
 
 /* A change of one file's contents.  `data` and `value` are the file's new state after
  * each call; the rest is the caller's, borrowed. */
@@ -65,6 +74,9 @@ struct data_edit {
      * `buffer`. */
     struct lsmkv_slice value;
     bool unlinked; /* it has no name left: new chunks get an orphan record at once */
+    /* Private: of the chunks written the last few. */
+    unsigned put_count;
+    struct data_put put[DATA_PUT_MAX];
 };
 
 /* Begins with contents `data` and, if inline, `value` (all of it). */
@@ -77,6 +89,9 @@ void data_edit_begin(struct data_edit *edit, struct store *store,
  * zeros. -EFBIG: past DATA_SIZE_MAX. */
 LSMKV_CHECKED int data_write(struct data_edit *edit, uint64_t offset, const void *bytes,
                              size_t size);
+/* May follow, while the file's lock is still held, when the batch has been published: the next write
+ * to what was written need not look for what is stored there. */
+void data_published(const struct data_edit *edit);
 
 /* Cuts, or extends with a hole, to `size`.  -EFBIG. */
 LSMKV_CHECKED int data_truncate(struct data_edit *edit, uint64_t size);

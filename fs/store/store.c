@@ -36,6 +36,7 @@
 
 #include "common/coding.h"
 #include "store/counter.h"
+#include "store/known_chunks.h"
 #include "store/salvage.h"
 
 #define DEFAULT_COMMIT_MS 1000u
@@ -224,6 +225,7 @@ store_rollback(struct store *store, const struct lsmkv_snapshot *snapshot,
         nanosleep(&pause, NULL);
         result = lsmkv_rollback(store->db, snapshot, &options);
     }
+    known_chunks_forget_all(store->known_chunks);
     return result;
 }
 
@@ -412,13 +414,16 @@ store_new(const struct store_options *options)
 {
     struct store *store = calloc(1, sizeof *store);
     struct store_state *state = calloc(1, sizeof *state);
-    if (!store || !state) {
+    struct known_chunks *known_chunks = known_chunks_new();
+    if (!store || !state || !known_chunks) {
         free(store);
         free(state);
+        known_chunks_free(known_chunks);
         return NULL;
     }
     store->read_only = options->read_only;
     store->defaults = options->defaults;
+    store->known_chunks = known_chunks;
     store->state = state;
     state->sync = options->sync;
     state->commit_ms = options->commit_ms ? options->commit_ms : DEFAULT_COMMIT_MS;
@@ -445,6 +450,7 @@ store_free(struct store *store)
     pthread_mutex_destroy(&state->data_ids.reserving);
     pthread_mutex_destroy(&state->mutex);
     pthread_cond_destroy(&state->wake);
+    known_chunks_free(store->known_chunks);
     free(state);
     free(store);
 }

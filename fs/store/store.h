@@ -16,6 +16,7 @@
 #define STORE_FORMAT 1u /* of the records in all four keyspaces; kept in `meta` */
 
 struct sweep;
+struct known_chunks;
 
 struct store_options {
     const char *path;
@@ -45,6 +46,7 @@ struct store {
     struct attr_defaults defaults;
     uint64_t salt;       /* of this store, for hashed inode numbers */
     struct sweep *sweep; /* set by sweep_new */
+    struct known_chunks *known_chunks;
     struct store_state *state;
 };
 

@@ -221,7 +221,11 @@ write_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
     inode->attr.mtime = inode->attr.ctime = store_now();
     if (result == 0)
         result = inode_put_contents(op, inode, &edit);
-    return result == 0 ? op_publish(op, durable) : result;
+    if (result == 0)
+        result = op_publish(op, durable);
+    if (result == 0)
+        data_published(&edit);
+    return result;
 }
 
 int

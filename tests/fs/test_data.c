@@ -105,6 +105,7 @@ change_end(struct change *change, const struct model_file *file)
     ck_assert_int_eq(
         data_edit_put(&change->edit, NULL, lsmkv_str(file->key), &change->open.attr), 0);
     ck_assert_int_eq(sweep_publish(fixture.store, batch, &change->dead, false), 0);
+    data_published(&change->edit);
     file_close(&change->open);
 }
 
@@ -350,6 +351,19 @@ random_write(struct random *random, struct model_file *file)
     do_write(file, offset, bytes, size);
 }
 
+/* As a log is written, or what was written last is written on. */
+static void
+random_appends(struct random *random, struct model_file *file)
+{
+    uint64_t at = random_below(random, 2) == 0 ? file->size : random_offset(random, file);
+    size_t size = 1 + random_below(random, 400);
+    uint8_t bytes[400];
+
+    memset(bytes, (int)(random->state | 1), size);
+    for (unsigned i = 0; i < 40 && at + size <= FILE_MAX; i++, at += size)
+        do_write(file, at, bytes, size);
+}
+
 static void
 random_truncate(struct random *random, struct model_file *file)
 {
@@ -406,6 +420,9 @@ random_step(struct random *random)
         from = random_below(random, file->size + 1);
         check_range(file, &open, from, random_size(random) % (FILE_MAX - from));
         file_close(&open);
+        break;
+    case 11:
+        random_appends(random, file);
         break;
     default:
         random_write(random, file);
@@ -490,7 +507,7 @@ START_TEST(test_whole_chunks_are_put_once_and_nothing_is_read)
 }
 END_TEST
 
-START_TEST(test_the_sixteenth_fragment_folds_the_chunk)
+START_TEST(test_too_many_fragments_fold_the_chunk)
 {
     do_write(&files[0], 0, pattern, 10000);
     for (unsigned i = 0; i < DATA_FRAGMENTS_MAX - 1; i++)
@@ -502,13 +519,75 @@ START_TEST(test_the_sixteenth_fragment_folds_the_chunk)
 }
 END_TEST
 
-START_TEST(test_fragments_of_half_a_chunk_fold_it)
+START_TEST(test_fragments_of_more_than_a_chunk_fold_it)
 {
     do_write(&files[0], 0, pattern, 100000);
-    do_write(&files[0], 100, pattern, 40000);
+    do_write(&files[0], 100, pattern, 70000);
     ck_assert_uint_eq(fixture_count_chunks(&fixture), 2);
-    do_write(&files[0], 200, pattern, 40000);
+    do_write(&files[0], 200, pattern, 70000);
     ck_assert_uint_eq(fixture_count_chunks(&fixture), 1);
+    check_all();
+}
+END_TEST
+
+/* Sixteen bytes at a time: a fragment that grows to 1 KiB, and the next. */
+START_TEST(test_what_is_appended_in_small_pieces_grows_a_fragment)
+{
+    do_write(&files[0], 0, pattern, 10000);
+    for (unsigned i = 0; i < 64; i++) {
+        do_write(&files[0], files[0].size, pattern + i, 16);
+        ck_assert_uint_eq(fixture_count_chunks(&fixture), 2);
+    }
+    do_write(&files[0], files[0].size, pattern, 16);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 3);
+    check_all();
+    fixture_reopen(&fixture);
+    do_write(&files[0], files[0].size, pattern, 16);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 3);
+    check_all();
+}
+END_TEST
+
+/* What fits whole chunks in fragments of 4 KiB is written once: no chunk folds. */
+START_TEST(test_what_is_appended_in_blocks_is_put_once)
+{
+    uint64_t before, after;
+
+    do_write(&files[0], 0, pattern, DATA_CHUNK);
+    before = fixture_count_chunks(&fixture);
+    for (unsigned i = 0; i < DATA_CHUNK / 4096; i++)
+        do_write(&files[0], files[0].size, pattern, 4096);
+    after = fixture_count_chunks(&fixture);
+    ck_assert_uint_eq(after - before, DATA_CHUNK / 4096);
+    check_all();
+}
+END_TEST
+
+static uint64_t
+seeks_made(void)
+{
+    struct lsmkv_stats stats;
+
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
+    return stats.seeks;
+}
+
+START_TEST(test_what_was_just_written_is_not_looked_for)
+{
+    uint64_t seeks;
+
+    do_write(&files[0], 0, pattern, 3 * DATA_CHUNK);
+    do_write(&files[0], DATA_CHUNK + 5000, pattern, 100);
+    seeks = seeks_made();
+    for (unsigned i = 0; i < 20; i++) {
+        do_write(&files[0], DATA_CHUNK + i * 1000, pattern, 100);
+        do_write(&files[0], files[0].size, pattern, 100);
+    }
+    ck_assert_uint_eq(seeks_made(), seeks);
+    /* What is cut, punched or opened again is. */
+    do_truncate(&files[0], files[0].size - 1);
+    do_write(&files[0], files[0].size, pattern, 100);
+    ck_assert_uint_gt(seeks_made(), seeks);
     check_all();
 }
 END_TEST
@@ -757,8 +836,11 @@ main(void)
                         4);
     tcase_add_test(tests, test_a_write_is_one_batch_the_change_to_chunks_included);
     tcase_add_test(tests, test_whole_chunks_are_put_once_and_nothing_is_read);
-    tcase_add_test(tests, test_the_sixteenth_fragment_folds_the_chunk);
-    tcase_add_test(tests, test_fragments_of_half_a_chunk_fold_it);
+    tcase_add_test(tests, test_too_many_fragments_fold_the_chunk);
+    tcase_add_test(tests, test_fragments_of_more_than_a_chunk_fold_it);
+    tcase_add_test(tests, test_what_is_appended_in_small_pieces_grows_a_fragment);
+    tcase_add_test(tests, test_what_is_appended_in_blocks_is_put_once);
+    tcase_add_test(tests, test_what_was_just_written_is_not_looked_for);
     tcase_add_test(tests, test_a_file_cut_to_nothing_gets_a_new_id);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first_after_a_crash_too);

@@ -521,6 +521,27 @@ START_TEST(test_cut_files_are_whole_again_and_whole_ones_are_cut)
 }
 END_TEST
 
+/* What is stored of a chunk is another then than was written last: the fragments go on from there. */
+START_TEST(test_files_that_went_back_are_written_on)
+{
+    struct node *node;
+
+    put_large("f", 'f');
+    node = node_at("f");
+    snapshot("then");
+    for (unsigned i = 0; i < 10; i++)
+        ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 5000 * i, "g", 1, 0), 0);
+    ck_assert_int_eq(roll_back("then", false), 0);
+    expect_large("f", 'f', LARGE);
+    ck_assert_int_eq(vfs_write(fs.vfs, &fs.caller, node, 5000, "f", 1, 0), 0);
+    expect_large("f", 'f', LARGE);
+    forget(node);
+    fs_close(&fs);
+    ck_assert_uint_eq(fs_check(&fs), 0);
+    open_with_kernel();
+}
+END_TEST
+
 START_TEST(test_times_that_were_deferred_are_those_of_then)
 {
     const struct timespec pause = {0, 20000000};
@@ -723,6 +744,7 @@ main(void)
     tcase_add_test(tcase, test_trims_of_the_snapshot_are_swept);
     tcase_add_test(tcase, test_orphans_of_the_snapshot_are_swept);
     tcase_add_test(tcase, test_cut_files_are_whole_again_and_whole_ones_are_cut);
+    tcase_add_test(tcase, test_files_that_went_back_are_written_on);
     tcase_add_test(tcase, test_times_that_were_deferred_are_those_of_then);
     tcase_add_test(tcase, test_no_number_is_given_out_again);
     tcase_add_test(tcase, test_keys_below_files_that_come_back_are_found);
