@@ -38,8 +38,7 @@
 #include "vfs/newer.h"
 #include "vfs/requests.h"
 
-#define SMALL_READ   (16u << 10) /* bytes that are copied without handing the lead over */
-#define SMALL_WRITE  (68u << 10) /* of a request: its head and what is written */
+#define SMALL        (16u << 10) /* bytes that are copied without handing the lead over */
 #define WAKE         SIGUSR1
 #define WAKE_EVERY   10000000 /* nanoseconds between tries to wake the reader */
 #define FAILED_PAUSE 10000000 /* nanoseconds before another try to read */
@@ -73,7 +72,8 @@ is_slow(uint32_t opcode)
     case FUSE_FALLOCATE:
     case FUSE_COPY_FILE_RANGE:
     case FUSE_STATFS:
-    case FUSE_RMDIR: /* nobody knows how many keys of removed files there are to be passed */
+    case FUSE_MKDIR: /* in .snapshots it takes a snapshot, which is durable */
+    case FUSE_RMDIR:
         return true;
     default:
         return false;
@@ -88,7 +88,6 @@ is_change(uint32_t opcode)
     case FUSE_SETATTR:
     case FUSE_SYMLINK:
     case FUSE_MKNOD:
-    case FUSE_MKDIR:
     case FUSE_UNLINK:
     case FUSE_LINK:
     case FUSE_RENAME:
@@ -124,11 +123,11 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer, uint32_t opcode
     struct fuse_write_in write_in;
 
     /* Left in a pipe: contents to be written, and many. */
-    if (opcode == 0 || is_slow(opcode) || buffer->size > SMALL_WRITE)
+    if (opcode == 0 || is_slow(opcode) || buffer->size > SMALL)
         return true;
     if (opcode == FUSE_READ && buffer->size >= header + sizeof(read_in)) {
         memcpy(&read_in, (const char *)buffer->mem + header, sizeof(read_in));
-        return read_in.size > SMALL_READ;
+        return read_in.size > SMALL;
     }
     if (opcode == FUSE_WRITE && buffer->size >= header + sizeof(write_in)) {
         memcpy(&write_in, (const char *)buffer->mem + header, sizeof(write_in));

@@ -297,7 +297,6 @@ vfs_mkdir(struct vfs *vfs, const struct vfs_caller *caller, struct node *parent,
 
     if (parent->realm != REALM_SNAPSHOTS)
         return make(vfs, caller, parent, name, &making, entry);
-    op_step_aside(vfs); /* it is made durable */
     result = op_name(name, &snapshot);
     return result < 0 ? result : snapdir_mkdir(vfs, parent, snapshot, entry);
 }
