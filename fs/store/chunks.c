@@ -20,8 +20,9 @@
  *     deletes them all in the same batch.  Of a fragment that grew the newest version counts.
  * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
  *     what a file grows over was never written.
- * C3  A record that cannot be read does no harm where a later fragment lies over all that
- *     is wanted of the chunk: a page that was written over a damaged one is read back.
+ * C3  A record that cannot be read does no harm where it has nothing of what is wanted, or a
+ *     later fragment lies over all that is wanted of the chunk: a page that was written over a
+ *     damaged one is read back.
  */
 #include "store/chunks.h"
 
@@ -220,6 +221,18 @@ covers(const struct reading *reading, uint64_t index, unsigned number,
            at + record->value.size >= (reading->end < end ? reading->end : end);
 }
 
+/* Has it anything of what is wanted?  If it is not valid, reading it will tell. */
+static bool
+is_wanted(const struct reading *reading, uint64_t index, unsigned number,
+          const struct lsmkv_record *record)
+{
+    struct fragment fragment = {0};
+    if (number > 0 && fragment_decode(record, &fragment))
+        return true;
+    uint64_t at = index * CHUNK_SIZE + fragment.at;
+    return at < reading->end && at + record->value.size > reading->offset;
+}
+
 /* The record that the iterator stands on. */
 static int
 read_next(struct reading *reading, uint64_t index, unsigned fragment,
@@ -231,7 +244,10 @@ read_next(struct reading *reading, uint64_t index, unsigned fragment,
     reading->index = index;
     if (reading->bad && !covers(reading, index, fragment, &record))
         return 0;
-    reading->bad = lsmkv_iter_value(iter, &record.value);
+    if (is_wanted(reading, index, fragment, &record))
+        reading->bad = lsmkv_iter_value(iter, &record.value);
+    else
+        record.value.size = 0;
     if (reading->bad == 0)
         reading->bad = read_record(reading, index, fragment, &record);
     return 0;

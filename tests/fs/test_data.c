@@ -286,6 +286,34 @@ START_TEST(test_what_was_just_written_is_not_looked_for)
 }
 END_TEST
 
+static uint64_t
+blobs_read(void)
+{
+    struct lsmkv_stats stats;
+
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
+    return stats.blobs_read;
+}
+
+/* Of a chunk with many fragments those that have something of it. */
+START_TEST(test_a_read_reads_what_is_wanted)
+{
+    struct open_file open;
+    uint64_t before;
+
+    for (unsigned i = 0; i < 30; i++)
+        do_write(&files[0], i * 4096u, pattern + i, 4096);
+    ck_assert_int_eq(lsmkv_flush(fixture.store->db), 0);
+    before = blobs_read();
+    file_open(&files[0], &open);
+    check_range(&files[0], &open, 7 * 4096 + 2048, 4096);
+    file_close(&open);
+    ck_assert_uint_le(blobs_read() - before, 2);
+    ck_assert_uint_gt(blobs_read() - before, 0);
+    check_all();
+}
+END_TEST
+
 START_TEST(test_a_file_cut_to_nothing_gets_a_new_id)
 {
     do_write(&files[0], 0, pattern, 300000);
@@ -535,6 +563,7 @@ main(void)
     tcase_add_test(tests, test_what_is_appended_in_small_pieces_grows_a_fragment);
     tcase_add_test(tests, test_what_is_appended_in_blocks_is_put_once);
     tcase_add_test(tests, test_what_was_just_written_is_not_looked_for);
+    tcase_add_test(tests, test_a_read_reads_what_is_wanted);
     tcase_add_test(tests, test_a_file_cut_to_nothing_gets_a_new_id);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first_after_a_crash_too);
