@@ -235,9 +235,17 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
 
 /* ---- moving ---- */
 
+/* Other values are to come than those whose reading has begun. */
+static void
+go_elsewhere(struct lsmkv_iter *iter)
+{
+    iter->values.begun = 0;
+}
+
 void
 lsmkv_iter_first(struct lsmkv_iter *iter)
 {
+    go_elsewhere(iter);
     cursor_first(&iter->cursor);
     settle_forwards(iter);
 }
@@ -245,6 +253,7 @@ lsmkv_iter_first(struct lsmkv_iter *iter)
 void
 lsmkv_iter_last(struct lsmkv_iter *iter)
 {
+    go_elsewhere(iter);
     cursor_last(&iter->cursor);
     settle(iter);
 }
@@ -252,6 +261,7 @@ lsmkv_iter_last(struct lsmkv_iter *iter)
 void
 lsmkv_iter_seek(struct lsmkv_iter *iter, struct lsmkv_slice key)
 {
+    go_elsewhere(iter);
     cursor_seek(&iter->cursor, key);
     settle_forwards(iter);
 }
@@ -259,6 +269,7 @@ lsmkv_iter_seek(struct lsmkv_iter *iter, struct lsmkv_slice key)
 void
 lsmkv_iter_seek_before(struct lsmkv_iter *iter, struct lsmkv_slice key)
 {
+    go_elsewhere(iter);
     cursor_seek_before(&iter->cursor, key);
     settle(iter);
 }
@@ -280,6 +291,7 @@ lsmkv_iter_prev(struct lsmkv_iter *iter)
 void
 lsmkv_iter_skip_tree(struct lsmkv_iter *iter, struct lsmkv_slice key)
 {
+    go_elsewhere(iter);
     cursor_skip_tree(&iter->cursor, key);
     settle_forwards(iter);
 }

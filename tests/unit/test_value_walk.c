@@ -94,6 +94,27 @@ START_TEST(test_what_waits_is_begun_for_several)
 }
 END_TEST
 
+/* What was begun before lies elsewhere. */
+START_TEST(test_a_walk_that_goes_elsewhere_begins_anew)
+{
+    struct lsmkv_iter *iter;
+    unsigned before;
+
+    disk_time = SLOW;
+    walks = true;
+    ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, NULL, &iter), 0);
+    lsmkv_iter_first(iter);
+    lsmkv_iter_next(iter);
+    before = begun;
+    ck_assert_uint_gt(before, 0);
+    lsmkv_iter_seek(iter, lsmkv_str(key_of(COUNT / 2)));
+    lsmkv_iter_next(iter);
+    ck_assert_uint_gt(begun, before);
+    lsmkv_iter_free(iter);
+    walks = false;
+}
+END_TEST
+
 START_TEST(test_what_is_in_memory_is_not_asked_for)
 {
     disk_time = 1000;
@@ -111,6 +132,7 @@ main(void)
 
     tcase_add_checked_fixture(tests, set_up, teardown);
     tcase_add_test(tests, test_what_waits_is_begun_for_several);
+    tcase_add_test(tests, test_a_walk_that_goes_elsewhere_begins_anew);
     tcase_add_test(tests, test_what_is_in_memory_is_not_asked_for);
     suite_add_tcase(suite, tests);
 
