@@ -91,8 +91,6 @@ struct lsmkv_env {
                       int count);
     int (*file_sync)(struct env_file *file);
     int (*file_truncate)(struct env_file *file, uint64_t size);
-    /* Makes room up to `size` bytes, zeroed, the file's size included.  -EOPNOTSUPP: cannot. */
-    int (*file_allocate)(struct env_file *file, uint64_t size);
     int (*file_size)(struct env_file *file, uint64_t *size);
     /* Starts writing dirty bytes of the range to the disk without waiting, or has a thread of
      * the directory's start it soon; only a hint. */
@@ -213,12 +211,6 @@ static inline int ENV_CHECKED
 env_file_truncate(struct env_file *file, uint64_t size)
 {
     return file->env->file_truncate(file, size);
-}
-
-static inline int ENV_CHECKED
-env_file_allocate(struct env_file *file, uint64_t size)
-{
-    return file->env->file_allocate(file, size);
 }
 
 static inline int ENV_CHECKED

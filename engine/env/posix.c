@@ -374,7 +374,6 @@ env_posix(void)
         .file_write = posix_file_write,
         .file_sync = posix_file_sync,
         .file_truncate = posix_file_truncate,
-        .file_allocate = posix_file_allocate,
         .file_size = posix_file_size,
         .file_writeback = posix_file_writeback,
         .file_readahead = posix_file_readahead,

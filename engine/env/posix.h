@@ -39,7 +39,6 @@ int posix_file_write(struct env_file *file, uint64_t offset, const struct iovec 
                      int count);
 int posix_file_sync(struct env_file *file);
 int posix_file_truncate(struct env_file *file, uint64_t size);
-int posix_file_allocate(struct env_file *file, uint64_t size);
 int posix_file_size(struct env_file *file, uint64_t *size);
 void posix_file_writeback(struct env_file *file, uint64_t offset, uint64_t size);
 void posix_file_readahead(struct env_file *file, uint64_t offset, uint64_t size);

@@ -300,21 +300,6 @@ posix_file_truncate(struct env_file *file, uint64_t size)
 }
 
 int
-posix_file_allocate(struct env_file *file, uint64_t size)
-{
-    int result;
-
-    if (size == 0)
-        return 0;
-    do {
-        result = fallocate(file_fd(file), 0, 0, (off_t)size);
-    } while (result != 0 && errno == EINTR);
-    if (result == 0)
-        return 0;
-    return errno == ENOSYS ? -EOPNOTSUPP : -errno;
-}
-
-int
 posix_file_size(struct env_file *file, uint64_t *size)
 {
     struct stat status;

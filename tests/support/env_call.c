@@ -15,7 +15,6 @@ env_call_changes(enum env_call call)
     case ENV_CALL_FILE_WRITE:
     case ENV_CALL_FILE_SYNC:
     case ENV_CALL_FILE_TRUNCATE:
-    case ENV_CALL_FILE_ALLOCATE:
         return true;
     default:
         return false;

@@ -346,14 +346,6 @@ fault_file_truncate(struct env_file *file, uint64_t size)
 }
 
 static int
-fault_file_allocate(struct env_file *file, uint64_t size)
-{
-    int result = meet(file->env, ENV_CALL_FILE_ALLOCATE);
-
-    return result != 0 ? result : env_file_allocate(inner_file(file), size);
-}
-
-static int
 fault_file_size(struct env_file *file, uint64_t *size)
 {
     int result = meet(file->env, ENV_CALL_FILE_SIZE);
@@ -550,7 +542,6 @@ fill_table(struct lsmkv_env *table)
         .file_write = fault_file_write,
         .file_sync = fault_file_sync,
         .file_truncate = fault_file_truncate,
-        .file_allocate = fault_file_allocate,
         .file_size = fault_file_size,
         .file_writeback = fault_file_writeback,
         .file_readahead = fault_file_readahead,

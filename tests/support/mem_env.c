@@ -384,19 +384,6 @@ mem_file_truncate(struct env_file *file, uint64_t size)
 }
 
 static int
-mem_file_allocate(struct env_file *file, uint64_t size)
-{
-    struct mem_env *env = begin(file->env, ENV_CALL_FILE_ALLOCATE);
-    struct file_handle *handle = handle_of(file);
-
-    if (!handle->writable)
-        return end(env, -EBADF);
-    if (size <= handle->file->live.size)
-        return end(env, 0);
-    return end(env, mem_disk_resize(env->disk, handle->file, size));
-}
-
-static int
 mem_file_size(struct env_file *file, uint64_t *size)
 {
     struct mem_env *env = begin(file->env, ENV_CALL_FILE_SIZE);
@@ -682,7 +669,6 @@ fill_table(struct lsmkv_env *table)
         .file_write = mem_file_write_call,
         .file_sync = mem_file_sync_call,
         .file_truncate = mem_file_truncate,
-        .file_allocate = mem_file_allocate,
         .file_size = mem_file_size,
         .file_writeback = mem_file_writeback,
         .file_readahead = mem_file_readahead,

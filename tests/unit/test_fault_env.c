@@ -116,7 +116,6 @@ one_of_each(void)
         (result = (int)env_file_read(file, 0, text, 3)) < 0 ||
         (result = env_file_sync(file)) != 0 ||
         (result = env_file_truncate(file, 1)) != 0 ||
-        (result = env_file_allocate(file, 9)) != 0 ||
         (result = env_file_size(file, &number)) != 0) {
         ck_assert_int_eq(env_file_close(file), 0);
         return result;

@@ -281,23 +281,6 @@ START_TEST(test_a_synced_truncation_stays)
 }
 END_TEST
 
-START_TEST(test_allocated_room_is_zeros_and_needs_a_sync)
-{
-    struct env_file *file = durable_file("f", 'a', 10);
-    struct image image;
-
-    ck_assert_int_eq(env_file_allocate(file, 5000), 0);
-    crash(&image, keep_none, 0, "f");
-    ck_assert_uint_eq(image.size, 10);
-    image_close(&image);
-    ck_assert_int_eq(env_file_sync(file), 0);
-    crash(&image, keep_none, 0, "f");
-    ck_assert(image.size == 5000 && all_are(image.bytes + 10, 4990, 0));
-    image_close(&image);
-    close_file(file);
-}
-END_TEST
-
 /* ---- a failed sync ---- */
 
 /* Readable, clean and not durable: the next sync succeeds and does not save them. */
@@ -557,7 +540,6 @@ START_TEST(test_a_full_disk_takes_what_fits_and_goes_on_once_there_is_room)
     ck_assert_int_eq(env_file_size(file, &size), 0);
     ck_assert_uint_eq(size, 2 * MEM_PAGE);
     ck_assert_int_eq(env_file_write(file, 0, bytes, 2 * MEM_PAGE), 0);
-    ck_assert_int_eq(env_file_allocate(file, 3 * MEM_PAGE), -ENOSPC);
     ck_assert_int_eq(env_file_truncate(file, 100), 0);
     ck_assert_uint_eq(mem_env_used(mem), MEM_PAGE);
     mem_env_set_capacity(mem, 10 * MEM_PAGE);
@@ -594,7 +576,7 @@ START_TEST(test_a_hash_is_of_all_names_and_bytes_but_the_lock)
     write_at(file, 0, 'x', 100);
     written = mem_env_hash(mem);
     ck_assert_uint_ne(written, empty);
-    ck_assert_int_eq(env_file_allocate(file, 200), 0);
+    ck_assert_int_eq(env_file_truncate(file, 200), 0);
     grown = mem_env_hash(mem);
     ck_assert_uint_ne(grown, written);
     close_file(file);
@@ -718,7 +700,6 @@ main(void)
     tcase_add_test(tests, test_a_grown_file_comes_back_at_any_size_with_zeros);
     tcase_add_test(tests, test_an_unsynced_truncation_happens_or_does_not);
     tcase_add_test(tests, test_a_synced_truncation_stays);
-    tcase_add_test(tests, test_allocated_room_is_zeros_and_needs_a_sync);
     tcase_add_test(tests, test_what_a_failed_sync_lost_no_later_sync_saves);
     tcase_add_test(tests, test_a_killed_process_loses_nothing_but_its_locks);
     tcase_add_test(tests, test_unsynced_names_are_kept_or_dropped_by_policy);
