@@ -168,7 +168,7 @@ struct obsolete_files {
         enum file_kind kind;
         uint64_t number;
     } * files;
-    size_t count, capacity;
+    size_t count;
     unsigned deleting; /* threads that took files from here and are at it */
     atomic_bool any;
     atomic_bool stopped; /* a manifest line is in doubt: nothing is deleted any more */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "db/collect.h"
 #include "table/blob.h"
 
@@ -71,20 +72,14 @@ static void
 reap(struct file_reaper *reaper, enum file_kind kind, uint64_t number)
 {
     struct obsolete_files *obsolete = (struct obsolete_files *)reaper;
+    struct obsolete_file *files;
 
     mutex_lock(&obsolete->mutex);
-    if (obsolete->count == obsolete->capacity) {
-        size_t capacity = obsolete->capacity == 0 ? 16 : obsolete->capacity * 2;
-        struct obsolete_file *files = realloc(obsolete->files, capacity * sizeof(*files));
-
-        if (files != NULL) {
-            obsolete->files = files;
-            obsolete->capacity = capacity;
-        }
-    }
+    files = array_grown(obsolete->files, obsolete->count, sizeof(*files));
     /* Without memory the file stays until the sweep of the next opening. */
-    if (obsolete->count < obsolete->capacity) {
-        obsolete->files[obsolete->count++] = (struct obsolete_file){kind, number};
+    if (files != NULL) {
+        obsolete->files = files;
+        files[obsolete->count++] = (struct obsolete_file){kind, number};
         atomic_store(&obsolete->any, true);
     }
     mutex_unlock(&obsolete->mutex);
@@ -132,7 +127,7 @@ files_delete_obsolete(struct lsmkv *db)
     files = obsolete->files;
     count = obsolete->count;
     obsolete->files = NULL;
-    obsolete->count = obsolete->capacity = 0;
+    obsolete->count = 0;
     obsolete->deleting++;
     mutex_unlock(&obsolete->mutex);
     for (size_t i = 0; i < count; i++) {
@@ -183,7 +178,7 @@ files_discard_added(struct lsmkv *db, const struct manifest_edit *edit)
 struct scan {
     uint64_t from, below; /* logs in [from, below) are wanted */
     uint64_t *logs;
-    size_t count, capacity;
+    size_t count;
     uint64_t highest;
 };
 
@@ -191,7 +186,7 @@ static int
 scan_name(void *context, const char *name)
 {
     struct scan *scan = context;
-    uint64_t number;
+    uint64_t number, *logs;
     enum file_kind kind;
 
     if (!file_name_parse(name, &number, &kind))
@@ -200,25 +195,12 @@ scan_name(void *context, const char *name)
         scan->highest = number;
     if (kind != FILE_LOG || number < scan->from || number >= scan->below)
         return 0;
-    if (scan->count == scan->capacity) {
-        size_t capacity = scan->capacity == 0 ? 8 : scan->capacity * 2;
-        uint64_t *logs = realloc(scan->logs, capacity * sizeof(*logs));
-
-        if (logs == NULL)
-            return -ENOMEM;
-        scan->logs = logs;
-        scan->capacity = capacity;
-    }
-    scan->logs[scan->count++] = number;
+    logs = array_grown(scan->logs, scan->count, sizeof(*logs));
+    if (logs == NULL)
+        return -ENOMEM;
+    scan->logs = logs;
+    logs[scan->count++] = number;
     return 0;
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
 }
 
 int
@@ -264,7 +246,7 @@ struct sweep {
     uint64_t *live; /* tables and blob files, ascending */
     size_t live_count;
     char (*names)[TABLE_NAME_SIZE];
-    size_t count, capacity;
+    size_t count;
 };
 
 static int
@@ -316,6 +298,7 @@ sweep_name(void *context, const char *name)
     struct sweep *sweep = context;
     uint64_t number;
     enum file_kind kind;
+    void *names;
 
     if (strcmp(name, MANIFEST_TMP_NAME) != 0 && strcmp(name, CLOSED_TMP_NAME) != 0) {
         if (!file_name_parse(name, &number, &kind))
@@ -323,15 +306,10 @@ sweep_name(void *context, const char *name)
         if (kind == FILE_LOG ? number >= sweep->oldest_log : is_live(sweep, number))
             return 0;
     }
-    if (sweep->count == sweep->capacity) {
-        size_t capacity = sweep->capacity == 0 ? 16 : sweep->capacity * 2;
-        void *names = realloc(sweep->names, capacity * sizeof(*sweep->names));
-
-        if (names == NULL)
-            return -ENOMEM;
-        sweep->names = names;
-        sweep->capacity = capacity;
-    }
+    names = array_grown(sweep->names, sweep->count, sizeof(*sweep->names));
+    if (names == NULL)
+        return -ENOMEM;
+    sweep->names = names;
     snprintf(sweep->names[sweep->count++], TABLE_NAME_SIZE, "%s", name);
     return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "db/db.h"
 #include "db/salvage.h"
 #include "table/blob.h"
@@ -38,7 +39,7 @@ struct replay {
     struct replayed done, before; /* the log at hand */
     /* Of the log at hand. */
     struct logged_ref *refs;
-    size_t ref_count, ref_capacity;
+    size_t ref_count;
     struct keybuf room; /* for a record */
 };
 
@@ -100,16 +101,11 @@ note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
             "which does not follow the value before",
             (unsigned long long)replay->log_number, (unsigned long long)frame,
             (unsigned long long)ref.file, (unsigned long long)ref.offset);
-    if (replay->ref_count == replay->ref_capacity) {
-        size_t capacity = replay->ref_capacity == 0 ? 64 : 2 * replay->ref_capacity;
-
-        noted = reallocarray(replay->refs, capacity, sizeof(*noted));
-        if (noted == NULL)
-            return -ENOMEM;
-        replay->refs = noted;
-        replay->ref_capacity = capacity;
-    }
-    replay->refs[replay->ref_count++] = (struct logged_ref){frame, ref, key_size};
+    noted = array_grown(replay->refs, replay->ref_count, sizeof(*noted));
+    if (noted == NULL)
+        return -ENOMEM;
+    replay->refs = noted;
+    noted[replay->ref_count++] = (struct logged_ref){frame, ref, key_size};
     result = generation_refer(replay->generation, entry->keyspace, ref.file,
                               ref.offset + ref.length);
     if (result == -EUCLEAN)

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "db/salvage.h"
 
 struct salvage {
@@ -39,14 +40,11 @@ struct salvage {
 static int
 add_number(uint64_t **numbers, size_t *count, uint64_t number)
 {
-    uint64_t *grown = *numbers;
+    uint64_t *grown = array_grown(*numbers, *count, sizeof(*grown));
 
-    if ((*count & (*count - 1)) == 0) { /* full at powers of two */
-        grown = reallocarray(grown, *count == 0 ? 1 : 2 * *count, sizeof(*grown));
-        if (grown == NULL)
-            return -ENOMEM;
-        *numbers = grown;
-    }
+    if (grown == NULL)
+        return -ENOMEM;
+    *numbers = grown;
     grown[(*count)++] = number;
     return 0;
 }
@@ -65,14 +63,6 @@ note_name(void *context, const char *name)
         return 0;
     return kind == FILE_LOG ? add_number(&salvage->logs, &salvage->log_count, number)
                             : add_number(&salvage->tables, &salvage->table_count, number);
-}
-
-static int
-compare_numbers(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
 }
 
 static bool

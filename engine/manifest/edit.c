@@ -1,27 +1,13 @@
-/*
- * edit.c - manifest edits in memory: building one, and applying them one after another.
- *
- * The arrays carry a count alone: an array grows when its count is a power of two, to
- * twice that, so the room behind `count` entries is always at least the next power of
- * two.
- */
+/* edit.c - manifest edits in memory: building one, and applying them one after another. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/report.h"
 #include "manifest/manifest.h"
 
 /* ---- building ---- */
-
-/* Makes room for one more element; the array, moved or not, or NULL. */
-static void *
-grown(void *array, size_t count, size_t size)
-{
-    if ((count & (count - 1)) != 0)
-        return array;
-    return reallocarray(array, count == 0 ? 1 : 2 * count, size);
-}
 
 static void
 free_tables(struct edit_table *tables, size_t count)
@@ -88,7 +74,8 @@ int
 manifest_edit_add(struct manifest_edit *edit, uint32_t keyspace, int level,
                   struct table_meta *meta)
 {
-    struct edit_table *added = grown(edit->added, edit->added_count, sizeof(*added));
+    struct edit_table *added =
+        array_grown(edit->added, edit->added_count, sizeof(*added));
     uint64_t number = meta->number;
 
     if (added == NULL)
@@ -108,7 +95,7 @@ int
 manifest_edit_make_blob(struct manifest_edit *edit, const struct table_blob *blob)
 {
     struct table_blob *made =
-        grown(edit->made_blobs, edit->made_blob_count, sizeof(*made));
+        array_grown(edit->made_blobs, edit->made_blob_count, sizeof(*made));
 
     if (made == NULL)
         return -ENOMEM;
@@ -124,7 +111,7 @@ manifest_edit_remove(struct manifest_edit *edit, uint32_t keyspace, int level,
                      uint64_t number)
 {
     struct edit_table *removed =
-        grown(edit->removed, edit->removed_count, sizeof(*removed));
+        array_grown(edit->removed, edit->removed_count, sizeof(*removed));
 
     if (removed == NULL)
         return -ENOMEM;
@@ -141,7 +128,7 @@ int
 manifest_edit_keyspace(struct manifest_edit *edit, const struct edit_keyspace *keyspace)
 {
     struct edit_keyspace *created =
-        grown(edit->keyspaces, edit->keyspace_count, sizeof(*created));
+        array_grown(edit->keyspaces, edit->keyspace_count, sizeof(*created));
 
     if (created == NULL)
         return -ENOMEM;
@@ -155,8 +142,8 @@ manifest_edit_keyspace(struct manifest_edit *edit, const struct edit_keyspace *k
 int
 manifest_edit_drop_keyspace(struct manifest_edit *edit, uint32_t id)
 {
-    uint32_t *dropped =
-        grown(edit->dropped_keyspaces, edit->dropped_keyspace_count, sizeof(*dropped));
+    uint32_t *dropped = array_grown(edit->dropped_keyspaces, edit->dropped_keyspace_count,
+                                    sizeof(*dropped));
 
     if (dropped == NULL)
         return -ENOMEM;
@@ -170,7 +157,7 @@ manifest_edit_snapshot(struct manifest_edit *edit,
                        const struct lsmkv_snapshot_info *snapshot)
 {
     struct lsmkv_snapshot_info *snapshots =
-        grown(edit->snapshots, edit->snapshot_count, sizeof(*snapshots));
+        array_grown(edit->snapshots, edit->snapshot_count, sizeof(*snapshots));
 
     if (snapshots == NULL)
         return -ENOMEM;
@@ -184,8 +171,8 @@ manifest_edit_snapshot(struct manifest_edit *edit,
 int
 manifest_edit_drop_snapshot(struct manifest_edit *edit, uint64_t id)
 {
-    uint64_t *dropped =
-        grown(edit->dropped_snapshots, edit->dropped_snapshot_count, sizeof(*dropped));
+    uint64_t *dropped = array_grown(edit->dropped_snapshots, edit->dropped_snapshot_count,
+                                    sizeof(*dropped));
 
     if (dropped == NULL)
         return -ENOMEM;

@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "db/open.h"
 #include "repair/beside.h"
 #include "repair/check.h"
@@ -50,7 +51,7 @@ struct checker {
     uint64_t done, total;
 
     struct store_file *files;
-    size_t count, capacity;
+    size_t count;
     bool has_manifest, has_tmp[2];
 
     struct manifest_edit state; /* if has_state */
@@ -115,17 +116,13 @@ unless_damage(int result)
 static int
 add_file(struct checker *checker, uint64_t number, enum file_kind kind)
 {
-    if (checker->count == checker->capacity) {
-        size_t capacity = checker->capacity == 0 ? 64 : 2 * checker->capacity;
-        struct store_file *files = realloc(checker->files, capacity * sizeof(*files));
+    struct store_file *files =
+        array_grown(checker->files, checker->count, sizeof(*files));
 
-        if (files == NULL)
-            return -ENOMEM;
-        checker->files = files;
-        checker->capacity = capacity;
-    }
-    checker->files[checker->count++] =
-        (struct store_file){.number = number, .kind = kind};
+    if (files == NULL)
+        return -ENOMEM;
+    checker->files = files;
+    files[checker->count++] = (struct store_file){.number = number, .kind = kind};
     return 0;
 }
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/crc32c.h"
 #include "base/record.h"
 #include "compaction/build.h"
@@ -372,14 +373,6 @@ compare_sequences(const void *left, const void *right)
     if (a->sequence != b->sequence)
         return a->sequence > b->sequence ? 1 : -1;
     return (a->id > b->id) - (a->id < b->id);
-}
-
-static int
-compare_numbers(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
 }
 
 /* P3: the ids, as they are, in order go to the snapshots in the order of their sequences. */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/array.h"
+
 #define LINE_BITS  (FILTER_LINE_SIZE * 8u)
 #define PROBES_MAX 16u
 
@@ -61,16 +63,12 @@ filter_builder_fini(struct filter_builder *builder)
 int
 filter_builder_add(struct filter_builder *builder, uint64_t hash)
 {
-    if (builder->count == builder->capacity) {
-        size_t capacity = builder->capacity == 0 ? 1024 : builder->capacity * 2;
-        uint64_t *hashes = realloc(builder->hashes, capacity * sizeof(*hashes));
+    uint64_t *hashes = array_grown(builder->hashes, builder->count, sizeof(*hashes));
 
-        if (hashes == NULL)
-            return -ENOMEM;
-        builder->hashes = hashes;
-        builder->capacity = capacity;
-    }
-    builder->hashes[builder->count++] = hash;
+    if (hashes == NULL)
+        return -ENOMEM;
+    builder->hashes = hashes;
+    hashes[builder->count++] = hash;
     return 0;
 }
 

@@ -67,7 +67,6 @@ size_t filter_ancestor_next(struct lsmkv_slice key, size_t at);
 struct filter_builder {
     uint64_t *hashes;
     size_t count;
-    size_t capacity;
 };
 
 void filter_builder_fini(struct filter_builder *builder);

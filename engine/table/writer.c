@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/record.h"
 #include "table/blob.h"
 #include "table/block.h"
@@ -75,13 +76,10 @@ table_meta_add_blob(struct table_meta *meta, uint64_t number, uint64_t bytes)
         blobs[at].bytes += bytes;
         return 0;
     }
-    if ((meta->blob_count & (meta->blob_count - 1)) == 0) { /* full at powers of two */
-        blobs = reallocarray(blobs, meta->blob_count == 0 ? 1 : 2 * meta->blob_count,
-                             sizeof(*blobs));
-        if (blobs == NULL)
-            return -ENOMEM;
-        meta->blobs = blobs;
-    }
+    blobs = array_grown(blobs, meta->blob_count, sizeof(*blobs));
+    if (blobs == NULL)
+        return -ENOMEM;
+    meta->blobs = blobs;
     memmove(&blobs[at + 1], &blobs[at], (meta->blob_count - at) * sizeof(*blobs));
     blobs[at] = (struct table_blob){.number = number, .bytes = bytes};
     meta->blob_count++;
