@@ -182,6 +182,18 @@ env_file_read(struct env_file *file, uint64_t offset, void *buffer, size_t size)
     return file->env->file_read(file, offset, buffer, size);
 }
 
+/* A part of what env_file_writev writes. */
+static inline struct iovec
+env_part(const void *data, size_t size)
+{
+    union {
+        const void *in;
+        void *out; /* struct iovec has no const */
+    } base = {data};
+
+    return (struct iovec){base.out, size};
+}
+
 static inline int ENV_CHECKED
 env_file_writev(struct env_file *file, uint64_t offset, const struct iovec *parts,
                 int count)
@@ -192,11 +204,7 @@ env_file_writev(struct env_file *file, uint64_t offset, const struct iovec *part
 static inline int ENV_CHECKED
 env_file_write(struct env_file *file, uint64_t offset, const void *data, size_t size)
 {
-    union {
-        const void *in;
-        void *out; /* struct iovec has no const */
-    } base = {data};
-    struct iovec part = {base.out, size};
+    struct iovec part = env_part(data, size);
 
     return file->env->file_write(file, offset, &part, 1);
 }

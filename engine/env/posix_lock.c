@@ -73,11 +73,7 @@ int
 posix_lock_write(struct env_lock *lock, const char *text)
 {
     const struct posix_lock *posix = (const struct posix_lock *)lock;
-    union {
-        const char *in;
-        void *out; /* struct iovec has no const */
-    } base = {text};
-    struct iovec part = {base.out, strlen(text) + 1};
+    struct iovec part = env_part(text, strlen(text) + 1);
     int result = posix_write_all(posix->fd, &part, 1, 0);
 
     return result != 0 ? result : posix_truncate(posix->fd, part.iov_len);

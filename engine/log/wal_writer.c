@@ -130,15 +130,9 @@ writer_undo(struct wal_writer *writer)
 static struct iovec *
 part_of(struct iovec *part, const void *data, size_t size)
 {
-    union {
-        const void *in;
-        void *out; /* struct iovec has no const */
-    } base = {data};
-
     if (size == 0)
         return part;
-    part->iov_base = base.out;
-    part->iov_len = size;
+    *part = env_part(data, size);
     return part + 1;
 }
 
@@ -161,7 +155,7 @@ writer_zero_ahead(struct wal_writer *writer, uint64_t end)
     else if (step > ZEROS_MOST)
         step = ZEROS_MOST;
     for (uint64_t left = step; left > 0; left -= ZEROS_PART)
-        (void)part_of(&parts[count++], zeros, sizeof(zeros));
+        parts[count++] = env_part(zeros, sizeof(zeros));
     writer->zeroed = end + step;
     result = env_file_writev(writer->file, end, parts, count);
     if (result == 0)

@@ -158,17 +158,6 @@ blob_appender_forget(struct blob_appender *appender)
 
 /* ---- writing ---- */
 
-static struct iovec
-part_of(const void *data, size_t size)
-{
-    union {
-        const void *in;
-        void *out; /* struct iovec has no const */
-    } base = {data};
-
-    return (struct iovec){base.out, size};
-}
-
 static size_t
 make_parts(struct blob_appender *appender)
 {
@@ -176,12 +165,12 @@ make_parts(struct blob_appender *appender)
     size_t count = 0;
 
     if (appender->end == 0)
-        appender->parts[count++] = part_of(appender->header, sizeof(appender->header));
+        appender->parts[count++] = env_part(appender->header, sizeof(appender->header));
     for (size_t i = 0; i < appender->count; i++) {
         const struct added *added = &appender->added[i];
 
-        appender->parts[count++] = part_of(head, added->head_size);
-        appender->parts[count++] = part_of(added->value.data, added->value.size);
+        appender->parts[count++] = env_part(head, added->head_size);
+        appender->parts[count++] = env_part(added->value.data, added->value.size);
         head += added->head_size;
     }
     return count;

@@ -65,12 +65,8 @@ blob_writer_open(const struct table_context *context, uint64_t number, uint32_t 
 static int
 write_out(struct blob_writer *writer, struct lsmkv_slice value)
 {
-    union {
-        const void *in;
-        void *out; /* struct iovec has no const */
-    } base = {value.data};
-    struct iovec parts[2] = {{writer->out.data, writer->out.size},
-                             {base.out, value.size}};
+    struct iovec parts[2] = {env_part(writer->out.data, writer->out.size),
+                             env_part(value.data, value.size)};
     size_t size = writer->out.size + value.size;
     int result =
         env_file_writev(writer->file, writer->written, parts, value.size > 0 ? 2 : 1);
