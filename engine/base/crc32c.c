@@ -4,6 +4,8 @@
 
 #include <isa-l/crc.h>
 
+#include "base/coding.h"
+
 #define PIECE_MAX ((size_t)1 << 30)
 
 uint32_t
@@ -23,4 +25,14 @@ crc32c(uint32_t crc, const void *data, size_t size)
         size -= piece;
     }
     return ~state;
+}
+
+uint32_t
+crc32c_seed(uint64_t number, uint64_t offset)
+{
+    uint8_t bytes[16];
+
+    put_u64(bytes, number);
+    put_u64(bytes + 8, offset);
+    return crc32c(0, bytes, sizeof(bytes));
 }

@@ -28,21 +28,11 @@ frame_header_decode(const uint8_t *in, struct frame_header *header)
     header->synced = get_u64(in + 16);
 }
 
-uint32_t
-frame_seed(uint64_t number, uint64_t offset)
-{
-    uint8_t bytes[16];
-
-    put_u64(bytes, number);
-    put_u64(bytes + 8, offset);
-    return crc32c(0, bytes, sizeof(bytes));
-}
-
 void
 frame_seal(uint8_t *header, uint64_t number, uint64_t offset, struct lsmkv_slice entries)
 {
     static const uint8_t zeros[FRAME_ALIGNMENT];
-    uint32_t crc = frame_seed(number, offset);
+    uint32_t crc = crc32c_seed(number, offset);
 
     crc = crc32c(crc, header + 4, FRAME_HEADER_SIZE - 4);
     crc = crc32c(crc, entries.data, entries.size);

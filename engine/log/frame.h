@@ -70,9 +70,6 @@ frame_size(uint32_t length)
 void frame_header_encode(uint8_t *out, const struct frame_header *header);
 void frame_header_decode(const uint8_t *in, struct frame_header *header);
 
-/* What a checksum begins with; continue it with crc32c over the bytes behind the
- * field. */
-uint32_t frame_seed(uint64_t number, uint64_t offset);
 /* Sets the checksum of an encoded header, whose entries may lie elsewhere. */
 void frame_seal(uint8_t *header, uint64_t number, uint64_t offset,
                 struct lsmkv_slice entries);

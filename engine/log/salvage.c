@@ -90,7 +90,7 @@ look_at(struct search *search, uint64_t offset, struct wal_frame *frame)
     result = get_bytes(search, offset, (size_t)size, &bytes);
     if (result < 0)
         return result;
-    if (crc32c(frame_seed(search->file.number, offset), bytes + 4, (size_t)size - 4) !=
+    if (crc32c(crc32c_seed(search->file.number, offset), bytes + 4, (size_t)size - 4) !=
         header.checksum) {
         search->effort -= size;
         return 0;

@@ -88,7 +88,7 @@ search_crc(struct search *search, uint64_t offset, uint64_t size, uint32_t *crc)
 static int
 is_good(struct search *search, uint64_t offset, const struct frame_header *header)
 {
-    uint32_t crc = frame_seed(search->question->file->number, offset);
+    uint32_t crc = crc32c_seed(search->question->file->number, offset);
     uint64_t size = frame_size(header->length);
     int result;
 

@@ -163,7 +163,7 @@ read_frame(struct wal_reader *reader, struct wal_frame *frame)
     result = window_get(reader, reader->offset, size, &bytes);
     if (result < 0)
         return result;
-    crc = crc32c(frame_seed(reader->file.number, reader->offset), bytes + 4, size - 4);
+    crc = crc32c(crc32c_seed(reader->file.number, reader->offset), bytes + 4, size - 4);
     if (crc != header.checksum)
         return 0;
     frame->offset = reader->offset;

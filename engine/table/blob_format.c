@@ -22,16 +22,6 @@ found(int result, const char *what, const char **problem)
     return result;
 }
 
-static uint32_t
-seed(uint64_t number, uint64_t offset)
-{
-    uint8_t bytes[16];
-
-    put_u64(bytes, number);
-    put_u64(bytes + 8, offset);
-    return crc32c(0, bytes, sizeof(bytes));
-}
-
 void
 blob_header_encode(uint8_t *out, const struct blob_header *header)
 {
@@ -65,7 +55,7 @@ static uint32_t
 head_checksum(const uint8_t *head, uint64_t number, uint64_t offset,
               struct lsmkv_slice key)
 {
-    uint32_t crc = crc32c(seed(number, offset), head + 4, BLOB_HEAD_SIZE - 4);
+    uint32_t crc = crc32c(crc32c_seed(number, offset), head + 4, BLOB_HEAD_SIZE - 4);
 
     return crc32c(crc, key.data, key.size);
 }
@@ -106,5 +96,5 @@ blob_head_check(const uint8_t *in, const struct blob_head *head, uint64_t number
 uint32_t
 blob_value_checksum(uint64_t number, uint64_t offset, struct lsmkv_slice value)
 {
-    return crc32c(seed(number, offset), value.data, value.size);
+    return crc32c(crc32c_seed(number, offset), value.data, value.size);
 }

@@ -216,7 +216,7 @@ END_TEST
 static uint32_t
 checksum_at(uint64_t number, uint64_t offset)
 {
-    return crc32c(frame_seed(number, offset), golden + 60, 36);
+    return crc32c(crc32c_seed(number, offset), golden + 60, 36);
 }
 
 START_TEST(test_a_frame_is_foreign_in_another_log_and_elsewhere)
