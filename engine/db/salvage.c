@@ -56,7 +56,7 @@ note_name(void *context, const char *name)
     uint64_t number;
     enum file_kind kind;
 
-    if (strcmp(name, "MANIFEST") == 0)
+    if (strcmp(name, MANIFEST_NAME) == 0)
         salvage->has_manifest = true;
     if (!file_name_parse(name, &number, &kind) || number > FILE_NUMBER_MAX ||
         kind == FILE_BLOB) /* tables tell of them */

@@ -19,8 +19,7 @@
 #include "manifest/json_line.h"
 #include "manifest/manifest.h"
 
-#define CLOSED_NAME "CLOSED"
-#define CLOSED_MAX  512u
+#define CLOSED_MAX 512u
 
 static const char *const closed_fields[] = {"manifest", "log", NULL};
 

@@ -26,9 +26,8 @@
 #include "manifest/json_line.h"
 #include "table/blob.h"
 
-#define MANIFEST_NAME "MANIFEST"
-#define READ_SIZE     (64u << 10)
-#define ROLL_SIZE     (UINT64_C(1) << 20)
+#define READ_SIZE (64u << 10)
+#define ROLL_SIZE (UINT64_C(1) << 20)
 
 struct manifest {
     struct env_dir *dir; /* constant, as the two below */

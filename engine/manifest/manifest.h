@@ -112,6 +112,8 @@ int LSMKV_CHECKED manifest_state_blobs(const struct manifest_edit *state,
 struct edit_keyspace *manifest_state_keyspace(const struct manifest_edit *state,
                                               uint32_t id);
 
+#define MANIFEST_NAME "MANIFEST"
+#define CLOSED_NAME   "CLOSED"
 /* Left by a crash, they are nothing. */
 #define MANIFEST_TMP_NAME "MANIFEST.tmp"
 #define CLOSED_TMP_NAME   "CLOSED.tmp"

@@ -32,8 +32,6 @@
 #include "repair/finding.h"
 #include "table/blob.h"
 
-#define MANIFEST_NAME "MANIFEST"
-
 /* A numbered file in the directory. */
 struct store_file {
     uint64_t number;

@@ -7,7 +7,7 @@
 static bool
 is_file_name(const char *name)
 {
-    static const char *const names[] = {"MANIFEST", "CLOSED", LOCK_NAME,
+    static const char *const names[] = {MANIFEST_NAME, CLOSED_NAME, LOCK_NAME,
                                         MANIFEST_TMP_NAME, CLOSED_TMP_NAME};
     uint64_t number;
     enum file_kind kind;

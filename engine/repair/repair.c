@@ -498,7 +498,7 @@ undo(struct repairer *repairer)
 {
     struct build_context context = {.tables = &repairer->tables};
     int tmp = env_dir_unlink(repairer->dir, MANIFEST_TMP_NAME);
-    int result = env_dir_unlink(repairer->dir, "MANIFEST");
+    int result = env_dir_unlink(repairer->dir, MANIFEST_NAME);
 
     (void)tmp; /* nobody takes it for anything */
     if (result == 0 || result == -ENOENT)
