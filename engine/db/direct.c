@@ -10,12 +10,6 @@
 #define UNSYNCED_SHARE    32
 #define UNSYNCED_DISCOUNT 16
 
-static size_t
-larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 void
 direct_begin(struct lsmkv *db)
 {
@@ -25,9 +19,11 @@ direct_begin(struct lsmkv *db)
 
     if (unsynced >= options->write_buffer_size / UNSYNCED_SHARE)
         least /= UNSYNCED_DISCOUNT;
-    db->direct_least = options->blob_threshold == 0 || options->direct_threshold == 0
-                           ? SIZE_MAX
-                           : larger(least, options->blob_threshold);
+    if (least < options->blob_threshold)
+        least = options->blob_threshold;
+    if (options->blob_threshold == 0 || options->direct_threshold == 0)
+        least = SIZE_MAX;
+    db->direct_least = least;
 }
 
 /* ---- placing ---- */

@@ -12,12 +12,6 @@
 #define INTERNAL_KEY_MAX (LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
 #define COPIED_AT_ONCE   16u /* bytes of a key that cost no call */
 
-static size_t
-min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static struct lsmkv_slice
 slice_from(struct lsmkv_slice slice, size_t begin)
 {
@@ -47,7 +41,7 @@ static size_t
 shared_prefix(const struct keybuf *last, struct lsmkv_slice key)
 {
     const uint8_t *bytes = key.data;
-    size_t limit = min_size(last->size, key.size);
+    size_t limit = last->size < key.size ? last->size : key.size;
     size_t shared = 0;
 
     while (shared < limit && last->data[shared] == bytes[shared])
