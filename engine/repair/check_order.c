@@ -137,10 +137,10 @@ walk_all(struct order_walk *walk)
     while (result == 0 && walk->told < TOLD_MAX &&
            (rank = first_source(walk)) < walk->count) {
         result = pass(walk, rank);
-        if (result == 0)
+        if (result == 0) {
             iterator_next(walk->sources[rank]);
-        if (result == 0)
             result = walk->sources[rank]->status;
+        }
     }
     if (result == 0)
         result = status_of(walk);
