@@ -6,7 +6,6 @@
  * instead of waiting for ever; nothing is poisoned, what was written is deleted and
  * written again (invariant 1).
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "db/db.h"

@@ -22,7 +22,6 @@
  *     not there whole is a torn one, whatever follows: it was never acknowledged as
  *     durable.  What frames refer to is durable before they are.
  */
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

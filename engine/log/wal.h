@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/key.h"
 #include "base/report.h"
 #include "env/env.h"
 

@@ -8,7 +8,6 @@
 #define MEMTABLE_SKIPLIST_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/coding.h"

@@ -11,7 +11,6 @@
 #ifndef TABLE_TABLE_H
 #define TABLE_TABLE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -4,7 +4,6 @@
  * What is past the end of a file may be there only while a trim says that it is cut off;
  * what an orphan has is about to go, and of no interest.
  */
-#include <errno.h>
 
 #include "check/fsck_facts.h"
 #include "store/chunks.h"

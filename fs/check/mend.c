@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "check/mend_files.h"
-#include "store/chunks.h"
 #include "store/implied.h"
 #include "store/records.h"
 

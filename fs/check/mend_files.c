@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "store/chunks.h"
-#include "store/key.h"
 #include "store/records.h"
 
 #define FOLDERS_MAX 100u /* names that are tried for lost+found, and in it */

@@ -1,7 +1,6 @@
 /*
  * cli_create.c - `lsmfs create`: a new store, as the first mount would make it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

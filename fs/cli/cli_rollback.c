@@ -9,7 +9,6 @@
  * R2  A store that was never mounted gets nothing of ours, be it that the name was mistyped.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 

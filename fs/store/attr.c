@@ -36,7 +36,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "common/coding.h"
 

@@ -6,7 +6,6 @@
 #define FS_RECORDS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "lsmkv.h"

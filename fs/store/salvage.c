@@ -9,7 +9,6 @@
  */
 #include "store/salvage.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -6,7 +6,6 @@
 #include "vfs/dir.h"
 #include "vfs/inode.h"
 #include "vfs/keysdir.h"
-#include "vfs/notify.h"
 #include "vfs/op.h"
 #include "vfs/snapdir.h"
 #include "vfs/vfs.h"
