@@ -434,15 +434,12 @@ range_output_level(const struct version *version, int level)
 static int
 take_range(struct compaction *compaction, const struct range *range)
 {
-    struct range all = {{NULL, 0}, {NULL, 0}};
     int result = take_overlapping(compaction, 0, compaction->level, range);
 
     if (result < 0 || compaction->input_counts[0] == 0)
         return result;
-    if (compaction->level == 0) {
-        all = input_range(compaction, 1);
-        result = take_closed(compaction, 0, all);
-    }
+    if (compaction->level == 0)
+        result = take_closed(compaction, 0, input_range(compaction, 1));
     if (result == 0 && compaction->output_level != compaction->level)
         result = take_below(compaction);
     return result;
