@@ -463,12 +463,12 @@ salvage_each_log(struct lsmkv *db, const uint64_t *logs, size_t count,
             durable = limit;
         else if (closed != NULL && closed->log_number == logs[i])
             durable = closed->log_end;
-        result = begin(ops->context, logs[i]);
+        result = begin == NULL ? 0 : begin(ops->context, logs[i]);
         if (result == 0)
             result = wal_salvage(db->dir, logs[i], limit, durable, reporter, ops);
         if (result == -ENOMEM)
             return result;
-        result = end(ops->context, logs[i], 0);
+        result = end == NULL ? 0 : end(ops->context, logs[i], 0);
     }
     return result;
 }

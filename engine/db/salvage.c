@@ -315,23 +315,6 @@ ignore_gap(void *context, uint64_t from, uint64_t to)
     (void)to;
 }
 
-static int
-begin_nothing(void *context, uint64_t number)
-{
-    (void)context;
-    (void)number;
-    return 0;
-}
-
-static int
-end_nothing(void *context, uint64_t number, uint64_t size)
-{
-    (void)context;
-    (void)number;
-    (void)size;
-    return 0;
-}
-
 /* Keyspaces of which there is no table yet (A2). */
 static int
 find_keyspaces(struct salvage *salvage)
@@ -345,8 +328,7 @@ find_keyspaces(struct salvage *salvage)
     if (first == salvage->log_count)
         return 0;
     return salvage_each_log(salvage->db, salvage->logs + first,
-                            salvage->log_count - first, NULL, NULL, begin_nothing,
-                            end_nothing, &ops);
+                            salvage->log_count - first, NULL, NULL, NULL, NULL, &ops);
 }
 
 /* ---- all of it ---- */

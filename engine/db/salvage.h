@@ -16,7 +16,7 @@ int LSMKV_CHECKED salvage_state(struct lsmkv *db, const char *path,
                                 struct manifest_edit *state, uint64_t *number,
                                 uint64_t *end);
 
-/* Calls wal_salvage for each of the logs, ascending, between `begin` and `end`; what a
+/* Calls wal_salvage for each of the logs, ascending, between `begin` and `end` (NULL: nothing); what a
  * newer log, or CLOSED, says of its end is taken into account.  What cannot be read is
  * left out. */
 int LSMKV_CHECKED salvage_each_log(

@@ -267,7 +267,7 @@ struct blob_record {
 /* Reads blob `number`, of `size` bytes (0: whatever it has), from one end to the other,
  * and calls `each` for every record until it returns something else than 0.  What is
  * wrong is reported; the first of that is the result; after a bad head nothing more can
- * be told.  `keyspace` may be NULL. */
+ * be told.  `keyspace` and `each` may be NULL. */
 int LSMKV_CHECKED blob_walk(const struct table_context *context, uint64_t number,
                             uint64_t size, uint32_t *keyspace,
                             int (*each)(void *user, const struct blob_record *record),

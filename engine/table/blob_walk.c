@@ -144,7 +144,7 @@ walk_records(const struct table_context *context, uint64_t number, uint64_t size
     while (result == 0 && record.offset < walk.size) {
         result = read_record(&walk, &record);
         if (result == 0)
-            result = each(user, &record);
+            result = each == NULL ? 0 : each(user, &record);
         record.offset = record.ref.offset + record.ref.length;
     }
     (void)env_file_close(walk.file); /* only read */
