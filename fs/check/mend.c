@@ -179,23 +179,10 @@ static int
 drop_xattrs(struct mend *mend, const struct mend_item *item)
 {
     struct store *store = mend->store;
-    struct record_key lower = record_xattr(item->number, lsmkv_bytes(NULL, 0));
-    struct record_key upper = record_xattr_end(item->number);
-    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
-                                         .upper = record_slice(&upper),
-                                         .lazy_values = true};
-    struct lsmkv_iter *iter;
-    bool any = false;
-    int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
-    if (result)
-        return result;
-    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
-         lsmkv_iter_next(iter)) {
-        result = lsmkv_batch_delete(mend->batch, store->inodes, lsmkv_iter_key(iter));
-        any = true;
-    }
-    result = result ? result : lsmkv_iter_status(iter);
-    lsmkv_iter_free(iter);
+    size_t before = lsmkv_batch_count(mend->batch);
+    int result =
+        record_xattrs_delete(store->db, store->inodes, item->number, mend->batch);
+    bool any = lsmkv_batch_count(mend->batch) > before;
     if (result == 0)
         result = mend_write(mend);
     if (result == 0 && any) /* else they went with the first finding */

@@ -537,23 +537,9 @@ static int
 delete_xattrs(struct change *change, const struct attr *attr)
 {
     struct store *store = change->store;
-    struct record_key lower = record_xattr(attr->ino, nothing);
-    struct record_key upper = record_xattr_end(attr->ino);
-    struct lsmkv_iter_options options = {.lower = record_slice(&lower),
-                                         .upper = record_slice(&upper),
-                                         .lazy_values = true};
-    struct lsmkv_iter *iter;
     if (!attr->xattr_records)
         return 0;
-    int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
-    if (result)
-        return result;
-    for (lsmkv_iter_first(iter); result == 0 && lsmkv_iter_valid(iter);
-         lsmkv_iter_next(iter))
-        result = lsmkv_batch_delete(change->batch, store->inodes, lsmkv_iter_key(iter));
-    result = result ? result : lsmkv_iter_status(iter);
-    lsmkv_iter_free(iter);
-    return result;
+    return record_xattrs_delete(store->db, store->inodes, attr->ino, change->batch);
 }
 
 /* One name less: the file stays while it has others. */

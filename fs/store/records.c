@@ -58,6 +58,36 @@ record_xattr_end(uint64_t ino)
                              : record_number(RECORD_XATTR, ino + 1);
 }
 
+int
+record_xattrs(struct lsmkv *db, struct lsmkv_keyspace *inodes,
+              const struct lsmkv_snapshot *snapshot, uint64_t ino,
+              struct lsmkv_iter **iter)
+{
+    struct record_key first = record_xattr(ino, lsmkv_bytes(NULL, 0));
+    struct record_key end = record_xattr_end(ino);
+    struct lsmkv_iter_options options = {.snapshot = snapshot,
+                                         .lower = record_slice(&first),
+                                         .upper = record_slice(&end),
+                                         .lazy_values = true};
+    return lsmkv_iter_new(db, inodes, &options, iter);
+}
+
+int
+record_xattrs_delete(struct lsmkv *db, struct lsmkv_keyspace *inodes, uint64_t ino,
+                     struct lsmkv_batch *batch)
+{
+    struct lsmkv_iter *iter;
+    int result = record_xattrs(db, inodes, NULL, ino, &iter);
+    if (result)
+        return result;
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
+         lsmkv_iter_next(iter))
+        result = lsmkv_batch_delete(batch, inodes, lsmkv_iter_key(iter));
+    result = result ? result : lsmkv_iter_status(iter);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
 struct record_key
 record_taken(uint64_t ino)
 {

@@ -36,6 +36,14 @@ struct record_key record_inode(uint64_t ino);
  * first key after them). */
 struct record_key record_xattr(uint64_t ino, struct lsmkv_slice name);
 struct record_key record_xattr_end(uint64_t ino);
+/* Walks the extended attributes of an inode that have records, as `snapshot` sees them (NULL: as
+ * they are); their values are read when they are asked for.  Freed by the caller. */
+LSMKV_CHECKED int record_xattrs(struct lsmkv *db, struct lsmkv_keyspace *inodes,
+                                const struct lsmkv_snapshot *snapshot, uint64_t ino,
+                                struct lsmkv_iter **iter);
+/* Deletes them all in `batch`. */
+LSMKV_CHECKED int record_xattrs_delete(struct lsmkv *db, struct lsmkv_keyspace *inodes,
+                                       uint64_t ino, struct lsmkv_batch *batch);
 struct record_key record_taken(uint64_t ino);
 struct record_key record_orphan(uint64_t data_id);
 struct record_key record_trim(uint64_t data_id, uint64_t first_dead);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "store/implied.h"
+#include "store/records.h"
 #include "vfs/left_xattr.h"
 
 /* ---- putting ---- */
@@ -193,28 +194,6 @@ spill(struct op *op, struct inode *inode)
     return 0;
 }
 
-static int
-delete_xattrs(struct op *op, uint64_t ino)
-{
-    struct store *store = op->vfs->store;
-    struct record_key first = record_xattr(ino, lsmkv_bytes(NULL, 0));
-    struct record_key end = record_xattr_end(ino);
-    struct lsmkv_iter_options options = {
-        .lower = record_slice(&first), .upper = record_slice(&end), .lazy_values = true};
-    struct lsmkv_iter *iter;
-    int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
-
-    if (result < 0)
-        return result;
-    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
-         lsmkv_iter_next(iter))
-        result = lsmkv_batch_delete(op->batch, store->inodes, lsmkv_iter_key(iter));
-    if (result == 0)
-        result = lsmkv_iter_status(iter);
-    lsmkv_iter_free(iter);
-    return result;
-}
-
 /* The directory's record stays, without the value. */
 static int
 delete_kept(struct op *op, struct inode *inode)
@@ -249,7 +228,8 @@ inode_remove(struct op *op, struct inode *inode)
     int result = 0;
 
     if (inode->attr.xattr_records)
-        result = delete_xattrs(op, inode->attr.ino);
+        result = record_xattrs_delete(op->vfs->store->db, op->vfs->store->inodes,
+                                      inode->attr.ino, op->batch);
     if (result == 0 && inode->attr.data.kind == ATTR_CHUNKS) {
         struct data_edit edit;
 

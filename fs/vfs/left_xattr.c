@@ -57,13 +57,9 @@ int
 left_xattr_load(struct op *op, uint64_t ino, struct left_xattr **out)
 {
     struct store *store = op->vfs->store;
-    struct record_key first = record_xattr(ino, lsmkv_bytes(NULL, 0));
-    struct record_key end = record_xattr_end(ino);
-    struct lsmkv_iter_options options = {
-        .lower = record_slice(&first), .upper = record_slice(&end), .lazy_values = true};
     struct left_xattr *list = NULL;
     struct lsmkv_iter *iter;
-    int result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
+    int result = record_xattrs(store->db, store->inodes, NULL, ino, &iter);
 
     if (result < 0)
         return result;

@@ -112,18 +112,13 @@ static int
 list_records(struct op *op, const struct inode *inode, struct names *names)
 {
     struct store *store = op->vfs->store;
-    struct record_key first = record_xattr(inode->attr.ino, lsmkv_bytes(NULL, 0));
-    struct record_key end = record_xattr_end(inode->attr.ino);
-    struct lsmkv_iter_options options = {.snapshot = inode->view->snapshot,
-                                         .lower = record_slice(&first),
-                                         .upper = record_slice(&end),
-                                         .lazy_values = true};
     struct lsmkv_iter *iter;
     int result;
 
     if (!store->inodes)
         return -EUCLEAN;
-    result = lsmkv_iter_new(store->db, store->inodes, &options, &iter);
+    result = record_xattrs(store->db, store->inodes, inode->view->snapshot,
+                           inode->attr.ino, &iter);
     if (result < 0)
         return result;
     for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter); lsmkv_iter_next(iter))
