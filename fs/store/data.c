@@ -412,18 +412,26 @@ become_inline(struct data_edit *edit, uint64_t size)
     return result;
 }
 
+static int
+probe_chunk(const struct data_edit *edit, uint64_t index, struct chunk_state *state)
+{
+    uint64_t id = edit->data.id;
+    struct lsmkv_iter *iter;
+    int result = chunks_iter(edit->store, NULL, id, index, index, &iter);
+    if (result)
+        return result;
+    result = chunks_probe(iter, id, index, state);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
 /* Rewrites chunk `index` with its first `size` bytes alone (D2). */
 static int
 cut_chunk(struct data_edit *edit, uint64_t index, size_t size)
 {
     struct chunk_state state;
-    struct lsmkv_iter *iter;
     uint64_t id = edit->data.id;
-    int result = chunks_iter(edit->store, NULL, id, index, index, &iter);
-    if (result)
-        return result;
-    result = chunks_probe(iter, edit->data.id, index, &state);
-    lsmkv_iter_free(iter);
+    int result = probe_chunk(edit, index, &state);
     if (result || !state.present)
         return result;
     result = buffer_reserve(edit->buffer, CHUNK_SIZE);
@@ -511,12 +519,7 @@ static int
 punch_part(struct data_edit *edit, uint64_t index, size_t from, size_t to, size_t visible)
 {
     struct chunk_state state;
-    struct lsmkv_iter *iter;
-    int result = chunks_iter(edit->store, NULL, edit->data.id, index, index, &iter);
-    if (result)
-        return result;
-    result = chunks_probe(iter, edit->data.id, index, &state);
-    lsmkv_iter_free(iter);
+    int result = probe_chunk(edit, index, &state);
     if (result || !state.present)
         return result;
     result = buffer_reserve(edit->buffer, CHUNK_SIZE);
