@@ -202,10 +202,10 @@ close_store(const struct command *command, struct store *store, const char *path
 
 /* Standard output, to its end on the disk or the pipe. */
 static int
-flush_output(const struct command *command, int status)
+flush_output(const struct command *command)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
-        return status;
+        return STATUS_OK;
     return fail(command, "standard output", errno ? -errno : -EIO);
 }
 
@@ -279,7 +279,7 @@ cli_get(int argc, char **argv)
         return status;
     struct bykey_sink sink = {write_stream, stdout};
     int result = bykey_get(store, lsmkv_str(operands[1]), &sink);
-    status = result ? fail(&command, operands[1], result) : flush_output(&command, 0);
+    status = result ? fail(&command, operands[1], result) : flush_output(&command);
     return close_store(&command, store, operands[0], status);
 }
 
@@ -328,6 +328,6 @@ cli_ls(int argc, char **argv)
     if (status != STATUS_OK)
         return status;
     int result = keylist_print(store, lsmkv_str(key), &command.list, stdout);
-    status = result ? fail(&command, key, result) : flush_output(&command, 0);
+    status = result ? fail(&command, key, result) : flush_output(&command);
     return close_store(&command, store, operands[0], status);
 }

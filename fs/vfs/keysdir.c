@@ -61,15 +61,15 @@ enter_directory(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
 
 /* ---- the files ---- */
 
-/* The key of the file `name` in `parent`, in keys[slot ^ 1]. */
+/* The key of the file `name` in `parent`, in keys[1]. */
 static int
-decode_child(struct op *op, unsigned slot, const struct node *parent,
-             struct lsmkv_slice name, struct lsmkv_slice *key)
+decode_child(struct op *op, const struct node *parent, struct lsmkv_slice name,
+             struct lsmkv_slice *key)
 {
-    void *buffer = op->keys[slot ^ 1].bytes;
+    void *buffer = op->keys[1].bytes;
     struct lsmkv_slice parent_path, path;
     size_t size;
-    int result = op_child_key(op, slot, parent, name, &parent_path, &path);
+    int result = op_child_key(op, 0, parent, name, &parent_path, &path);
 
     if (result == 0)
         result = key_decode(path, buffer, LSMKV_KEY_MAX, &size);
@@ -170,7 +170,7 @@ lookup_file(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
     if (!op)
         return -ENOMEM;
     inode.held = NULL;
-    result = decode_child(op, 0, parent, name, &key);
+    result = decode_child(op, parent, name, &key);
     if (result == 0)
         result = read_key(op, NULL, parent->view, key, INODE_ATTRIBUTES, &inode);
     if (result == 0)
@@ -255,7 +255,7 @@ keysdir_unlink(struct vfs *vfs, struct node *parent, struct lsmkv_slice name)
         return -ENOMEM;
     inode.held = NULL;
     node = nodes_find(vfs->nodes, parent, name);
-    result = decode_child(op, 0, parent, name, &key);
+    result = decode_child(op, parent, name, &key);
     if (result == 0)
         result = read_key(op, node, parent->view, key, INODE_VALUE, &inode);
     if (result == 0)

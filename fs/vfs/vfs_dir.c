@@ -350,23 +350,22 @@ list_tree(struct walk *walk, uint64_t cookie)
 
 /* ---- the directories that are in no tree ---- */
 
-static int
+static void
 list_virtual(struct walk *walk, uint64_t cookie)
 {
     if (!add_dots(walk, cookie, walk->node->ino) || walk->node->realm != REALM_PRIVATE)
-        return 0;
+        return;
     if (cookie < COOKIE_BEGIN && !add_fixed(walk, "keys", KEYSDIR_KEYS_INO, COOKIE_BEGIN))
-        return 0;
+        return;
     if (walk->node->view != &walk->op->vfs->live)
-        return 0;
+        return;
     for (enum stats_form form = 0; form < STATS_FORMS; form++) {
         uint64_t at = COOKIE_BEGIN + 1 + form;
 
         if (cookie < at && !add_typed(walk, stats_file_name(form), STATSFILE_INO(form),
                                       S_IFREG | 0400, at))
-            break;
+            return;
     }
-    return 0;
 }
 
 int
@@ -375,7 +374,7 @@ vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
 {
     struct walk walk = {
         .node = node, .add = add, .context = context, .began = requests_now()};
-    int result;
+    int result = 0;
 
     if (cookie == COOKIE_END)
         return 0;
@@ -391,7 +390,7 @@ vfs_readdir(struct vfs *vfs, struct node *node, uint64_t cookie, bool plus,
         return -ENOMEM;
     op_lock_node(walk.op, node, false);
     if (node->realm != REALM_TREE)
-        result = list_virtual(&walk, cookie);
+        list_virtual(&walk, cookie);
     else
         result = list_tree(&walk, cookie);
     if (plus)
