@@ -66,8 +66,6 @@ uint64_t wal_number(const struct wal_writer *writer);
 /* Where the last frame ends, and up to where the log is known durable. */
 uint64_t wal_end(const struct wal_writer *writer);
 uint64_t wal_synced(const struct wal_writer *writer);
-/* How many syncs were asked for. */
-uint64_t wal_syncs(const struct wal_writer *writer);
 /* Before a clean close: cuts off the zeros behind the log's end, if there are some, and
  * makes that durable, so that the file ends with its last frame.  Nothing may be appended
  * then. */

@@ -447,12 +447,6 @@ wal_synced(const struct wal_writer *writer)
     return atomic_load(&writer->synced);
 }
 
-uint64_t
-wal_syncs(const struct wal_writer *writer)
-{
-    return atomic_load(&writer->syncs);
-}
-
 static int writer_cut_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing);
 
 static int
