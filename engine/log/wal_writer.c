@@ -79,10 +79,8 @@ writer_break(struct wal_writer *writer, int error)
     return error;
 }
 
-static int writer_sync_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing);
-
 static int
-writer_sync_locked(struct wal_writer *writer)
+writer_sync_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing)
 {
     uint64_t end = atomic_load(&writer->end);
     int result = atomic_load(&writer->error);
@@ -447,10 +445,8 @@ wal_synced(const struct wal_writer *writer)
     return atomic_load(&writer->synced);
 }
 
-static int writer_cut_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing);
-
 static int
-writer_cut_locked(struct wal_writer *writer)
+writer_cut_locked(struct wal_writer *writer) LSMKV_REQUIRES(writer->syncing)
 {
     uint64_t end = atomic_load(&writer->end);
     int result = atomic_load(&writer->error);

@@ -193,10 +193,8 @@ write_parts(struct blob_appender *appender, size_t count)
     return result;
 }
 
-static int cut_locked(struct blob_appender *appender) LSMKV_REQUIRES(appender->syncing);
-
 static int
-cut_locked(struct blob_appender *appender)
+cut_locked(struct blob_appender *appender) LSMKV_REQUIRES(appender->syncing)
 {
     int result = atomic_load(&appender->error);
 
@@ -273,10 +271,8 @@ blob_appender_is_broken(const struct blob_appender *appender)
     return atomic_load(&appender->error) != 0;
 }
 
-static int sync_locked(struct blob_appender *appender) LSMKV_REQUIRES(appender->syncing);
-
 static int
-sync_locked(struct blob_appender *appender)
+sync_locked(struct blob_appender *appender) LSMKV_REQUIRES(appender->syncing)
 {
     int result = atomic_load(&appender->error);
 
