@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "common/slice.h"
 #include "store/attr.h"
 #include "store/data.h"
 #include "store/key.h"
@@ -383,9 +384,7 @@ write_implied(struct export *export, struct lsmkv_slice key)
 static bool
 is_in(struct lsmkv_slice key, struct lsmkv_slice tree)
 {
-    return key_is_below(key, tree) ||
-           (key.size == tree.size &&
-            (key.size == 0 || memcmp(key.data, tree.data, key.size) == 0));
+    return key_is_below(key, tree) || slices_equal(key, tree);
 }
 
 /* The directories above `key`, in the tree, that the key before was not in. */

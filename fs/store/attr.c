@@ -38,6 +38,7 @@
 #include <string.h>
 
 #include "common/coding.h"
+#include "common/slice.h"
 
 enum {
     MARK = 0xF5,
@@ -465,12 +466,6 @@ attr_xattr_next(struct lsmkv_slice *list, struct lsmkv_slice *name,
     size_t entry = 3 + name_size + value_size;
     *list = lsmkv_bytes(bytes + entry, list->size - entry);
     return true;
-}
-
-static bool
-slices_equal(struct lsmkv_slice a, struct lsmkv_slice b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
 bool

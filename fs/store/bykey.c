@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/slice.h"
 #include "store/attr.h"
 #include "store/data.h"
 #include "store/implied.h"
@@ -576,7 +577,7 @@ is_alone(struct store *store, struct lsmkv_slice key, struct lsmkv_slice parent)
             continue;
         if (!key_is_below(at, parent))
             break;
-        alone = at.size == key.size && memcmp(at.data, key.data, at.size) == 0;
+        alone = slices_equal(at, key);
     }
     result = lsmkv_iter_status(iter);
     lsmkv_iter_free(iter);

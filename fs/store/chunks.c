@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "common/coding.h"
+#include "common/slice.h"
 #include "store/records.h"
 
 #define FRAGMENT_ATTRIBUTES 8u
@@ -109,9 +110,7 @@ chunks_record_decode(const struct lsmkv_record *record, unsigned number, uint32_
 bool
 chunks_is_lost(const struct lsmkv_record *record, unsigned fragment)
 {
-    return fragment == 0 && record->value.size == 0 &&
-           record->attributes.size == strlen(LOST) &&
-           memcmp(record->attributes.data, LOST, strlen(LOST)) == 0;
+    return fragment == 0 && record->value.size == 0 && slice_is(record->attributes, LOST);
 }
 
 int

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/slice.h"
 #include "store/attr.h"
 #include "store/chunks.h"
 #include "store/data.h"
@@ -220,12 +221,6 @@ look_both(struct diff *diff, struct lsmkv_slice key)
 }
 
 /* ---- whether two are the same ---- */
-
-static bool
-slices_equal(struct lsmkv_slice a, struct lsmkv_slice b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
 
 /* 1: the values of two records differ, or one is absent; 0, or an error. */
 static int

@@ -14,14 +14,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/slice.h"
+
 /* Coded bytes in a component that others follow. */
 #define PART_BYTES (KEY_PART_MAX - 1)
-
-static bool
-slice_is(struct lsmkv_slice slice, const char *string)
-{
-    return slice.size == strlen(string) && memcmp(slice.data, string, slice.size) == 0;
-}
 
 bool
 key_is_name(struct lsmkv_slice name)

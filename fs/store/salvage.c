@@ -12,25 +12,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/slice.h"
 #include "store/records.h"
 
 #define NAMELESS "keyspace-" /* how the engine calls those that lost their names */
 
 static const char *const role_names[SALVAGE_ROLES] = {"chunks", "inodes", "meta"};
 
-static bool
-is_name(struct lsmkv_slice key, const char *name)
-{
-    return key.size == strlen(name) && memcmp(key.data, name, key.size) == 0;
-}
-
 /* SALVAGE_ROLES: no key of ours. */
 static enum salvage_role
 role_of(struct lsmkv_slice key)
 {
     const unsigned char *bytes = key.data;
-    if (is_name(key, "format") || is_name(key, "inode") || is_name(key, "data") ||
-        is_name(key, "closed") || is_name(key, "foreign"))
+    if (slice_is(key, "format") || slice_is(key, "inode") || slice_is(key, "data") ||
+        slice_is(key, "closed") || slice_is(key, "foreign"))
         return SALVAGE_META;
     if (key.size == sizeof(struct chunk_key) && bytes[0] == 0)
         return SALVAGE_CHUNKS;

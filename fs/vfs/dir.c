@@ -4,22 +4,16 @@
 #include "vfs/dir.h"
 
 #include <errno.h>
-#include <string.h>
 
+#include "common/slice.h"
 #include "vfs/deferred.h"
 #include "vfs/notify.h"
-
-static bool
-is_text(struct lsmkv_slice name, const char *text)
-{
-    return name.size == strlen(text) && memcmp(name.data, text, name.size) == 0;
-}
 
 bool
 dir_is_reserved(const struct node *parent, struct lsmkv_slice name)
 {
     return parent->top && parent->realm == REALM_TREE &&
-           (is_text(name, KEY_SNAPSHOTS) || is_text(name, KEY_PRIVATE));
+           (slice_is(name, KEY_SNAPSHOTS) || slice_is(name, KEY_PRIVATE));
 }
 
 static int

@@ -6,16 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/slice.h"
 #include "vfs/remove.h"
 #include "vfs/statsfile.h"
 
 /* ---- the directories ---- */
-
-static bool
-is_text(struct lsmkv_slice name, const char *text)
-{
-    return name.size == strlen(text) && memcmp(name.data, text, name.size) == 0;
-}
 
 struct node *
 keysdir_enter(struct vfs *vfs, struct node *root)
@@ -203,7 +198,7 @@ keysdir_lookup(struct vfs *vfs, struct node *parent, struct lsmkv_slice name,
                struct vfs_entry *entry)
 {
     if (parent->realm == REALM_PRIVATE)
-        return is_text(name, "keys")
+        return slice_is(name, "keys")
                    ? enter_directory(vfs, parent, name, KEYSDIR_KEYS_INO, true, entry)
                    : statsfile_lookup(vfs, parent, name, entry);
     if (key_is_coded_directory(name))

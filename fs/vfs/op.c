@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/slice.h"
 #include "vfs/deferred.h"
 #include "vfs/inode.h"
 
@@ -300,12 +301,8 @@ op_has_below(struct op *op, const struct view *view, struct lsmkv_slice key)
     if (result < 0)
         return result;
     lsmkv_iter_first(iter);
-    if (lsmkv_iter_valid(iter)) {
-        struct lsmkv_slice first = lsmkv_iter_key(iter);
-
-        if (first.size == key.size && memcmp(first.data, key.data, key.size) == 0)
-            lsmkv_iter_next(iter);
-    }
+    if (lsmkv_iter_valid(iter) && slices_equal(lsmkv_iter_key(iter), key))
+        lsmkv_iter_next(iter);
     result = lsmkv_iter_status(iter);
     if (result == 0 && lsmkv_iter_valid(iter))
         result = key_is_below(lsmkv_iter_key(iter), key);

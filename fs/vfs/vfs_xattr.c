@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "common/slice.h"
 #include "store/acl.h"
 #include "vfs/inode.h"
 #include "vfs/left_xattr.h"
@@ -203,12 +204,6 @@ obey_acl(const struct vfs_caller *caller, struct inode *inode, const char *name,
     return 0;
 }
 
-static bool
-is_equal(struct lsmkv_slice a, struct lsmkv_slice b)
-{
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
 /* `*there`: it has a value, and `*same`, this one. */
 static int
 check_presence(struct op *op, const struct inode *inode, const char *name,
@@ -218,7 +213,7 @@ check_presence(struct op *op, const struct inode *inode, const char *name,
     int result = xattr_find(op, inode, lsmkv_str(name), &found);
 
     *there = result == 0;
-    *same = result == 0 && value && is_equal(found.value, *value);
+    *same = result == 0 && value && slices_equal(found.value, *value);
     if (result == 0)
         xattr_fini(&found);
     if (result < 0 && result != -ENODATA)
