@@ -132,6 +132,11 @@ def fill(name, flags=os.O_CREAT | os.O_EXCL, size=1000, synced=False):
         os.fsync(fd)
     os.close(fd)
 
+def overwrite(name):
+    fd = os.open("pages", os.O_WRONLY | os.O_CREAT, 0o644)
+    os.pwrite(fd, bytes(4096), 4096 * (int(name) * 7 % 20))
+    os.close(fd)
+
 def read(name):
     fd = os.open(name, os.O_RDONLY)
     assert os.read(fd, 4096)
@@ -150,6 +155,8 @@ rows = {
     "stat": lambda name: os.stat("file" + name),
     "read": lambda name: read("file" + name),
     "rewrite": lambda name: fill("file" + name, flags=0),
+    "append": lambda name: fill("log", flags=os.O_APPEND | os.O_CREAT, size=100),
+    "overwrite": overwrite,
     "mail": mail,
     "rename": lambda name: os.rename("file" + name, "moved" + name),
     "unlink": lambda name: os.unlink("moved" + name),
@@ -188,6 +195,14 @@ calls_new() {
     calls create 21 100
     twenty read '20 GETATTR 20 OPEN 20 READ 20 RELEASE'
     twenty create-fsync '20 CREATE 20 FSYNC 20 GETATTR 20 LOOKUP 20 RELEASE 20 WRITE'
+}
+
+# Before the first write to a file that there was the kernel asks for its size and for a capability.
+calls_parts() {
+    calls append 0 2
+    twenty append '20 OPEN 20 RELEASE 20 WRITE'
+    calls overwrite 0 2
+    twenty overwrite '20 OPEN 20 RELEASE 20 WRITE'
 }
 
 calls_mail() {
@@ -442,6 +457,7 @@ written() {
 
 mount_traced
 check "calls on new files" undisturbed calls_new
+check "appending, and writing over a page" undisturbed calls_parts
 check "a mail server's calls" undisturbed calls_mail
 mkdir "$mnt/.snapshots/calls"
 check "stat, cold and warm, of absent names too" undisturbed calls_stat

@@ -19,6 +19,7 @@
 #include "meter.h"
 
 enum { FILES = 10000, FILES_IN_ONE = 100, FILE_SIZE = 1 << 10, MAIL_SIZE = 4 << 10 };
+enum { LINE_SIZE = 100, PAGE = 4 << 10, PAGES = 256 };
 
 /* What a row has of: files, directories, or a tenth as many files, since each waits for the
  * disk. */
@@ -183,6 +184,34 @@ step_unlink(struct caller *caller, uint64_t n)
     check_call(unlinkat(caller->root, path.text, 0) == 0, &path);
 }
 
+/* A line to a log, as a shell does with >>. */
+static void
+step_append(struct caller *caller, uint64_t n)
+{
+    struct path path = path_of('d', "log", caller->begin);
+    struct bytes bytes = payload_of(n, LINE_SIZE);
+    int fd = open_file(caller, &path, O_WRONLY | O_APPEND | O_CREAT);
+
+    check_call(write(fd, bytes.data, bytes.size) == (ssize_t)bytes.size, &path);
+    check_call(close(fd) == 0, &path);
+}
+
+/* A page of a file of many, as a database does, anywhere in it: the first time the file is made. */
+static void
+step_overwrite(struct caller *caller, uint64_t n)
+{
+    struct path path = path_of('d', "pages", caller->begin);
+    struct bytes bytes = payload_of(n, PAGE);
+    int fd = open_file(caller, &path, O_WRONLY | O_CREAT);
+
+    for (off_t at = 0; n == caller->begin && at < PAGES * PAGE; at += PAGE)
+        check_call(pwrite(fd, bytes.data, bytes.size, at) == PAGE, &path);
+    check_call(pwrite(fd, bytes.data, bytes.size,
+                      (off_t)(n * UINT64_C(2654435761) % PAGES) * PAGE) == PAGE,
+               &path);
+    check_call(close(fd) == 0, &path);
+}
+
 /* A message comes, is read and deleted. */
 static void
 step_mail(struct caller *caller, uint64_t n)
@@ -212,6 +241,8 @@ static const struct row_plan {
     {"read-warm", EACH_FILE, false, step_read},
     {"list-cold", EACH_DIRECTORY, true, step_list},
     {"rewrite", EACH_FILE, false, step_rewrite},
+    {"append", EACH_FILE, false, step_append},
+    {"overwrite", EACH_FILE, false, step_overwrite},
     {"create-fsync", EACH_TENTH, false, step_create_synced},
     {"mail", EACH_TENTH, false, step_mail},
     {"rename", EACH_FILE, false, step_rename},
