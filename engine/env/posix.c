@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,18 +275,6 @@ asynchronous_signals(sigset_t *set)
     sigdelset(set, SIGSEGV);
 }
 
-/* As the whole program, not as a thread that keeps to a processor and happens to be the first that
- * needs this one.  Where that cannot be known it inherits. */
-static void
-run_anywhere(pthread_attr_t *attributes)
-{
-    cpu_set_t all, own;
-
-    if (sched_getaffinity(getpid(), sizeof(all), &all) == 0 &&
-        sched_getaffinity(0, sizeof(own), &own) == 0 && !CPU_EQUAL(&all, &own))
-        (void)pthread_attr_setaffinity_np(attributes, sizeof(all), &all);
-}
-
 /* The program's signals are for the program's threads: ours start with them blocked, which
  * they inherit from their creator. */
 static int
@@ -295,7 +282,6 @@ posix_thread_start(struct lsmkv_env *env, const char *name, void (*body)(void *a
                    void *argument, struct env_thread **thread)
 {
     struct posix_thread *started = malloc(sizeof(*started));
-    pthread_attr_t attributes;
     sigset_t blocked, before;
     int error;
 
@@ -304,12 +290,9 @@ posix_thread_start(struct lsmkv_env *env, const char *name, void (*body)(void *a
     *started = (struct posix_thread){.base.env = env, .body = body, .argument = argument};
     snprintf(started->name, sizeof(started->name), "%s", name);
     asynchronous_signals(&blocked);
-    pthread_attr_init(&attributes);
-    run_anywhere(&attributes);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    error = pthread_create(&started->os, &attributes, thread_main, started);
+    error = pthread_create(&started->os, NULL, thread_main, started);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
     if (error != 0) {
         free(started);
         return -error;

@@ -20,9 +20,8 @@
 static bool
 breaks(struct import_maker *maker, int result)
 {
-    static const int all[] = {ENOSPC,     EDQUOT,   EROFS,        ENOMEM,
-                              EPIPE,      ENOTCONN, ECONNABORTED, ECONNREFUSED,
-                              ECONNRESET, ECANCELED};
+    static const int all[] = {ENOSPC,   EDQUOT,       EROFS,        ENOMEM,    EPIPE,
+                              ENOTCONN, ECONNABORTED, ECONNREFUSED, ECONNRESET};
 
     if (result == -EIO) {
         maker->met_io_error = true;

@@ -70,9 +70,6 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
-    if (ops->rings != NULL && conn->max_write > RINGS_PAYLOAD)
-        conn->max_write =
-            RINGS_PAYLOAD; /* libfuse allows 256 pages, whatever their size */
     ops->past_pages = conn->proto_minor >= DROPS_PAGES_MINOR;
     ops->init_reply_due = true;
     if (ops->ready)
@@ -92,16 +89,6 @@ add_init_flags(const struct iovec *parts, int count)
 }
 
 static ssize_t
-bytes_of(const struct iovec *parts, int count)
-{
-    ssize_t sum = 0;
-
-    for (int i = 0; i < count; i++)
-        sum += (ssize_t)parts[i].iov_len;
-    return sum;
-}
-
-static ssize_t
 io_writev(int fd, struct iovec *parts, int count, void *userdata)
 {
     struct fuse_ops *ops = userdata;
@@ -109,10 +96,6 @@ io_writev(int fd, struct iovec *parts, int count, void *userdata)
     if (ops->init_reply_due) {
         ops->init_reply_due = false;
         add_init_flags(parts, count);
-        if (ops->rings != NULL)
-            rings_accept(ops->rings, parts, count);
-    } else if (ops->rings != NULL && ring_reply(ops->rings, parts, count)) {
-        return bytes_of(parts, count);
     }
     return writev(fd, parts, count);
 }
@@ -444,7 +427,7 @@ static void
 on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         struct fuse_file_info *fi)
 {
-    char *buffer = req_reply_buffer(size);
+    char *buffer = req_buffer(size);
     size_t got = 0;
     int result;
 
@@ -517,19 +500,6 @@ reply_lseek(void *context, int result, uint64_t found)
         fuse_reply_lseek(req, (off_t)found);
 }
 
-/* Also true, whatever holes there are. */
-static void
-all_is_data(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence)
-{
-    struct stat st;
-    int result = vfs_getattr(req_vfs(req), req_node(req, ino), &st, NULL);
-
-    if (result == 0 && offset >= st.st_size)
-        result = -ENXIO;
-    reply_lseek(req, result,
-                result == 0 ? (uint64_t)(whence == SEEK_DATA ? offset : st.st_size) : 0);
-}
-
 static void
 on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
          struct fuse_file_info *fi)
@@ -540,14 +510,9 @@ on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
     int result = -ENXIO;
 
     (void)fi;
-    if (offset >= 0 && vfs_may_be_mapped(node)) {
-        if (!ring_may_wait()) {
-            all_is_data(req, ino, offset, whence);
-            return;
-        }
-        if (vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
-            return; /* it replies, or has done so */
-    }
+    if (offset >= 0 && vfs_may_be_mapped(node) &&
+        vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
+        return; /* it replies, or has done so */
     if (offset >= 0)
         result = vfs_seek(vfs, node, (uint64_t)offset, whence, &found);
     reply_lseek(req, result, found);
@@ -659,7 +624,7 @@ list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, bool plus)
     int result;
 
     filling.size = size < READDIR_MAX ? size : READDIR_MAX;
-    filling.buffer = req_reply_buffer(filling.size);
+    filling.buffer = req_buffer(filling.size);
     if (!filling.buffer) {
         req_reply(req, -ENOMEM);
         return;
@@ -700,6 +665,40 @@ on_statfs(fuse_req_t req, fuse_ino_t ino)
         req_reply(req, result);
     else
         fuse_reply_statfs(req, &st);
+}
+
+/* ---- telling the kernel ---- */
+
+/* -ENOENT only says that the kernel knows nothing of it. */
+static void
+invalidate(void *context, struct node *node, const char *name, size_t size)
+{
+    const struct fuse_ops *ops = context;
+    fuse_ino_t id = req_id(ops->vfs, node);
+
+    if (name)
+        fuse_lowlevel_notify_inval_entry(ops->session, id, name, size);
+    else
+        fuse_lowlevel_notify_inval_inode(ops->session, id, 0, 0);
+}
+
+/* Forgetting pages that are dirty, the kernel writes them; mapped ones, too. */
+static void
+write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
+{
+    const struct fuse_ops *ops = context;
+
+    fuse_lowlevel_notify_inval_inode(ops->session, req_id(ops->vfs, node), (off_t)offset,
+                                     (off_t)size);
+}
+
+int
+fuse_ops_start_notices(struct fuse_ops *ops, struct fuse_session *session)
+{
+    struct vfs_notify notify = {invalidate, write_back, ops};
+
+    ops->session = session;
+    return vfs_start_notices(ops->vfs, &notify);
 }
 
 static const struct fuse_lowlevel_ops table = {

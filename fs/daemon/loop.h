@@ -11,18 +11,16 @@
 
 struct loop;
 struct requests;
-struct rings;
 
-/* As many answer what comes through /dev/fuse. */
+/* As many answer. */
 #define LOOP_THREADS 8u
 
-/* Starts the threads, which count what they answer in `requests`, made for LOOP_THREADS and those
- * of `rings`.  `rings`, unless NULL: requests come through these, if the kernel offers it; if it
- * does not, that is said, and they are shut.  `changes_wait(context)`, asked before each change: may it wait for the
- * disk, so that it must not hold up other requests?  Threads inherit the caller's signal mask. */
+/* Starts the threads, which count what they answer in `requests`, made for LOOP_THREADS.
+ * `changes_wait(context)`, asked before each change: may it wait for the disk, so that it
+ * must not hold up other requests?  They inherit the caller's signal mask. */
 LSMKV_CHECKED int loop_start(struct fuse_session *session, struct requests *requests,
-                             struct rings *rings, bool (*changes_wait)(void *context),
-                             void *context, struct loop **loop);
+                             bool (*changes_wait)(void *context), void *context,
+                             struct loop **loop);
 
 /* In a request's handler, before what may wait or be long: from here on other threads
  * read and answer.  Does nothing if they do already. */
@@ -31,8 +29,6 @@ void loop_step_aside(void);
 /* A file descriptor that becomes readable when the threads have ended: because the file
  * system was unmounted, or its connection failed. */
 int loop_ended_fd(const struct loop *loop);
-/* Then: have some requests nobody any more who takes them, though the others are answered? */
-bool loop_is_lost(const struct loop *loop);
 
 /* Ends the threads if they run, each after the request that it is at, and frees
  * `loop`. */

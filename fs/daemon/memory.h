@@ -12,19 +12,17 @@
 #define MEMORY_DEFAULT (UINT64_C(256) << 20)
 #define MEMORY_LEAST   (UINT64_C(48) << 20)
 #define MEMORY_MOST    (UINT64_C(1) << 40)
-#define MEMORY_RINGS   (UINT64_C(15) << 20)
 
 struct memory_shares {
     size_t write_buffer; /* of one set of memtables: there may be three */
     size_t cache;
     size_t nodes;    /* how many before the kernel is asked to forget */
     size_t listings; /* of their names, and again of first and last ones */
-    size_t holes;    /* program, stacks, rings, and what the allocator may hold free */
+    size_t holes;    /* program, stacks, and what the allocator may hold free */
 };
 
-/* Shares out `total` bytes, MEMORY_LEAST to MEMORY_MOST, of which rings keep `rings`, at most
- * MEMORY_RINGS. */
-void memory_share(uint64_t total, uint64_t rings, struct memory_shares *shares);
+/* Shares out `total` bytes, MEMORY_LEAST to MEMORY_MOST. */
+void memory_share(uint64_t total, struct memory_shares *shares);
 
 /* Before other threads start. */
 void memory_begin(const struct memory_shares *shares);

@@ -40,7 +40,6 @@
 #include "daemon/loop.h"
 #include "daemon/manager.h"
 #include "daemon/memory.h"
-#include "daemon/ring.h"
 #include "vfs/requests.h"
 #include "vfs/stats.h"
 
@@ -50,8 +49,7 @@
 #define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
 #define WHILE_MS         1000 /* between two looks at the memory */
 
-#define FUSE_CONF   "/etc/fuse.conf"
-#define CONNECTIONS "/sys/fs/fuse/connections/"
+#define FUSE_CONF "/etc/fuse.conf"
 
 struct mount {
     const struct options *options;
@@ -63,7 +61,6 @@ struct mount {
     struct loop *loop;
     struct control *control;
     struct requests *requests;
-    struct rings *rings; /* NULL: requests come through /dev/fuse alone */
     struct stats_source source;
     struct memory_shares shares;
     int ready_fd;    /* readable once INIT has come */
@@ -214,7 +211,7 @@ problem_of(const char *point)
 static bool
 is_stale(int problem)
 {
-    return problem == ENOTCONN || problem == ECONNABORTED || problem == ECANCELED;
+    return problem == ENOTCONN || problem == ECONNABORTED;
 }
 
 /* Takes away a mount of ours whose daemon has died, though programs may have files open
@@ -308,7 +305,6 @@ make_session(struct mount *mount)
     mount->ops.shown = mount->options->shown;
     mount->ops.ready = on_ready;
     mount->ops.ready_context = mount;
-    mount->ops.rings = mount->rings;
     if (add_arguments(mount->options, &args) == 0)
         mount->session = fuse_session_new(&args, fuse_ops_table(),
                                           sizeof(struct fuse_lowlevel_ops), &mount->ops);
@@ -418,7 +414,6 @@ become_ready(struct mount *mount)
         log_say(LSMKV_LOG_ERROR, "cannot start: %s", strerror(-result));
         return STATUS_FAILED;
     }
-    mount->source.io_uring = rings_accepted(mount->rings);
     /* A read-only store is left as it is, without a socket. */
     if (!options->read_only) {
         result = control_start(mount->vfs, &mount->source, &mount->control);
@@ -564,27 +559,6 @@ serve(struct mount *mount)
     return status;
 }
 
-/* Some requests wait for nobody: all get an error, lest what follows wait for who made them.  By
- * the connection's number, which it has for as long as it is mounted and alive (D3). */
-static void
-abort_connection(const struct mount *mount)
-{
-    struct pollfd fd = {.fd = fuse_session_fd(mount->session), .events = POLLIN};
-    const char *minor = strchr(mount->device, ':');
-    char path[sizeof(CONNECTIONS) + sizeof(mount->device) + sizeof("/abort")];
-    int file = -1;
-
-    if (minor == NULL || !is_on_top(mount) || poll(&fd, 1, 0) < 0 ||
-        (fd.revents & (POLLERR | POLLHUP)) != 0)
-        return;
-    snprintf(path, sizeof(path), CONNECTIONS "%s/abort", minor + 1);
-    file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, "1", 1) != 1)
-        log_say(LSMKV_LOG_ERROR, "cannot end the mount by %s: %s", path, strerror(errno));
-    if (file >= 0)
-        close(file);
-}
-
 /* ---- the whole ---- */
 
 static bool
@@ -598,16 +572,14 @@ changes_wait(void *context)
 static int
 run_session(struct mount *mount)
 {
-    int result = loop_start(mount->session, mount->requests, mount->rings, changes_wait,
-                            mount, &mount->loop);
+    int result =
+        loop_start(mount->session, mount->requests, changes_wait, mount, &mount->loop);
     int status = STATUS_FAILED;
 
     if (result == 0)
         status = serve(mount);
     else
         log_say(LSMKV_LOG_ERROR, "cannot start threads: %s", strerror(-result));
-    if (mount->loop != NULL && loop_is_lost(mount->loop))
-        abort_connection(mount);
     manager_stopping(mount->manager, "unmounted");
     lsmkv_announce_close(vfs_store(mount->vfs)->db);
     vfs_stop_notices(mount->vfs);
@@ -615,8 +587,6 @@ run_session(struct mount *mount)
         control_stop(mount->control);
     if (mount->loop != NULL)
         loop_stop(mount->loop);
-    rings_free(mount->rings); /* each has the connection open */
-    mount->rings = NULL;
     /* Closes, and no more than that if the kernel has ended the session (D3). */
     if (!mount->detached && !is_covered(mount))
         fuse_session_unmount(mount->session);
@@ -669,22 +639,6 @@ raise_limits(void)
     }
 }
 
-/* Without io_uring the mount goes on as if it had not been asked for. */
-static void
-make_rings(struct mount *mount)
-{
-    int result = rings_new(&mount->rings);
-
-    if (result == -ENOTSUP)
-        log_say(
-            LSMKV_LOG_WARNING,
-            "no io_uring for the processors of this machine (more than 48, or not all "
-            "possible): requests go through /dev/fuse");
-    else if (result != 0)
-        log_say(LSMKV_LOG_WARNING, "no io_uring: %s; requests go through /dev/fuse",
-                strerror(-result));
-}
-
 int
 mount_run(const struct options *options)
 {
@@ -703,18 +657,13 @@ mount_run(const struct options *options)
     if (mount.launch == NULL)
         mount.manager = manager_open();
     raise_limits();
+    memory_share(options->memory, &mount.shares);
+    memory_begin(&mount.shares);
     log_set_level(options->debug ? LSMKV_LOG_DEBUG : options->log_level);
     log_adopt_libfuse();
-    if (options->io_uring)
-        make_rings(&mount);
-    memory_share(options->memory, rings_memory(mount.rings), &mount.shares);
-    memory_begin(&mount.shares);
-    mount.requests = requests_new(LOOP_THREADS + rings_count(mount.rings));
-    mount.source = (struct stats_source){
-        .store = options->store,
-        .mountpoint = options->mountpoint,
-        .requests = mount.requests,
-    };
+    mount.requests = requests_new(LOOP_THREADS);
+    mount.source =
+        (struct stats_source){options->store, options->mountpoint, mount.requests};
     mount.ready_fd = eventfd(0, EFD_CLOEXEC);
     signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (mount.requests == NULL) {
@@ -726,7 +675,6 @@ mount_run(const struct options *options)
     } else {
         status = live(&mount);
     }
-    rings_free(mount.rings);
     requests_free(mount.requests);
     close(mount.ready_fd);
     close(signal_fd);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PICK          VFS_PRUNE_MAX
+#define PICK          256u
 #define PAUSE_NS      1000000 /* between two picks: forgetting takes the kernel a while */
 #define PAUSE_MAX_NS  NS_PER_SECOND /* where nothing is forgotten */
 #define NS_PER_SECOND 1000000000
@@ -119,20 +119,16 @@ deliver(struct notices *notices, struct notice *notice)
 static void
 thin(struct notices *notices)
 {
-    const struct vfs_notify *notify = &notices->notify;
     struct node_victim victims[PICK];
-    struct node *nodes[PICK];
     size_t count = nodes_pick(notices->nodes, victims, PICK);
 
     for (size_t i = 0; i < count; i++) {
-        nodes[i] = victims[i].node;
-        if (!notify->prune)
-            notify->invalidate(notify->context, victims[i].parent, victims[i].name,
-                               strlen(victims[i].name));
+        const struct vfs_notify *notify = &notices->notify;
+
+        notify->invalidate(notify->context, victims[i].parent, victims[i].name,
+                           strlen(victims[i].name));
         node_unref(notices->nodes, victims[i].parent, 1);
     }
-    if (notify->prune && count > 0)
-        notify->prune(notify->context, nodes, count);
     if (count > 0 && nodes_gone(notices->nodes) != notices->gone)
         notices->pause_ns = PAUSE_NS;
     else if (notices->pause_ns < PAUSE_MAX_NS / 2)

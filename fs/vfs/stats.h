@@ -22,7 +22,6 @@ struct stats_source {
     const char *store;               /* absolute */
     const char *mountpoint;          /* NULL: not mounted */
     const struct requests *requests; /* NULL likewise */
-    bool io_uring;                   /* most of them come over it */
 };
 
 enum stats_form {

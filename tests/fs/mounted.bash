@@ -72,9 +72,8 @@ not() {
     ! "$@"
 }
 
-# LSMFS_MOUNT may hold options for all mounts, as io_uring.
 mount_store() {
-    "$lsmfs" "$store" "$mnt" ${LSMFS_MOUNT:+-o "$LSMFS_MOUNT"} "$@"
+    "$lsmfs" "$store" "$mnt" "$@"
 }
 
 # For a daemon that was started in the foreground: waits until it takes commands, or is

@@ -58,7 +58,7 @@ write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
 static void
 setup(void)
 {
-    struct vfs_notify notify = {invalidate, write_back, NULL, NULL};
+    struct vfs_notify notify = {invalidate, write_back, NULL};
     char name[16];
 
     fs_init(&fs);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -567,49 +566,6 @@ START_TEST(test_unlock_frees_what_a_child_still_has_open)
 }
 END_TEST
 
-/* ---- threads ---- */
-
-static void
-note_affinity(void *argument)
-{
-    ck_assert_int_eq(sched_getaffinity(0, sizeof(cpu_set_t), argument), 0);
-}
-
-/* One that keeps to the first processor it may use, and starts another. */
-static void *
-start_from_one_processor(void *argument)
-{
-    struct lsmkv_env *env = env_posix();
-    struct env_thread *thread;
-    cpu_set_t all, one;
-    unsigned first = 0;
-
-    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
-    while (!CPU_ISSET(first, &all))
-        first++;
-    CPU_ZERO(&one);
-    CPU_SET(first, &one);
-    ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-    ck_assert_int_eq(env->thread_start(env, "any", note_affinity, argument, &thread), 0);
-    env->thread_join(thread);
-    return NULL;
-}
-
-/* The thread that starts the writing of dirty bytes inherited the place of whoever needed it
- * first. */
-START_TEST(test_a_thread_runs_where_the_program_may)
-{
-    cpu_set_t all, got;
-    pthread_t starter;
-
-    CPU_ZERO(&got);
-    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
-    ck_assert_int_eq(pthread_create(&starter, NULL, start_from_one_processor, &got), 0);
-    ck_assert_int_eq(pthread_join(starter, NULL), 0);
-    ck_assert(CPU_EQUAL(&all, &got));
-}
-END_TEST
-
 /* ---- memory ---- */
 
 enum { BUFFERS = 200, BUFFER_SIZE = 4200 };
@@ -685,7 +641,6 @@ main(void)
     tcase_add_test(tests, test_a_lock_survives_fork_and_the_death_of_the_parent);
     tcase_add_test(tests, test_closing_another_descriptor_keeps_the_lock);
     tcase_add_test(tests, test_unlock_frees_what_a_child_still_has_open);
-    tcase_add_test(tests, test_a_thread_runs_where_the_program_may);
     tcase_add_test(tests, test_a_thread_asks_the_system_for_many_buffers_at_once);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
