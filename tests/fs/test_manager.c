@@ -180,7 +180,7 @@ START_TEST(test_time_is_asked_for_while_work_goes_on)
     /* The second in which the work ends may still count, and on a busy machine one in which the
      * sanitizer has something to do. */
     int counted = 1;
-    for (unsigned tries = 0; tries < 5 && counted > 0; tries++) {
+    for (unsigned tries = 0; tries < 12 && counted > 0; tries++) {
         spend(1200, false);
         extensions();
         spend(2500, false);
