@@ -1,6 +1,6 @@
 /*
- * chunks.h - the chunks and fragments of one data id.  Private to data.c; the layout is
- * in chunks.c.
+ * chunks.h - the chunks and fragments of one data id, for data.c; the layout is in
+ * chunks.c.
  *
  * Nothing here knows of files: sizes and what lies past them are the caller's.
  */

@@ -38,9 +38,6 @@
 #include "store/chunks.h"
 #include "store/known_chunks.h"
 
-_Static_assert(DATA_CHUNK == CHUNK_SIZE && DATA_FRAGMENTS_MAX == CHUNK_FRAGMENTS_MAX,
-               "data.h says what chunks.h does");
-
 #define PUNCH_ENTRIES 1024u /* in one batch of a punch */
 
 /* ---- buffers ---- */

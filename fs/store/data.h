@@ -38,8 +38,8 @@
 #include "store/sweep.h"
 
 #define DATA_INLINE_MAX    4096u
-#define DATA_CHUNK         (128u << 10)
-#define DATA_FRAGMENTS_MAX 32u                           /* this one folds */
+#define DATA_CHUNK         CHUNK_SIZE
+#define DATA_FRAGMENTS_MAX CHUNK_FRAGMENTS_MAX           /* this one folds */
 #define DATA_SIZE_MAX      ((UINT64_C(1) << 44) - 4096u) /* as ext4: beyond is -EFBIG */
 #define DATA_BLOCK         4096u      /* the smallest hole inside a chunk */
 #define DATA_SEEK_CHUNKS   64u        /* that one data_seek reads */
