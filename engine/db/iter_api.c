@@ -16,6 +16,7 @@ struct lsmkv_iter {
     struct keybuf upper; /* what the sources borrow */
     struct cursor cursor;
     bool lazy, salvaging;
+    bool walks; /* it has been moved by a step since it was put somewhere */
     /* Of what is shown, if its value stands apart: */
     bool apart;
     int failed; /* reading the value did; then it is not valid */
@@ -100,7 +101,7 @@ settle(struct lsmkv_iter *iter)
     iter->failed = load_value(iter);
     if (iter->values.cached != NULL)
         look_ahead(iter);
-    if (iter->values.waited)
+    if (iter->values.waited && iter->walks)
         read_ahead(iter);
 }
 
@@ -235,11 +236,12 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
 
 /* ---- moving ---- */
 
-/* Other values are to come than those whose reading has begun. */
+/* Other values are to come than those whose reading has begun; and whether any are is not known. */
 static void
 go_elsewhere(struct lsmkv_iter *iter)
 {
     iter->values.begun = 0;
+    iter->walks = false;
 }
 
 void
@@ -277,6 +279,7 @@ lsmkv_iter_seek_before(struct lsmkv_iter *iter, struct lsmkv_slice key)
 void
 lsmkv_iter_next(struct lsmkv_iter *iter)
 {
+    iter->walks = true;
     cursor_next(&iter->cursor);
     settle_forwards(iter);
 }

@@ -16,6 +16,18 @@
 
 /* ---- generations ---- */
 
+/* What a memtable may come to if each keyspace has its part: so all their filters together are as
+ * small a part of the buffer as the filter of one. */
+static size_t
+expected_size(const struct lsmkv *db)
+{
+    size_t keyspaces = 0;
+
+    for (const struct lsmkv_keyspace *ks = db->keyspaces; ks != NULL; ks = ks->next)
+        keyspaces++;
+    return db->options.write_buffer_size / (keyspaces > 0 ? keyspaces : 1);
+}
+
 int
 generation_add_keyspace(struct lsmkv *db, struct generation *generation,
                         uint32_t keyspace, enum lsmkv_order order)
@@ -28,7 +40,7 @@ generation_add_keyspace(struct lsmkv *db, struct generation *generation,
         return -ENOMEM;
     generation->slots = slots;
     slots[generation->count] = (struct generation_slot){.keyspace = keyspace};
-    result = memtable_new(&db->pool, order, db->options.write_buffer_size,
+    result = memtable_new(&db->pool, order, expected_size(db),
                           &slots[generation->count].memtable);
     if (result == 0)
         generation->count++;

@@ -25,8 +25,8 @@ struct key_filter_line;
 
 /* Zero it to begin. */
 struct key_filter {
-    struct key_filter_line *_Atomic asked; /* NULL: not published */
-    struct key_filter_line *lines;         /* NULL: not made */
+    struct key_filter_line *_Atomic asked; /* NULL: not published, or given up */
+    struct key_filter_line *lines;         /* NULL: not made, or given up */
     uint32_t count;                        /* of lines */
     _Atomic size_t memory;                 /* bytes of `block`, which lines lie in */
     void *block;
@@ -38,11 +38,16 @@ bool key_filter_make(struct key_filter *filter, struct block_pool *pool, size_t 
 /* Nobody may be asking any more. */
 void key_filter_fini(struct key_filter *filter, struct block_pool *pool);
 
-/* One that is made. */
-void key_filter_add(struct key_filter *filter, uint64_t hash);
+/* To one that is made.  False: it would have passed before. */
+bool key_filter_add(struct key_filter *filter, uint64_t hash);
 /* From now on it may be asked. */
 void key_filter_publish(struct key_filter *filter);
-/* True if it is not published. */
+bool key_filter_is_made(const struct key_filter *filter);
+/* Do so many different hashes leave it with little to tell? */
+bool key_filter_is_full(const struct key_filter *filter, size_t hashes);
+/* It is neither asked nor added to any more. */
+void key_filter_give_up(struct key_filter *filter);
+/* True if it is not published, or given up. */
 bool key_filter_may_contain(const struct key_filter *filter, uint64_t hash);
 
 #endif

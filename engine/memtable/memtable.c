@@ -4,7 +4,7 @@
  *
  * T1  largest_sequence is stored before the entry is linked: whoever may read a sequence
  *     finds it there or above.
- * T2  The filter, once made, has the keys of all entries that may be read: one of an
+ * T2  The filter, while it is asked, has the keys of all entries that may be read: one of an
  *     entry is added before the entry's sequence is published, those of earlier ones
  *     before the filter is.
  */
@@ -23,6 +23,7 @@
 #define FILTERED_FROM 1024u /* entries; fewer are searched in cached memory */
 #define FILTER_PART   64u   /* of the bytes expected, at most */
 #define SLOT_SIZE     50u   /* about what an entry takes beside its key and payload */
+#define ANCESTORS_MAX 128u  /* of a key, new ones; each is hashed from its beginning */
 
 struct memtable {
     struct skiplist list;
@@ -32,7 +33,8 @@ struct memtable {
 
     /* The writer's alone. */
     size_t expected;
-    struct lsmkv_slice filtered; /* the key that the filter got last */
+    size_t hashes;               /* in the filter */
+    struct lsmkv_slice filtered; /* the key that it got last */
 };
 
 int
@@ -64,68 +66,79 @@ memtable_free(struct memtable *memtable)
 
 /* ---- the filter ---- */
 
-/* How many hashes a key brings that is put after `previous`; adds them to `filter` unless
- * that is NULL. */
-static size_t
+/* Adds to `filter`, unless that is NULL, the hashes that a key brings which is put after `previous`, and
+ * to *count how many are new.  False: too many, and it need not have all. */
+static bool
 add_key(struct key_filter *filter, enum lsmkv_order order, struct lsmkv_slice previous,
-        struct lsmkv_slice key)
+        struct lsmkv_slice key, size_t *count)
 {
-    size_t count = 1, at;
+    size_t at, ancestors = 0;
 
     if (previous.data != NULL && slice_equal(previous, key))
-        return 0; /* another version */
-    if (filter != NULL)
-        key_filter_add(filter, filter_hash(key));
+        return true; /* another version */
+    *count += filter == NULL || key_filter_add(filter, filter_hash(key));
     if (order != LSMKV_ORDER_PATH)
-        return count;
+        return true;
     for (at = filter_ancestor_first(previous, key); at < key.size;
          at = filter_ancestor_next(key, at)) {
-        if (filter != NULL)
-            key_filter_add(filter, filter_hash(lsmkv_bytes(key.data, at)));
-        count++;
+        if (++ancestors > ANCESTORS_MAX)
+            return false;
+        *count += filter == NULL ||
+                  key_filter_add(filter, filter_hash(lsmkv_bytes(key.data, at)));
     }
-    return count;
+    return true;
 }
 
 /* Adds what there is in the list, as add_key; sets *bytes to what it takes there. */
-static size_t
-add_list(const struct memtable *memtable, struct key_filter *filter, size_t *bytes)
+static bool
+add_list(const struct memtable *memtable, struct key_filter *filter, size_t *count,
+         size_t *bytes)
 {
     struct lsmkv_slice previous = {NULL, 0};
     struct place at = skiplist_first(&memtable->list);
-    size_t count = 0;
 
-    for (*bytes = 0; at.node != NULL; at = skiplist_next(&memtable->list, &at)) {
-        count += add_key(filter, memtable->list.order, previous, node_user_key(at.node));
+    *count = *bytes = 0;
+    for (; at.node != NULL; at = skiplist_next(&memtable->list, &at)) {
+        if (!add_key(filter, memtable->list.order, previous, node_user_key(at.node),
+                     count))
+            return false;
         previous = node_user_key(at.node);
         *bytes += SLOT_SIZE + at.node->key_size + at.node->payload_size;
     }
-    return count;
+    return true;
 }
 
-/* As large as it takes if all that is to come is like what there is. */
+/* As large as it takes if all that is to come is like what there is.  Where it cannot be made, all is
+ * searched without. */
 static void
 make_filter(struct memtable *memtable)
 {
     struct key_filter *filter = &memtable->filter;
-    size_t bytes, count = add_list(memtable, NULL, &bytes);
+    size_t bytes;
 
-    if (!key_filter_make(filter, memtable->list.arena.pool,
-                         count * (memtable->expected / bytes + 1),
+    if (!add_list(memtable, NULL, &memtable->hashes, &bytes) ||
+        !key_filter_make(filter, memtable->list.arena.pool,
+                         memtable->hashes * (memtable->expected / bytes + 1),
                          memtable->expected / FILTER_PART))
-        return; /* it is searched without one */
-    add_list(memtable, filter, &bytes);
+        return;
+    (void)add_list(memtable, filter, &memtable->hashes, &bytes);
     key_filter_publish(filter);
 }
 
-/* The entry is linked and counted, but may not be read yet (T2). */
+/* The entry is linked and counted, but may not be read yet (T2).  A filter that has become too full
+ * to tell anything, or would cost too much, is given up. */
 static void
 note_key(struct memtable *memtable, struct lsmkv_slice key)
 {
+    struct key_filter *filter = &memtable->filter;
+
     if (memtable_count(memtable) == FILTERED_FROM)
         make_filter(memtable);
-    else if (memtable->filter.lines != NULL)
-        add_key(&memtable->filter, memtable->list.order, memtable->filtered, key);
+    else if (key_filter_is_made(filter) &&
+             (!add_key(filter, memtable->list.order, memtable->filtered, key,
+                       &memtable->hashes) ||
+              key_filter_is_full(filter, memtable->hashes)))
+        key_filter_give_up(filter);
     memtable->filtered = key;
 }
 

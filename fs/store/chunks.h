@@ -13,8 +13,9 @@
 #include "lsmkv.h"
 #include "store/store.h"
 
-#define CHUNK_SIZE          (128u << 10)
-#define CHUNK_FRAGMENTS_MAX 32u   /* this one would fold */
+#define CHUNK_SIZE (128u << 10)
+/* This one would fold: blocks of 4 KiB that lie across the edges of chunks are 33 pieces of one. */
+#define CHUNK_FRAGMENTS_MAX 33u
 #define CHUNK_GROWN_MAX     1024u /* a fragment that is appended to */
 
 static inline uint64_t

@@ -142,15 +142,20 @@ piece_lay_over(struct data_edit *edit, const struct piece *piece,
                const struct chunk_state *state, struct chunk_state *after)
 {
     uint64_t id = edit->data.id;
-    bool grows = chunks_would_grow(state, piece->at, piece->size);
+    int result = -ENOENT;
+    if (chunks_would_grow(state, piece->at, piece->size))
+        result = chunks_grow_fragment(edit->store, edit->batch, id, piece->index, state,
+                                      piece->bytes, piece->size);
+    if (result == -ENOMEM)
+        return result;
     *after = *state;
     after->present = true;
     after->fragment_bytes += (uint32_t)piece->size;
-    if (grows && chunks_grow_fragment(edit->store, edit->batch, id, piece->index, state,
-                                      piece->bytes, piece->size) == 0) {
+    if (result == 0) {
         after->last_bytes += (uint32_t)piece->size;
         return 0;
     }
+    /* One that cannot be read does no harm (C3 of chunks.c): it stays as it is. */
     after->fragments++;
     after->last_at = (uint32_t)piece->at;
     after->last_bytes = (uint32_t)piece->size;

@@ -4,7 +4,8 @@
  *
  * K1  What is known of a chunk is what the newest state of the store has of it, or nothing is known.
  *     So whoever changes a chunk takes what is known of it away first, while it alone may change the
- *     file, and gives what it put when that has been published.
+ *     file, and gives what it put when that has been published.  One file has an id (D4 of data.c), and
+ *     what sweeping takes away nobody writes to.
  *
  * A table without chains: of two chunks that fall on one place the later is known.  Threads: any, at
  * any time; the mutex is a leaf.

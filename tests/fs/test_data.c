@@ -245,14 +245,21 @@ END_TEST
 /* What fits whole chunks in fragments of 4 KiB is written once: no chunk folds. */
 START_TEST(test_what_is_appended_in_blocks_is_put_once)
 {
-    uint64_t before, after;
+    const unsigned blocks = 2 * DATA_CHUNK / 4096;
+    uint64_t before;
 
     do_write(&files[0], 0, pattern, DATA_CHUNK);
     before = fixture_count_chunks(&fixture);
-    for (unsigned i = 0; i < DATA_CHUNK / 4096; i++)
+    for (unsigned i = 0; i < blocks; i++)
         do_write(&files[0], files[0].size, pattern, 4096);
-    after = fixture_count_chunks(&fixture);
-    ck_assert_uint_eq(after - before, DATA_CHUNK / 4096);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture) - before, blocks);
+    check_all();
+    /* Where they lie across the edges of chunks two of them are in two parts. */
+    do_write(&files[1], 0, pattern, DATA_CHUNK + 5000);
+    before = fixture_count_chunks(&fixture);
+    for (unsigned i = 0; i < blocks; i++)
+        do_write(&files[1], files[1].size, pattern, 4096);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture) - before, blocks + 2);
     check_all();
 }
 END_TEST
@@ -278,7 +285,7 @@ START_TEST(test_what_was_just_written_is_not_looked_for)
         do_write(&files[0], files[0].size, pattern, 100);
     }
     ck_assert_uint_eq(seeks_made(), seeks);
-    /* What is cut, punched or opened again is. */
+    /* What is cut is. */
     do_truncate(&files[0], files[0].size - 1);
     do_write(&files[0], files[0].size, pattern, 100);
     ck_assert_uint_gt(seeks_made(), seeks);

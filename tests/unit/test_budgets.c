@@ -157,6 +157,31 @@ START_TEST(test_writers_wait_for_a_flush_that_is_held_up_within_their_memory_and
 }
 END_TEST
 
+/* Filters of memtables, too, are within the buffer, whatever number of keyspaces it is shared by. */
+START_TEST(test_many_keyspaces_share_a_buffer)
+{
+    enum { KEYSPACES = 64, KEYS = 1100 };
+    struct lsmkv_keyspace *keyspace;
+    char name[32];
+
+    rig.options.write_buffer_size = 64 * MIB;
+    rig_open(&rig);
+    for (unsigned i = 0; i < KEYSPACES; i++) {
+        snprintf(name, sizeof(name), "many-%u", i);
+        ck_assert_int_eq(lsmkv_keyspace_create(rig.db, name, LSMKV_ORDER_PATH, &keyspace),
+                         0);
+        for (unsigned n = 0; n < KEYS; n++) {
+            snprintf(name, sizeof(name), "key/%u", n);
+            ck_assert_int_eq(lsmkv_put(rig.db, keyspace, lsmkv_str(name), lsmkv_str(""),
+                                       lsmkv_str("value"), LSMKV_UNSYNCED),
+                             0);
+        }
+    }
+    ck_assert_uint_eq(rig_stats(&rig).flushes, 0);
+    ck_assert_uint_lt(rig_stats(&rig).memtable_bytes, 32 * MIB);
+}
+END_TEST
+
 /* Room is made for all entries of a batch before it is logged: 616 bytes each, if all of them made
  * blocks of the skip list. */
 START_TEST(test_a_batch_of_small_entries_takes_no_more_than_they_can_need)
@@ -520,6 +545,7 @@ main(void)
     tcase_add_test(
         tests,
         test_writers_wait_for_a_flush_that_is_held_up_within_their_memory_and_logs);
+    tcase_add_test(tests, test_many_keyspaces_share_a_buffer);
     tcase_add_test(tests, test_a_batch_of_small_entries_takes_no_more_than_they_can_need);
     tcase_add_test(tests, test_reading_takes_the_cache_and_what_is_pinned);
     tcase_add_test(tests, test_filters_leave_less_of_the_cache_to_blocks);

@@ -321,6 +321,34 @@ START_TEST(test_a_large_memtable_seldom_looks_for_what_is_not_there)
 }
 END_TEST
 
+/* A key brings a thousand ancestors: nothing is asked of the filter any more, and all is found. */
+START_TEST(test_a_filter_that_would_cost_too_much_is_given_up)
+{
+    struct memtable_hit hit;
+    char deep[2001], key[64];
+
+    begin(LSMKV_ORDER_PATH);
+    for (unsigned i = 0; i < 2000; i++) {
+        add(lsmkv_str((sprintf(key, "top/%u", i), key)), i + 1, KIND_PUT,
+            lsmkv_bytes("", 0));
+        if (i != 1500)
+            continue;
+        for (unsigned at = 0; at < 1000; at++)
+            memcpy(deep + 2 * at, "d/", 2);
+        deep[1999] = '\0';
+        add(lsmkv_str(deep), 5000, KIND_PUT, lsmkv_bytes("", 0));
+    }
+    for (unsigned i = 0; i < 2000; i++)
+        ck_assert(get(lsmkv_str((sprintf(key, "top/%u", i), key)), 6000, &hit));
+    ck_assert(get(lsmkv_str(deep), 6000, &hit));
+    for (size_t size = 1; size < 1999; size += 2) {
+        ck_assert(!get(lsmkv_bytes(deep, size), 6000, &hit));
+        ck_assert(key_is_below(internal_user_key(hit.key), lsmkv_bytes(deep, size)));
+    }
+    finish();
+}
+END_TEST
+
 START_TEST(test_skip_older_stops_at_newer_entries_and_at_its_bound)
 {
     struct random random = random_of(random_seed());
@@ -644,6 +672,7 @@ main(void)
     tcase_add_loop_test(tests, test_what_a_get_misses_is_followed_by_what_it_gives, 0, 2);
     tcase_add_loop_test(tests, test_a_large_memtable_seldom_looks_for_what_is_not_there,
                         0, 2);
+    tcase_add_test(tests, test_a_filter_that_would_cost_too_much_is_given_up);
     tcase_add_loop_test(tests, test_skip_older_stops_at_newer_entries_and_at_its_bound, 0,
                         2);
     tcase_add_loop_test(tests, test_keys_and_values_of_every_size_fit, 0, 2);

@@ -107,7 +107,9 @@ START_TEST(test_a_walk_that_goes_elsewhere_begins_anew)
     lsmkv_iter_next(iter);
     before = begun;
     ck_assert_uint_gt(before, 0);
+    /* By itself a seek begins nothing. */
     lsmkv_iter_seek(iter, lsmkv_str(key_of(COUNT / 2)));
+    ck_assert_uint_eq(begun, before);
     lsmkv_iter_next(iter);
     ck_assert_uint_gt(begun, before);
     lsmkv_iter_free(iter);
