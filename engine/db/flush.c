@@ -136,10 +136,8 @@ flush_oldest(struct lsmkv *db)
         mutex_unlock(&db->mutex);
         result = install(db, &edit, generation, 0);
     }
-    if (result == 0) {
-        atomic_fetch_add(&db->counters.flushes, 1);
+    if (result == 0)
         files_delete_logs(db, log_number, edit.oldest_log);
-    }
     files_delete_obsolete(db);
     manifest_edit_fini(&edit);
     end_turn(db, result);

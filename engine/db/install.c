@@ -186,6 +186,7 @@ retire(struct lsmkv *db, struct generation *generation) LSMKV_REQUIRES(db->mutex
     db->oldest = generation->newer;
     db->frozen--;
     generation->flushed = true;
+    atomic_fetch_add(&db->counters.flushes, 1); /* before who waits for it looks */
 }
 
 /* Files that the edit removed and did not put at another level die with their last reader. */

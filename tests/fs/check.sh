@@ -254,10 +254,12 @@ other_daemons() {
 # Of the tables that it has, not of what it holds in memory.
 damage_while_mounted() {
     local table
-    table=$(table_of_linux)
     rm -rf "$copy"
     cp -r "$store" "$copy"
     local store=$copy
+    # No merge is due then that takes the table away before it is looked at.
+    "$lsmfs" compact "$store"
+    table=$(table_of_linux)
     mount_store
     printf '\377\376' | dd of="$store/$table" bs=1 seek=5000 conv=notrunc status=none
     fails_with 4 "^damage: $table: offset [0-9]*: " "$lsmfs" check "$mnt" >found
