@@ -488,11 +488,9 @@ recovers_from_one_that_was_killed() {
     kill -KILL "$command"
     wait $backup || true
     await_end "$command"
-    # Its mount goes by itself.
-    for _ in {1..500}; do
-        grep -q "^$store " /proc/mounts || break
-        sleep 0.02
-    done
+    # Its mount goes by itself, and then its daemon, which holds the lock, too.
+    flock --wait 10 "$store" true
+    not grep -q "^$store " /proc/mounts
     same changed "$(backup "$store" cat dir/file)"
     same '' "$(names)"
     sound
