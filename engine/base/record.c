@@ -13,7 +13,7 @@ blob_ref_encode(uint8_t *out, const struct blob_ref *ref)
 {
     put_u64(out, ref->file);
     put_u64(out + 8, ref->offset);
-    put_u32(out + 16, ref->length);
+    put_u32(out + 16, blob_length_encode(ref->length, ref->pages));
     put_u32(out + 20, ref->checksum);
 }
 
@@ -21,15 +21,16 @@ int
 blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref)
 {
     struct reader reader = reader_of(in);
-    struct blob_ref found;
+    struct blob_ref found = {0};
 
     found.file = read_u64(&reader);
     found.offset = read_u64(&reader);
-    found.length = read_u32(&reader);
+    blob_length_decode(read_u32(&reader), &found.length, &found.pages);
     found.checksum = read_u32(&reader);
     if (reader.failed || reader_left(&reader) > 0 || found.length == 0 ||
         found.length > LSMKV_VALUE_MAX ||
-        found.offset > (uint64_t)INT64_MAX - found.length)
+        found.offset > (uint64_t)INT64_MAX - found.length ||
+        found.offset < (uint64_t)found.pages * sizeof(uint32_t))
         return -EUCLEAN;
     *ref = found;
     return 0;

@@ -15,7 +15,8 @@
  *     offset  size  field
  *          0     8  file      number of the blob file
  *          8     8  offset    of the value in it
- *         16     4  length    of the value, 1 to LSMKV_VALUE_MAX
+ *         16     4  length    of the value, 1 to LSMKV_VALUE_MAX; and BLOB_PAGED if the checksums
+ *                             of its pages stand before it
  *         20     4  checksum  as the blob file has it
  */
 #ifndef BASE_RECORD_H
@@ -26,12 +27,32 @@
 
 #include "base/key.h"
 
+#define BLOB_PAGED     (1u << 31) /* in the field of a length */
+#define BLOB_PAGE_SIZE 4096u
+
 struct blob_ref {
     uint64_t file, offset;
     uint32_t length, checksum;
+    uint32_t pages; /* whose checksums stand before the value; 0: none do */
 };
 
 #define BLOB_REF_SIZE 24u
+
+/* The field of a length, to and from what it says. */
+static inline uint32_t
+blob_length_encode(uint32_t length, uint32_t pages)
+{
+    return pages > 0 ? length | BLOB_PAGED : length;
+}
+
+static inline void
+blob_length_decode(uint32_t field, uint32_t *length, uint32_t *pages)
+{
+    *length = field & ~BLOB_PAGED;
+    *pages = (field & BLOB_PAGED) != 0
+                 ? *length / BLOB_PAGE_SIZE + (*length % BLOB_PAGE_SIZE > 0)
+                 : 0;
+}
 
 void blob_ref_encode(uint8_t *out, const struct blob_ref *ref);
 /* -EUCLEAN if it cannot be one. */

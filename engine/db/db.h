@@ -416,6 +416,8 @@ uint64_t bytes_logged(const struct lsmkv *db);
 int LSMKV_CHECKED install(struct lsmkv *db, struct manifest_edit *edit,
                           struct generation *retired, uint64_t publish)
     LSMKV_EXCLUDES(db->mutex);
+/* Replaces the manifest by one that names what this version writes (M5). */
+int LSMKV_CHECKED install_manifest(struct lsmkv *db);
 /* The whole state as one edit, for rolling. */
 int LSMKV_CHECKED state_edit(struct lsmkv *db, struct manifest_edit *edit)
     LSMKV_REQUIRES(db->mutex);

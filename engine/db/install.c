@@ -320,6 +320,17 @@ roll(struct lsmkv *db, bool names_lz4) LSMKV_REQUIRES(db->manifest_mutex)
     return result != 0 && manifest_is_broken(db->manifest) ? poison(db, result) : result;
 }
 
+int
+install_manifest(struct lsmkv *db)
+{
+    int result;
+
+    mutex_lock(&db->manifest_mutex);
+    result = roll(db, false);
+    mutex_unlock(&db->manifest_mutex);
+    return result;
+}
+
 /* M5: before the first compressed keyspace's line. */
 static int
 name_features(struct lsmkv *db, const struct manifest_edit *edit)

@@ -2,6 +2,7 @@
  * alive. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "db/db.h"
 #include "iter/cursor.h"
@@ -23,6 +24,7 @@ struct lsmkv_iter {
     struct blob_ref ref;
     struct lsmkv_record record;
     struct blob_run values;
+    struct keybuf part; /* of a value: its pages */
 };
 
 /* ---- values that stand apart ---- */
@@ -130,6 +132,37 @@ lsmkv_iter_value(struct lsmkv_iter *iter, struct lsmkv_slice *value)
     return result;
 }
 
+/* A long value that is not at hand is read where it is to go, or the pages that are wanted of it. */
+int
+lsmkv_iter_value_copy(struct lsmkv_iter *iter, size_t from, size_t size, void *buffer)
+{
+    const struct lsmkv_record *record = lsmkv_iter_record(iter);
+    const size_t length = record->value.size;
+    struct blob_files *blobs = iter->db->blobs;
+    const uint8_t *bytes;
+    int result;
+
+    error_clear();
+    if (from > length || size > length - from)
+        return error_detail(-ERANGE, "%zu bytes from %zu on of a value of %zu", size,
+                            from, length);
+    if (size == 0)
+        return 0;
+    if (!iter->apart || record->value.data != NULL || blob_is_kept(blobs, &iter->ref)) {
+        struct lsmkv_slice value;
+
+        result = lsmkv_iter_value(iter, &value);
+        bytes = result == 0 ? (const uint8_t *)value.data + from : NULL;
+    } else if (size == length) {
+        return blob_read(blobs, &iter->ref, buffer);
+    } else {
+        result = blob_read_part(blobs, &iter->ref, from, size, &iter->part, &bytes);
+    }
+    if (result == 0)
+        memcpy(buffer, bytes, size);
+    return result;
+}
+
 /* ---- making and freeing ---- */
 
 /* NULL data if there is no upper bound. */
@@ -228,6 +261,7 @@ lsmkv_iter_free(struct lsmkv_iter *iter)
     tally_add(&iter->db->reads, READ_DEAD_RANGE_SKIPS, iter->cursor.dead_skips);
     cursor_fini(&iter->cursor);
     keybuf_fini(&iter->upper);
+    keybuf_fini(&iter->part);
     blob_run_fini(&iter->values);
     view_unref(iter->view);
     files_delete_obsolete(iter->db); /* what only this walk kept */

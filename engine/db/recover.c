@@ -94,7 +94,8 @@ note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
 
     if (result != 0)
         return result; /* batch_next has decoded it: cannot be */
-    if (ref.offset != end_of(replay->generation, ref.file) + BLOB_HEAD_SIZE + key_size)
+    if (ref.offset !=
+        end_of(replay->generation, ref.file) + blob_front_size(key_size, ref.pages))
         return report_error(
             &replay->db->reporter, -EUCLEAN,
             "%06llu.log: offset %llu: refers to %06llu.blob, offset %llu, "
@@ -273,7 +274,7 @@ unsynced_from(const struct replay *replay, const struct generation_blob *blob,
 {
     for (size_t i = 0; i < replay->ref_count; i++) {
         const struct logged_ref *noted = &replay->refs[i];
-        uint64_t before = BLOB_HEAD_SIZE + noted->key_size;
+        uint64_t before = blob_front_size(noted->key_size, noted->ref.pages);
 
         if (noted->frame < synced || noted->ref.file != blob->number)
             continue;

@@ -457,6 +457,11 @@ LSMKV_API const struct lsmkv_record *lsmkv_iter_record(const struct lsmkv_iter *
  * alone.  Holds until the iterator moves. */
 LSMKV_API LSMKV_CHECKED int lsmkv_iter_value(struct lsmkv_iter *iter,
                                              struct lsmkv_slice *value);
+/* Copies `size` bytes of that value, from `from` on.  Of a long value that was not read yet no more
+ * is read and checked than that needs: damage elsewhere in it is not noticed.  -ERANGE: it has not
+ * so many. */
+LSMKV_API LSMKV_CHECKED int lsmkv_iter_value_copy(struct lsmkv_iter *iter, size_t from,
+                                                  size_t size, void *buffer);
 
 /* ---- snapshots ---- */
 

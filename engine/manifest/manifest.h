@@ -14,7 +14,8 @@
  * M3  A failed write is undone by truncating and syncing; a failed sync breaks the manifest.
  * M4  Rolling: MANIFEST.tmp written and synced, renamed over MANIFEST, directory synced.
  * M5  The first line names the feature "lz4" before any line has a keyspace that is compressed: so a
- *     version that does not know it says what it lacks, and takes nothing for damage.
+ *     version that does not know it says what it lacks, and takes nothing for damage.  For the same
+ *     reason a store whose first line does not name "pages" has it replaced before it is written to.
  */
 #ifndef MANIFEST_MANIFEST_H
 #define MANIFEST_MANIFEST_H
@@ -71,6 +72,8 @@ struct manifest_edit {
     /* Nor this, of what manifest_load and manifest_salvage read: the features, named, that are not
      * known here and that who writes must know; "": there is none. */
     char unknown_features[MANIFEST_FEATURES];
+    /* Nor this, of what manifest_load reads: M5. */
+    bool names_pages;
 };
 
 void manifest_edit_fini(struct manifest_edit *edit);

@@ -22,11 +22,16 @@
  *          0     4  checksum        CRC32C of the file's number (8), the record's offset (8),
  *                                   bytes 4 to 15, the key
  *          4     4  value checksum  CRC32C of the file's number (8), the value's offset (8),
- *                                   the value
- *          8     4  value length    1 to LSMKV_VALUE_MAX
+ *                                   the value; or, of one in pages, their checksums
+ *          8     4  value length    1 to LSMKV_VALUE_MAX; and BLOB_PAGED if it is in pages
  *         12     4  key length      8 to LSMKV_KEY_MAX + 8
  *         16        internal key, as it was when the value was written
+ *                   of a value in pages, for each BLOB_PAGE_SIZE bytes of it (the last may have
+ *                   fewer): 4, CRC32C of the file's number (8), the page's offset (8), the page
  *                   value
+ *
+ * A part of a value in pages is read and checked by itself.  Those longer than
+ * BLOB_CACHED_MIN are.
  *
  * An entry of a table, a memtable or the log refers to a value by file, offset, length
  * and value checksum (base/record.h), so a get reads the value and nothing else.  Key and
@@ -67,15 +72,22 @@ struct blob_header {
 
 struct blob_head {
     uint32_t checksum; /* of the value */
-    uint32_t length;
+    uint32_t length, pages;
     uint32_t key_size;
 };
+
+/* What stands in a record before its value. */
+static inline size_t
+blob_front_size(size_t key_size, uint32_t pages)
+{
+    return BLOB_HEAD_SIZE + key_size + pages * sizeof(uint32_t);
+}
 
 /* What a value takes in a file, its head and key included. */
 static inline uint64_t
 blob_record_size(struct lsmkv_slice internal, const struct blob_ref *ref)
 {
-    return (uint64_t)BLOB_HEAD_SIZE + internal.size + ref->length;
+    return (uint64_t)blob_front_size(internal.size, ref->pages) + ref->length;
 }
 
 void blob_header_encode(uint8_t *out, const struct blob_header *header);
@@ -92,7 +104,18 @@ int LSMKV_CHECKED blob_head_decode(const uint8_t *in, struct blob_head *head,
 /* -EBADMSG; `in` holds the head and behind it the key. */
 int LSMKV_CHECKED blob_head_check(const uint8_t *in, const struct blob_head *head,
                                   uint64_t number, uint64_t offset, const char **problem);
-uint32_t blob_value_checksum(uint64_t number, uint64_t offset, struct lsmkv_slice value);
+/* Of ref->length bytes that stand where `ref` says. */
+uint32_t blob_value_checksum(const struct blob_ref *ref, const uint8_t *value);
+/* Of a value in pages, before which their checksums stand: have these its checksum? */
+bool blob_sums_are_intact(const struct blob_ref *ref, const uint8_t *value);
+
+/* Where a value that is not empty will stand if its record begins at `offset`; all but the
+ * checksum. */
+struct blob_ref blob_place(uint64_t number, uint64_t offset, size_t key_size,
+                           size_t value_size);
+/* What stands before it there, and the checksum. */
+void blob_front_encode(uint8_t *out, struct lsmkv_slice internal,
+                       struct lsmkv_slice value, struct blob_ref *ref);
 
 /* "000012.blob"; `name` has TABLE_NAME_SIZE bytes. */
 void blob_name(char *name, uint64_t number);
@@ -182,6 +205,11 @@ bool blob_is_kept(const struct blob_files *files, const struct blob_ref *ref);
  * generation that refers to it.  Reports damage. */
 int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
                             void *buffer);
+/* The same of `size` bytes of the value, above 0, from `from` on, which are in it.  Of one in pages no
+ * others are read than those of the pages.  `*bytes` are in `room`. */
+int LSMKV_CHECKED blob_read_part(struct blob_files *files, const struct blob_ref *ref,
+                                 size_t from, size_t size, struct keybuf *room,
+                                 const uint8_t **bytes);
 /* Bytes of a file, whatever they are: how many there are of `size`.  -ENOENT: no such
  * file; other errors are reported. */
 ssize_t LSMKV_CHECKED blob_files_bytes(struct blob_files *files, uint64_t number,

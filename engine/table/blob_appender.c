@@ -117,11 +117,9 @@ int
 blob_appender_add(struct blob_appender *appender, struct lsmkv_slice internal,
                   struct lsmkv_slice value, struct blob_ref *ref)
 {
-    const size_t head_size = BLOB_HEAD_SIZE + internal.size;
-    struct blob_ref made = {.file = appender->number,
-                            .offset = appender->next + head_size,
-                            .length = (uint32_t)value.size};
-    struct blob_head head = {.length = made.length, .key_size = (uint32_t)internal.size};
+    struct blob_ref made =
+        blob_place(appender->number, appender->next, internal.size, value.size);
+    const size_t head_size = blob_front_size(internal.size, made.pages);
     struct keybuf *heads = &appender->heads;
     int result = reserve(appender);
 
@@ -129,11 +127,7 @@ blob_appender_add(struct blob_appender *appender, struct lsmkv_slice internal,
         result = keybuf_reserve(heads, 2 * heads->capacity + head_size);
     if (result != 0)
         return result;
-    head.checksum = made.checksum =
-        blob_value_checksum(appender->number, made.offset, value);
-    blob_head_encode(heads->data + heads->size, appender->number, appender->next, &head,
-                     internal);
-    memcpy(heads->data + heads->size + BLOB_HEAD_SIZE, internal.data, internal.size);
+    blob_front_encode(heads->data + heads->size, internal, value, &made);
     heads->size += head_size;
     appender->added[appender->count++] = (struct added){head_size, value};
     appender->next = made.offset + made.length;

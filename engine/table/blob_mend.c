@@ -29,22 +29,23 @@ static bool
 record_is_whole(const uint8_t *bytes, uint64_t offset, const struct blob_ref *ref,
                 size_t key_size)
 {
+    const uint8_t *value = bytes + blob_front_size(key_size, ref->pages);
     struct blob_head head;
-    struct lsmkv_slice value =
-        lsmkv_bytes(bytes + BLOB_HEAD_SIZE + key_size, ref->length);
     const char *problem;
 
     return blob_head_decode(bytes, &head, &problem) == 0 && head.length == ref->length &&
-           head.key_size == key_size && head.checksum == ref->checksum &&
+           head.pages == ref->pages && head.key_size == key_size &&
+           head.checksum == ref->checksum &&
            blob_head_check(bytes, &head, ref->file, offset, &problem) == 0 &&
-           blob_value_checksum(ref->file, ref->offset, value) == ref->checksum;
+           blob_value_checksum(ref, value) == ref->checksum &&
+           blob_sums_are_intact(ref, value);
 }
 
 int
 blob_probe(struct blob_files *files, const struct blob_ref *ref, size_t key_size,
            struct keybuf *room)
 {
-    const uint64_t before = BLOB_HEAD_SIZE + key_size;
+    const uint64_t before = blob_front_size(key_size, ref->pages);
     uint64_t offset, from;
     ssize_t got;
     size_t size;

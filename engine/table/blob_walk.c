@@ -99,8 +99,8 @@ read_record(struct walk *walk, struct blob_record *record)
 {
     const uint64_t offset = record->offset;
     struct blob_head head;
-    struct lsmkv_slice value;
     const char *problem;
+    size_t front;
     int result = read_at(walk, offset, 0, BLOB_HEAD_SIZE);
 
     if (result != 0)
@@ -108,23 +108,26 @@ read_record(struct walk *walk, struct blob_record *record)
     result = blob_head_decode(walk->buffer, &head, &problem);
     if (result != 0)
         return finding(walk, result, offset, problem);
+    front = blob_front_size(head.key_size, head.pages);
     result = read_at(walk, offset + BLOB_HEAD_SIZE, BLOB_HEAD_SIZE,
-                     (size_t)head.key_size + head.length);
+                     front - BLOB_HEAD_SIZE + head.length);
     if (result != 0)
         return result;
     result = blob_head_check(walk->buffer, &head, walk->number, offset, &problem);
     if (result != 0)
         return finding(walk, result, offset, problem);
     record->key = lsmkv_bytes(walk->buffer + BLOB_HEAD_SIZE, head.key_size);
-    record->value = walk->buffer + BLOB_HEAD_SIZE + head.key_size;
-    record->ref = (struct blob_ref){walk->number, offset + BLOB_HEAD_SIZE + head.key_size,
-                                    head.length, head.checksum};
-    value = lsmkv_bytes(record->value, head.length);
-    if (blob_value_checksum(walk->number, record->ref.offset, value) == head.checksum)
-        return 0;
-    (void)finding(walk, -EBADMSG, record->ref.offset,
-                  "a value's checksum does not match");
-    record->value = NULL;
+    record->value = walk->buffer + front;
+    record->ref = (struct blob_ref){walk->number, offset + front, head.length,
+                                    head.checksum, head.pages};
+    if (blob_value_checksum(&record->ref, record->value) != head.checksum) {
+        (void)finding(walk, -EBADMSG, record->ref.offset,
+                      "a value's checksum does not match");
+        record->value = NULL;
+    } else if (!blob_sums_are_intact(&record->ref, record->value)) {
+        (void)finding(walk, -EBADMSG, record->ref.offset,
+                      "the checksums of a value's pages do not match");
+    }
     return 0;
 }
 

@@ -86,24 +86,18 @@ static int
 add(struct blob_writer *writer, struct lsmkv_slice internal, struct lsmkv_slice value,
     struct blob_ref *ref)
 {
-    uint64_t offset = blob_writer_size(writer);
-    struct blob_ref made = {.file = writer->number,
-                            .offset = offset + BLOB_HEAD_SIZE + internal.size,
-                            .length = (uint32_t)value.size};
-    struct blob_head head = {.length = made.length, .key_size = (uint32_t)internal.size};
-    uint8_t bytes[BLOB_HEAD_SIZE];
-    int result;
+    struct blob_ref made =
+        blob_place(writer->number, blob_writer_size(writer), internal.size, value.size);
+    const size_t front_size = blob_front_size(internal.size, made.pages);
+    int result = keybuf_reserve(&writer->out, writer->out.size + front_size);
 
-    head.checksum = made.checksum =
-        blob_value_checksum(writer->number, made.offset, value);
-    blob_head_encode(bytes, writer->number, offset, &head, internal);
-    result = keybuf_append(&writer->out, lsmkv_bytes(bytes, sizeof(bytes)));
-    if (result == 0)
-        result = keybuf_append(&writer->out, internal);
-    if (result == 0)
+    if (result == 0) {
+        blob_front_encode(writer->out.data + writer->out.size, internal, value, &made);
+        writer->out.size += front_size;
         result = writer->out.size + value.size < WRITE_BUFFER
                      ? keybuf_append(&writer->out, value)
                      : write_out(writer, value);
+    }
     if (result == 0)
         *ref = made;
     return result;

@@ -20,7 +20,7 @@
  *     deletes them all in the same batch.  Of a fragment that grew the newest version counts.
  * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
  *     what a file grows over was never written.
- * C3  A record that cannot be read does no harm where it has nothing of what is wanted, or a
+ * C3  What cannot be read of a record does no harm where nothing of it is wanted, or a
  *     later fragment lies over all that is wanted of the chunk: a page that was written over a
  *     damaged one is read back.
  */
@@ -171,39 +171,41 @@ fill_zeros(struct reading *reading, uint64_t to)
     reading->filled = to;
 }
 
-/* Copies those of the bytes at file offset `at` that are wanted. */
-static void
-overlay(struct reading *reading, uint64_t at, struct lsmkv_slice value)
+/* Reads those of the bytes of the iterator's record, at file offset `at`, that are wanted. */
+static int
+overlay(struct reading *reading, uint64_t at, struct lsmkv_iter *iter)
 {
+    uint64_t end = at + lsmkv_iter_record(iter)->value.size;
     uint64_t from = at > reading->offset ? at : reading->offset;
-    uint64_t to = at + value.size < reading->end ? at + value.size : reading->end;
-    if (from < to)
-        memcpy(reading->bytes + (from - reading->offset),
-               (const uint8_t *)value.data + (from - at), to - from);
+    uint64_t to = end < reading->end ? end : reading->end;
+    if (from >= to)
+        return 0;
+    return lsmkv_iter_value_copy(iter, from - at, to - from,
+                                 reading->bytes + (from - reading->offset));
 }
 
 static int
 read_record(struct reading *reading, uint64_t index, unsigned number,
-            const struct lsmkv_record *record)
+            struct lsmkv_iter *iter)
 {
+    const struct lsmkv_record *record = lsmkv_iter_record(iter);
     uint64_t start = index * CHUNK_SIZE;
     struct fragment fragment;
     fill_zeros(reading, start);
-    if (number == 0) {
-        if (record->value.size > CHUNK_SIZE || record->attributes.size > 0)
-            return -EUCLEAN;
-        overlay(reading, start, record->value);
-        uint64_t end = start + record->value.size;
-        if (end > reading->filled)
-            reading->filled = end < reading->end ? end : reading->end;
-        return 0;
+    if (number > 0) {
+        int result = fragment_decode(record, &fragment);
+        if (result)
+            return result;
+        fill_zeros(reading, start + CHUNK_SIZE);
+        return overlay(reading, start + fragment.at, iter);
     }
-    int result = fragment_decode(record, &fragment);
-    if (result)
-        return result;
-    fill_zeros(reading, start + CHUNK_SIZE);
-    overlay(reading, start + fragment.at, record->value);
-    return 0;
+    if (record->value.size > CHUNK_SIZE || record->attributes.size > 0)
+        return -EUCLEAN;
+    int result = overlay(reading, start, iter);
+    uint64_t end = start + record->value.size;
+    if (result == 0 && end > reading->filled)
+        reading->filled = end < reading->end ? end : reading->end;
+    return result;
 }
 
 /* Is it a fragment, over all that is wanted of its chunk? */
@@ -220,35 +222,17 @@ covers(const struct reading *reading, uint64_t index, unsigned number,
            at + record->value.size >= (reading->end < end ? reading->end : end);
 }
 
-/* Has it anything of what is wanted?  If it is not valid, reading it will tell. */
-static bool
-is_wanted(const struct reading *reading, uint64_t index, unsigned number,
-          const struct lsmkv_record *record)
-{
-    struct fragment fragment = {0};
-    if (number > 0 && fragment_decode(record, &fragment))
-        return true;
-    uint64_t at = index * CHUNK_SIZE + fragment.at;
-    return at < reading->end && at + record->value.size > reading->offset;
-}
-
 /* The record that the iterator stands on. */
 static int
 read_next(struct reading *reading, uint64_t index, unsigned fragment,
           struct lsmkv_iter *iter)
 {
-    struct lsmkv_record record = *lsmkv_iter_record(iter);
     if (reading->bad && index != reading->index)
         return reading->bad;
     reading->index = index;
-    if (reading->bad && !covers(reading, index, fragment, &record))
+    if (reading->bad && !covers(reading, index, fragment, lsmkv_iter_record(iter)))
         return 0;
-    if (is_wanted(reading, index, fragment, &record))
-        reading->bad = lsmkv_iter_value(iter, &record.value);
-    else
-        record.value.size = 0;
-    if (reading->bad == 0)
-        reading->bad = read_record(reading, index, fragment, &record);
+    reading->bad = read_record(reading, index, fragment, iter);
     return 0;
 }
 

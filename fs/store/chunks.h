@@ -52,7 +52,7 @@ LSMKV_CHECKED int chunks_put_lost(struct store *store, struct lsmkv_batch *batch
 bool chunks_is_lost(const struct lsmkv_record *record, unsigned fragment);
 
 /* An iterator over the chunks `first` to `last` (which may be UINT64_MAX) of `data_id`;
- * contents are read by lsmkv_iter_value only. */
+ * contents are read by lsmkv_iter_value and lsmkv_iter_value_copy only. */
 LSMKV_CHECKED int chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot,
                               uint64_t data_id, uint64_t first, uint64_t last,
                               struct lsmkv_iter **iter);

@@ -299,7 +299,7 @@ print(json.dumps({"compression": json.load(sys.stdin)["compression"]}, separator
     done
     cmp none.ls lz4.ls
     [ $(($(cat lz4.bytes) * 3)) -lt $(($(cat none.bytes) * 2)) ]
-    head -1 lz4/MANIFEST | grep -q '"incompatible":\["lz4"\]'
+    head -1 lz4/MANIFEST | grep -q '"incompatible":\["lz4","pages"\]'
     not grep -q lz4 none/MANIFEST
     same 4 "$(grep -o '"compression":"lz4"' lz4/MANIFEST | sort | uniq -c | awk '{print ($1 >= 4) * 4}')"
     rm lz4/CLOSED

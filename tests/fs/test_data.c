@@ -264,13 +264,13 @@ START_TEST(test_what_is_appended_in_blocks_is_put_once)
 }
 END_TEST
 
-static uint64_t
-seeks_made(void)
+static struct lsmkv_stats
+stats_now(void)
 {
     struct lsmkv_stats stats;
 
     ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
-    return stats.seeks;
+    return stats;
 }
 
 START_TEST(test_what_was_just_written_is_not_looked_for)
@@ -279,28 +279,19 @@ START_TEST(test_what_was_just_written_is_not_looked_for)
 
     do_write(&files[0], 0, pattern, 3 * DATA_CHUNK);
     do_write(&files[0], DATA_CHUNK + 5000, pattern, 100);
-    seeks = seeks_made();
+    seeks = stats_now().seeks;
     for (unsigned i = 0; i < 20; i++) {
         do_write(&files[0], DATA_CHUNK + i * 1000, pattern, 100);
         do_write(&files[0], files[0].size, pattern, 100);
     }
-    ck_assert_uint_eq(seeks_made(), seeks);
+    ck_assert_uint_eq(stats_now().seeks, seeks);
     /* What is cut is. */
     do_truncate(&files[0], files[0].size - 1);
     do_write(&files[0], files[0].size, pattern, 100);
-    ck_assert_uint_gt(seeks_made(), seeks);
+    ck_assert_uint_gt(stats_now().seeks, seeks);
     check_all();
 }
 END_TEST
-
-static uint64_t
-blobs_read(void)
-{
-    struct lsmkv_stats stats;
-
-    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
-    return stats.blobs_read;
-}
 
 /* Of a chunk with many fragments those that have something of it. */
 START_TEST(test_a_read_reads_what_is_wanted)
@@ -311,12 +302,32 @@ START_TEST(test_a_read_reads_what_is_wanted)
     for (unsigned i = 0; i < 30; i++)
         do_write(&files[0], i * 4096u, pattern + i, 4096);
     ck_assert_int_eq(lsmkv_flush(fixture.store->db), 0);
-    before = blobs_read();
+    before = stats_now().blobs_read;
     file_open(&files[0], &open);
     check_range(&files[0], &open, 7 * 4096 + 2048, 4096);
     file_close(&open);
-    ck_assert_uint_le(blobs_read() - before, 2);
-    ck_assert_uint_gt(blobs_read() - before, 0);
+    ck_assert_uint_le(stats_now().blobs_read - before, 2);
+    ck_assert_uint_gt(stats_now().blobs_read - before, 0);
+    check_all();
+}
+END_TEST
+
+/* Of a whole chunk the pages that are wanted. */
+START_TEST(test_a_small_read_of_a_chunk_reads_its_pages)
+{
+    struct open_file open;
+    uint64_t before;
+
+    do_write(&files[0], 0, pattern, 5 * DATA_CHUNK);
+    ck_assert_int_eq(lsmkv_flush(fixture.store->db), 0);
+    before = stats_now().blob_bytes_read;
+    file_open(&files[0], &open);
+    for (unsigned i = 0; i < 10; i++)
+        check_range(&files[0], &open, 3 * DATA_CHUNK - 8192 + i * 4096, 4096);
+    ck_assert_uint_eq(stats_now().blob_bytes_read - before, 10 * 4096);
+    check_range(&files[0], &open, 2 * DATA_CHUNK - 1, 2);
+    ck_assert_uint_eq(stats_now().blob_bytes_read - before, 12 * 4096);
+    file_close(&open);
     check_all();
 }
 END_TEST
@@ -571,6 +582,7 @@ main(void)
     tcase_add_test(tests, test_what_is_appended_in_blocks_is_put_once);
     tcase_add_test(tests, test_what_was_just_written_is_not_looked_for);
     tcase_add_test(tests, test_a_read_reads_what_is_wanted);
+    tcase_add_test(tests, test_a_small_read_of_a_chunk_reads_its_pages);
     tcase_add_test(tests, test_a_file_cut_to_nothing_gets_a_new_id);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first_after_a_crash_too);

@@ -43,6 +43,18 @@ seal_log(uint8_t *bytes, size_t size, uint64_t number, unsigned frames)
     }
 }
 
+/* Of a record, its head, its key and the checksums of its value's pages. */
+static void
+seal_value(uint8_t *record, size_t key_size, struct blob_ref *ref)
+{
+    const size_t front = blob_front_size(key_size, ref->pages);
+    uint8_t *copy = fuzz_copy(lsmkv_bytes(record, front));
+
+    blob_front_encode(record, lsmkv_bytes(copy + BLOB_HEAD_SIZE, key_size),
+                      lsmkv_bytes(record + front, ref->length), ref);
+    free(copy);
+}
+
 void
 seal_blob(uint8_t *bytes, size_t size, uint64_t number)
 {
@@ -55,18 +67,17 @@ seal_blob(uint8_t *bytes, size_t size, uint64_t number)
     while (size - at >= BLOB_HEAD_SIZE) {
         struct blob_head head;
         const char *problem;
-        size_t value;
+        struct blob_ref ref;
+        size_t front;
 
-        if (blob_head_decode(bytes + at, &head, &problem) != 0 ||
-            head.key_size > size - at - BLOB_HEAD_SIZE ||
-            head.length > size - at - BLOB_HEAD_SIZE - head.key_size)
+        if (blob_head_decode(bytes + at, &head, &problem) != 0)
             return;
-        value = at + BLOB_HEAD_SIZE + head.key_size;
-        head.checksum =
-            blob_value_checksum(number, value, lsmkv_bytes(bytes + value, head.length));
-        blob_head_encode(bytes + at, number, at, &head,
-                         lsmkv_bytes(bytes + at + BLOB_HEAD_SIZE, head.key_size));
-        at = value + head.length;
+        front = blob_front_size(head.key_size, head.pages);
+        if (front > size - at || head.length > size - at - front)
+            return;
+        ref = (struct blob_ref){number, at + front, head.length, 0, head.pages};
+        seal_value(bytes + at, head.key_size, &ref);
+        at += front + head.length;
     }
 }
 

@@ -23,7 +23,7 @@ static const uint8_t golden[] = {
     0xa0, 0x91, 0x4d, 0x2a, 0x13, 0xc3, 0xad, 0x90, 0x05, 0x00, 0x00,
     0x00, 0x0b, 0x00, 0x00, 0x00, 'a',  '/',  'b',  0x02, 0x05, 0x00,
     0x00, 0x00, 0x00, 0x00, 0x00, 'v',  'a',  'l',  'u',  'e'};
-static const struct blob_ref golden_ref = {NUMBER, 59, 5, 0x90adc313};
+static const struct blob_ref golden_ref = {NUMBER, 59, 5, 0x90adc313, 0};
 
 static struct table_fixture fixture;
 static struct blob_files *files;
@@ -543,8 +543,7 @@ START_TEST(test_a_cached_value_has_one_length)
     ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
     ck_assert_int_eq(blob_read_pinned(files, &golden_ref, &block), 0);
     other.length--;
-    other.checksum = blob_value_checksum(
-        NUMBER, other.offset, lsmkv_bytes(golden + other.offset, other.length));
+    other.checksum = blob_value_checksum(&other, golden + other.offset);
     ck_assert_ptr_null(blob_find(files, &other));
     block_unpin(block);
     ck_assert_int_eq(blob_read_pinned(files, &other, &block), -EUCLEAN);

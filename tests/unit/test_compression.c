@@ -75,8 +75,8 @@ static bool
 first_line_names_lz4(void)
 {
     char *line = manifest(false);
-    bool names = strstr(line, "\"incompatible\":[\"lz4\"]") != NULL ||
-                 strstr(line, "\"incompatible\":[\"blobs\",\"lz4\"]") != NULL;
+    bool names = strstr(line, "\"incompatible\":[\"lz4\",\"pages\"]") != NULL ||
+                 strstr(line, "\"incompatible\":[\"blobs\",\"lz4\",\"pages\"]") != NULL;
 
     free(line);
     return names;

@@ -46,6 +46,68 @@ START_TEST(test_a_value_that_is_not_there_whole_ends_the_log)
 }
 END_TEST
 
+static uint8_t in_pages[30000], read_back[sizeof(in_pages)];
+
+static void
+put_in_pages(const char *key)
+{
+    for (size_t i = 0; i < sizeof(in_pages); i++)
+        in_pages[i] = (uint8_t)(i * i % 251);
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str(key), none,
+                               lsmkv_bytes(in_pages, sizeof(in_pages)), LSMKV_UNSYNCED),
+                     0);
+}
+
+static void
+assert_in_pages(const char *key)
+{
+    struct lsmkv_record record;
+
+    ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, lsmkv_str(key), read_back,
+                               sizeof(read_back), &record),
+                     0);
+    ck_assert_uint_eq(record.value.size, sizeof(in_pages));
+    ck_assert_mem_eq(read_back, in_pages, sizeof(in_pages));
+}
+
+/* Of such a value the checksums of its pages have to be there, too: a part of it is read by them. */
+START_TEST(test_a_value_in_pages_is_there_with_their_checksums)
+{
+    const uint64_t record = BLOB_HEAD_SIZE + 1 + 8 + 8 * 4 + sizeof(in_pages);
+    struct file_list files;
+    const char *newest;
+
+    put_in_pages("a");
+    sync_store();
+    put_in_pages("b");
+    put_in_pages("c");
+    die_and_open();
+    assert_in_pages("a");
+    assert_in_pages("b");
+    assert_in_pages("c");
+    flush();
+    put_in_pages("d");
+    sync_store();
+    put_in_pages("e");
+    put_in_pages("f");
+    files = blob_files();
+    ck_assert_uint_eq(files.count, 2);
+    newest = strcmp(files.names[0], files.names[1]) > 0 ? files.names[0] : files.names[1];
+    rig_kill(&rig);
+    /* Behind head and key of the second. */
+    change_file(newest, BLOB_HEADER_SIZE + record + BLOB_HEAD_SIZE + 9 + 5, 0);
+    assert_sound();
+    rig_open(&rig);
+    ck_assert_uint_gt(rig.warnings, 0);
+    assert_in_pages("c");
+    assert_in_pages("d");
+    assert_absent("e");
+    assert_absent("f");
+    die_and_open();
+    assert_in_pages("d");
+}
+END_TEST
+
 START_TEST(test_a_file_that_ends_in_a_value_ends_the_log)
 {
     put_some_durably();
@@ -240,6 +302,7 @@ main(void)
 
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_a_value_that_is_not_there_whole_ends_the_log, 0, 4);
+    tcase_add_test(tests, test_a_value_in_pages_is_there_with_their_checksums);
     tcase_add_test(tests, test_a_file_that_ends_in_a_value_ends_the_log);
     tcase_add_test(tests, test_a_file_that_never_was_ends_the_log);
     tcase_add_test(tests, test_a_bad_header_of_an_unsynced_file_ends_the_log);

@@ -41,15 +41,15 @@ append_table(struct manifest *manifest, uint64_t number)
 /* ---- the bytes ---- */
 
 static const char golden_first[] =
-    "{\"format\":\"lsmkv-manifest\",\"version\":1,\"compatible\":[],\"incompatible\":[],"
-    "\"manifest\":7,\"next_file\":20,\"oldest_log\":2,\"last_sequence\":100,"
+    "{\"format\":\"lsmkv-manifest\",\"version\":1,\"compatible\":[],"
+    "\"incompatible\":[\"pages\"],\"manifest\":7,\"next_file\":20,\"oldest_log\":2,\"last_sequence\":100,"
     "\"next_keyspace\":1,"
     "\"keyspaces\":[{\"id\":0,\"name\":\"64656661756c74\",\"text\":\"default\","
     "\"order\":\"path\"}],"
     "\"added\":[{\"keyspace\":0,\"level\":1,\"table\":3,\"size\":4096,\"entries\":10,"
     "\"tombstones\":3,\"smallest_sequence\":5,\"largest_sequence\":90,"
     "\"smallest\":\"610107000000000000\",\"largest\":\"620009000000000000\"}]}"
-    "\t39eaea9b\n";
+    "\tb7208a73\n";
 static const char golden_second[] =
     "{\"next_file\":31,\"oldest_log\":8,\"last_sequence\":72057594037927935,"
     "\"next_snapshot\":5,"

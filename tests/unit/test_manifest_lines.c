@@ -74,7 +74,7 @@ static const struct {
      "\"incompatible\":[\"\"]}",
      -ENOTSUP},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,"
-     "\"incompatible\":[\"blobs\",\"lz4\"]}",
+     "\"incompatible\":[\"blobs\",\"lz4\",\"pages\"]}",
      0},
     {"{\"format\":\"lsmkv-manifest\",\"version\":1,\"manifest\":7,\"incompatible\":[7]}",
      -EUCLEAN},
@@ -305,7 +305,7 @@ START_TEST(test_blob_files_are_these_bytes)
     ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
     ck_assert_int_gt(env_file_read(file, 0, bytes, sizeof(bytes) - 1), 0);
     env_file_close(file);
-    ck_assert_ptr_nonnull(strstr(bytes, "\"incompatible\":[\"blobs\"],"));
+    ck_assert_ptr_nonnull(strstr(bytes, "\"incompatible\":[\"blobs\",\"pages\"],"));
     ck_assert_ptr_nonnull(strstr(bytes, expected));
     ck_assert_int_eq(manifest_load(dir, &reporter, &loaded, &number, &end), 0);
     ck_assert_uint_eq(loaded.added[0].meta.blob_count, 2);

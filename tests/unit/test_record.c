@@ -73,7 +73,7 @@ START_TEST(test_a_reference_has_these_bytes)
     static const uint8_t bytes[BLOB_REF_SIZE] = {
         0x02, 0x01, 0, 0, 0, 0, 0, 0, 0x3b, 0,    0,    0,
         0,    0,    0, 0, 5, 0, 0, 0, 0x13, 0xc3, 0xad, 0x90};
-    const struct blob_ref ref = {0x0102, 59, 5, 0x90adc313};
+    const struct blob_ref ref = {0x0102, 59, 5, 0x90adc313, 0};
     const uint8_t kind = KIND_PUT_TIMED | KIND_BLOB_BIT;
     struct lsmkv_record apart = sample, record;
     uint8_t out[BLOB_REF_SIZE], payload[64];
@@ -86,6 +86,7 @@ START_TEST(test_a_reference_has_these_bytes)
     ck_assert_uint_eq(read.offset, ref.offset);
     ck_assert_uint_eq(read.length, ref.length);
     ck_assert_uint_eq(read.checksum, ref.checksum);
+    ck_assert_uint_eq(read.pages, 0);
     apart.value = lsmkv_bytes(out, sizeof(out));
     record_encode(payload, kind, &apart);
     ck_assert_uint_eq(record_payload_size(kind, &apart), 8 + 3 + BLOB_REF_SIZE);
@@ -93,6 +94,26 @@ START_TEST(test_a_reference_has_these_bytes)
         record_decode(kind, 77, lsmkv_bytes(payload, 8 + 3 + BLOB_REF_SIZE), &record), 0);
     ck_assert(slice_equal(record.value, apart.value));
     ck_assert_int_eq(record.stamp_time, sample.stamp_time);
+}
+END_TEST
+
+/* Of one in pages the length says so, and the reader how many there are. */
+START_TEST(test_a_reference_to_pages_has_one_bit_more)
+{
+    static const uint32_t lengths[] = {1, 4096, 4097, 20000, LSMKV_VALUE_MAX};
+    static const uint32_t pages[] = {1, 1, 2, 5, 4096};
+
+    for (size_t i = 0; i < 5; i++) {
+        const struct blob_ref ref = {7, 1u << 20, lengths[i], 9, pages[i]};
+        uint8_t out[BLOB_REF_SIZE];
+        struct blob_ref read;
+
+        blob_ref_encode(out, &ref);
+        ck_assert_uint_eq(out[19], 0x80 | lengths[i] >> 24);
+        ck_assert_int_eq(blob_ref_decode(lsmkv_bytes(out, sizeof(out)), &read), 0);
+        ck_assert_uint_eq(read.length, lengths[i]);
+        ck_assert_uint_eq(read.pages, pages[i]);
+    }
 }
 END_TEST
 
@@ -136,17 +157,19 @@ END_TEST
 START_TEST(test_an_impossible_reference_is_refused)
 {
     static const struct blob_ref refs[] = {
-        {1, 1, 0, 0},                       /* an empty value stands with its key */
-        {1, 1, LSMKV_VALUE_MAX + 1, 0},     /* too long */
-        {1, UINT64_MAX - 3, 4, 0},          /* past what a file can be */
-        {1, (uint64_t)INT64_MAX - 4, 4, 0}, /* just possible */
+        {1, 1, 0, 0, 0},                       /* an empty value stands with its key */
+        {1, 1, LSMKV_VALUE_MAX + 1, 0, 0},     /* too long */
+        {1, UINT64_MAX - 3, 4, 0, 0},          /* past what a file can be */
+        {1, (uint64_t)INT64_MAX - 4, 4, 0, 0}, /* just possible */
+        {1, 7, 4097, 0, 2}, /* no place for the checksums of its pages */
+        {1, 8, 4097, 0, 2},
     };
     uint8_t payload[1 + BLOB_REF_SIZE + 1] = {0};
 
     for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
         blob_ref_encode(payload + 1, &refs[i]);
         ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, 1 + BLOB_REF_SIZE),
-                         i == 3 ? 0 : -EUCLEAN);
+                         i == 3 || i == 5 ? 0 : -EUCLEAN);
         ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, BLOB_REF_SIZE),
                          -EUCLEAN);
         ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, 2 + BLOB_REF_SIZE),
@@ -203,6 +226,7 @@ main(void)
     tcase_add_test(tests, test_damaged_payload_is_refused);
     tcase_add_test(tests, test_limits_hold_to_the_byte);
     tcase_add_test(tests, test_a_reference_has_these_bytes);
+    tcase_add_test(tests, test_a_reference_to_pages_has_one_bit_more);
     tcase_add_test(tests, test_an_impossible_reference_is_refused);
     tcase_add_test(tests, test_random_bytes_never_read_past_the_end);
     suite_add_tcase(suite, tests);

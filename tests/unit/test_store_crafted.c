@@ -222,8 +222,9 @@ rewrite_manifest(const char *before, const char *after)
  * and stays as it is to the byte. */
 START_TEST(test_a_store_with_a_feature_for_readers_is_never_written)
 {
-    static const char lists[] = "\"incompatible\":[]",
-                      more[] = "\"read_only_compatible\":[\"later\"],\"incompatible\":[]";
+    static const char
+        lists[] = "\"incompatible\":[\"pages\"]",
+        more[] = "\"read_only_compatible\":[\"later\"],\"incompatible\":[\"pages\"]";
     struct lsmkv_check_options check = {.finding = NULL};
     uint64_t before = 0;
 
@@ -248,6 +249,45 @@ START_TEST(test_a_store_with_a_feature_for_readers_is_never_written)
     rewrite_manifest(more, lists);
     rig.options.read_only = false;
     expect_whole("a");
+}
+END_TEST
+
+/* As its first line has it. */
+static unsigned long
+shown_number(void)
+{
+    char line[4096] = "";
+    struct env_file *file;
+    const char *at;
+
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
+    ck_assert_int_gt(env_file_read(file, 0, line, sizeof(line) - 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    at = strstr(line, "\"manifest\":");
+    ck_assert_ptr_nonnull(at);
+    return strtoul(at + strlen("\"manifest\":"), NULL, 10);
+}
+
+/* One that an earlier version made names what this one writes before anything is written; not when
+ * it is only read, and once. */
+START_TEST(test_a_store_of_an_earlier_version_names_pages)
+{
+    unsigned long before;
+
+    list_table(1, write_table(10, "a", "b", 5));
+    write_manifest();
+    rewrite_manifest("[\"pages\"]", "[]");
+    rig.options.read_only = true;
+    rig_open(&rig);
+    rig_close(&rig);
+    before = shown_number();
+    rig.options.read_only = false;
+    rig_open(&rig);
+    rig_close(&rig);
+    ck_assert_uint_gt(shown_number(), before);
+    before = shown_number();
+    expect_whole("a");
+    ck_assert_uint_eq(shown_number(), before);
 }
 END_TEST
 
@@ -453,7 +493,7 @@ write_reference(uint64_t number, const char *key, const struct blob_ref *blob)
  * to refer to none, and without a size: the store closed well, and did not open again. */
 START_TEST(test_a_table_that_refers_to_other_blob_files_than_told_is_not_merged)
 {
-    const struct blob_ref blob = {9, 100, 10, 0};
+    const struct blob_ref blob = {9, 100, 10, 0, 0};
     struct lsmkv_record record;
     char value[16];
 
@@ -527,6 +567,7 @@ main(void)
                    test_numbers_in_the_manifest_that_no_store_comes_to_are_refused);
     tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
     tcase_add_test(tcase, test_a_store_with_a_feature_for_readers_is_never_written);
+    tcase_add_test(tcase, test_a_store_of_an_earlier_version_names_pages);
     tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
     tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);
     tcase_add_test(tcase, test_a_log_that_refers_to_many_blob_files_is_refused);
