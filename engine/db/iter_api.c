@@ -132,14 +132,35 @@ lsmkv_iter_value(struct lsmkv_iter *iter, struct lsmkv_slice *value)
     return result;
 }
 
-/* A long value that is not at hand is read where it is to go, or the pages that are wanted of it. */
+/* Of a value in pages that is not at hand: all of it straight to where it is to go, or those pages
+ * that are wanted. */
+static int
+copy_apart(struct lsmkv_iter *iter, size_t from, size_t size, void *buffer)
+{
+    struct blob_files *blobs = iter->db->blobs;
+    const struct block *cached = blob_find(blobs, &iter->ref);
+    const uint8_t *bytes;
+    int result;
+
+    if (cached != NULL) {
+        memcpy(buffer, cached->data + from, size);
+        block_unpin(cached);
+        return 0;
+    }
+    if (size == iter->ref.length)
+        return blob_read(blobs, &iter->ref, buffer);
+    result = blob_read_part(blobs, &iter->ref, from, size, &iter->part, &bytes);
+    if (result == 0)
+        memcpy(buffer, bytes, size);
+    return result;
+}
+
 int
 lsmkv_iter_value_copy(struct lsmkv_iter *iter, size_t from, size_t size, void *buffer)
 {
     const struct lsmkv_record *record = lsmkv_iter_record(iter);
     const size_t length = record->value.size;
-    struct blob_files *blobs = iter->db->blobs;
-    const uint8_t *bytes;
+    struct lsmkv_slice value;
     int result;
 
     error_clear();
@@ -148,18 +169,11 @@ lsmkv_iter_value_copy(struct lsmkv_iter *iter, size_t from, size_t size, void *b
                             from, length);
     if (size == 0)
         return 0;
-    if (!iter->apart || record->value.data != NULL || blob_is_kept(blobs, &iter->ref)) {
-        struct lsmkv_slice value;
-
-        result = lsmkv_iter_value(iter, &value);
-        bytes = result == 0 ? (const uint8_t *)value.data + from : NULL;
-    } else if (size == length) {
-        return blob_read(blobs, &iter->ref, buffer);
-    } else {
-        result = blob_read_part(blobs, &iter->ref, from, size, &iter->part, &bytes);
-    }
+    if (iter->apart && record->value.data == NULL && iter->ref.pages > 0)
+        return copy_apart(iter, from, size, buffer);
+    result = lsmkv_iter_value(iter, &value);
     if (result == 0)
-        memcpy(buffer, bytes, size);
+        memcpy(buffer, (const uint8_t *)value.data + from, size);
     return result;
 }
 

@@ -419,7 +419,8 @@ struct lsmkv_iter_options {
     const struct lsmkv_snapshot *snapshot;
     struct lsmkv_slice lower;
     struct lsmkv_slice upper;
-    /* A value that is kept apart from its key is not read before lsmkv_iter_value asks for it:
+    /* A value that is kept apart from its key is not read before lsmkv_iter_value or
+     * lsmkv_iter_value_copy asks for it:
      * records have its size and NULL data. */
     bool lazy_values;
 };
@@ -459,7 +460,7 @@ LSMKV_API LSMKV_CHECKED int lsmkv_iter_value(struct lsmkv_iter *iter,
                                              struct lsmkv_slice *value);
 /* Copies `size` bytes of that value, from `from` on.  Of a long value that was not read yet no more
  * is read and checked than that needs: damage elsewhere in it is not noticed.  -ERANGE: it has not
- * so many. */
+ * so many; after other errors the buffer may have been written to. */
 LSMKV_API LSMKV_CHECKED int lsmkv_iter_value_copy(struct lsmkv_iter *iter, size_t from,
                                                   size_t size, void *buffer);
 

@@ -18,6 +18,7 @@
  *          0     4  version    of this format
  *          4     4  features   bits that a reader must know or refuse the log:
  *                           1  entries may refer to blob files
+ *                           2  and to values in pages there
  *          8     8  previous   number of the log before, 0: none
  *         16     8  end        where the last frame of that log ends
  *         24     8  zero       kept for a file that was another log before; none is
@@ -76,7 +77,7 @@ void frame_seal(uint8_t *header, uint64_t number, uint64_t offset,
 
 #define FRAME_FIRST_SIZE 32u
 #define FRAME_VERSION    1u
-#define FRAME_FEATURES   1u /* the bits this program knows, and writes */
+#define FRAME_FEATURES   3u /* the bits this program knows, and writes */
 
 struct frame_first {
     uint32_t version;

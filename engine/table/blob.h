@@ -12,7 +12,8 @@
  *     offset  size  field
  *          0     8  magic         "lsmkvBLB"
  *          8     4  version       1
- *         12     4  incompatible  features a reader must know; unknown bits: refuse
+ *         12     4  incompatible  features a reader must know; unknown bits: refuse;
+ *                                  bit 0: values may be in pages
  *         16     4  keyspace
  *         20     8  number        of the file
  *         28     4  checksum      CRC32C of bytes 0-27
@@ -30,8 +31,8 @@
  *                   fewer): 4, CRC32C of the file's number (8), the page's offset (8), the page
  *                   value
  *
- * A part of a value in pages is read and checked by itself.  Those longer than
- * BLOB_CACHED_MIN are.
+ * A part of a value in pages is read and checked by itself.  Values longer than
+ * BLOB_PAGED_ABOVE are written so.
  *
  * An entry of a table, a memtable or the log refers to a value by file, offset, length
  * and value checksum (base/record.h), so a get reads the value and nothing else.  Key and
@@ -63,7 +64,10 @@
 #define BLOB_HEADER_SIZE 32u
 #define BLOB_HEAD_SIZE   16u /* of a record, before its key */
 #define BLOB_VERSION     1u
+#define BLOB_FEATURES    1u /* the bits this program knows, and writes */
 #define BLOB_MAGIC       "lsmkvBLB"
+/* Shorter ones are read in one go: a part would cost two reads. */
+#define BLOB_PAGED_ABOVE (16u << 10)
 
 struct blob_header {
     uint32_t keyspace;
@@ -205,8 +209,8 @@ bool blob_is_kept(const struct blob_files *files, const struct blob_ref *ref);
  * generation that refers to it.  Reports damage. */
 int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
                             void *buffer);
-/* The same of `size` bytes of the value, above 0, from `from` on, which are in it.  Of one in pages no
- * others are read than those of the pages.  `*bytes` are in `room`. */
+/* The same of `size` bytes, above 0, from `from` on, of a value in pages: no other pages are read than
+ * those that they lie in.  `*bytes` are in `room`. */
 int LSMKV_CHECKED blob_read_part(struct blob_files *files, const struct blob_ref *ref,
                                  size_t from, size_t size, struct keybuf *room,
                                  const uint8_t **bytes);

@@ -14,6 +14,7 @@ struct blob_file {
     struct open_file *file;
     /* Reading it at this moment.  Becomes more under the mutex only. */
     atomic_uint readers;
+    atomic_bool told; /* that checksums of pages are damaged */
     /* guarded by the mutex of blob_files */
     uint64_t size;
     size_t refs; /* tables and generations */

@@ -27,7 +27,7 @@ blob_header_encode(uint8_t *out, const struct blob_header *header)
 {
     memcpy(out, BLOB_MAGIC, strlen(BLOB_MAGIC));
     put_u32(out + 8, BLOB_VERSION);
-    put_u32(out + 12, 0);
+    put_u32(out + 12, BLOB_FEATURES);
     put_u32(out + 16, header->keyspace);
     put_u64(out + 20, header->number);
     put_u32(out + HEADER_CHECKED, crc32c(0, out, HEADER_CHECKED));
@@ -42,7 +42,7 @@ blob_header_decode(const uint8_t *in, struct blob_header *header, const char **p
         return found(-EBADMSG, "the header's checksum does not match", problem);
     if (get_u32(in + 8) != BLOB_VERSION)
         return found(-EUCLEAN, "its format version is unknown to this version", problem);
-    if (get_u32(in + 12) != 0)
+    if ((get_u32(in + 12) & ~BLOB_FEATURES) != 0)
         return found(-EUCLEAN, "it uses features that this version does not know",
                      problem);
     header->keyspace = get_u32(in + 16);
@@ -136,7 +136,7 @@ blob_place(uint64_t number, uint64_t offset, size_t key_size, size_t value_size)
     struct blob_ref ref = {.file = number};
     uint32_t field = (uint32_t)value_size;
 
-    if (field > BLOB_CACHED_MIN)
+    if (field > BLOB_PAGED_ABOVE)
         field |= BLOB_PAGED;
     blob_length_decode(field, &ref.length, &ref.pages);
     ref.offset = offset + blob_front_size(key_size, ref.pages);

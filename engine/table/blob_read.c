@@ -116,23 +116,29 @@ pages_are_intact(const struct blob_ref *ref, uint32_t first, const uint8_t *byte
     return true;
 }
 
-static int
-read_of_whole(struct blob_files *files, const struct blob_ref *ref, size_t from,
-              struct keybuf *room, const uint8_t **bytes)
+/* Told once a file: who reads on and on would fill a log. */
+static void
+tell_of_sums(struct blob_files *files, const struct blob_ref *ref)
 {
-    int result = keybuf_reserve(room, ref->length);
+    struct blob_file *blob;
+    bool told;
 
-    if (result == 0)
-        result = blob_read(files, ref, room->data);
-    *bytes = room->data + from;
-    return result;
+    if (blob_files_find_to_read(files, ref->file, &blob) != 0 || blob == NULL)
+        return;
+    told = atomic_exchange(&blob->told, true);
+    atomic_fetch_sub(&blob->readers, 1);
+    if (!told)
+        (void)report_error(files->context->reporter, -EBADMSG,
+                           "%06" PRIu64 ".blob: offset %" PRIu64
+                           ": the checksums of a value's pages do not match",
+                           ref->file, ref->offset - ref->pages * sizeof(uint32_t));
 }
 
 /* The checksums are short beside what they spare: they are read with every part.  If they are
  * damaged, the value may be intact. */
-static int
-read_pages(struct blob_files *files, const struct blob_ref *ref, size_t from, size_t size,
-           struct keybuf *room, const uint8_t **bytes)
+int
+blob_read_part(struct blob_files *files, const struct blob_ref *ref, size_t from,
+               size_t size, struct keybuf *room, const uint8_t **bytes)
 {
     const size_t sums_size = ref->pages * sizeof(uint32_t);
     const uint32_t first = (uint32_t)(from / BLOB_PAGE_SIZE);
@@ -146,29 +152,26 @@ read_pages(struct blob_files *files, const struct blob_ref *ref, size_t from, si
     result = keybuf_reserve(room, sums_size + (end - begin));
     if (result != 0)
         return result;
+    /* They stand together if it is the first page. */
     const struct piece pieces[2] = {
-        {ref->offset - sums_size, room->data, sums_size},
+        {ref->offset - sums_size, room->data, sums_size + (begin == 0 ? end : 0)},
         {ref->offset + begin, room->data + sums_size, end - begin}};
-    result = find_and_read(files, ref, pieces, 2);
+    result = find_and_read(files, ref, pieces, begin == 0 ? 1 : 2);
     if (result != 0)
         return result;
-    count(files, end - begin);
     if (!blob_sums_are_intact(ref, room->data + sums_size)) {
-        (void)damaged(files, -EBADMSG, ref, "the checksums of its pages do not match");
-        return read_of_whole(files, ref, from, room, bytes);
+        tell_of_sums(files, ref);
+        result = keybuf_reserve(room, ref->length);
+        if (result == 0)
+            result = blob_read(files, ref, room->data);
+        *bytes = room->data + from;
+        return result;
     }
+    count(files, end - begin);
     if (!pages_are_intact(ref, first, room->data + sums_size, end - begin, room->data))
         return damaged(files, -EBADMSG, ref, "the checksum of a page does not match");
     *bytes = room->data + sums_size + (from - begin);
     return 0;
-}
-
-int
-blob_read_part(struct blob_files *files, const struct blob_ref *ref, size_t from,
-               size_t size, struct keybuf *room, const uint8_t **bytes)
-{
-    return ref->pages > 0 ? read_pages(files, ref, from, size, room, bytes)
-                          : read_of_whole(files, ref, from, room, bytes);
 }
 
 ssize_t

@@ -125,7 +125,7 @@ read_record(struct walk *walk, struct blob_record *record)
                       "a value's checksum does not match");
         record->value = NULL;
     } else if (!blob_sums_are_intact(&record->ref, record->value)) {
-        (void)finding(walk, -EBADMSG, record->ref.offset,
+        (void)finding(walk, -EBADMSG, offset + BLOB_HEAD_SIZE + head.key_size,
                       "the checksums of a value's pages do not match");
     }
     return 0;

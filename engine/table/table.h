@@ -213,7 +213,8 @@ int LSMKV_CHECKED table_iterate_to(struct table *table, enum table_walk walk,
 struct table_properties {
     uint32_t keyspace;
     enum lsmkv_order order;
-    bool has_blobs; /* entries refer to blob files */
+    bool has_blobs; /* entries refer to blob files, */
+    bool has_pages; /* and to values in pages there */
     bool packed;    /* of its data blocks one or more is compressed */
     uint64_t entries, tombstones, data_blocks;
     uint64_t data_bytes, index_bytes, filter_bytes, raw_key_bytes, raw_payload_bytes;

@@ -83,8 +83,15 @@ count(struct table_properties *seen, struct lsmkv_slice key, struct lsmkv_slice 
     seen->entries++;
     if (!kind_is_put(internal_kind(key)))
         seen->tombstones++;
-    if (kind_is_apart(internal_kind(key)))
+    if (kind_is_apart(internal_kind(key))) {
+        struct lsmkv_record record;
+        struct blob_ref ref;
+
         seen->has_blobs = true;
+        if (record_decode(internal_kind(key), sequence, payload, &record) == 0 &&
+            blob_ref_decode(record.value, &ref) == 0 && ref.pages > 0)
+            seen->has_pages = true;
+    }
     seen->raw_key_bytes += key.size;
     seen->raw_payload_bytes += payload.size;
     if (sequence < seen->smallest_sequence)
@@ -245,7 +252,7 @@ verify_counts(struct verifier *v)
     if (said->smallest_sequence != seen->smallest_sequence ||
         said->largest_sequence != seen->largest_sequence)
         finding(v, offset, "the properties give other sequences");
-    if (said->has_blobs != seen->has_blobs)
+    if (said->has_blobs != seen->has_blobs || said->has_pages != seen->has_pages)
         finding(v, offset, "the properties do not tell right of blob files");
     if (said->packed != seen->packed || said->raw_data_bytes != seen->raw_data_bytes)
         finding(v, offset, "the properties do not tell right of compressed blocks");

@@ -105,6 +105,7 @@ count_blob(struct table_writer *writer, struct lsmkv_slice internal,
                             "%s: entry %llu: its payload cannot be written", writer->name,
                             (unsigned long long)writer->properties.entries);
     writer->properties.has_blobs = true;
+    writer->properties.has_pages = writer->properties.has_pages || ref.pages > 0;
     return table_meta_add_blob(&writer->meta, ref.file, blob_record_size(internal, &ref));
 }
 

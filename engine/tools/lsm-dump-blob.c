@@ -25,6 +25,8 @@ print_record(void *user, const struct blob_record *record)
     print_number(printer, "file", record->ref.file);
     print_number(printer, "offset", record->ref.offset);
     print_number(printer, "bytes", record->ref.length);
+    if (record->ref.pages > 0)
+        print_number(printer, "pages", record->ref.pages);
     print_bytes(printer, "key", internal_user_key(record->key));
     print_number(printer, "sequence", internal_sequence(record->key));
     if (!blob->dump->keys_only && record->value != NULL)

@@ -213,6 +213,8 @@ dump_properties(struct dump *dump, const struct table *table)
     print_number(printer, "raw_payload_bytes", p->raw_payload_bytes);
     if (p->has_blobs)
         print_bool(printer, "has_blobs", true);
+    if (p->has_pages)
+        print_bool(printer, "has_pages", true);
     print_end(printer);
 }
 

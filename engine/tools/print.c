@@ -303,5 +303,7 @@ print_reference(struct printer *printer, struct lsmkv_slice bytes)
     print_number(printer, "blob", ref.file);
     print_number(printer, "offset", ref.offset);
     print_number(printer, "bytes", ref.length);
+    if (ref.pages > 0)
+        print_number(printer, "pages", ref.pages);
     print_number(printer, "checksum", ref.checksum);
 }

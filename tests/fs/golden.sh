@@ -19,6 +19,8 @@ write_some() {
     : >"$mnt/empty"
     seq 3000 >"$mnt/notes/apart"
     seq 60000 >"$mnt/notes/chunks"
+    seq 60000 >whole
+    dd if=whole of="$mnt/notes/whole" bs=1M status=none
     truncate -s 1M "$mnt/notes/sparse"
     echo end >>"$mnt/notes/sparse"
     ln "$mnt/greeting" "$mnt/notes/hard"
@@ -81,6 +83,7 @@ make() {
     kill_daemon
     cp -a "$store" killed
     rm -f {closed,killed}/{LOCK,CONTROL}
+    "$BIN/lsm-dump" --keys closed/*.blob | grep -q 'bytes=131072 pages=32 '
     ls closed/*.{log,sst,blob} killed/*.{log,sst,blob}
     tar -c --sort=name --owner=0 --group=0 --mtime=2001-01-01 closed killed state state-killed |
         xz -9e >"$1"

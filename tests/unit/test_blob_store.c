@@ -92,59 +92,6 @@ START_TEST(test_who_asks_for_no_value_reads_none)
 }
 END_TEST
 
-static uint8_t long_value[100000], copied[sizeof(long_value)];
-
-static void
-assert_part(struct lsmkv_iter *iter, size_t from, size_t size)
-{
-    ck_assert_int_eq(lsmkv_iter_value_copy(iter, from, size, copied), 0);
-    ck_assert_mem_eq(copied, long_value + from, size);
-}
-
-/* From wherever the value is: of a long one no more is read than is wanted. */
-START_TEST(test_parts_of_a_value_are_read_by_themselves)
-{
-    const size_t size = sizeof(long_value);
-    const struct lsmkv_iter_options lazy = {.lazy_values = true};
-
-    for (size_t i = 0; i < size; i++)
-        long_value[i] = (uint8_t)(i * i % 251);
-    for (unsigned flushed = 0; flushed < 2; flushed++) {
-        struct lsmkv_iter *iter;
-        struct lsmkv_slice value;
-        uint64_t before;
-
-        ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("long"), none,
-                                   lsmkv_bytes(long_value, size), 0),
-                         0);
-        ck_assert_int_eq(
-            lsmkv_put(rig.db, NULL, lsmkv_str("short"), none, lsmkv_str("short"), 0), 0);
-        if (flushed)
-            flush();
-        ck_assert_int_eq(lsmkv_iter_new(rig.db, NULL, &lazy, &iter), 0);
-        lsmkv_iter_seek(iter, lsmkv_str("long"));
-        before = rig_stats(&rig).blob_bytes_read;
-        assert_part(iter, 50000, 100);
-        assert_part(iter, size - 10, 10);
-        assert_part(iter, size, 0);
-        ck_assert_int_eq(lsmkv_iter_value_copy(iter, size, 1, copied), -ERANGE);
-        ck_assert_int_eq(lsmkv_iter_value_copy(iter, SIZE_MAX, 2, copied), -ERANGE);
-        ck_assert_int_eq(lsmkv_iter_value_copy(iter, 0, size + 1, copied), -ERANGE);
-        ck_assert_uint_le(rig_stats(&rig).blob_bytes_read - before, 2 * 4096);
-        assert_part(iter, 0, size);
-        assert_part(iter, 1, size - 1);
-        ck_assert_int_eq(lsmkv_iter_value(iter, &value), 0);
-        before = rig_stats(&rig).blob_bytes_read;
-        assert_part(iter, 70000, 5); /* it is at hand */
-        ck_assert_uint_eq(rig_stats(&rig).blob_bytes_read, before);
-        lsmkv_iter_next(iter);
-        ck_assert_int_eq(lsmkv_iter_value_copy(iter, 1, 3, copied), 0);
-        ck_assert_mem_eq(copied, "hor", 3);
-        lsmkv_iter_free(iter);
-    }
-}
-END_TEST
-
 START_TEST(test_the_threshold_holds_to_the_byte)
 {
     struct lsmkv_slice value = value_of(1, 1);
@@ -719,7 +666,6 @@ main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_every_read_gives_a_value_that_stands_apart);
     tcase_add_test(tests, test_who_asks_for_no_value_reads_none);
-    tcase_add_test(tests, test_parts_of_a_value_are_read_by_themselves);
     tcase_add_test(tests, test_the_threshold_holds_to_the_byte);
     tcase_add_test(tests, test_a_merge_writes_no_value_again);
     tcase_add_test(tests, test_a_merge_takes_large_values_out);

@@ -19,10 +19,10 @@
 /* clang-format off: the columns are the point. */
 static const uint8_t golden[] = {
     /* the first frame, at 0 */
-    0x27,
-    0x2f,
-    0x62,
-    0x3c, /* checksum */
+    0xbe,
+    0x4f,
+    0xa5,
+    0x7d, /* checksum */
     32,
     0,
     0,
@@ -47,7 +47,7 @@ static const uint8_t golden[] = {
     0,
     0,
     0, /* version */
-    1,
+    3,
     0,
     0,
     0, /* features */

@@ -291,6 +291,42 @@ START_TEST(test_a_store_of_an_earlier_version_names_pages)
 }
 END_TEST
 
+/* Whichever call of that fails, once or from then on, the next opening finds the store. */
+START_TEST(test_every_failing_call_of_naming_pages)
+{
+    const int error = _i % 2 == 0 ? EIO : ENOSPC;
+    const bool sticky = _i >= 2;
+
+    for (uint64_t nth = 1;; nth++) {
+        bool failed;
+        int result;
+
+        if (nth > 1) {
+            teardown();
+            setup();
+        }
+        list_table(1, write_table(10, "a", "b", 5));
+        write_manifest();
+        rewrite_manifest("[\"pages\"]", "[]");
+        fault_env_set(rig.faults,
+                      (struct fault){ENV_CALL_ANY, nth, sticky, error, false});
+        result = lsmkv_open(PATH, &rig.options, &rig.db);
+        failed = fault_env_failures(rig.faults) > 0;
+        fault_env_heal(rig.faults);
+        if (result == 0) { /* the call was not needed, or the threads' */
+            (void)lsmkv_close(rig.db);
+            rig.db = NULL;
+        }
+        if (!failed) {
+            ck_assert_int_eq(result, 0);
+            ck_assert_uint_gt(nth, 20);
+            return;
+        }
+        expect_whole("a");
+    }
+}
+END_TEST
+
 /* ---- logs ---- */
 
 static void
@@ -568,6 +604,7 @@ main(void)
     tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
     tcase_add_test(tcase, test_a_store_with_a_feature_for_readers_is_never_written);
     tcase_add_test(tcase, test_a_store_of_an_earlier_version_names_pages);
+    tcase_add_loop_test(tcase, test_every_failing_call_of_naming_pages, 0, 4);
     tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
     tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);
     tcase_add_test(tcase, test_a_log_that_refers_to_many_blob_files_is_refused);

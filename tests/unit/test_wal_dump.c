@@ -142,7 +142,7 @@ START_TEST(test_a_store_is_shown_log_by_log_and_operation_by_operation)
     ck_assert_int_eq(dump(""), 0);
     expect_line("log log=7 size=");
     expect_line(
-        "first log=7 offset=0 length=32 checksum=ok version=1 features=1 previous=0 "
+        "first log=7 offset=0 length=32 checksum=ok version=1 features=3 previous=0 "
         "previous_end=0\n");
     expect_line("batch log=7 offset=56 length=69 checksum=ok first_sequence=10 entries=3 "
                 "synced=56 time=1234567890\n");
@@ -153,7 +153,7 @@ START_TEST(test_a_store_is_shown_log_by_log_and_operation_by_operation)
                 "stamp_time=4 ");
     expect_line("end log=7 offset=152 stop=clean_end reason=where log 9 says");
     expect_line(
-        "first log=9 offset=0 length=32 checksum=ok version=1 features=1 previous=7 "
+        "first log=9 offset=0 length=32 checksum=ok version=1 features=3 previous=7 "
         "previous_end=152\n");
     expect_line("stop=clean_end reason=the end of the file\n");
 }
