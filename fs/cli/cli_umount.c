@@ -109,7 +109,7 @@ unmount_directly(const char *store, const char *point)
 {
     struct statfs st;
     struct mountinfo info, other;
-    bool alive = statfs(point, &st) == 0 || errno != ENOTCONN;
+    bool alive = statfs(point, &st) == 0 || !mountinfo_is_dead(errno);
     int result = mountinfo_find(0, point, &info);
 
     if (result == 0)

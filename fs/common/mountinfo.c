@@ -309,6 +309,12 @@ mountinfo_absolute(const char *path, char *absolute)
 
 /* ---- unmounting ---- */
 
+bool
+mountinfo_is_dead(int error)
+{
+    return error == ENOTCONN || error == ECONNABORTED;
+}
+
 static _Thread_local char reason[256]; /* as mountinfo_why has it */
 
 const char *

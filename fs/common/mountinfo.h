@@ -66,6 +66,9 @@ LSMKV_CHECKED int mountinfo_absolute(const char *path, char *absolute);
  * or cannot do, which unmounts for others than root. */
 LSMKV_CHECKED int mountinfo_unmount(const char *point, bool lazily);
 
+/* Is `error` what calls fail with on a mount whose daemon has died, or dies meanwhile? */
+bool mountinfo_is_dead(int error);
+
 /* In words, why this thread's last mountinfo_unmount gave `result`: those of fusermount3,
  * if it is not that it is in use.  Holds until the next. */
 const char *mountinfo_why(int result);

@@ -208,12 +208,6 @@ problem_of(const char *point)
     return problem;
 }
 
-static bool
-is_stale(int problem)
-{
-    return problem == ENOTCONN || problem == ECONNABORTED;
-}
-
 /* Takes away a mount of ours whose daemon has died, though programs may have files open
  * there: they cannot use them any more.  Another's is left to who knows it. */
 static bool
@@ -238,11 +232,11 @@ check_mountpoint(const char *point)
 {
     int problem = problem_of(point);
 
-    while (is_stale(problem) && detach_stale(point))
+    while (mountinfo_is_dead(problem) && detach_stale(point))
         problem = problem_of(point);
     if (problem == 0)
         return STATUS_OK;
-    if (is_stale(problem))
+    if (mountinfo_is_dead(problem))
         log_say(
             LSMKV_LOG_ERROR,
             "%s: Transport endpoint is not connected: its daemon has died; clear it away "
