@@ -10,11 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blob_file_fixture.h"
 #include "support/suite.h"
-#include "support/table_fixture.h"
-#include "table/blob.h"
-
-#define NUMBER 0x0102u
 
 static const uint8_t golden[] = {
     0x6c, 0x73, 0x6d, 0x6b, 0x76, 0x42, 0x4c, 0x42, 0x01, 0x00, 0x00,
@@ -24,30 +21,6 @@ static const uint8_t golden[] = {
     0x00, 0x0b, 0x00, 0x00, 0x00, 'a',  '/',  'b',  0x02, 0x05, 0x00,
     0x00, 0x00, 0x00, 0x00, 0x00, 'v',  'a',  'l',  'u',  'e'};
 static const struct blob_ref golden_ref = {NUMBER, 59, 5, 0x90adc313, 0};
-
-static struct table_fixture fixture;
-static struct blob_files *files;
-
-static void
-begin(size_t cache_bytes)
-{
-    table_fixture_init(&fixture, cache_bytes, 1024);
-    ck_assert_int_eq(blob_files_new(&fixture.context, &files), 0);
-    fixture.context.blobs = files;
-}
-
-static void
-setup(void)
-{
-    begin(4u << 20);
-}
-
-static void
-teardown(void)
-{
-    blob_files_free(files);
-    table_fixture_fini(&fixture);
-}
 
 static int
 add(struct blob_writer *writer, const char *key, uint64_t sequence, const char *value,
@@ -74,18 +47,6 @@ write_one(struct blob_ref *ref)
     size = blob_writer_size(writer);
     ck_assert_int_eq(blob_writer_finish(writer), 0);
     return size;
-}
-
-static void
-put_file(const uint8_t *bytes, size_t size)
-{
-    struct env_file *file;
-    char name[TABLE_NAME_SIZE];
-
-    blob_name(name, NUMBER);
-    ck_assert_int_eq(env_file_open(fixture.dir, name, ENV_REPLACE, &file), 0);
-    ck_assert_int_eq(env_file_write(file, 0, bytes, size), 0);
-    ck_assert_int_eq(env_file_close(file), 0);
 }
 
 static int

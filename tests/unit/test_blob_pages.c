@@ -1,48 +1,15 @@
 /*
  * test_blob_pages.c - values in pages: their bytes, their parts, and whatever byte of them is flipped.
  */
-#include <check.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/coding.h"
 #include "base/crc32c.h"
+#include "blob_file_fixture.h"
 #include "support/suite.h"
-#include "support/table_fixture.h"
-#include "table/blob.h"
 
-#define NUMBER   0x0102u
 #define KEY_SIZE (3 + KEY_TRAILER_SIZE) /* of a/b */
-
-static struct table_fixture fixture;
-static struct blob_files *files;
-
-static void
-setup(void)
-{
-    table_fixture_init(&fixture, 4u << 20, 1024);
-    ck_assert_int_eq(blob_files_new(&fixture.context, &files), 0);
-    fixture.context.blobs = files;
-}
-
-static void
-teardown(void)
-{
-    blob_files_free(files);
-    table_fixture_fini(&fixture);
-}
-
-static void
-put_file(const uint8_t *bytes, size_t size)
-{
-    struct env_file *file;
-    char name[TABLE_NAME_SIZE];
-
-    blob_name(name, NUMBER);
-    ck_assert_int_eq(env_file_open(fixture.dir, name, ENV_REPLACE, &file), 0);
-    ck_assert_int_eq(env_file_write(file, 0, bytes, size), 0);
-    ck_assert_int_eq(env_file_close(file), 0);
-}
 
 #define PAGED_SIZE  20000u /* five pages, the last of them short */
 #define PAGED_FRONT (BLOB_HEAD_SIZE + KEY_SIZE + 5 * sizeof(uint32_t))
