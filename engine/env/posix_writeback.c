@@ -2,12 +2,15 @@
  * posix_writeback.c - a thread of a directory that starts the writing of dirty bytes.
  *
  * The kernel takes as long to send four mebibytes to a disk as it took to copy them from the
- * program, so whoever writes does not do it in between.  The thread starts with the first range.  It
- * has a descriptor of its own for each, so files may be closed meanwhile; few wait, and beyond
- * that the writer does it itself, so that no more stays dirty.
+ * program, so whoever writes does not do it in between.  The thread starts with the first range, and
+ * runs where whoever opened the directory might: not on the one processor that the thread which
+ * happens to write first may be bound to.  It has a descriptor of its own for each range, so files
+ * may be closed meanwhile; few wait, and beyond that the writer does it itself, so that no more
+ * stays dirty.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +27,7 @@ struct range {
 };
 
 struct posix_writeback {
+    cpu_set_t processors; /* the opener's; empty: not known */
     struct mutex mutex;
     struct condition work;
     /* guarded by mutex */
@@ -48,6 +52,8 @@ posix_writeback_new(void)
 
     if (writeback == NULL)
         return NULL;
+    if (sched_getaffinity(0, sizeof(writeback->processors), &writeback->processors) != 0)
+        CPU_ZERO(&writeback->processors);
     mutex_init(&writeback->mutex);
     condition_init(&writeback->work);
     return writeback;
@@ -58,6 +64,7 @@ writeback_thread(void *argument)
 {
     struct posix_writeback *writeback = argument;
 
+    (void)sched_setaffinity(0, sizeof(writeback->processors), &writeback->processors);
     mutex_lock(&writeback->mutex);
     while (!writeback->closing || writeback->count > 0) {
         struct range range;

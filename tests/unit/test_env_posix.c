@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -330,6 +331,7 @@ static struct {
     unsigned count, of_others;
     uint64_t bytes;
     ino_t last;
+    cpu_set_t processors; /* where it was told to */
     pthread_t writer;
 } written = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -347,6 +349,8 @@ sync_file_range(int fd, off_t offset, off_t size, unsigned flags)
     written.bytes += (uint64_t)size;
     written.last = status.st_ino;
     written.of_others += !pthread_equal(pthread_self(), written.writer);
+    ck_assert_int_eq(
+        sched_getaffinity(0, sizeof(written.processors), &written.processors), 0);
     pthread_mutex_unlock(&written.mutex);
     while (held && !pthread_equal(pthread_self(), written.writer)) {
         pthread_mutex_lock(&written.mutex);
@@ -383,6 +387,43 @@ START_TEST(test_the_writing_of_many_bytes_is_started_by_another_thread)
     ck_assert_uint_eq(written.count, 11);
     ck_assert_uint_ge(written.of_others, 4);
     ck_assert_uint_eq(written.bytes, 11 * size - 1);
+    ck_assert_int_eq(env_dir_open(env_posix(), path, false, &dir), 0);
+}
+END_TEST
+
+/* Writes, keeping to the first processor that it may use. */
+static void *
+write_from_one_processor(void *file)
+{
+    cpu_set_t all, one;
+    unsigned first = 0;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+    while (!CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+    env_file_writeback(file, 0, 1 << 20);
+    return NULL;
+}
+
+/* Its thread was bound to the place of whoever needed it first. */
+START_TEST(test_the_writing_is_started_where_the_opener_may_run)
+{
+    struct env_file *file;
+    pthread_t writer;
+    cpu_set_t all;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+    ck_assert_int_eq(env_file_open(dir, "file", ENV_CREATE, &file), 0);
+    ck_assert_int_eq(pthread_create(&writer, NULL, write_from_one_processor, file), 0);
+    ck_assert_int_eq(pthread_join(writer, NULL), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    ck_assert_int_eq(env_dir_list(dir, remove_name, NULL), 0);
+    env_dir_close(dir);
+    ck_assert_uint_eq(written.of_others, 1);
+    ck_assert(CPU_EQUAL(&all, &written.processors));
     ck_assert_int_eq(env_dir_open(env_posix(), path, false, &dir), 0);
 }
 END_TEST
@@ -634,6 +675,7 @@ main(void)
     tcase_add_test(tests, test_a_sync_is_asked_of_the_system_and_its_failure_told);
     tcase_add_test(tests, test_the_name_of_a_store_is_made_durable);
     tcase_add_test(tests, test_the_writing_of_many_bytes_is_started_by_another_thread);
+    tcase_add_test(tests, test_the_writing_is_started_where_the_opener_may_run);
     tcase_add_test(tests, test_a_write_beyond_the_limit_tells_why);
     tcase_add_test(tests, test_interrupted_calls_finish);
     tcase_add_test(tests, test_threads_block_signals_but_those_of_faults);
