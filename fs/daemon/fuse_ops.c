@@ -36,7 +36,8 @@
 #define LINK_MAX_LEN 4096u
 #define DROPS_PAGES_MINOR \
     39u /* Linux 6.6; before, others would go on reading what was there */
-#define BACKGROUND 64u
+#define PRUNES_MINOR 45u /* Linux 6.18 */
+#define BACKGROUND   64u
 
 /* ---- the session ---- */
 
@@ -71,6 +72,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
     ops->past_pages = conn->proto_minor >= DROPS_PAGES_MINOR;
+    ops->prunes = conn->proto_minor >= PRUNES_MINOR;
     ops->init_reply_due = true;
     if (ops->ready)
         ops->ready(ops->ready_context);
@@ -665,40 +667,6 @@ on_statfs(fuse_req_t req, fuse_ino_t ino)
         req_reply(req, result);
     else
         fuse_reply_statfs(req, &st);
-}
-
-/* ---- telling the kernel ---- */
-
-/* -ENOENT only says that the kernel knows nothing of it. */
-static void
-invalidate(void *context, struct node *node, const char *name, size_t size)
-{
-    const struct fuse_ops *ops = context;
-    fuse_ino_t id = req_id(ops->vfs, node);
-
-    if (name)
-        fuse_lowlevel_notify_inval_entry(ops->session, id, name, size);
-    else
-        fuse_lowlevel_notify_inval_inode(ops->session, id, 0, 0);
-}
-
-/* Forgetting pages that are dirty, the kernel writes them; mapped ones, too. */
-static void
-write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
-{
-    const struct fuse_ops *ops = context;
-
-    fuse_lowlevel_notify_inval_inode(ops->session, req_id(ops->vfs, node), (off_t)offset,
-                                     (off_t)size);
-}
-
-int
-fuse_ops_start_notices(struct fuse_ops *ops, struct fuse_session *session)
-{
-    struct vfs_notify notify = {invalidate, write_back, ops};
-
-    ops->session = session;
-    return vfs_start_notices(ops->vfs, &notify);
 }
 
 static const struct fuse_lowlevel_ops table = {

@@ -25,6 +25,7 @@ struct fuse_ops {
     void (*ready)(void *context);
     void *ready_context;
     struct fuse_session *session; /* set by fuse_ops_start_notices */
+    bool prunes;                  /* the kernel forgets nodes by their numbers */
     bool past_pages;     /* the kernel drops its pages of what is written past them */
     bool init_reply_due; /* the next reply is that to INIT */
 };
@@ -36,8 +37,8 @@ const struct fuse_lowlevel_ops *fuse_ops_table(void);
  * says. */
 LSMKV_CHECKED int fuse_ops_take_io(struct fuse_session *session);
 
-/* Tells the kernel of changes that it did not ask for, until vfs_stop_notices: call this
- * when the session is mounted. */
+/* Tells the kernel of changes that it did not ask for, until vfs_stop_notices (fuse_notices.c): call
+ * this when the session is mounted. */
 LSMKV_CHECKED int fuse_ops_start_notices(struct fuse_ops *ops,
                                          struct fuse_session *session);
 

@@ -474,6 +474,7 @@ nodes_pick(struct nodes *nodes, struct node_victim *victims, size_t max)
             link->size >= sizeof(victims->name))
             continue;
         link->parent->refs++;
+        victims[found].node = node;
         victims[found].parent = link->parent;
         memcpy(victims[found].name, link->name, link->size);
         victims[found++].name[link->size] = '\0';

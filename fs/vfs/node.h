@@ -194,6 +194,7 @@ bool nodes_next_lost(struct link **lost, struct node **parent, char name[256]);
  * away even from those who stand in them, and mounts on them.  Each has a reference on the parent; the name is copied with
  * a NUL. */
 struct node_victim {
+    struct node *node; /* without a reference: a number */
     struct node *parent;
     char name[256];
 };

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PICK          256u
+#define PICK          VFS_PRUNE_MAX
 #define PAUSE_NS      1000000 /* between two picks: forgetting takes the kernel a while */
 #define PAUSE_MAX_NS  NS_PER_SECOND /* where nothing is forgotten */
 #define NS_PER_SECOND 1000000000
@@ -119,14 +119,19 @@ deliver(struct notices *notices, struct notice *notice)
 static void
 thin(struct notices *notices)
 {
+    const struct vfs_notify *notify = &notices->notify;
     struct node_victim victims[PICK];
+    struct node *nodes[PICK];
     size_t count = nodes_pick(notices->nodes, victims, PICK);
+    bool pruned;
 
+    for (size_t i = 0; i < count; i++)
+        nodes[i] = victims[i].node;
+    pruned = notify->prune && count > 0 && notify->prune(notify->context, nodes, count);
     for (size_t i = 0; i < count; i++) {
-        const struct vfs_notify *notify = &notices->notify;
-
-        notify->invalidate(notify->context, victims[i].parent, victims[i].name,
-                           strlen(victims[i].name));
+        if (!pruned)
+            notify->invalidate(notify->context, victims[i].parent, victims[i].name,
+                               strlen(victims[i].name));
         node_unref(notices->nodes, victims[i].parent, 1);
     }
     if (count > 0 && nodes_gone(notices->nodes) != notices->gone)
@@ -311,5 +316,11 @@ notices_count(struct notices *notices)
 bool
 notices_crowded(const struct notices *notices)
 {
-    return notices->crowded;
+    size_t most = notices->limit;
+
+    if (!notices->crowded)
+        return false;
+    if (notices->notify.prune)
+        most += most / 4;
+    return nodes_count(notices->nodes) > most;
 }

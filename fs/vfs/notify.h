@@ -42,8 +42,8 @@ LSMKV_CHECKED int notices_ask(struct notices *notices, struct node *node,
 void notices_wait(struct notices *notices);
 /* There are more nodes than before: looks at the limit. */
 void notices_count(struct notices *notices);
-/* Are there more nodes than the limit?  Forgetting in a directory has to wait for those
- * who list it, so they must not add to them meanwhile. */
+/* Are there so many nodes that who lists a directory must not add to them?  Above the limit, if
+ * forgetting in it has to wait for those who list it (no `prune`); else a quarter above. */
 bool notices_crowded(const struct notices *notices);
 
 #endif

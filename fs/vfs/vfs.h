@@ -51,8 +51,12 @@ struct vfs_notify {
     /* Write, with requests that are answered before this returns, what was stored through
      * mappings into `size` bytes of a file; 0: up to its end. */
     void (*write_back)(void *context, struct node *node, uint64_t offset, uint64_t size);
+    /* Forget these, up to VFS_PRUNE_MAX, if nobody uses them.  They may be gone by then, and are
+     * but numbers here.  NULL, or false: they are forgotten by their names, one by one. */
+    bool (*prune)(void *context, struct node *const *nodes, size_t count);
     void *context;
 };
+#define VFS_PRUNE_MAX 256u
 
 /* When a read that reaches the filesystem changes the access time. */
 enum vfs_atime {

@@ -55,16 +55,33 @@ write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
         ck_assert_int_eq(vfs_write(fs.vfs, &caller, node, STORED, "stored", 6, 0), 0);
 }
 
-static void
-setup(void)
+/* Nor does one that is told numbers. */
+static bool can_prune;
+static bool
+prune(void *context, struct node *const *pruned, size_t count)
 {
-    struct vfs_notify notify = {invalidate, write_back, NULL};
+    (void)context;
+    if (!can_prune)
+        return false;
+    ck_assert_uint_le(count, VFS_PRUNE_MAX);
+    for (size_t i = 0; i < count; i++)
+        for (unsigned j = 0; j < FILES; j++)
+            if (pruned[i] == nodes[j]) {
+                asked[j]++;
+                asked_all++;
+            }
+    return true;
+}
+
+static void
+begin(const struct vfs_notify *notify)
+{
     char name[16];
 
     fs_init(&fs);
     fs.options.node_limit = LIMIT;
     fs_reopen(&fs);
-    ck_assert_int_eq(vfs_start_notices(fs.vfs, &notify), 0);
+    ck_assert_int_eq(vfs_start_notices(fs.vfs, notify), 0);
     ck_assert_int_eq(fs_write(&fs, "f0", "", 0, &nodes[0]), 0);
     vfs_opened(fs.vfs, nodes[0], O_RDONLY);
     for (unsigned i = 1; i < FILES; i++) {
@@ -74,10 +91,41 @@ setup(void)
 }
 
 static void
+setup(void)
+{
+    begin(&(struct vfs_notify){.invalidate = invalidate, .write_back = write_back});
+}
+
+static void
+never(void *context, struct node *node, const char *name, size_t size)
+{
+    (void)context;
+    (void)node;
+    ck_abort_msg("asked by name: %.*s", (int)size, name);
+}
+
+static void
+setup_pruning(void)
+{
+    can_prune = true;
+    begin(&(struct vfs_notify){
+        .invalidate = never, .write_back = write_back, .prune = prune});
+}
+
+/* A kernel that says that it can, and then cannot. */
+static void
+setup_pruning_in_vain(void)
+{
+    begin(&(struct vfs_notify){
+        .invalidate = invalidate, .write_back = write_back, .prune = prune});
+}
+
+static void
 teardown(void)
 {
     for (unsigned i = 0; i < FILES; i++)
-        vfs_forget(fs.vfs, nodes[i], 1);
+        if (nodes[i])
+            vfs_forget(fs.vfs, nodes[i], 1);
     fs_fini(&fs);
 }
 
@@ -99,6 +147,57 @@ START_TEST(test_open_files_are_not_asked_for)
     ck_assert_uint_eq(asked[0], 0);
     vfs_released(fs.vfs, nodes[0], O_RDONLY);
     await(0, 1);
+}
+END_TEST
+
+/* Counts those listed with a node, which is forgotten. */
+static bool
+forget_listed(void *context, const struct vfs_listed *listed)
+{
+    if (listed->node) {
+        ++*(unsigned *)context;
+        vfs_forget(fs.vfs, listed->node, 1);
+    }
+    return true;
+}
+
+static unsigned
+listed_with_nodes(void)
+{
+    unsigned count = 0;
+
+    ck_assert_int_eq(
+        vfs_readdir(fs.vfs, vfs_root(fs.vfs), 0, true, forget_listed, &count), 0);
+    return count;
+}
+
+/* Leaves so many nodes, the root among them. */
+static void
+keep_nodes(unsigned count)
+{
+    for (unsigned i = count - 1; i < FILES; i++) {
+        vfs_forget(fs.vfs, nodes[i], 1);
+        nodes[i] = NULL;
+    }
+}
+
+/* Above the limit that adds to them, while forgetting waits for those who list. */
+START_TEST(test_a_crowd_is_listed_without_nodes)
+{
+    ck_assert_uint_eq(listed_with_nodes(), 0);
+    keep_nodes(LIMIT + 2);
+    ck_assert_uint_eq(listed_with_nodes(), 0);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
+}
+END_TEST
+
+/* It does not, by numbers, and a quarter more is allowed. */
+START_TEST(test_a_small_crowd_that_can_be_pruned_is_listed_with_nodes)
+{
+    ck_assert_uint_eq(listed_with_nodes(), 0);
+    keep_nodes(LIMIT + 2);
+    ck_assert_uint_eq(listed_with_nodes(), FILES);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
 }
 END_TEST
 
@@ -182,13 +281,23 @@ int
 main(void)
 {
     Suite *suite = suite_create("vfs_notices");
-    TCase *tcase = tcase_create("notices");
+    TCase *tcase = tcase_create("notices"), *pruning = tcase_create("pruning"),
+          *in_vain = tcase_create("pruning in vain");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_open_files_are_not_asked_for);
     tcase_add_test(tcase, test_in_vain_it_is_asked_less_and_less);
     tcase_add_test(tcase, test_a_mapped_file_is_written_before_its_holes_are_told);
     tcase_add_test(tcase, test_none_that_asked_goes_unanswered);
+    tcase_add_test(tcase, test_a_crowd_is_listed_without_nodes);
     suite_add_tcase(suite, tcase);
+    tcase_add_checked_fixture(pruning, setup_pruning, teardown);
+    tcase_add_test(pruning, test_open_files_are_not_asked_for);
+    tcase_add_test(pruning, test_in_vain_it_is_asked_less_and_less);
+    tcase_add_test(pruning, test_a_small_crowd_that_can_be_pruned_is_listed_with_nodes);
+    suite_add_tcase(suite, pruning);
+    tcase_add_checked_fixture(in_vain, setup_pruning_in_vain, teardown);
+    tcase_add_test(in_vain, test_open_files_are_not_asked_for);
+    suite_add_tcase(suite, in_vain);
     return run_suite(suite);
 }
