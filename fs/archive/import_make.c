@@ -20,8 +20,9 @@
 static bool
 breaks(struct import_maker *maker, int result)
 {
-    static const int all[] = {ENOSPC,   EDQUOT,       EROFS,        ENOMEM,    EPIPE,
-                              ENOTCONN, ECONNABORTED, ECONNREFUSED, ECONNRESET};
+    static const int all[] = {ENOSPC,     EDQUOT,   EROFS,        ENOMEM,
+                              EPIPE,      ENOTCONN, ECONNABORTED, ECONNREFUSED,
+                              ECONNRESET, ECANCELED};
 
     if (result == -EIO) {
         maker->met_io_error = true;

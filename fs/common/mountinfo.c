@@ -312,7 +312,7 @@ mountinfo_absolute(const char *path, char *absolute)
 bool
 mountinfo_is_dead(int error)
 {
-    return error == ENOTCONN || error == ECONNABORTED;
+    return error == ENOTCONN || error == ECONNABORTED || error == ECANCELED;
 }
 
 static _Thread_local char reason[256]; /* as mountinfo_why has it */

@@ -78,10 +78,11 @@ print_status(const struct control *control, FILE *out)
 
     if (result != 0)
         return result;
-    fprintf(out, "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\n",
-            LSMFS_VERSION, (int)getpid(), control->source->store,
-            control->source->mountpoint,
-            vfs_is_read_only(control->vfs) ? "read-only" : "read-write");
+    fprintf(
+        out, "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\nio_uring: %s\n",
+        LSMFS_VERSION, (int)getpid(), control->source->store, control->source->mountpoint,
+        vfs_is_read_only(control->vfs) ? "read-only" : "read-write",
+        control->source->io_uring ? "yes" : "no");
     for (size_t i = 0; i < stats_number_count; i++)
         fprintf(out, "%s: %llu\n", stats_numbers[i].name,
                 (unsigned long long)stats_value(&stats, &stats_numbers[i]));

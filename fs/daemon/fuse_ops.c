@@ -71,6 +71,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
+    conn->max_write = rings_fit(ops->rings, conn->max_write);
     ops->past_pages = conn->proto_minor >= DROPS_PAGES_MINOR;
     ops->prunes = conn->proto_minor >= PRUNES_MINOR;
     ops->init_reply_due = true;
@@ -91,6 +92,16 @@ add_init_flags(const struct iovec *parts, int count)
 }
 
 static ssize_t
+bytes_of(const struct iovec *parts, int count)
+{
+    ssize_t sum = 0;
+
+    for (int i = 0; i < count; i++)
+        sum += (ssize_t)parts[i].iov_len;
+    return sum;
+}
+
+static ssize_t
 io_writev(int fd, struct iovec *parts, int count, void *userdata)
 {
     struct fuse_ops *ops = userdata;
@@ -98,6 +109,10 @@ io_writev(int fd, struct iovec *parts, int count, void *userdata)
     if (ops->init_reply_due) {
         ops->init_reply_due = false;
         add_init_flags(parts, count);
+        if (ops->rings != NULL)
+            rings_accept(ops->rings, parts, count);
+    } else if (ops->rings != NULL && ring_reply(parts, count)) {
+        return bytes_of(parts, count);
     }
     return writev(fd, parts, count);
 }
@@ -429,7 +444,7 @@ static void
 on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         struct fuse_file_info *fi)
 {
-    char *buffer = req_buffer(size);
+    char *buffer = req_reply_buffer(size);
     size_t got = 0;
     int result;
 
@@ -502,19 +517,39 @@ reply_lseek(void *context, int result, uint64_t found)
         fuse_reply_lseek(req, (off_t)found);
 }
 
+/* True as well, whatever holes there are.  Of what is stored through a mapping the kernel first
+ * has to tell, with other requests: the thread of a ring does not wait for those. */
+static void
+all_is_data(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence)
+{
+    struct stat st;
+    int result = vfs_getattr(req_vfs(req), req_node(req, ino), &st, NULL);
+
+    if (result == 0 && offset >= st.st_size)
+        result = -ENXIO;
+    reply_lseek(req, result,
+                result == 0 ? (uint64_t)(whence == SEEK_DATA ? offset : st.st_size) : 0);
+}
+
 static void
 on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
          struct fuse_file_info *fi)
 {
+    const struct fuse_ops *ops = fuse_req_userdata(req);
     struct vfs *vfs = req_vfs(req);
     struct node *node = req_node(req, ino);
     uint64_t found = 0;
     int result = -ENXIO;
 
     (void)fi;
-    if (offset >= 0 && vfs_may_be_mapped(node) &&
-        vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
-        return; /* it replies, or has done so */
+    if (offset >= 0 && vfs_may_be_mapped(node)) {
+        if (rings_accepted(ops->rings)) {
+            all_is_data(req, ino, offset, whence);
+            return;
+        }
+        if (vfs_seek_mapped(vfs, node, (uint64_t)offset, whence, reply_lseek, req) == 0)
+            return; /* it replies, or has done so */
+    }
     if (offset >= 0)
         result = vfs_seek(vfs, node, (uint64_t)offset, whence, &found);
     reply_lseek(req, result, found);
@@ -626,7 +661,7 @@ list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t cookie, bool plus)
     int result;
 
     filling.size = size < READDIR_MAX ? size : READDIR_MAX;
-    filling.buffer = req_buffer(filling.size);
+    filling.buffer = req_reply_buffer(filling.size);
     if (!filling.buffer) {
         req_reply(req, -ENOMEM);
         return;

@@ -11,6 +11,7 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 
+#include "daemon/ring.h"
 #include "daemon/shown.h"
 #include "vfs/vfs.h"
 
@@ -24,6 +25,7 @@ struct fuse_ops {
      * NULL. */
     void (*ready)(void *context);
     void *ready_context;
+    struct rings *rings; /* to be accepted if the kernel offers them; NULL: not wanted */
     struct fuse_session *session; /* set by fuse_ops_start_notices */
     bool prunes;                  /* the kernel forgets nodes by their numbers */
     bool past_pages;     /* the kernel drops its pages of what is written past them */

@@ -169,3 +169,11 @@ req_buffer(size_t size)
     buffer->size = size;
     return buffer->bytes;
 }
+
+char *
+req_reply_buffer(size_t size)
+{
+    char *room = ring_room(size);
+
+    return room != NULL ? room : req_buffer(size);
+}

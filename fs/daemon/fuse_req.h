@@ -24,7 +24,9 @@ void req_reply(fuse_req_t req, int result);
  * writes another finds the disk full, for what was removed comes free a little later. */
 bool req_again(fuse_req_t req, int result, unsigned *tries);
 
-/* At least `size` bytes until the next call on this thread; NULL. */
+/* At least `size` bytes until the next call on this thread; NULL: no memory. */
 char *req_buffer(size_t size);
+/* The same for the reply to a request that has neither names nor contents. */
+char *req_reply_buffer(size_t size);
 
 #endif

@@ -11,6 +11,9 @@
  * While requests come quickly the leading thread looks for the next a little while before it
  * sleeps: see linger.h.
  *
+ * Over io_uring (ring.h) there is nothing to hand over: each entry has a thread of its own.  What
+ * the kernel sends through /dev/fuse all the same is read as before.
+ *
  * L1  At most one thread reads, under `lead`; no other lock is held meanwhile.
  * L2  A request that has been read is answered, whatever happens to the session.
  * L3  Reading takes no memory that may be missing: each thread's buffer is there before the first
@@ -35,6 +38,7 @@
 
 #include "common/log.h"
 #include "daemon/linger.h"
+#include "daemon/ring.h"
 #include "vfs/newer.h"
 #include "vfs/requests.h"
 
@@ -42,18 +46,27 @@
 #define WAKE         SIGUSR1
 #define WAKE_EVERY   10000000 /* nanoseconds between tries to wake the reader */
 #define FAILED_PAUSE 10000000 /* nanoseconds before another try to read */
+#define ENDED_MS     100      /* until it is seen that a connection has ended */
 
 struct loop {
     struct fuse_session *session;
     struct requests *requests;
-    bool (*changes_wait)(void *context);
-    void *context;
+    struct loop_work work;
     int ended_fd;
-    unsigned count;
-    pthread_t threads[LOOP_THREADS];
-    struct fuse_buf buffers[LOOP_THREADS]; /* each its thread's */
+    unsigned count; /* of `threads`, those that were started: of rings first */
+    pthread_t *threads;
+    struct rings *rings;   /* NULL: all comes through /dev/fuse */
+    bool prepared;         /* these were, when INIT was answered */
+    atomic_uint next_ring; /* each thread takes one */
+    pthread_mutex_t gate;  /* guards the next three */
+    pthread_cond_t moved;  /* one of them changed */
+    unsigned begun;        /* of the rings' threads, that have done ring_begin */
+    int failed;            /* what it said to one of them */
+    enum { GATE_SHUT, GATE_OPEN, GATE_CLOSED } state; /* go on, or leave */
+    struct fuse_buf buffers[LOOP_THREADS];            /* each its thread's */
     atomic_uint next_buffer;
     atomic_uint running;
+    atomic_bool lost;  /* an entry of the rings is */
     atomic_uint aside; /* requests being answered without the lead */
     pthread_mutex_t lead;
     struct linger linger; /* under lead */
@@ -134,7 +147,7 @@ may_wait(const struct loop *loop, const struct fuse_buf *buffer, uint32_t opcode
         if (write_in.flags & (O_SYNC | O_DSYNC))
             return true;
     }
-    return is_change(opcode) && loop->changes_wait(loop->context);
+    return is_change(opcode) && loop->work.changes_wait(loop->work.context);
 }
 
 /* ---- the threads ---- */
@@ -197,14 +210,20 @@ receive(struct loop *loop, struct fuse_buf *buffer)
 }
 
 static void
-announce_end(struct loop *loop)
+raise_end(const struct loop *loop)
 {
     uint64_t one = 1;
 
-    if (atomic_fetch_sub(&loop->running, 1) == 1 &&
-        write(loop->ended_fd, &one, sizeof(one)) != sizeof(one))
+    if (write(loop->ended_fd, &one, sizeof(one)) != sizeof(one))
         log_say(LSMKV_LOG_ERROR, "cannot announce the end of the loop: %s",
                 strerror(errno));
+}
+
+static void
+announce_end(struct loop *loop)
+{
+    if (atomic_fetch_sub(&loop->running, 1) == 1)
+        raise_end(loop);
 }
 
 static _Thread_local struct loop *led; /* by this thread, at a request */
@@ -222,7 +241,7 @@ loop_step_aside(void)
 }
 
 static void *
-thread_main(void *argument)
+reader_main(void *argument)
 {
     struct loop *loop = argument;
     unsigned number = atomic_fetch_add(&loop->next_buffer, 1);
@@ -252,6 +271,142 @@ thread_main(void *argument)
     announce_end(loop);
     return NULL;
 }
+
+/* ---- the rings' threads ---- */
+
+/* Waits until it is known whether requests come through the rings. */
+static bool
+pass_gate(struct loop *loop, int result)
+{
+    bool open;
+
+    pthread_mutex_lock(&loop->gate);
+    loop->begun++;
+    if (result != 0)
+        loop->failed = result;
+    pthread_cond_broadcast(&loop->moved);
+    while (loop->state == GATE_SHUT)
+        pthread_cond_wait(&loop->moved, &loop->gate);
+    open = loop->state == GATE_OPEN;
+    pthread_mutex_unlock(&loop->gate);
+    return open && result == 0;
+}
+
+static void
+move_gate(struct loop *loop, bool open)
+{
+    pthread_mutex_lock(&loop->gate);
+    loop->state = open ? GATE_OPEN : GATE_CLOSED;
+    pthread_cond_broadcast(&loop->moved);
+    pthread_mutex_unlock(&loop->gate);
+}
+
+/* An entry is lost.  Unless the connection has ended, which its descriptor tells a moment later,
+ * some requests may be taken by nobody (G1): so all ends. */
+static void
+lose(struct loop *loop, int result)
+{
+    struct pollfd fd = {.fd = fuse_session_fd(loop->session)};
+
+    if (poll(&fd, 1, ENDED_MS) > 0 || atomic_exchange(&loop->lost, true))
+        return;
+    log_say(LSMKV_LOG_ERROR, "cannot take requests over io_uring: %s", strerror(-result));
+    loop->work.lost(loop->work.context);
+    raise_end(loop);
+}
+
+static void *
+ring_main(void *argument)
+{
+    struct loop *loop = argument;
+    const unsigned number = atomic_fetch_add(&loop->next_ring, 1);
+    struct ring *ring = rings_at(loop->rings, number);
+    struct fuse_buf request;
+    int result = ring_begin(ring, fuse_session_fd(loop->session));
+
+    if (!pass_gate(loop, result))
+        return NULL;
+    while (!fuse_session_exited(loop->session)) {
+        result = ring_next(ring, &request);
+        if (result == 0) {
+            uint64_t began = requests_now();
+            uint32_t opcode = opcode_of(&request);
+
+            newer_translate(request.mem, request.size);
+            fuse_session_process_buf(loop->session, &request);
+            requests_count(loop->requests, LOOP_THREADS + number, opcode, began);
+        } else if (result != -EINTR && result != -EPROTO) {
+            break;
+        }
+    }
+    ring_end(ring);
+    if (!fuse_session_exited(loop->session))
+        lose(loop, result);
+    return NULL;
+}
+
+/* A thread for each ring; not 0: why not all are there. */
+static int
+start_rings(struct loop *loop)
+{
+    const unsigned wanted = rings_count(loop->rings);
+    int result = 0;
+
+    while (loop->count < wanted && result == 0) {
+        result = -pthread_create(&loop->threads[loop->count], NULL, ring_main, loop);
+        loop->count += result == 0;
+    }
+    pthread_mutex_lock(&loop->gate);
+    while (loop->begun < loop->count)
+        pthread_cond_wait(&loop->moved, &loop->gate);
+    if (result == 0)
+        result = loop->failed;
+    pthread_mutex_unlock(&loop->gate);
+    return result;
+}
+
+/* Before the reply to `init`, which says then whether requests come through the rings. */
+static void
+prepare_rings(struct loop *loop, const struct fuse_buf *init)
+{
+    int result;
+
+    if (!rings_offered(init->mem, init->size)) {
+        log_say(
+            LSMKV_LOG_WARNING,
+            "the kernel does not offer FUSE over io_uring (Linux 6.18 and later do, after "
+            "`echo Y >" RINGS_SWITCH "`): requests go through /dev/fuse");
+        return;
+    }
+    result = start_rings(loop);
+    loop->prepared = result == 0;
+    if (result == 0)
+        rings_ready(loop->rings);
+    else
+        log_say(LSMKV_LOG_WARNING,
+                "no FUSE over io_uring: %s; requests go through /dev/fuse",
+                strerror(-result));
+}
+
+/* INIT has been answered: the threads go on, or end, and all that they have is given back. */
+static void
+settle_rings(struct loop *loop, bool answered)
+{
+    const bool open = answered && rings_accepted(loop->rings);
+
+    if (answered && loop->prepared && !open)
+        log_say(LSMKV_LOG_WARNING,
+                "the largest requests are too large for io_uring: they "
+                "all go through /dev/fuse");
+    move_gate(loop, open);
+    if (loop->rings == NULL || open)
+        return;
+    while (loop->count > 0)
+        pthread_join(loop->threads[--loop->count], NULL);
+    rings_shut(loop->rings);
+}
+
+/* ---- starting ---- */
 
 static void
 ignore_signal(int signal)
@@ -301,27 +456,38 @@ answer_init(struct loop *loop)
     if (size <= 0)
         return size == -ENOMEM ? size : 0;
     result = make_buffers(loop);
-    if (result == 0)
+    if (result == 0) {
+        if (loop->rings != NULL)
+            prepare_rings(loop, buffer);
         fuse_session_process_buf(loop->session, buffer);
+    }
     return result;
 }
 
 /* ---- from outside ---- */
 
 int
-loop_start(struct fuse_session *session, struct requests *requests,
-           bool (*changes_wait)(void *context), void *context, struct loop **out)
+loop_start(struct fuse_session *session, struct requests *requests, struct rings *rings,
+           const struct loop_work *work, struct loop **out)
 {
     struct loop *loop = calloc(1, sizeof(*loop));
+    unsigned count;
     int result = 0;
 
     if (loop == NULL)
         return -ENOMEM;
+    loop->threads = calloc(LOOP_THREADS + rings_count(rings), sizeof(*loop->threads));
+    if (loop->threads == NULL) {
+        free(loop);
+        return -ENOMEM;
+    }
     loop->session = session;
     loop->requests = requests;
-    loop->changes_wait = changes_wait;
-    loop->context = context;
+    loop->rings = rings;
+    loop->work = *work;
     pthread_mutex_init(&loop->lead, NULL);
+    pthread_mutex_init(&loop->gate, NULL);
+    pthread_cond_init(&loop->moved, NULL);
     loop->ended_fd = eventfd(0, EFD_CLOEXEC);
     if (loop->ended_fd < 0)
         result = -errno;
@@ -329,10 +495,11 @@ loop_start(struct fuse_session *session, struct requests *requests,
         result = prepare_wake();
     if (result == 0)
         result = answer_init(loop);
+    settle_rings(loop, result == 0);
     /* Counted before they start, so that the first cannot be the last to end. */
     atomic_store(&loop->running, LOOP_THREADS);
-    while (result == 0 && loop->count < LOOP_THREADS) {
-        result = -pthread_create(&loop->threads[loop->count], NULL, thread_main, loop);
+    for (count = 0; result == 0 && count < LOOP_THREADS; count++) {
+        result = -pthread_create(&loop->threads[loop->count], NULL, reader_main, loop);
         loop->count += result == 0;
     }
     if (result != 0) {
@@ -383,5 +550,8 @@ loop_stop(struct loop *loop)
     for (unsigned i = 0; i < LOOP_THREADS; i++)
         free(loop->buffers[i].mem);
     pthread_mutex_destroy(&loop->lead);
+    pthread_mutex_destroy(&loop->gate);
+    pthread_cond_destroy(&loop->moved);
+    free(loop->threads);
     free(loop);
 }

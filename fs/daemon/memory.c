@@ -34,8 +34,9 @@ part_of(uint64_t total, size_t all)
 }
 
 void
-memory_share(uint64_t total, struct memory_shares *shares)
+memory_share(uint64_t all, uint64_t rings, struct memory_shares *shares)
 {
+    const uint64_t total = all - rings;
     const size_t buffer = part_of(total, 16u << 20);
     const size_t taken = buffer < WRITE_BUFFER_MOST ? buffer : WRITE_BUFFER_MOST;
 
@@ -44,7 +45,7 @@ memory_share(uint64_t total, struct memory_shares *shares)
         .cache = part_of(total, 48u << 20) + 3 * (buffer - taken),
         .nodes = part_of(total, 150000),
         .listings = part_of(total, 16u << 20),
-        .holes = PROGRAM + part_of(total, 20u << 20),
+        .holes = PROGRAM + (size_t)rings + part_of(total, 20u << 20),
     };
 }
 

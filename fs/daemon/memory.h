@@ -18,11 +18,12 @@ struct memory_shares {
     size_t cache;
     size_t nodes;    /* how many before the kernel is asked to forget */
     size_t listings; /* of their names, and again of first and last ones */
-    size_t holes;    /* program, stacks, and what the allocator may hold free */
+    size_t holes;    /* program, stacks, rings, and what the allocator may hold free */
 };
 
-/* Shares out `total` bytes, MEMORY_LEAST to MEMORY_MOST. */
-void memory_share(uint64_t total, struct memory_shares *shares);
+/* Shares out `total` bytes, MEMORY_LEAST to MEMORY_MOST, of which rings keep `rings`, at most
+ * an eighth. */
+void memory_share(uint64_t total, uint64_t rings, struct memory_shares *shares);
 
 /* Before other threads start. */
 void memory_begin(const struct memory_shares *shares);

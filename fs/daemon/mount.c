@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@
 #include "daemon/loop.h"
 #include "daemon/manager.h"
 #include "daemon/memory.h"
+#include "daemon/ring.h"
 #include "vfs/requests.h"
 #include "vfs/stats.h"
 
@@ -49,7 +51,8 @@
 #define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
 #define WHILE_MS         1000 /* between two looks at the memory */
 
-#define FUSE_CONF "/etc/fuse.conf"
+#define FUSE_CONF   "/etc/fuse.conf"
+#define CONNECTIONS "/sys/fs/fuse/connections/"
 
 struct mount {
     const struct options *options;
@@ -61,6 +64,8 @@ struct mount {
     struct loop *loop;
     struct control *control;
     struct requests *requests;
+    struct rings *rings; /* NULL: requests come through /dev/fuse alone */
+    atomic_bool lost;    /* one of them */
     struct stats_source source;
     struct memory_shares shares;
     int ready_fd;    /* readable once INIT has come */
@@ -299,6 +304,7 @@ make_session(struct mount *mount)
     mount->ops.shown = mount->options->shown;
     mount->ops.ready = on_ready;
     mount->ops.ready_context = mount;
+    mount->ops.rings = mount->rings;
     if (add_arguments(mount->options, &args) == 0)
         mount->session = fuse_session_new(&args, fuse_ops_table(),
                                           sizeof(struct fuse_lowlevel_ops), &mount->ops);
@@ -408,6 +414,7 @@ become_ready(struct mount *mount)
         log_say(LSMKV_LOG_ERROR, "cannot start: %s", strerror(-result));
         return STATUS_FAILED;
     }
+    mount->source.io_uring = rings_accepted(mount->rings);
     /* A read-only store is left as it is, without a socket. */
     if (!options->read_only) {
         result = control_start(mount->vfs, &mount->source, &mount->control);
@@ -553,6 +560,28 @@ serve(struct mount *mount)
     return status;
 }
 
+/* In a thread of the loop.  By the connection's number, which it has for as long as it is mounted
+ * and alive (D3).  Where that cannot be, it ends with the last of our descriptors for it. */
+static void
+on_lost(void *context)
+{
+    struct mount *mount = context;
+    const char *minor = strchr(mount->device, ':');
+    char path[sizeof(CONNECTIONS) + sizeof(mount->device) + sizeof("/abort")];
+    int file;
+
+    atomic_store(&mount->lost, true);
+    if (minor == NULL)
+        return;
+    snprintf(path, sizeof(path), CONNECTIONS "%s/abort", minor + 1);
+    file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0 || write(file, "1", 1) != 1)
+        log_say(LSMKV_LOG_ERROR, "cannot end the connection by %s: %s", path,
+                strerror(errno));
+    if (file >= 0)
+        close(file);
+}
+
 /* ---- the whole ---- */
 
 static bool
@@ -566,14 +595,17 @@ changes_wait(void *context)
 static int
 run_session(struct mount *mount)
 {
+    const struct loop_work work = {changes_wait, on_lost, mount};
     int result =
-        loop_start(mount->session, mount->requests, changes_wait, mount, &mount->loop);
+        loop_start(mount->session, mount->requests, mount->rings, &work, &mount->loop);
     int status = STATUS_FAILED;
 
     if (result == 0)
         status = serve(mount);
     else
         log_say(LSMKV_LOG_ERROR, "cannot start threads: %s", strerror(-result));
+    if (atomic_load(&mount->lost))
+        status = STATUS_FAILED;
     manager_stopping(mount->manager, "unmounted");
     lsmkv_announce_close(vfs_store(mount->vfs)->db);
     vfs_stop_notices(mount->vfs);
@@ -633,6 +665,21 @@ raise_limits(void)
     }
 }
 
+/* Without io_uring the mount goes on as if it had not been asked for. */
+static void
+make_rings(struct mount *mount)
+{
+    int result = rings_new(mount->options->memory, &mount->rings);
+
+    if (result == -ENOTSUP)
+        log_say(LSMKV_LOG_WARNING,
+                "no io_uring for the processors of this machine (more than 48, not all "
+                "possible, or too many for memory=): requests go through /dev/fuse");
+    else if (result != 0)
+        log_say(LSMKV_LOG_WARNING, "no io_uring: %s; requests go through /dev/fuse",
+                strerror(-result));
+}
+
 int
 mount_run(const struct options *options)
 {
@@ -651,13 +698,18 @@ mount_run(const struct options *options)
     if (mount.launch == NULL)
         mount.manager = manager_open();
     raise_limits();
-    memory_share(options->memory, &mount.shares);
-    memory_begin(&mount.shares);
     log_set_level(options->debug ? LSMKV_LOG_DEBUG : options->log_level);
     log_adopt_libfuse();
-    mount.requests = requests_new(LOOP_THREADS);
-    mount.source =
-        (struct stats_source){options->store, options->mountpoint, mount.requests};
+    if (options->io_uring)
+        make_rings(&mount);
+    memory_share(options->memory, rings_memory(mount.rings), &mount.shares);
+    memory_begin(&mount.shares);
+    mount.requests = requests_new(LOOP_THREADS + rings_count(mount.rings));
+    mount.source = (struct stats_source){
+        .store = options->store,
+        .mountpoint = options->mountpoint,
+        .requests = mount.requests,
+    };
     mount.ready_fd = eventfd(0, EFD_CLOEXEC);
     signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (mount.requests == NULL) {
@@ -669,6 +721,7 @@ mount_run(const struct options *options)
     } else {
         status = live(&mount);
     }
+    rings_free(mount.rings);
     requests_free(mount.requests);
     close(mount.ready_fd);
     close(signal_fd);

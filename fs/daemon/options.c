@@ -296,6 +296,8 @@ set_flag(struct options *options, const char *option)
         options->nodiratime = true; /* libfuse does not know it */
     else if (strcmp(option, "diratime") == 0)
         options->nodiratime = false;
+    else if (strcmp(option, "io_uring") == 0)
+        options->io_uring = true;
     else if (strcmp(option, "debug") == 0)
         options->debug = options->foreground = true;
     else

@@ -34,6 +34,7 @@ struct options {
     struct shown shown;
     enum vfs_atime atime;
     bool nodiratime;
+    bool io_uring; /* requests come over it, where the kernel allows that: see ring.h */
     bool remount;  /* change a mount that there is: see remount.h */
     bool existing; /* options were given that only such a mount has */
     bool foreground;

@@ -22,6 +22,7 @@ struct stats_source {
     const char *store;               /* absolute */
     const char *mountpoint;          /* NULL: not mounted */
     const struct requests *requests; /* NULL likewise */
+    bool io_uring;                   /* most of them come over it */
 };
 
 enum stats_form {

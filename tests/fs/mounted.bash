@@ -72,8 +72,9 @@ not() {
     ! "$@"
 }
 
+# LSMFS_MOUNT may hold options for all mounts, as io_uring.
 mount_store() {
-    "$lsmfs" "$store" "$mnt" "$@"
+    "$lsmfs" "$store" "$mnt" ${LSMFS_MOUNT:+-o "$LSMFS_MOUNT"} "$@"
 }
 
 # For a daemon that was started in the foreground: waits until it takes commands, or is

@@ -237,7 +237,8 @@ main(int argc, char **argv)
         state = (seed << 32) + i * UINT64_C(0x632be59bd9b4e019);
         if (argc > 6 && i + 1 == end)
             pages_left = (uint32_t)strtoul(argv[6], NULL, 10);
-        if (step() != 0 && (errno == ENOTCONN || errno == ECONNABORTED || errno == EIO))
+        if (step() != 0 && (errno == ENOTCONN || errno == ECONNABORTED ||
+                            errno == ECANCELED || errno == EIO))
             return 3;
         report(progress, i + 1);
     }

@@ -21,7 +21,7 @@ if setarch -R true 2>/dev/null; then
 fi
 
 begin() {
-    "${fixed[@]}" "$lsmfs" -f -o commit=0.1 "$store" "$mnt" &
+    "${fixed[@]}" "$lsmfs" -f -o "commit=0.1${LSMFS_MOUNT:+,$LSMFS_MOUNT}" "$store" "$mnt" &
     daemon=$!
     await_mount
 }

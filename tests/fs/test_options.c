@@ -126,15 +126,26 @@ END_TEST
 
 /* Three sets of memtables, names of listings and their ends; a node with its name takes 350
  * bytes. */
+static uint64_t
+sum_of(const struct memory_shares *shares)
+{
+    return UINT64_C(3) * shares->write_buffer + shares->cache + 350 * shares->nodes +
+           UINT64_C(2) * shares->listings + shares->holes;
+}
+
 START_TEST(test_memory_is_shared_out_whole_and_no_more)
 {
     for (uint64_t total = MEMORY_LEAST; total <= MEMORY_MOST; total += total / 3) {
         struct memory_shares shares;
         uint64_t sum;
 
-        memory_share(total, &shares);
-        sum = UINT64_C(3) * shares.write_buffer + shares.cache + 350 * shares.nodes +
-              UINT64_C(2) * shares.listings + shares.holes;
+        memory_share(total, total / 8, &shares); /* of rings */
+        ck_assert_uint_ge(shares.holes, total / 8);
+        sum = sum_of(&shares);
+        ck_assert_uint_le(sum, total);
+        ck_assert_uint_gt(sum, total / 2);
+        memory_share(total, 0, &shares);
+        sum = sum_of(&shares);
         ck_assert_uint_le(sum, total);
         ck_assert_uint_gt(sum, total / 2);
         ck_assert_uint_ge(shares.write_buffer, 1 << 20);

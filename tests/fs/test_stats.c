@@ -11,7 +11,7 @@
 
 static struct vfs_fixture fs;
 static struct requests *requests;
-static struct stats_source source = {"/the/store", "/the/mount", NULL};
+static struct stats_source source = {.store = "/the/store", .mountpoint = "/the/mount"};
 
 static void
 setup(void)

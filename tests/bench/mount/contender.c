@@ -18,21 +18,46 @@
 
 enum { MOUNT_TRIES = 1000, UNMOUNT_TRIES = 100, PAUSE_MS = 10 };
 
+#define BENEATH "as the file system beneath"
+
 const struct contender contenders[] = {
-    {"lsmfs", "a change: the daemon's death at once, power within 1 s; fsync: power",
-     PEER, "lsmfs", NULL, "exec \"$0\" -f store mnt", NULL},
-    {"null", "none: all is in memory", YARDSTICK, "lsm-null", NULL, "exec \"$0\" mnt",
-     "exec \"$0\" -s mnt"},
-    {"ext4", "a change: power within 5 s, contents within 30 s; fsync: power", YARDSTICK,
-     NULL, NULL, NULL, NULL},
-    {"bindfs", "as the file system beneath", PEER, "bindfs", NULL,
-     "exec \"$0\" -f lower mnt", NULL},
-    {"gocryptfs", "as the file system beneath", PEER, "gocryptfs",
-     "echo bench >pass && gocryptfs -init -q -scryptn 10 -passfile pass lower",
-     "exec \"$0\" -fg -q -passfile pass lower mnt", NULL},
-    {"fuse-overlayfs", "as the file system beneath", PEER, "fuse-overlayfs",
-     "mkdir upper work",
-     "exec \"$0\" -f -o lowerdir=lower,upperdir=upper,workdir=work mnt", NULL},
+    {.name = "lsmfs",
+     .durability = "a change: the daemon's death at once, power within 1 s; fsync: power",
+     .standing = PEER,
+     .program = "lsmfs",
+     .serve = "exec \"$0\" -f store mnt"},
+    {.name = "lsmfs-uring",
+     .durability = "as lsmfs",
+     .standing = ASIDE,
+     .program = "lsmfs",
+     .serve = "exec \"$0\" -f -o io_uring store mnt",
+     .over_uring = true},
+    {.name = "null",
+     .durability = "none: all is in memory",
+     .standing = YARDSTICK,
+     .program = "lsm-null",
+     .serve = "exec \"$0\" mnt",
+     .serve_pinned = "exec \"$0\" -s mnt"},
+    {.name = "ext4",
+     .durability = "a change: power within 5 s, contents within 30 s; fsync: power",
+     .standing = YARDSTICK},
+    {.name = "bindfs",
+     .durability = BENEATH,
+     .standing = PEER,
+     .program = "bindfs",
+     .serve = "exec \"$0\" -f lower mnt"},
+    {.name = "gocryptfs",
+     .durability = BENEATH,
+     .standing = PEER,
+     .program = "gocryptfs",
+     .prepare = "echo bench >pass && gocryptfs -init -q -scryptn 10 -passfile pass lower",
+     .serve = "exec \"$0\" -fg -q -passfile pass lower mnt"},
+    {.name = "fuse-overlayfs",
+     .durability = BENEATH,
+     .standing = PEER,
+     .program = "fuse-overlayfs",
+     .prepare = "mkdir upper work",
+     .serve = "exec \"$0\" -f -o lowerdir=lower,upperdir=upper,workdir=work mnt"},
     {.name = NULL},
 };
 
@@ -71,10 +96,24 @@ path_of(const char *program)
     return NULL;
 }
 
+/* Does the kernel offer FUSE over io_uring? */
+static bool
+is_uring_on(void)
+{
+    int fd = open("/sys/module/fuse/parameters/enable_uring", O_RDONLY | O_CLOEXEC);
+    char first = 'N';
+    bool on = fd >= 0 && read(fd, &first, 1) == 1 && first == 'Y';
+
+    if (fd >= 0)
+        close(fd);
+    return on;
+}
+
 bool
 contender_is_there(const struct contender *contender)
 {
-    return contender->program == NULL || path_of(contender->program) != NULL;
+    return (contender->program == NULL || path_of(contender->program) != NULL) &&
+           (!contender->over_uring || is_uring_on());
 }
 
 /* JSON and the table take neither quotes nor control characters. */

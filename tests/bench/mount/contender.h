@@ -20,12 +20,13 @@ struct contender {
     /* Execs the daemon in the foreground, mounting at mnt; "$0" is the program.  The second is
      * for one core, NULL: the same. */
     const char *serve, *serve_pinned;
+    bool over_uring; /* only where the kernel offers that */
 };
 
 /* Ends with one whose name is NULL; the first is ours. */
 extern const struct contender contenders[];
 
-/* False: its program is not there. */
+/* False: its program is not there, or the kernel does not offer what it needs. */
 bool contender_is_there(const struct contender *contender);
 /* The first line of what it says of its version. */
 const char *contender_build(const struct contender *contender);
