@@ -17,7 +17,8 @@
  * value.
  *
  * C1  The fragments of a chunk are numbered from 1 without a gap: whoever puts the chunk
- *     deletes them all in the same batch.  Of a fragment that grew the newest version counts.
+ *     deletes them all in the same batch.  Of a fragment that was put again, longer or with
+ *     other bytes at the same place, the newest version counts: no later one lay over it.
  * C2  No record of a chunk reaches past its end, nor past the end of the file (data.c):
  *     what a file grows over was never written.
  * C3  What cannot be read of a record does no harm where nothing of it is wanted, or a
@@ -143,8 +144,9 @@ chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
         return 0;
     result = fragment_decode(lsmkv_iter_record(iter), &fragment);
     state->fragment_bytes = fragment.total;
-    state->last_at = fragment.at;
-    state->last_bytes = (uint32_t)lsmkv_iter_record(iter)->value.size;
+    if (state->fragments < CHUNK_FRAGMENTS_MAX)
+        state->extents[state->fragments - 1] = (struct chunk_extent){
+            fragment.at, (uint32_t)lsmkv_iter_record(iter)->value.size};
     return result;
 }
 
@@ -281,6 +283,22 @@ chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
     return result;
 }
 
+unsigned
+chunks_same_place(const struct chunk_state *state, size_t at, size_t size)
+{
+    if (state->fragments >= CHUNK_FRAGMENTS_MAX)
+        return 0;
+    for (unsigned number = state->fragments; number > 0; number--) {
+        const struct chunk_extent *extent = &state->extents[number - 1];
+        if (extent->at == at && extent->size == size)
+            return number;
+        if (extent->size == 0 ||
+            (extent->at < at + size && at < extent->at + extent->size))
+            return 0;
+    }
+    return 0;
+}
+
 bool
 chunks_would_fold(const struct chunk_state *state, size_t size)
 {
@@ -291,8 +309,11 @@ chunks_would_fold(const struct chunk_state *state, size_t size)
 bool
 chunks_would_grow(const struct chunk_state *state, size_t at, size_t size)
 {
-    return state->fragments > 0 && at == state->last_at + state->last_bytes &&
-           state->last_bytes + size <= CHUNK_GROWN_MAX;
+    if (state->fragments == 0)
+        return false;
+    const struct chunk_extent *last = &state->extents[state->fragments - 1];
+    return last->size > 0 && at == last->at + last->size &&
+           last->size + size <= CHUNK_GROWN_MAX;
 }
 
 static int
@@ -316,23 +337,37 @@ chunks_put_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t dat
 }
 
 int
+chunks_put_again(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                 uint64_t index, const struct chunk_state *state, unsigned number,
+                 const void *bytes)
+{
+    struct chunk_key key = chunk_key(data_id, index, number);
+    struct chunk_extent extent = state->extents[number - 1];
+    uint32_t total = state->fragment_bytes;
+    for (unsigned later = number; later < state->fragments; later++)
+        total -= state->extents[later].size;
+    return put_fragment(store, batch, chunk_slice(&key), extent.at, total,
+                        lsmkv_bytes(bytes, extent.size));
+}
+
+int
 chunks_grow_fragment(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
                      uint64_t index, const struct chunk_state *state, const void *bytes,
                      size_t size)
 {
     struct chunk_key key = chunk_key(data_id, index, state->fragments);
+    struct chunk_extent last = state->extents[state->fragments - 1];
     uint8_t stored[FRAGMENT_ATTRIBUTES + CHUNK_GROWN_MAX];
     struct lsmkv_record record;
     int result = lsmkv_get(store->db, store->chunks, NULL, chunk_slice(&key), stored,
                            sizeof stored, &record);
     if (result)
         return result;
-    if (record.attributes.size != FRAGMENT_ATTRIBUTES ||
-        record.value.size != state->last_bytes)
+    if (record.attributes.size != FRAGMENT_ATTRIBUTES || record.value.size != last.size)
         return -EUCLEAN;
     uint8_t *value = stored + FRAGMENT_ATTRIBUTES;
     memcpy(value + record.value.size, bytes, size);
-    return put_fragment(store, batch, chunk_slice(&key), state->last_at,
+    return put_fragment(store, batch, chunk_slice(&key), last.at,
                         state->fragment_bytes + (uint32_t)size,
                         lsmkv_bytes(value, record.value.size + size));
 }

@@ -34,9 +34,11 @@ chunk_count(uint64_t size)
 /* What is stored of one chunk. */
 struct chunk_state {
     bool present;
-    unsigned fragments;           /* their numbers are 1 to this */
-    uint32_t fragment_bytes;      /* in all of them */
-    uint32_t last_at, last_bytes; /* of the last of them */
+    unsigned fragments;      /* their numbers are 1 to this */
+    uint32_t fragment_bytes; /* in all of them */
+    struct chunk_extent {
+        uint32_t at, size;              /* bytes; size 0: not known */
+    } extents[CHUNK_FRAGMENTS_MAX - 1]; /* of fragment n at n - 1 */
 };
 
 /* What a record of a chunk holds of it, checked against C2 in chunks.c: `end` is one past
@@ -57,7 +59,8 @@ LSMKV_CHECKED int chunks_iter(struct store *store, const struct lsmkv_snapshot *
                               uint64_t data_id, uint64_t first, uint64_t last,
                               struct lsmkv_iter **iter);
 
-/* The state of chunk `index`, looked up with an iterator of the chunks around it. */
+/* The state of chunk `index`, looked up with an iterator of the chunks around it: of its fragments
+ * the last one's extent. */
 LSMKV_CHECKED int chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
                                struct chunk_state *state);
 
@@ -76,6 +79,9 @@ LSMKV_CHECKED int chunks_put(struct store *store, struct lsmkv_batch *batch,
                              const struct chunk_state *state, const void *bytes,
                              size_t size);
 
+/* The fragment that `size` bytes, `at` bytes into the chunk, would lie over exactly, if no later one
+ * lies over any of it; else 0. */
+unsigned chunks_same_place(const struct chunk_state *state, size_t at, size_t size);
 /* Would a fragment of `size` bytes fold the chunk? */
 bool chunks_would_fold(const struct chunk_state *state, size_t size);
 /* Would `size` bytes that lie `at` bytes into the chunk rather go to the end of its last fragment? */
@@ -86,6 +92,11 @@ LSMKV_CHECKED int chunks_put_fragment(struct store *store, struct lsmkv_batch *b
                                       uint64_t data_id, uint64_t index,
                                       const struct chunk_state *state, size_t at,
                                       const void *bytes, size_t size);
+/* The same in place of fragment `number` (chunks_same_place). */
+LSMKV_CHECKED int chunks_put_again(struct store *store, struct lsmkv_batch *batch,
+                                   uint64_t data_id, uint64_t index,
+                                   const struct chunk_state *state, unsigned number,
+                                   const void *bytes);
 /* The same to the end of the last fragment, which is read. */
 LSMKV_CHECKED int chunks_grow_fragment(struct store *store, struct lsmkv_batch *batch,
                                        uint64_t data_id, uint64_t index,

@@ -6,11 +6,13 @@
  *
  *     it covers all that the file has there    put the chunk, delete its fragments
  *     it covers a part                         put a fragment
+ *     and just what an earlier fragment does   put that again, with the new bytes
  *     and is short, behind the last fragment   put that again, longer: grow
  *     the fragments become too many            read, merge, put the chunk: fold
  *
- * Sequential writes of 4 KiB and more are thus written once, others of 4 KiB twice or less, and
- * no write reads a chunk but the one that folds.
+ * Sequential writes of 4 KiB and more are thus written once, and so are pages that a database
+ * writes again and again; others of 4 KiB twice or less, and no write reads a chunk but the one
+ * that folds.
  *
  * D1  An inline file grows out of its value in one step: from then on its id has every
  *     byte.  A file cut to DATA_INLINE_MAX or less goes back, and its id becomes an
@@ -152,13 +154,12 @@ piece_lay_over(struct data_edit *edit, const struct piece *piece,
     after->present = true;
     after->fragment_bytes += (uint32_t)piece->size;
     if (result == 0) {
-        after->last_bytes += (uint32_t)piece->size;
+        after->extents[after->fragments - 1].size += (uint32_t)piece->size;
         return 0;
     }
     /* One that cannot be read does no harm (C3 of chunks.c): it stays as it is. */
-    after->fragments++;
-    after->last_at = (uint32_t)piece->at;
-    after->last_bytes = (uint32_t)piece->size;
+    after->extents[after->fragments++] =
+        (struct chunk_extent){(uint32_t)piece->at, (uint32_t)piece->size};
     return chunks_put_fragment(edit->store, edit->batch, id, piece->index, state,
                                piece->at, piece->bytes, piece->size);
 }
@@ -168,13 +169,18 @@ piece_write(struct data_edit *edit, const struct piece *piece,
             const struct chunk_state *state)
 {
     struct chunk_state after = {.present = true};
+    unsigned same = chunks_same_place(state, piece->at, piece->size);
     int result;
     if (!state->present)
         edit->data.chunks++;
     if (piece_covers(piece))
         result = chunks_put(edit->store, edit->batch, edit->data.id, piece->index, state,
                             piece->bytes, piece->size);
-    else if (chunks_would_fold(state, piece->size))
+    else if (same > 0) {
+        result = chunks_put_again(edit->store, edit->batch, edit->data.id, piece->index,
+                                  state, same, piece->bytes);
+        after = *state;
+    } else if (chunks_would_fold(state, piece->size))
         result = piece_fold(edit, piece, state);
     else
         result = piece_lay_over(edit, piece, state, &after);

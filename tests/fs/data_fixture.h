@@ -228,6 +228,7 @@ check_chunks(const struct attr_data *data)
     struct lsmkv_iter *iter;
     uint64_t id, index, previous = UINT64_MAX, present = 0;
     unsigned fragment, last = 0;
+    uint32_t total = 0;
 
     ck_assert_int_eq(
         lsmkv_iter_new(fixture.store->db, fixture.store->chunks, &options, &iter), 0);
@@ -237,8 +238,14 @@ check_chunks(const struct attr_data *data)
         if (index * DATA_CHUNK >= data->size)
             break;
         uint64_t from = index * DATA_CHUNK;
-        if (fragment > 0)
-            from += get_le32(record->attributes.data);
+        if (index != previous)
+            total = 0;
+        if (fragment > 0) {
+            const uint8_t *attributes = record->attributes.data;
+            from += get_le32(attributes);
+            total += (uint32_t)record->value.size;
+            ck_assert_uint_eq(get_le32(attributes + 4), total);
+        }
         ck_assert_uint_le(from + record->value.size, data->size);
         ck_assert_uint_lt(fragment, DATA_FRAGMENTS_MAX);
         if (index == previous)

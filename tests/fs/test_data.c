@@ -58,6 +58,25 @@ random_appends(struct random *random, struct model_file *file)
         do_write(file, at, bytes, size);
 }
 
+/* As a database does: some pages, over and over, and now and then what lies across them. */
+static void
+random_pages(struct random *random, struct model_file *file)
+{
+    uint64_t base = DATA_CHUNK * random_below(random, 4);
+    size_t page = 512u << random_below(random, 5);
+    uint8_t bytes[8192];
+
+    for (unsigned i = 0; i < 60; i++) {
+        uint64_t at = base + page * random_below(random, 12);
+
+        memset(bytes, (int)(random->state | 1), page);
+        if (random_below(random, 10) == 0)
+            at += random_below(random, page);
+        if (at + page <= FILE_MAX)
+            do_write(file, at, bytes, page);
+    }
+}
+
 static void
 random_truncate(struct random *random, struct model_file *file)
 {
@@ -117,6 +136,9 @@ random_step(struct random *random)
         break;
     case 11:
         random_appends(random, file);
+        break;
+    case 12:
+        random_pages(random, file);
         break;
     default:
         random_write(random, file);
@@ -260,6 +282,54 @@ START_TEST(test_what_is_appended_in_blocks_is_put_once)
     for (unsigned i = 0; i < blocks; i++)
         do_write(&files[1], files[1].size, pattern, 4096);
     ck_assert_uint_eq(fixture_count_chunks(&fixture) - before, blocks + 2);
+    check_all();
+}
+END_TEST
+
+/* As a database writes its pages again and again: each fragment is put again, and no chunk folds. */
+START_TEST(test_what_is_written_over_a_fragment_takes_its_place)
+{
+    const unsigned pages = DATA_CHUNK / 4096;
+
+    do_write(&files[0], 0, pattern, 2 * DATA_CHUNK);
+    for (unsigned i = 0; i < 5 * pages; i++)
+        do_write(&files[0], DATA_CHUNK + i * 7 % pages * 4096, pattern + i, 4096);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 2 + pages);
+    check_all();
+    /* After a crash its place is known of the last alone; what comes behind it is known again. */
+    do_write(&files[1], 0, pattern, DATA_CHUNK);
+    for (unsigned i = 0; i < 3; i++)
+        do_write(&files[1], i * 8192, pattern + i, 8192);
+    fixture_reopen(&fixture);
+    do_write(&files[1], 2 * 8192, pattern + 5, 8192);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 2 + pages + 4);
+    do_write(&files[1], 8192, pattern + 6, 8192);
+    do_write(&files[1], 2 * 8192, pattern + 7, 8192);
+    do_write(&files[1], 8192, pattern + 8, 8192);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 2 + pages + 5);
+    check_all();
+}
+END_TEST
+
+/* What lies over it in part has to stay over it. */
+START_TEST(test_what_a_later_fragment_lies_over_is_not_put_again)
+{
+    do_write(&files[0], 0, pattern, DATA_CHUNK);
+    do_write(&files[0], 4096, pattern + 1, 4096);
+    do_write(&files[0], 8000, pattern + 2, 4096);
+    do_write(&files[0], 4096, pattern + 3, 4096);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 4);
+    check_all();
+    /* Nor one that grew: it is another size. */
+    do_write(&files[1], 0, pattern, DATA_CHUNK);
+    do_write(&files[1], 4096, pattern + 1, 100);
+    do_write(&files[1], 4196, pattern + 2, 100);
+    do_write(&files[1], 4096, pattern + 3, 100);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 4 + 3);
+    do_write(&files[1], 4096, pattern + 4, 100);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 4 + 3);
+    do_write(&files[1], 4096, pattern + 5, 200);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 4 + 4);
     check_all();
 }
 END_TEST
@@ -582,6 +652,8 @@ main(void)
     tcase_add_test(tests, test_what_is_appended_in_blocks_is_put_once);
     tcase_add_test(tests, test_what_was_just_written_is_not_looked_for);
     tcase_add_test(tests, test_a_read_reads_what_is_wanted);
+    tcase_add_test(tests, test_what_is_written_over_a_fragment_takes_its_place);
+    tcase_add_test(tests, test_what_a_later_fragment_lies_over_is_not_put_again);
     tcase_add_test(tests, test_a_small_read_of_a_chunk_reads_its_pages);
     tcase_add_test(tests, test_a_file_cut_to_nothing_gets_a_new_id);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);
