@@ -32,6 +32,7 @@
 
 #include "common/coding.h"
 #include "common/slice.h"
+#include "store/known_chunks.h"
 #include "store/records.h"
 
 #define FRAGMENT_ATTRIBUTES 8u
@@ -41,23 +42,29 @@ struct fragment {
     uint32_t at, total;
 };
 
+static int
+iter_between(struct store *store, const struct lsmkv_snapshot *snapshot,
+             struct lsmkv_slice lower, struct lsmkv_slice upper, struct lsmkv_iter **iter)
+{
+    struct lsmkv_iter_options options = {
+        .snapshot = snapshot, .lower = lower, .upper = upper, .lazy_values = true};
+    if (!store->chunks)
+        return -EUCLEAN;
+    return lsmkv_iter_new(store->db, store->chunks, &options, iter);
+}
+
 int
 chunks_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
             uint64_t first, uint64_t last, struct lsmkv_iter **iter)
 {
-    if (!store->chunks)
-        return -EUCLEAN;
     struct chunk_key lower = chunk_key(data_id, first, 0);
     struct chunk_key upper = chunk_key(data_id, last < UINT64_MAX ? last + 1 : last, 0);
-    struct lsmkv_iter_options options = {.snapshot = snapshot,
-                                         .lower = chunk_slice(&lower),
-                                         .upper = chunk_slice(&upper),
-                                         .lazy_values = true};
+    struct lsmkv_slice end = chunk_slice(&upper);
     /* Without the fragment's number the bound is as short as what the engine knows of the
      * block that begins there, which then is not read. */
     if (last < UINT32_MAX)
-        options.upper.size--;
-    return lsmkv_iter_new(store->db, store->chunks, &options, iter);
+        end.size--;
+    return iter_between(store, snapshot, chunk_slice(&lower), end, iter);
 }
 
 /* The key the iterator stands on; -ENOENT at its end. */
@@ -238,6 +245,54 @@ read_next(struct reading *reading, uint64_t index, unsigned fragment,
     return 0;
 }
 
+static bool
+extents_meet(const struct chunk_extent *a, const struct chunk_extent *b)
+{
+    return a->at < b->at + b->size && b->at < a->at + a->size;
+}
+
+/* Of the records of a chunk, numbered as fragments are, those from `*first` to `*last` have all that
+ * is wanted of it. */
+static void
+find_wanted(const struct chunk_state *state, const struct chunk_extent *wanted,
+            unsigned *first, unsigned *last)
+{
+    *first = *last = 0;
+    for (unsigned number = state->fragments; number > 0; number--) {
+        const struct chunk_extent *extent = &state->extents[number - 1];
+        if (extent->size > 0 && !extents_meet(extent, wanted))
+            continue;
+        if (*last == 0)
+            *last = number;
+        if (extent->at <= wanted->at &&
+            extent->at + extent->size >= wanted->at + wanted->size) {
+            *first = number;
+            return;
+        }
+    }
+}
+
+/* Over the records that a read has to see: of one chunk that is known, those alone that have
+ * something that is wanted. */
+static int
+reading_iter(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
+             const struct reading *reading, struct lsmkv_iter **iter)
+{
+    uint64_t index = chunk_index(reading->offset),
+             last_index = chunk_index(reading->end - 1);
+    struct chunk_extent wanted = {(uint32_t)(reading->offset % CHUNK_SIZE),
+                                  (uint32_t)(reading->end - reading->offset)};
+    struct chunk_state state;
+    unsigned first, last;
+    if (snapshot || index != last_index ||
+        !known_chunks_look(store->known_chunks, data_id, index, &state))
+        return chunks_iter(store, snapshot, data_id, index, last_index, iter);
+    find_wanted(&state, &wanted, &first, &last);
+    struct chunk_key lower = chunk_key(data_id, index, first);
+    struct chunk_key upper = chunk_key(data_id, index, last + 1);
+    return iter_between(store, NULL, chunk_slice(&lower), chunk_slice(&upper), iter);
+}
+
 int
 chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t data_id,
             uint64_t offset, uint8_t *bytes, size_t size)
@@ -245,8 +300,7 @@ chunks_read(struct store *store, const struct lsmkv_snapshot *snapshot, uint64_t
     struct reading reading = {
         .offset = offset, .end = offset + size, .bytes = bytes, .filled = offset};
     struct lsmkv_iter *iter;
-    int result = chunks_iter(store, snapshot, data_id, chunk_index(offset),
-                             chunk_index(offset + size - 1), &iter);
+    int result = reading_iter(store, snapshot, data_id, &reading, &iter);
     if (result)
         return result;
     uint64_t index;
@@ -286,14 +340,14 @@ chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
 unsigned
 chunks_same_place(const struct chunk_state *state, size_t at, size_t size)
 {
+    struct chunk_extent place = {(uint32_t)at, (uint32_t)size};
     if (state->fragments >= CHUNK_FRAGMENTS_MAX)
         return 0;
     for (unsigned number = state->fragments; number > 0; number--) {
         const struct chunk_extent *extent = &state->extents[number - 1];
         if (extent->at == at && extent->size == size)
             return number;
-        if (extent->size == 0 ||
-            (extent->at < at + size && at < extent->at + extent->size))
+        if (extent->size == 0 || extents_meet(extent, &place))
             return 0;
     }
     return 0;

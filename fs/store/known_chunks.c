@@ -42,9 +42,9 @@ place_of(struct known_chunks *known, uint64_t data_id, uint64_t index)
                           PLACES];
 }
 
-bool
-known_chunks_take(struct known_chunks *known, uint64_t data_id, uint64_t index,
-                  struct chunk_state *state)
+static bool
+find(struct known_chunks *known, uint64_t data_id, uint64_t index, bool stays,
+     struct chunk_state *state)
 {
     struct known_chunk *place = place_of(known, data_id, index);
     pthread_mutex_lock(&known->mutex);
@@ -52,10 +52,24 @@ known_chunks_take(struct known_chunks *known, uint64_t data_id, uint64_t index,
         place->state.present && place->data_id == data_id && place->index == index;
     if (found) {
         *state = place->state;
-        place->state.present = false;
+        place->state.present = stays;
     }
     pthread_mutex_unlock(&known->mutex);
     return found;
+}
+
+bool
+known_chunks_take(struct known_chunks *known, uint64_t data_id, uint64_t index,
+                  struct chunk_state *state)
+{
+    return find(known, data_id, index, false, state);
+}
+
+bool
+known_chunks_look(struct known_chunks *known, uint64_t data_id, uint64_t index,
+                  struct chunk_state *state)
+{
+    return find(known, data_id, index, true, state);
 }
 
 void

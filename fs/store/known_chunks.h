@@ -1,6 +1,7 @@
 /*
  * known_chunks.h - what is stored of chunks that were written lately, so that the next write to
- * one need not look for it: an append would pass all that was ever put and deleted there.
+ * one need not look for it: an append would pass all that was ever put and deleted there.  And a
+ * read of a page looks for the one fragment that it is in alone.
  *
  * K1  What is known of a chunk is what the newest state of the store has of it, or nothing is known.
  *     So whoever changes a chunk takes what is known of it away first, while it alone may change the
@@ -26,6 +27,9 @@ void known_chunks_free(struct known_chunks *known);
 
 /* False, and `*state` as it was: nothing is known.  Nothing is afterwards. */
 bool known_chunks_take(struct known_chunks *known, uint64_t data_id, uint64_t index,
+                       struct chunk_state *state);
+/* The same, and it stays known: for who reads the newest state, while nobody may change the file. */
+bool known_chunks_look(struct known_chunks *known, uint64_t data_id, uint64_t index,
                        struct chunk_state *state);
 void known_chunks_give(struct known_chunks *known, uint64_t data_id, uint64_t index,
                        const struct chunk_state *state);
