@@ -108,17 +108,19 @@ add_list(const struct memtable *memtable, struct key_filter *filter, size_t *cou
     return true;
 }
 
-/* As large as it takes if all that is to come is like what there is.  Where it cannot be made, all is
- * searched without. */
+/* As large as it takes if all that is to come is like what there is; but if that is one key over and
+ * over, others may follow.  Where it cannot be made, all is searched without. */
 static void
 make_filter(struct memtable *memtable)
 {
     struct key_filter *filter = &memtable->filter;
-    size_t bytes;
+    size_t bytes, likely;
 
-    if (!add_list(memtable, NULL, &memtable->hashes, &bytes) ||
-        !key_filter_make(filter, memtable->list.arena.pool,
-                         memtable->hashes * (memtable->expected / bytes + 1),
+    if (!add_list(memtable, NULL, &memtable->hashes, &bytes))
+        return;
+    likely = memtable->hashes > FILTERED_FROM ? memtable->hashes : FILTERED_FROM;
+    if (!key_filter_make(filter, memtable->list.arena.pool,
+                         likely * (memtable->expected / bytes + 1),
                          memtable->expected / FILTER_PART))
         return;
     (void)add_list(memtable, filter, &memtable->hashes, &bytes);

@@ -321,6 +321,29 @@ START_TEST(test_a_large_memtable_seldom_looks_for_what_is_not_there)
 }
 END_TEST
 
+/* One key was put over and over before the others came, as a file's record is by who writes to it. */
+START_TEST(test_a_memtable_that_began_with_one_key_seldom_looks_either)
+{
+    struct memtable_hit hit;
+    unsigned searched = 0;
+    char key[64];
+
+    begin(orders[_i]);
+    for (unsigned i = 0; i < 2000; i++)
+        add(lsmkv_str("top/log"), i + 1, KIND_PUT, lsmkv_bytes("", 0));
+    for (unsigned i = 0; i < 10000; i++)
+        add(lsmkv_str((sprintf(key, "top/%u", i), key)), 2001 + i, KIND_PUT,
+            lsmkv_bytes("", 0));
+    for (unsigned i = 0; i < 10000; i++) {
+        ck_assert(get(lsmkv_str((sprintf(key, "top/%u", i), key)), 20000, &hit));
+        ck_assert(!get(lsmkv_str((sprintf(key, "top/%u-", i), key)), 20000, &hit));
+        searched += hit.key.size > 0;
+    }
+    ck_assert_uint_lt(searched, 10000 / 20);
+    finish();
+}
+END_TEST
+
 /* A key brings a thousand ancestors: nothing is asked of the filter any more, and all is found. */
 START_TEST(test_a_filter_that_would_cost_too_much_is_given_up)
 {
@@ -672,6 +695,8 @@ main(void)
     tcase_add_loop_test(tests, test_what_a_get_misses_is_followed_by_what_it_gives, 0, 2);
     tcase_add_loop_test(tests, test_a_large_memtable_seldom_looks_for_what_is_not_there,
                         0, 2);
+    tcase_add_loop_test(
+        tests, test_a_memtable_that_began_with_one_key_seldom_looks_either, 0, 2);
     tcase_add_test(tests, test_a_filter_that_would_cost_too_much_is_given_up);
     tcase_add_loop_test(tests, test_skip_older_stops_at_newer_entries_and_at_its_bound, 0,
                         2);
