@@ -155,7 +155,7 @@ feed(const struct build_context *context, struct retain *retain, struct iterator
     for (iterator_first(it); result == 0 && it->valid;) {
         if (is_cancelled(context))
             return -ECANCELED;
-        result = retain_offer(retain, it->key, it->payload);
+        result = retain_offer(retain, it->entry->key, it->entry->payload);
         if (result == 0)
             iterator_next(it);
     }

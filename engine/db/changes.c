@@ -160,7 +160,8 @@ find_newer(struct lsmkv_changes *changes, struct lsmkv_slice bound)
     struct iterator *it = changes->it;
 
     step(changes);
-    if (changes->status == 0 && it->valid && internal_sequence(it->key) <= changes->from)
+    if (changes->status == 0 && it->valid &&
+        internal_sequence(it->entry->key) <= changes->from)
         iterator_skip_older(it, changes->from, bound);
     if (changes->status == 0)
         changes->status = it->status;
@@ -182,10 +183,10 @@ lsmkv_changes_next(struct lsmkv_changes *changes)
         find_newer(changes, bound);
         if (changes->status != 0 || !it->valid)
             return false;
-        key = internal_user_key(it->key);
+        key = internal_user_key(it->entry->key);
         if (changes->bounded && key_compare(changes->order, key, bound) >= 0)
             return false;
-        if (internal_sequence(it->key) <= changes->to && !is_told(changes, key))
+        if (internal_sequence(it->entry->key) <= changes->to && !is_told(changes, key))
             break;
     }
     changes->status = copy_key(&changes->key, key);

@@ -134,14 +134,14 @@ find_bounds(struct table *table, struct table_meta *meta)
         return result;
     iterator_first(it);
     if (it->valid)
-        result = keybuf_set(&meta->smallest, it->key);
+        result = keybuf_set(&meta->smallest, it->entry->key);
     else
         result = keybuf_set_internal(&meta->smallest, lsmkv_bytes("", 0), SEQUENCE_MAX,
                                      UINT8_MAX);
     if (result == 0)
         iterator_last(it);
     if (result == 0 && it->valid)
-        result = keybuf_set(&meta->largest, it->key);
+        result = keybuf_set(&meta->largest, it->entry->key);
     else if (result == 0)
         result = keybuf_reserve(&meta->largest, LSMKV_KEY_MAX + KEY_TRAILER_SIZE);
     if (result == 0 && !it->valid) {

@@ -31,6 +31,7 @@ straight_build(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
 
 struct straight_iterator {
     struct iterator base; /* first member */
+    struct iterator_entry entry;
     struct straight_source *source;
     uint64_t *sequence;
     struct keybuf key, payload;
@@ -51,8 +52,8 @@ show(struct straight_iterator *straight, const struct straight_entry *entry)
     }
     if (result != 0)
         return result;
-    straight->base.key = keybuf_slice(&straight->key);
-    straight->base.payload = lsmkv_bytes(straight->payload.data, size);
+    straight->entry.key = keybuf_slice(&straight->key);
+    straight->entry.payload = lsmkv_bytes(straight->payload.data, size);
     return 0;
 }
 
@@ -95,8 +96,10 @@ straight_put(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
 {
     struct straight_iterator straight = {
         .base.ops = &straight_ops, .source = source, .sequence = &db->next_sequence};
-    int result = straight_build(db, keyspace, &straight.base, edit);
+    int result;
 
+    straight.base.entry = &straight.entry;
+    result = straight_build(db, keyspace, &straight.base, edit);
     iterator_free(&straight.base);
     return result;
 }

@@ -32,13 +32,13 @@
 static struct lsmkv_slice
 current_key(const struct cursor *cursor)
 {
-    return internal_user_key(cursor->it->key);
+    return internal_user_key(cursor->it->entry->key);
 }
 
 static uint64_t
 current_sequence(const struct cursor *cursor)
 {
-    return internal_sequence(cursor->it->key);
+    return internal_sequence(cursor->it->entry->key);
 }
 
 static int
@@ -291,11 +291,11 @@ look(struct cursor *cursor)
         pass_hidden(cursor, key);
     } else if (cursor->passing && slice_equal(key, keybuf_slice(&cursor->decided))) {
         pass_older(cursor);
-    } else if (internal_kind(it->key) == KIND_DELETE) {
+    } else if (internal_kind(it->entry->key) == KIND_DELETE) {
         pass_tombstone(cursor, key);
     } else {
         end_run(cursor, key);
-        show(cursor, key, internal_trailer(it->key), it->payload);
+        show(cursor, key, internal_trailer(it->entry->key), it->entry->payload);
         return false;
     }
     return true;
@@ -423,8 +423,8 @@ cursor_skip_tree(struct cursor *cursor, struct lsmkv_slice key)
 static bool
 keep_entry(struct cursor *cursor, uint64_t *trailer)
 {
-    *trailer = internal_trailer(cursor->it->key);
-    return keep(cursor, &cursor->payload, cursor->it->payload);
+    *trailer = internal_trailer(cursor->it->entry->key);
+    return keep(cursor, &cursor->payload, cursor->it->entry->payload);
 }
 
 static bool

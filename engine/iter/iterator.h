@@ -2,13 +2,14 @@
  * iterator.h - a cursor over internal entries in internal-key order: over a memtable, a
  * block, a table, a level, or a merge of such.
  *
- * The current entry stands in the struct itself, so that looking at it costs no call.
+ * The current entry stands where it was decoded, and each layer above points at it: so to look at
+ * it costs no call, and to hand it up nothing.
  *
  * I1  `valid` implies status == 0.  At either end, and after an error, valid is false;
  *     after an error status is negative and stays so until the next seek.
- * I2  `key` and `payload` hold until the iterator moves or is freed.
+ * I2  `entry` and what it refers to hold until the iterator moves or is freed.
  * I3  next, prev and skip_older need `valid`.
- * I4  `key` holds at least KEY_TRAILER_SIZE bytes: a source that reads a shorter one from
+ * I4  Its key holds at least KEY_TRAILER_SIZE bytes: a source that reads a shorter one from
  *     a disk ends with -EUCLEAN.
  * I5  What is passed to a seek must not be the iterator's own key.
  */
@@ -22,6 +23,11 @@
 #include "base/key.h"
 
 struct iterator;
+
+struct iterator_entry {
+    struct lsmkv_slice key;     /* internal */
+    struct lsmkv_slice payload; /* see base/record.h */
+};
 
 /* An entry that was not yet moved to. */
 struct iterator_ahead {
@@ -52,7 +58,7 @@ struct iterator_ops {
     void (*approach)(struct iterator *it, struct lsmkv_slice internal, unsigned step);
     /* NULL, or: entries that a walk forwards is likely to meet next, at most `count` of
      * them, as far as they can be told without waiting for memory.  A hint: of a merge
-     * they are those of one source.  They hold as `payload` does. */
+     * they are those of one source.  They hold as `entry` does. */
     size_t (*peek)(const struct iterator *it, struct iterator_ahead *ahead, size_t count);
 };
 
@@ -60,8 +66,7 @@ struct iterator_ops {
 
 struct iterator {
     const struct iterator_ops *ops;
-    struct lsmkv_slice key;     /* internal */
-    struct lsmkv_slice payload; /* see base/record.h */
+    const struct iterator_entry *entry; /* the current one, while `valid` */
     int status;
     bool valid;
 };
@@ -119,24 +124,6 @@ static inline size_t
 iterator_peek(const struct iterator *it, struct iterator_ahead *ahead, size_t count)
 {
     return it->valid && it->ops->peek != NULL ? it->ops->peek(it, ahead, count) : 0;
-}
-
-/* Hands on a slice that another iterator has just set.  Word by word, as it was written:
- * a read that is wider than the writes before it has to wait until they have reached the
- * cache, at every step and in every layer. */
-static inline void
-slice_hand_on(struct lsmkv_slice *to, const struct lsmkv_slice *from)
-{
-    to->data = from->data;
-    to->size = from->size;
-}
-
-/* Shows the entry that another one stands on. */
-static inline void
-iterator_show(struct iterator *it, const struct iterator *from)
-{
-    slice_hand_on(&it->key, &from->key);
-    slice_hand_on(&it->payload, &from->payload);
 }
 
 /* NULL is allowed. */

@@ -41,7 +41,7 @@ merge_of(struct iterator *it)
 static bool
 precedes(const struct merge *merge, const struct iterator *a, const struct iterator *b)
 {
-    int result = internal_key_compare(merge->order, a->key, b->key);
+    int result = internal_key_compare(merge->order, a->entry->key, b->entry->key);
 
     return merge->backwards ? result > 0 : result < 0;
 }
@@ -89,7 +89,7 @@ find_second(struct merge *merge)
 static inline void
 show(struct merge *merge, const struct iterator *top)
 {
-    iterator_show(&merge->base, top);
+    merge->base.entry = top->entry;
     merge->base.status = 0;
     merge->base.valid = true;
 }
@@ -179,9 +179,9 @@ turn(struct merge *merge)
         if (child == top)
             continue;
         if (merge->backwards)
-            iterator_seek_before(child, top->key);
+            iterator_seek_before(child, top->entry->key);
         else
-            iterator_seek(child, top->key);
+            iterator_seek(child, top->entry->key);
     }
 }
 

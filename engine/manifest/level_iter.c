@@ -68,7 +68,7 @@ level_take(struct level_iterator *level)
         return false;
     level->base.valid = level->inner->valid;
     level->base.status = level->inner->status;
-    iterator_show(&level->base, level->inner);
+    level->base.entry = level->inner->entry;
     return true;
 }
 

@@ -256,6 +256,7 @@ memtable_ceiling(const struct memtable *memtable, struct lsmkv_slice internal,
 
 struct memtable_iterator {
     struct iterator base;
+    struct iterator_entry entry;
     const struct memtable *memtable;
     struct place at; /* without a node: not valid */
 };
@@ -273,8 +274,8 @@ stand_on(struct memtable_iterator *it, struct place place)
     it->base.valid = place.node != NULL;
     if (place.node == NULL)
         return;
-    it->base.key = node_internal_key(place.node);
-    it->base.payload = node_payload(place.node);
+    it->entry.key = node_internal_key(place.node);
+    it->entry.payload = node_payload(place.node);
 }
 
 static struct place
@@ -340,7 +341,7 @@ prev(struct iterator *base)
     const struct node *before;
 
     assert(base->valid);
-    find(it->memtable, base->key, &before);
+    find(it->memtable, base->entry->key, &before);
     stand_on(it, place_at(before));
 }
 
@@ -360,7 +361,7 @@ skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_slice bound)
     const struct node *before;
 
     assert(base->valid);
-    if (internal_sequence(base->key) > sequence || reaches(it, bound))
+    if (internal_sequence(base->entry->key) > sequence || reaches(it, bound))
         return;
     if (atomic_load_explicit(&memtable->largest_sequence, memory_order_relaxed) <=
         sequence) {
@@ -369,7 +370,8 @@ skip_older(struct iterator *base, uint64_t sequence, struct lsmkv_slice bound)
                          : skiplist_find(&memtable->list, bound, UINT64_MAX, &before));
         return;
     }
-    while (base->valid && internal_sequence(base->key) <= sequence && !reaches(it, bound))
+    while (base->valid && internal_sequence(base->entry->key) <= sequence &&
+           !reaches(it, bound))
         stand_on(it, skiplist_next(&it->memtable->list, &it->at));
 }
 
@@ -398,6 +400,7 @@ memtable_iterate(const struct memtable *memtable, struct iterator **out)
     if (it == NULL)
         return -ENOMEM;
     it->base.ops = &memtable_iterator_ops;
+    it->base.entry = &it->entry;
     it->memtable = memtable;
     *out = &it->base;
     return 0;

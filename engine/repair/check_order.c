@@ -60,8 +60,8 @@ first_source(const struct order_walk *walk)
         if (!walk->sources[i]->valid)
             continue;
         if (first == walk->count ||
-            internal_key_compare(walk->keyspace->order, walk->sources[i]->key,
-                                 walk->sources[first]->key) < 0)
+            internal_key_compare(walk->keyspace->order, walk->sources[i]->entry->key,
+                                 walk->sources[first]->entry->key) < 0)
             first = i;
     }
     return first;
@@ -75,10 +75,11 @@ read_value(struct order_walk *walk, const struct iterator *source)
     struct blob_ref ref;
     int result;
 
-    if (!kind_is_apart(internal_kind(source->key)))
+    if (!kind_is_apart(internal_kind(source->entry->key)))
         return 0;
-    result = record_decode(internal_kind(source->key), internal_sequence(source->key),
-                           source->payload, &record);
+    result = record_decode(internal_kind(source->entry->key),
+                           internal_sequence(source->entry->key), source->entry->payload,
+                           &record);
     if (result == 0)
         result = blob_ref_decode(record.value, &ref);
     if (result == 0)
@@ -102,19 +103,19 @@ pass(struct order_walk *walk, size_t rank)
     if (result != 0)
         return result;
     if (last.size > 0 &&
-        slice_equal(internal_user_key(last), internal_user_key(source->key))) {
-        if (internal_sequence(last) == internal_sequence(source->key))
-            tell(walk, source->key, "one version is in two places");
+        slice_equal(internal_user_key(last), internal_user_key(source->entry->key))) {
+        if (internal_sequence(last) == internal_sequence(source->entry->key))
+            tell(walk, source->entry->key, "one version is in two places");
         else if (rank < walk->last_rank)
-            tell(walk, source->key, "an older version lies above a newer one");
+            tell(walk, source->entry->key, "an older version lies above a newer one");
     }
     walk->last_rank = rank;
-    walk->bytes += source->key.size + source->payload.size;
+    walk->bytes += source->entry->key.size + source->entry->payload.size;
     if (walk->bytes >= STEP_BYTES) {
         result = walk->walked(walk->context, walk->bytes);
         walk->bytes = 0;
     }
-    return result == 0 ? keybuf_set(&walk->last, source->key) : result;
+    return result == 0 ? keybuf_set(&walk->last, source->entry->key) : result;
 }
 
 static int

@@ -152,6 +152,7 @@ struct sound_iterator {
     struct keybuf last; /* internal key of the entry shown before */
     /* Of an entry whose value was read from a blob file: */
     struct keybuf key, payload, value;
+    struct iterator_entry entry; /* which they make */
     bool apart;
     bool told; /* that some are out of order */
 };
@@ -170,7 +171,7 @@ static int
 tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
 {
     const struct table_context *tables = &sound->repairer->db->tables;
-    struct lsmkv_slice key = internal_user_key(sound->inner->key);
+    struct lsmkv_slice key = internal_user_key(sound->inner->entry->key);
     const char *lowest = sound->keyspace->order == LSMKV_ORDER_PATH ? "/" : "";
     struct keybuf *last = &sound->key; /* of no use before the next entry */
     int result = keybuf_set(last, key);
@@ -181,7 +182,7 @@ tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
         .size = ref->length,
         .keyspace = sound->keyspace->id,
         .first = key,
-        .sequence = internal_sequence(sound->inner->key),
+        .sequence = internal_sequence(sound->inner->entry->key),
     };
 
     if (result == 0)
@@ -199,7 +200,7 @@ tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
 static int
 take_value(struct sound_iterator *sound, struct lsmkv_record *record)
 {
-    const struct lsmkv_slice inner = sound->inner->key;
+    const struct lsmkv_slice inner = sound->inner->entry->key;
     const uint8_t kind = internal_kind(inner) & (uint8_t)~KIND_BLOB_BIT;
     struct blob_ref ref;
     int result = blob_ref_decode(record->value, &ref);
@@ -229,26 +230,27 @@ static int
 is_sound(struct sound_iterator *sound)
 {
     const struct iterator *inner = sound->inner;
-    uint64_t sequence = internal_sequence(inner->key);
+    uint64_t sequence = internal_sequence(inner->entry->key);
     struct lsmkv_slice last = keybuf_slice(&sound->last);
     struct lsmkv_record record;
 
-    if (sequence > SEQUENCE_LIMIT || inner->key.size - KEY_TRAILER_SIZE > LSMKV_KEY_MAX ||
-        record_decode(internal_kind(inner->key), sequence, inner->payload, &record) !=
-            0) {
+    if (sequence > SEQUENCE_LIMIT ||
+        inner->entry->key.size - KEY_TRAILER_SIZE > LSMKV_KEY_MAX ||
+        record_decode(internal_kind(inner->entry->key), sequence, inner->entry->payload,
+                      &record) != 0) {
         tell_unsound(sound, "entries that cannot be read are left out");
         return 0;
     }
     if (last.size > 0 &&
-        slice_equal(internal_user_key(last), internal_user_key(inner->key)) &&
+        slice_equal(internal_user_key(last), internal_user_key(inner->entry->key)) &&
         internal_sequence(last) == sequence)
         return 0; /* the same one */
     if (last.size > 0 &&
-        internal_key_compare(sound->keyspace->order, last, inner->key) >= 0) {
+        internal_key_compare(sound->keyspace->order, last, inner->entry->key) >= 0) {
         tell_unsound(sound, "entries that are out of order are left out");
         return 0;
     }
-    sound->apart = kind_is_apart(internal_kind(inner->key));
+    sound->apart = kind_is_apart(internal_kind(inner->entry->key));
     return sound->apart ? take_value(sound, &record) : 1;
 }
 
@@ -261,12 +263,13 @@ sound_settle(struct sound_iterator *sound)
     while (inner->valid && (result = is_sound(sound)) == 0)
         iterator_next(inner);
     if (inner->valid && result > 0)
-        result = keybuf_set(&sound->last, inner->key);
-    sound->base.key = sound->apart ? keybuf_slice(&sound->key) : inner->key;
-    sound->base.payload = sound->apart ? keybuf_slice(&sound->payload) : inner->payload;
+        result = keybuf_set(&sound->last, inner->entry->key);
+    sound->entry =
+        (struct iterator_entry){keybuf_slice(&sound->key), keybuf_slice(&sound->payload)};
+    sound->base.entry = sound->apart ? &sound->entry : inner->entry;
     if (inner->valid && result == 0)
-        result =
-            advance(sound->repairer, sound->base.key.size + sound->base.payload.size);
+        result = advance(sound->repairer,
+                         sound->base.entry->key.size + sound->base.entry->payload.size);
     sound->base.valid = inner->valid && result == 0;
     sound->base.status = result != 0 ? result : inner->status;
 }

@@ -148,6 +148,7 @@ restart_offset(const struct block_iter *it, size_t i)
     return get_u32(it->data + it->entries_end + i * 4);
 }
 
+/* As it stands in the block; `end` is 0 if it cannot be one. */
 struct entry {
     size_t shared;
     struct lsmkv_slice rest;
@@ -155,84 +156,70 @@ struct entry {
     size_t end;
 };
 
-static int
-parse_long_entry(const struct block_iter *it, size_t offset, struct entry *entry)
+static struct entry
+parse_long_entry(const struct block_iter *it, size_t offset)
 {
     struct reader reader =
         reader_of(lsmkv_bytes(it->data + offset, it->entries_end - offset));
-    uint32_t shared, rest, payload;
+    const uint32_t shared = read_varint32(&reader);
+    const uint32_t rest = read_varint32(&reader);
+    const uint32_t payload = read_varint32(&reader);
+    struct entry entry = {.shared = shared};
 
-    shared = read_varint32(&reader);
-    rest = read_varint32(&reader);
-    payload = read_varint32(&reader);
-    entry->shared = shared;
-    entry->rest = read_bytes(&reader, rest);
-    entry->payload = read_bytes(&reader, payload);
-    entry->end = (size_t)(reader.next - it->data);
-    if (reader.failed || shared > INTERNAL_KEY_MAX || rest > INTERNAL_KEY_MAX - shared ||
-        shared + rest < KEY_TRAILER_SIZE)
-        return -EUCLEAN;
-    return 0;
+    entry.rest = read_bytes(&reader, rest);
+    entry.payload = read_bytes(&reader, payload);
+    if (!reader.failed && shared <= INTERNAL_KEY_MAX &&
+        rest <= INTERNAL_KEY_MAX - shared && shared + rest >= KEY_TRAILER_SIZE)
+        entry.end = (size_t)(reader.next - it->data);
+    return entry;
 }
 
-/* Nearly always each of the three lengths is one byte, and that is worth telling
- * apart. */
-static inline int
-parse_entry(const struct block_iter *it, size_t offset, struct entry *entry)
+/* Nearly always the lengths of the key are one byte each, and that of the payload one or two; that
+ * is worth telling apart. */
+static inline struct entry
+parse_entry(const struct block_iter *it, size_t offset)
 {
     const uint8_t *at = it->data + offset;
-    size_t left, shared, rest, payload;
+    size_t left, shared, rest, payload, head = 3;
 
     if (offset >= it->entries_end)
-        return -EUCLEAN;
+        return (struct entry){0};
     left = it->entries_end - offset;
-    if (left < 3 || (at[0] | at[1] | at[2]) >= 0x80)
-        return parse_long_entry(it, offset, entry);
+    if (left < 4 || (at[0] | at[1]) >= 0x80)
+        return parse_long_entry(it, offset);
     shared = at[0];
     rest = at[1];
     payload = at[2];
-    if (rest + payload > left - 3 || shared + rest < KEY_TRAILER_SIZE)
-        return -EUCLEAN;
-    entry->shared = shared;
-    entry->rest = lsmkv_bytes(at + 3, rest);
-    entry->payload = lsmkv_bytes(at + 3 + rest, payload);
-    entry->end = offset + 3 + rest + payload;
-    return 0;
+    if (payload >= 0x80) {
+        if (at[3] == 0 || at[3] >= 0x80)
+            return parse_long_entry(it, offset);
+        payload = (payload & 0x7f) | (size_t)at[3] << 7;
+        head = 4;
+    }
+    if (rest + payload > left - head || shared + rest < KEY_TRAILER_SIZE)
+        return (struct entry){0};
+    return (struct entry){
+        .shared = shared,
+        .rest = lsmkv_bytes(at + head, rest),
+        .payload = lsmkv_bytes(at + head + rest, payload),
+        .end = offset + head + rest + payload,
+    };
 }
 
-/* Copies `size` bytes; up to COPIED_AT_ONCE more may be written, and `readable` may be
- * read. */
+/* Appends the rest of a key to what it shares with the one before, which stands in the buffer
+ * already.  In whole steps: up to one more may be written, and read while the block has it. */
 static inline void
-copy_few(uint8_t *to, const uint8_t *from, size_t size, size_t readable)
+append_rest(struct block_iter *it, const struct entry *entry)
 {
-    if (size <= COPIED_AT_ONCE && readable >= COPIED_AT_ONCE)
-        memcpy(to, from, COPIED_AT_ONCE);
-    else
-        memcpy(to, from, size);
-}
+    uint8_t *to = it->buffer.data + entry->shared;
+    const uint8_t *from = entry->rest.data, *end = it->data + it->entries_end;
 
-/* The key of an entry that shares bytes with the current one, which stays whole until
- * now: in the block, or in the buffer, where what is shared stands already. */
-static inline int
-join_key(struct block_iter *it, const struct entry *entry)
-{
-    const bool in_buffer = it->key.data == it->buffer.data;
-    const size_t size = entry->shared + entry->rest.size;
-    const uint8_t *rest = entry->rest.data;
-    int result;
-
-    if (entry->shared > it->key.size)
-        return -EUCLEAN;
-    result = keybuf_reserve(&it->buffer, size + COPIED_AT_ONCE);
-    if (result != 0)
-        return result;
-    if (!in_buffer)
-        memcpy(it->buffer.data, it->key.data, entry->shared);
-    copy_few(it->buffer.data + entry->shared, rest, entry->rest.size,
-             it->entries_end - (size_t)(rest - it->data));
-    it->buffer.size = size;
-    it->key = keybuf_slice(&it->buffer);
-    return 0;
+    if (entry->rest.size + COPIED_AT_ONCE > (size_t)(end - from)) {
+        memcpy(to, from, entry->rest.size);
+        return;
+    }
+    for (size_t copied = 0; copied < entry->rest.size; copied += COPIED_AT_ONCE)
+        memcpy(to + copied, from + copied, COPIED_AT_ONCE);
 }
 
 /* Makes the entry at `offset` the current one.  It must be a restart point or follow the
@@ -240,18 +227,20 @@ join_key(struct block_iter *it, const struct entry *entry)
 static inline void
 read_entry(struct block_iter *it, size_t offset)
 {
-    struct entry entry;
-    int result = parse_entry(it, offset, &entry);
+    const struct entry entry = parse_entry(it, offset);
+    const size_t size = entry.shared + entry.rest.size;
 
-    if (result == 0 && entry.shared == 0)
-        it->key = entry.rest;
-    else if (result == 0)
-        result = join_key(it, &entry);
-    if (result != 0) {
-        end_at(it, result);
+    if (entry.end == 0 || entry.shared > it->entry.key.size) {
+        end_at(it, -EUCLEAN);
         return;
     }
-    it->payload = entry.payload;
+    if (keybuf_reserve(&it->buffer, size + COPIED_AT_ONCE) != 0) {
+        end_at(it, -ENOMEM);
+        return;
+    }
+    append_rest(it, &entry);
+    it->entry.key = lsmkv_bytes(it->buffer.data, size);
+    it->entry.payload = entry.payload;
     it->offset = offset;
     it->next = entry.end;
     it->status = 0;
@@ -261,7 +250,7 @@ read_entry(struct block_iter *it, size_t offset)
 static void
 read_restart(struct block_iter *it, size_t i)
 {
-    it->key = lsmkv_bytes(NULL, 0); /* B1: nothing to share */
+    it->entry.key.size = 0; /* B1: nothing to share */
     read_entry(it, restart_offset(it, i));
 }
 
@@ -270,14 +259,17 @@ static void
 bisect_restarts(struct block_iter *it, struct lsmkv_slice internal)
 {
     size_t low = 0, high = it->restarts - 1;
+    struct entry entry;
 
     while (low < high) {
         size_t middle = high - (high - low) / 2;
 
-        read_restart(it, middle);
-        if (!it->valid)
+        entry = parse_entry(it, restart_offset(it, middle));
+        if (entry.end == 0 || entry.shared != 0) { /* B1 */
+            end_at(it, -EUCLEAN);
             return;
-        if (internal_key_compare(it->order, it->key, internal) < 0)
+        }
+        if (internal_key_compare(it->order, entry.rest, internal) < 0)
             low = middle;
         else
             high = middle - 1;
@@ -300,7 +292,7 @@ void
 block_iter_seek(struct block_iter *it, struct lsmkv_slice internal)
 {
     bisect_restarts(it, internal);
-    while (it->valid && internal_key_compare(it->order, it->key, internal) < 0)
+    while (it->valid && internal_key_compare(it->order, it->entry.key, internal) < 0)
         block_iter_next(it);
 }
 
@@ -308,7 +300,7 @@ void
 block_iter_seek_before(struct block_iter *it, struct lsmkv_slice internal)
 {
     block_iter_seek(it, internal);
-    if (it->valid && internal_key_compare(it->order, it->key, internal) > 0)
+    if (it->valid && internal_key_compare(it->order, it->entry.key, internal) > 0)
         block_iter_prev(it);
     else if (!it->valid && it->status == 0)
         block_iter_last(it);
@@ -343,8 +335,10 @@ block_iter_peek(const struct block_iter *it, struct iterator_ahead *ahead, size_
     size_t offset = it->next, found = 0;
     struct entry entry;
 
-    while (found < count && parse_entry(it, offset, &entry) == 0 &&
-           entry.rest.size >= KEY_TRAILER_SIZE) {
+    while (found < count) {
+        entry = parse_entry(it, offset);
+        if (entry.end == 0 || entry.rest.size < KEY_TRAILER_SIZE)
+            break;
         ahead[found++] =
             (struct iterator_ahead){internal_kind(entry.rest), entry.payload};
         offset = entry.end;

@@ -52,8 +52,7 @@ int LSMKV_CHECKED block_builder_finish(struct block_builder *builder);
 /* A cursor over one block; I1 and I3 of iter/iterator.h hold for it.  Zero it to
  * begin. */
 struct block_iter {
-    struct lsmkv_slice key; /* in the block, or in `buffer` */
-    struct lsmkv_slice payload;
+    struct iterator_entry entry; /* its key is in `buffer`, its payload in the block */
     int status;
     bool valid;
 

@@ -221,10 +221,10 @@ ask_cursor(struct block_iter *it, struct lsmkv_slice internal, struct block_foun
     if (!it->valid) {
         result = it->status != 0 ? it->status : found_nothing(found, true, false);
     } else {
-        next = internal_user_key(it->key);
+        next = internal_user_key(it->entry.key);
         if (slice_equal(next, user)) {
-            found->trailer = internal_trailer(it->key);
-            found->payload = it->payload;
+            found->trailer = internal_trailer(it->entry.key);
+            found->payload = it->entry.payload;
             result = 0;
         } else {
             result = found_nothing(found, false, key_is_below(next, user));

@@ -55,11 +55,11 @@ wrong(const char *what, const char **problem)
 static int
 decode_entry(const struct block_iter *it, struct index_entry *entry)
 {
-    struct reader reader = reader_of(it->payload);
+    struct reader reader = reader_of(it->entry.payload);
 
     entry->size = read_varint32(&reader);
     entry->largest_sequence = read_varint(&reader);
-    entry->trailer = internal_trailer(it->key);
+    entry->trailer = internal_trailer(it->entry.key);
     if (reader.failed || reader_left(&reader) != 0 ||
         entry->largest_sequence > SEQUENCE_MAX)
         return -EUCLEAN;
@@ -81,17 +81,17 @@ measure(struct block_iter *it, uint64_t data_limit, struct index_sizes *sizes,
         if (decode_entry(it, &entry) != 0)
             result = wrong("an entry of the index is malformed", problem);
         else if (last.size > 0 &&
-                 internal_key_compare(it->order, keybuf_slice(&last), it->key) >= 0)
+                 internal_key_compare(it->order, keybuf_slice(&last), it->entry.key) >= 0)
             result = wrong("the index is out of order", problem);
         else if (entry.size > data_limit - offset ||
                  BLOCK_TRAILER_SIZE > data_limit - offset - entry.size)
             result = wrong("the index names blocks beyond the data", problem);
         else
-            result = keybuf_set(&last, it->key);
+            result = keybuf_set(&last, it->entry.key);
         offset += (uint64_t)entry.size + BLOCK_TRAILER_SIZE;
         sizes->count++;
         /* Each is a prefix of a key that its own block holds whole. */
-        sizes->separators += it->key.size - KEY_TRAILER_SIZE;
+        sizes->separators += it->entry.key.size - KEY_TRAILER_SIZE;
         if (result == 0 && sizes->separators > data_limit)
             result = wrong("the index holds more than the data", problem);
     }
@@ -108,7 +108,7 @@ fill(struct block_iter *it, struct table_index *index)
     struct index_entry *entry = index->entries;
 
     for (block_iter_first(it); it->valid; block_iter_next(it), entry++) {
-        struct lsmkv_slice user = internal_user_key(it->key);
+        struct lsmkv_slice user = internal_user_key(it->entry.key);
 
         (void)decode_entry(it, entry); /* measure() found it good */
         memcpy(next, user.data, user.size);

@@ -533,8 +533,8 @@ ceiling_in_block(struct table *table, size_t i, const struct lsmkv_slice *intern
         block_iter_fini(&cursor);
         return table_block_failed(table, i, result);
     }
-    hit->key = cursor.key;
-    hit->payload = cursor.payload;
+    hit->key = cursor.entry.key;
+    hit->payload = cursor.entry.payload;
     hit->block = block;
     hit->copy = cursor.buffer;
     return 0;

@@ -101,12 +101,13 @@ static bool
 goes_on(const struct block_iter *it, const struct keybuf *last)
 {
     struct lsmkv_record record;
-    uint64_t sequence = internal_sequence(it->key);
+    uint64_t sequence = internal_sequence(it->entry.key);
 
-    return record_decode(internal_kind(it->key), sequence, it->payload, &record) == 0 &&
-           it->key.size - KEY_TRAILER_SIZE <= LSMKV_KEY_MAX &&
+    return record_decode(internal_kind(it->entry.key), sequence, it->entry.payload,
+                         &record) == 0 &&
+           it->entry.key.size - KEY_TRAILER_SIZE <= LSMKV_KEY_MAX &&
            (last->size == 0 ||
-            internal_key_compare(it->order, keybuf_slice(last), it->key) < 0);
+            internal_key_compare(it->order, keybuf_slice(last), it->entry.key) < 0);
 }
 
 /* Points the cursor at the block of `size` bytes, unpacked. */
@@ -141,9 +142,9 @@ take_block(struct finder *finder, size_t size)
         result = keybuf_set(&last, keybuf_slice(&finder->last));
     for (block_iter_first(&it); result == 0 && good && it.valid; block_iter_next(&it)) {
         good = goes_on(&it, &last);
-        if (internal_sequence(it.key) > largest)
-            largest = internal_sequence(it.key);
-        result = keybuf_set(&last, it.key);
+        if (internal_sequence(it.entry.key) > largest)
+            largest = internal_sequence(it.entry.key);
+        result = keybuf_set(&last, it.entry.key);
     }
     good = good && it.status == 0 && largest > 0;
     if (it.status == -ENOMEM)
@@ -152,8 +153,8 @@ take_block(struct finder *finder, size_t size)
         struct keybuf separator = {0};
 
         block_iter_first(&it);
-        result =
-            index_separator(it.order, keybuf_slice(&finder->last), it.key, &separator);
+        result = index_separator(it.order, keybuf_slice(&finder->last), it.entry.key,
+                                 &separator);
         if (result == 0)
             result = index_add(&finder->index, keybuf_slice(&separator), (uint32_t)size,
                                largest);

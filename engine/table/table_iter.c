@@ -280,8 +280,6 @@ show(struct table_iter *t)
     }
     if (!t->cursor.valid)
         return false;
-    slice_hand_on(&t->base.key, &t->cursor.key);
-    slice_hand_on(&t->base.payload, &t->cursor.payload);
     t->base.status = 0;
     t->base.valid = true;
     return true;
@@ -393,12 +391,8 @@ table_iter_next(struct iterator *it)
     struct table_iter *t = table_iter_of(it);
 
     block_iter_next(&t->cursor);
-    if (!t->cursor.valid) {
+    if (!t->cursor.valid)
         settle_forward(t);
-        return;
-    }
-    slice_hand_on(&it->key, &t->cursor.key);
-    slice_hand_on(&it->payload, &t->cursor.payload);
 }
 
 static void
@@ -427,10 +421,11 @@ struct skip {
 static bool
 skip_ends_here(const struct table_iter *t, const struct skip *skip)
 {
-    if (internal_sequence(t->base.key) > skip->sequence)
+    if (internal_sequence(t->cursor.entry.key) > skip->sequence)
         return true;
     return skip->bound.data != NULL &&
-           key_compare(order_of(t), internal_user_key(t->base.key), skip->bound) >= 0;
+           key_compare(order_of(t), internal_user_key(t->cursor.entry.key),
+                       skip->bound) >= 0;
 }
 
 static int
@@ -536,6 +531,7 @@ table_iterate_to(struct table *table, enum table_walk walk, struct lsmkv_slice u
     if (made == NULL)
         return -ENOMEM;
     made->base.ops = &table_iter_ops;
+    made->base.entry = &made->cursor.entry;
     made->table = table;
     made->walk = walk;
     made->upper = upper;

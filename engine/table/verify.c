@@ -103,12 +103,13 @@ count(struct table_properties *seen, struct lsmkv_slice key, struct lsmkv_slice 
 static void
 verify_record(struct verifier *v, const struct block_iter *it, uint64_t offset)
 {
-    uint8_t kind = internal_kind(it->key);
+    uint8_t kind = internal_kind(it->entry.key);
     struct lsmkv_record record;
 
     if (!kind_is_known(kind))
         finding(v, offset, "an entry's kind is unknown to this version");
-    else if (record_decode(kind, internal_sequence(it->key), it->payload, &record) != 0)
+    else if (record_decode(kind, internal_sequence(it->entry.key), it->entry.payload,
+                           &record) != 0)
         finding(v, offset, "an entry's payload is malformed");
 }
 
@@ -118,12 +119,12 @@ verify_entry(struct verifier *v, const struct block_iter *it, uint64_t offset)
     int result;
 
     if (v->last.size > 0 &&
-        internal_key_compare(it->order, keybuf_slice(&v->last), it->key) >= 0)
+        internal_key_compare(it->order, keybuf_slice(&v->last), it->entry.key) >= 0)
         finding(v, offset, "entries are out of order");
     verify_record(v, it, offset);
-    verify_filter(v, internal_user_key(it->key), offset);
-    count(&v->seen, it->key, it->payload);
-    result = keybuf_set(&v->last, it->key);
+    verify_filter(v, internal_user_key(it->entry.key), offset);
+    count(&v->seen, it->entry.key, it->entry.payload);
+    result = keybuf_set(&v->last, it->entry.key);
     if (result != 0)
         failed(v, result);
 }
@@ -141,7 +142,7 @@ verify_separator(struct verifier *v, size_t i, const struct block_iter *it)
 
     if (result != 0)
         failed(v, result);
-    else if (internal_key_compare(it->order, it->key, keybuf_slice(&separator)) < 0)
+    else if (internal_key_compare(it->order, it->entry.key, keybuf_slice(&separator)) < 0)
         finding(v, entry->offset, "the block begins before its separator in the index");
     else if (v->last.size > 0 && internal_key_compare(it->order, keybuf_slice(&v->last),
                                                       keybuf_slice(&separator)) >= 0)
@@ -165,8 +166,8 @@ verify_entries(struct verifier *v, size_t i, struct lsmkv_slice contents)
     if (it.valid)
         verify_separator(v, i, &it);
     for (; it.valid; block_iter_next(&it)) {
-        if (internal_sequence(it.key) > largest)
-            largest = internal_sequence(it.key);
+        if (internal_sequence(it.entry.key) > largest)
+            largest = internal_sequence(it.entry.key);
         verify_entry(v, &it, entry->offset);
     }
     if (it.status != 0)
@@ -291,10 +292,11 @@ ends_agree(struct table *table, const struct table_meta *meta)
     if (result != 0)
         return result;
     iterator_first(it);
-    agree = it->valid && slice_equal(it->key, keybuf_slice(&meta->smallest));
+    agree = it->valid && slice_equal(it->entry->key, keybuf_slice(&meta->smallest));
     result = it->status;
     iterator_last(it);
-    agree = agree && it->valid && slice_equal(it->key, keybuf_slice(&meta->largest));
+    agree =
+        agree && it->valid && slice_equal(it->entry->key, keybuf_slice(&meta->largest));
     if (result != -ENOMEM)
         result = it->status;
     iterator_free(it);
@@ -307,17 +309,19 @@ count_blobs(struct iterator *it, struct table_meta *seen)
     int result = 0;
 
     for (iterator_first(it); it->valid && result == 0; iterator_next(it)) {
-        uint8_t kind = internal_kind(it->key);
+        uint8_t kind = internal_kind(it->entry->key);
         struct lsmkv_record record;
         struct blob_ref ref;
 
         if (!kind_is_apart(kind))
             continue;
-        result = record_decode(kind, internal_sequence(it->key), it->payload, &record);
+        result = record_decode(kind, internal_sequence(it->entry->key),
+                               it->entry->payload, &record);
         if (result == 0)
             result = blob_ref_decode(record.value, &ref);
         if (result == 0)
-            result = table_meta_add_blob(seen, ref.file, blob_record_size(it->key, &ref));
+            result = table_meta_add_blob(seen, ref.file,
+                                         blob_record_size(it->entry->key, &ref));
     }
     return result == 0 ? it->status : result;
 }

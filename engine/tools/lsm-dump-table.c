@@ -26,15 +26,15 @@ print_record(struct printer *printer, uint8_t kind, const struct lsmkv_record *r
 static enum dump_result
 print_payload(struct printer *printer, const struct iterator *it)
 {
-    uint8_t kind = internal_kind(it->key);
+    uint8_t kind = internal_kind(it->entry->key);
     struct lsmkv_record record;
 
-    if (kind_is_known(kind) &&
-        record_decode(kind, internal_sequence(it->key), it->payload, &record) == 0) {
+    if (kind_is_known(kind) && record_decode(kind, internal_sequence(it->entry->key),
+                                             it->entry->payload, &record) == 0) {
         print_record(printer, kind, &record);
         return DUMP_GOOD;
     }
-    print_bytes(printer, "malformed_payload", it->payload);
+    print_bytes(printer, "malformed_payload", it->entry->payload);
     return DUMP_DAMAGED;
 }
 
@@ -42,14 +42,14 @@ static enum dump_result
 print_entry(struct dump *dump, const struct table *table, const struct iterator *it)
 {
     struct printer *printer = &dump->printer;
-    uint8_t kind = internal_kind(it->key);
+    uint8_t kind = internal_kind(it->entry->key);
     enum dump_result result = DUMP_GOOD;
 
     print_begin(printer, "entry");
     if (printer->style == PRINT_JSON) /* there each line stands for itself */
         print_number(printer, "table", table_number(table));
-    print_bytes(printer, "key", internal_user_key(it->key));
-    print_number(printer, "sequence", internal_sequence(it->key));
+    print_bytes(printer, "key", internal_user_key(it->entry->key));
+    print_number(printer, "sequence", internal_sequence(it->entry->key));
     print_word(printer, "kind", print_kind_name(kind));
     if (!kind_is_known(kind))
         print_number(printer, "kind_byte", kind);
@@ -125,7 +125,7 @@ dump_entries(struct dump *dump, struct table *table)
         return DUMP_FAILED;
     status = seek_start(dump, order, it);
     while (status == 0 && it->valid &&
-           !is_past(dump, order, internal_user_key(it->key))) {
+           !is_past(dump, order, internal_user_key(it->entry->key))) {
         result = worse(result, print_entry(dump, table, it));
         iterator_next(it);
     }

@@ -26,15 +26,16 @@ walk_forwards(struct block_iter *it, size_t size, struct walk *walk)
 
     walk->ordered = true;
     for (block_iter_first(it); it->valid; block_iter_next(it)) {
-        fuzz_check(it->status == 0 && it->key.size >= KEY_TRAILER_SIZE);
+        fuzz_check(it->status == 0 && it->entry.key.size >= KEY_TRAILER_SIZE);
         fuzz_check(walk->count == 0 || it->offset > offset);
         fuzz_check(it->offset < size);
         offset = it->offset;
-        if (walk->count > 0 &&
-            internal_key_compare(it->order, keybuf_slice(&walk->last), it->key) >= 0)
+        if (walk->count > 0 && internal_key_compare(it->order, keybuf_slice(&walk->last),
+                                                    it->entry.key) >= 0)
             walk->ordered = false;
-        fuzz_check(keybuf_set(&walk->last, it->key) == 0);
-        fuzz_check(block_builder_add(&walk->builder, it->key, it->payload) == 0);
+        fuzz_check(keybuf_set(&walk->last, it->entry.key) == 0);
+        fuzz_check(block_builder_add(&walk->builder, it->entry.key, it->entry.payload) ==
+                   0);
         walk->count++;
     }
     fuzz_check(it->status == 0 || it->status == -EUCLEAN);
@@ -67,7 +68,7 @@ seek_to(struct block_iter *it, struct lsmkv_slice key)
 {
     block_iter_seek(it, key);
     if (it->valid)
-        fuzz_check(internal_key_compare(it->order, it->key, key) >= 0);
+        fuzz_check(internal_key_compare(it->order, it->entry.key, key) >= 0);
     block_iter_seek_before(it, key);
     fuzz_check(it->status == 0 || it->status == -EUCLEAN);
 }
@@ -84,16 +85,16 @@ check_rebuilt(struct block_iter *old, struct walk *walk)
     fuzz_check(block_iter_set(&it, old->order, keybuf_slice(&walk->builder.data)) == 0);
     block_iter_first(&it);
     for (block_iter_first(old); old->valid; block_iter_next(old), block_iter_next(&it)) {
-        fuzz_check(it.valid && fuzz_equal(it.key, old->key));
-        fuzz_check(fuzz_equal(it.payload, old->payload));
-        fuzz_check(block_find(old->order, keybuf_slice(&walk->builder.data), old->key,
-                              &found) == 0);
-        fuzz_check(found.trailer == internal_trailer(old->key) &&
-                   fuzz_equal(found.payload, old->payload));
-        block_iter_seek(&it, old->key);
-        fuzz_check(it.valid && fuzz_equal(it.key, old->key));
-        block_iter_seek_before(&it, old->key);
-        fuzz_check(it.valid && fuzz_equal(it.key, old->key));
+        fuzz_check(it.valid && fuzz_equal(it.entry.key, old->entry.key));
+        fuzz_check(fuzz_equal(it.entry.payload, old->entry.payload));
+        fuzz_check(block_find(old->order, keybuf_slice(&walk->builder.data),
+                              old->entry.key, &found) == 0);
+        fuzz_check(found.trailer == internal_trailer(old->entry.key) &&
+                   fuzz_equal(found.payload, old->entry.payload));
+        block_iter_seek(&it, old->entry.key);
+        fuzz_check(it.valid && fuzz_equal(it.entry.key, old->entry.key));
+        block_iter_seek_before(&it, old->entry.key);
+        fuzz_check(it.valid && fuzz_equal(it.entry.key, old->entry.key));
     }
     fuzz_check(!it.valid && it.status == 0);
     for (block_iter_last(&it); it.valid; block_iter_prev(&it))

@@ -37,13 +37,13 @@ walk_table(struct table *table, bool forwards, uint64_t limit)
     while (it->valid) {
         int compared;
 
-        fuzz_check(it->status == 0 && it->key.size >= KEY_TRAILER_SIZE);
+        fuzz_check(it->status == 0 && it->entry->key.size >= KEY_TRAILER_SIZE);
         compared = walk.entries == 0
                        ? -1
-                       : internal_key_compare(order, keybuf_slice(&last), it->key);
+                       : internal_key_compare(order, keybuf_slice(&last), it->entry->key);
         if (forwards ? compared >= 0 : walk.entries > 0 && compared <= 0)
             walk.ordered = false;
-        fuzz_check(keybuf_set(&last, it->key) == 0);
+        fuzz_check(keybuf_set(&last, it->entry->key) == 0);
         fuzz_check(++walk.entries <= limit);
         if (forwards)
             iterator_next(it);
@@ -72,25 +72,28 @@ move_about(struct table *table, bool whole, uint64_t limit)
         int result;
 
         fuzz_check(++steps <= limit);
-        result = table_get(table, it->key, &version);
+        result = table_get(table, it->entry->key, &version);
         fuzz_check(result == 0 || !whole);
         if (result == 0) {
-            fuzz_check(!whole || (version.trailer == internal_trailer(it->key) &&
-                                  fuzz_equal(version.payload, it->payload)));
+            fuzz_check(!whole || (version.trailer == internal_trailer(it->entry->key) &&
+                                  fuzz_equal(version.payload, it->entry->payload)));
             block_unpin(version.block);
         }
-        result = record_decode(internal_kind(it->key), internal_sequence(it->key),
-                               it->payload, &record);
+        result =
+            record_decode(internal_kind(it->entry->key),
+                          internal_sequence(it->entry->key), it->entry->payload, &record);
         fuzz_check(result == 0 || result == -EUCLEAN);
         if (steps % 8 != 1)
             continue;
-        iterator_seek(other, it->key);
-        fuzz_check(!whole || (other->valid && fuzz_equal(other->key, it->key)));
-        iterator_seek_before(other, it->key);
-        fuzz_check(!whole || (other->valid && fuzz_equal(other->key, it->key)));
+        iterator_seek(other, it->entry->key);
+        fuzz_check(!whole ||
+                   (other->valid && fuzz_equal(other->entry->key, it->entry->key)));
+        iterator_seek_before(other, it->entry->key);
+        fuzz_check(!whole ||
+                   (other->valid && fuzz_equal(other->entry->key, it->entry->key)));
         if (other->valid)
-            iterator_skip_older(other, internal_sequence(it->key),
-                                internal_user_key(it->key));
+            iterator_skip_older(other, internal_sequence(it->entry->key),
+                                internal_user_key(it->entry->key));
         if (other->valid)
             iterator_skip_older(other, SEQUENCE_MAX, lsmkv_bytes(NULL, 0));
         fuzz_check(!other->valid);

@@ -109,6 +109,7 @@ entry_array_ceiling(const struct entry_array *array, struct lsmkv_slice internal
 
 struct array_iterator {
     struct iterator base;
+    struct iterator_entry entry;
     const struct entry_array *array;
     struct array_control *control;
     struct array_control unasked;
@@ -125,8 +126,8 @@ iterator_of(struct iterator *it)
 static void
 stand_on(struct array_iterator *it, size_t at)
 {
-    release(&it->base.key);
-    release(&it->base.payload);
+    release(&it->entry.key);
+    release(&it->entry.payload);
     it->at = at;
     it->base.valid = false;
     it->base.status = 0;
@@ -136,8 +137,8 @@ stand_on(struct array_iterator *it, size_t at)
         it->base.status = it->control->failure;
         return;
     }
-    it->base.key = copy(it->array->entries[at].key);
-    it->base.payload = copy(it->array->entries[at].payload);
+    it->entry.key = copy(it->array->entries[at].key);
+    it->entry.payload = copy(it->array->entries[at].payload);
     it->base.valid = true;
 }
 
@@ -226,8 +227,8 @@ release_iterator(struct iterator *base)
     struct array_iterator *it = iterator_of(base);
 
     it->control->freed++;
-    release(&base->key);
-    release(&base->payload);
+    release(&it->entry.key);
+    release(&it->entry.payload);
     free(it);
 }
 
@@ -249,6 +250,7 @@ array_iterator_new(const struct entry_array *array, struct array_control *contro
 
     assert(it != NULL);
     it->base.ops = &array_iterator_ops;
+    it->base.entry = &it->entry;
     it->array = array;
     it->control = control != NULL ? control : &it->unasked;
     it->at = NOWHERE;

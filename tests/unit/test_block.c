@@ -71,8 +71,8 @@ assert_at(unsigned i)
 
     ck_assert(it.valid);
     ck_assert_int_eq(it.status, 0);
-    ck_assert(slice_equal(it.key, numbered_key(i, &key)));
-    ck_assert_uint_eq(it.payload.size, i);
+    ck_assert(slice_equal(it.entry.key, numbered_key(i, &key)));
+    ck_assert_uint_eq(it.entry.payload.size, i);
     keybuf_fini(&key);
 }
 
@@ -198,17 +198,17 @@ assert_found_as_by_cursor(enum lsmkv_order order, struct lsmkv_slice internal)
 
     block_iter_seek(&it, internal);
     ck_assert_int_eq(it.status, 0);
-    if (it.valid && slice_equal(internal_user_key(it.key), user)) {
+    if (it.valid && slice_equal(internal_user_key(it.entry.key), user)) {
         ck_assert_int_eq(result, 0);
-        ck_assert_uint_eq(found.trailer, internal_trailer(it.key));
-        ck_assert_ptr_eq(found.payload.data, it.payload.data);
-        ck_assert_uint_eq(found.payload.size, it.payload.size);
+        ck_assert_uint_eq(found.trailer, internal_trailer(it.entry.key));
+        ck_assert_ptr_eq(found.payload.data, it.entry.payload.data);
+        ck_assert_uint_eq(found.payload.size, it.entry.payload.size);
         return;
     }
     ck_assert_int_eq(result, -ENOENT);
     ck_assert_int_eq(found.at_end, !it.valid);
     ck_assert_int_eq(found.below,
-                     it.valid && key_is_below(internal_user_key(it.key), user));
+                     it.valid && key_is_below(internal_user_key(it.entry.key), user));
 }
 
 START_TEST(test_one_key_is_found_as_the_cursor_finds_it)

@@ -239,13 +239,13 @@ static void
 next_seen(struct iterator *it, uint64_t reader, struct decided *decided)
 {
     for (; it->valid; iterator_next(it)) {
-        if (internal_sequence(it->key) > reader ||
+        if (internal_sequence(it->entry->key) > reader ||
             (decided->any &&
-             slice_equal(internal_user_key(it->key), keybuf_slice(&decided->key))))
+             slice_equal(internal_user_key(it->entry->key), keybuf_slice(&decided->key))))
             continue;
-        ck_assert_int_eq(keybuf_set(&decided->key, internal_user_key(it->key)), 0);
+        ck_assert_int_eq(keybuf_set(&decided->key, internal_user_key(it->entry->key)), 0);
         decided->any = true;
-        if (internal_kind(it->key) != KIND_DELETE)
+        if (internal_kind(it->entry->key) != KIND_DELETE)
             return;
     }
 }
@@ -266,8 +266,8 @@ assert_reader_sees_all(uint64_t reader)
         ck_assert(expected->valid == found->valid);
         if (!expected->valid)
             break;
-        assert_slices(found->key, expected->key);
-        assert_slices(found->payload, expected->payload);
+        assert_slices(found->entry->key, expected->entry->key);
+        assert_slices(found->entry->payload, expected->entry->payload);
         iterator_next(expected);
         iterator_next(found);
     }
@@ -300,7 +300,7 @@ assert_levels_are_in_order(void)
             ck_assert_int_eq(table_file_table(upper->files[i], &table), 0);
             ck_assert_int_eq(table_iterate(table, TABLE_KEEPING, &it), 0);
             for (iterator_first(it); it->valid; iterator_next(it)) {
-                struct lsmkv_slice key = internal_user_key(it->key);
+                struct lsmkv_slice key = internal_user_key(it->entry->key);
                 struct table_version version;
                 struct keybuf newest = {0};
 
@@ -315,7 +315,8 @@ assert_levels_are_in_order(void)
                     ck_assert_int_eq(table_file_table(lower->files[at], &table), 0);
                     if (table_get(table, keybuf_slice(&newest), &version) < 0)
                         continue;
-                    ck_assert_uint_lt(version.trailer >> 8, internal_sequence(it->key));
+                    ck_assert_uint_lt(version.trailer >> 8,
+                                      internal_sequence(it->entry->key));
                     block_unpin(version.block);
                 }
                 keybuf_fini(&newest);

@@ -100,8 +100,8 @@ assert_same(const struct iterator *it, size_t at)
     ck_assert_int_eq(it->valid, at < array.count);
     if (!it->valid)
         return;
-    ck_assert(slice_equal(it->key, array.entries[at].key));
-    ck_assert(slice_equal(it->payload, array.entries[at].payload));
+    ck_assert(slice_equal(it->entry->key, array.entries[at].key));
+    ck_assert(slice_equal(it->entry->payload, array.entries[at].payload));
 }
 
 START_TEST(test_entries_come_out_sorted)
@@ -170,17 +170,18 @@ START_TEST(test_an_iterator_goes_on_while_entries_are_added_around_it)
     for (iterator_first(it); it->valid; iterator_next(it)) {
         if (seen > 0)
             ck_assert_int_lt(
-                internal_key_compare(orders[_i], keybuf_slice(&last), it->key), 0);
-        ck_assert_int_eq(keybuf_set(&last, it->key), 0);
-        if (internal_sequence(it->key) > 1000)
+                internal_key_compare(orders[_i], keybuf_slice(&last), it->entry->key), 0);
+        ck_assert_int_eq(keybuf_set(&last, it->entry->key), 0);
+        if (internal_sequence(it->entry->key) > 1000)
             continue;
-        ck_assert(slice_equal(it->key, array.entries[seen].key));
+        ck_assert(slice_equal(it->entry->key, array.entries[seen].key));
         seen++;
         for (uint64_t i = random_below(&random, 20); i > 0; i--) {
             struct lsmkv_record record = {.value = lsmkv_bytes("", 0)};
             struct lsmkv_slice chosen =
-                random_coin(&random) ? random_key(&random, key)
-                                     : internal_user_key(it->key); /* newer: in front */
+                random_coin(&random)
+                    ? random_key(&random, key)
+                    : internal_user_key(it->entry->key); /* newer: in front */
 
             ck_assert_int_eq(
                 memtable_add(memtable, chosen, ++sequence, KIND_PUT, &record), 0);
@@ -396,7 +397,7 @@ START_TEST(test_skip_older_stops_at_newer_entries_and_at_its_bound)
         iterator_skip_older(naive, sequence, bound);
         ck_assert_int_eq(it->valid, naive->valid);
         if (it->valid)
-            ck_assert(slice_equal(it->key, naive->key));
+            ck_assert(slice_equal(it->entry->key, naive->entry->key));
     }
     iterator_free(it);
     iterator_free(naive);
@@ -615,13 +616,13 @@ check_walk(uint64_t at, bool backwards)
         iterator_first(it);
     while (it->valid) {
         if (seen > 0 || last.size > 0) {
-            int order =
-                internal_key_compare(LSMKV_ORDER_PATH, keybuf_slice(&last), it->key);
+            int order = internal_key_compare(LSMKV_ORDER_PATH, keybuf_slice(&last),
+                                             it->entry->key);
 
             ck_assert(backwards ? order > 0 : order < 0);
         }
-        seen += internal_sequence(it->key) <= at;
-        ck_assert_int_eq(keybuf_set(&last, it->key), 0);
+        seen += internal_sequence(it->entry->key) <= at;
+        ck_assert_int_eq(keybuf_set(&last, it->entry->key), 0);
         if (backwards)
             iterator_prev(it);
         else

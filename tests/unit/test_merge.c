@@ -91,7 +91,7 @@ may_be_left_out(size_t at)
 static size_t
 stepped(size_t at)
 {
-    size_t to = it->valid ? entry_array_ceiling(&whole, it->key) : whole.count;
+    size_t to = it->valid ? entry_array_ceiling(&whole, it->entry->key) : whole.count;
 
     ck_assert_uint_gt(to, at);
     while (++at < to)
@@ -106,8 +106,8 @@ assert_at(size_t at)
     ck_assert_int_eq(it->valid, at < whole.count);
     if (!it->valid)
         return;
-    ck_assert(slice_equal(it->key, whole.entries[at].key));
-    ck_assert(slice_equal(it->payload, whole.entries[at].payload));
+    ck_assert(slice_equal(it->entry->key, whole.entries[at].key));
+    ck_assert(slice_equal(it->entry->payload, whole.entries[at].payload));
 }
 
 static size_t
@@ -285,7 +285,7 @@ START_TEST(test_an_error_of_a_child_ends_the_walk)
         else
             iterator_first(it);
         while (it->valid) {
-            int order = internal_key_compare(orders[_i], it->key, bad);
+            int order = internal_key_compare(orders[_i], it->entry->key, bad);
 
             ck_assert(backwards ? order > 0 : order < 0);
             if (backwards)

@@ -251,14 +251,14 @@ check_walk(struct table *table, enum table_walk how)
 
     ck_assert_int_eq(table_iterate(table, how, &it), 0);
     for (iterator_first(it); it->valid; iterator_next(it), shown++) {
-        assert_slices(it->key, table_model_key(&model, shown));
-        assert_slices(it->payload, table_model_payload(&model, shown));
+        assert_slices(it->entry->key, table_model_key(&model, shown));
+        assert_slices(it->entry->payload, table_model_payload(&model, shown));
     }
     ck_assert_int_eq(it->status, 0);
     ck_assert_uint_eq(shown, model.count);
     if (how != TABLE_SALVAGING)
         for (iterator_last(it); it->valid; iterator_prev(it))
-            assert_slices(it->key, table_model_key(&model, --shown));
+            assert_slices(it->entry->key, table_model_key(&model, --shown));
     ck_assert_int_eq(it->status, 0);
     iterator_free(it);
 }

@@ -79,8 +79,8 @@ assert_at(size_t i)
     ck_assert_int_eq(it->status, 0);
     ck_assert_int_eq(it->valid, i < model.count);
     if (i < model.count) {
-        assert_slices(it->key, table_model_key(&model, i));
-        assert_slices(it->payload, table_model_payload(&model, i));
+        assert_slices(it->entry->key, table_model_key(&model, i));
+        assert_slices(it->entry->payload, table_model_payload(&model, i));
     }
 }
 
@@ -654,7 +654,7 @@ walk(void)
     size_t shown = 0;
 
     for (iterator_first(it); it->valid; iterator_next(it)) {
-        assert_slices(it->key, table_model_key(&model, shown));
+        assert_slices(it->entry->key, table_model_key(&model, shown));
         shown++;
     }
     return shown;

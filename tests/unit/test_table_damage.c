@@ -86,8 +86,8 @@ walk(struct iterator *it, bool forward)
         size_t i = forward ? shown : model.count - 1 - shown;
 
         ck_assert_uint_lt(shown, model.count);
-        assert_slices(it->key, table_model_key(&model, i));
-        assert_slices(it->payload, table_model_payload(&model, i));
+        assert_slices(it->entry->key, table_model_key(&model, i));
+        assert_slices(it->entry->payload, table_model_payload(&model, i));
         shown++;
         if (forward)
             iterator_next(it);

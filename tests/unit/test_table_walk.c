@@ -69,8 +69,8 @@ begin(enum table_walk walk)
 static void
 assert_at(size_t i)
 {
-    assert_slices(it->key, table_model_key(&model, i));
-    assert_slices(it->payload, table_model_payload(&model, i));
+    assert_slices(it->entry->key, table_model_key(&model, i));
+    assert_slices(it->entry->payload, table_model_payload(&model, i));
 }
 
 /* Returns how many entries came, each the right one. */

@@ -406,8 +406,8 @@ assert_at(const struct iterator *it, const struct table_model *model, size_t ind
     ck_assert_int_eq(it->status, 0);
     ck_assert(it->valid == (index < model->count));
     if (it->valid) {
-        assert_slices(it->key, table_model_key(model, index));
-        assert_slices(it->payload, table_model_payload(model, index));
+        assert_slices(it->entry->key, table_model_key(model, index));
+        assert_slices(it->entry->payload, table_model_payload(model, index));
     }
 }
 
