@@ -107,9 +107,9 @@ decode_stamp(struct reader *reader, uint8_t kind, struct lsmkv_record *record)
         record->stamp_time = (int64_t)read_u64(reader);
 }
 
-static int
-decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
-       struct lsmkv_record *record)
+int
+record_decode_any(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
+                  struct lsmkv_record *record)
 {
     struct reader reader = reader_of(payload);
     struct lsmkv_record found = {.sequence = sequence, .stamp_sequence = sequence};
@@ -129,34 +129,5 @@ decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
     if (kind_is_apart(kind) && blob_ref_decode(found.value, &ref) != 0)
         return -EUCLEAN;
     *record = found;
-    return 0;
-}
-
-/* Most are puts that were not moved, with fewer than 128 bytes of attributes: told apart,
- * for a scan decodes every entry that it shows. */
-int
-record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
-              struct lsmkv_record *record)
-{
-    const size_t head = kind == KIND_PUT_TIMED ? 8 : 0;
-    const uint8_t *data = payload.data;
-    size_t attributes, value;
-
-    if ((kind != KIND_PUT && kind != KIND_PUT_TIMED) || payload.size <= head ||
-        data[head] >= 0x80)
-        return decode(kind, sequence, payload, record);
-    attributes = data[head];
-    if (attributes > payload.size - head - 1)
-        return -EUCLEAN;
-    value = payload.size - head - 1 - attributes;
-    if (value > LSMKV_VALUE_MAX || sequence > SEQUENCE_MAX)
-        return -EUCLEAN;
-    *record = (struct lsmkv_record){
-        .attributes = lsmkv_bytes(data + head + 1, attributes),
-        .value = lsmkv_bytes(data + head + 1 + attributes, value),
-        .sequence = sequence,
-        .stamp_sequence = sequence,
-        .stamp_time = head == 0 ? 0 : (int64_t)get_u64(data),
-    };
     return 0;
 }

@@ -87,14 +87,9 @@ read_ahead(struct lsmkv_iter *iter)
     }
 }
 
-/* After each move of the cursor. */
 static void
-settle(struct lsmkv_iter *iter)
+settle_apart(struct lsmkv_iter *iter)
 {
-    iter->failed = 0;
-    iter->apart = cursor_valid(&iter->cursor) && cursor_is_apart(&iter->cursor);
-    if (!iter->apart)
-        return;
     iter->record = *cursor_record(&iter->cursor);
     iter->failed = blob_ref_decode(iter->record.value, &iter->ref);
     iter->record.value = lsmkv_bytes(NULL, iter->ref.length);
@@ -107,8 +102,18 @@ settle(struct lsmkv_iter *iter)
         read_ahead(iter);
 }
 
+/* After each move of the cursor. */
+static inline void
+settle(struct lsmkv_iter *iter)
+{
+    iter->failed = 0;
+    iter->apart = cursor_valid(&iter->cursor) && cursor_is_apart(&iter->cursor);
+    if (iter->apart)
+        settle_apart(iter);
+}
+
 /* The same forwards: salvaging passes over what cannot be read. */
-static void
+static inline void
 settle_forwards(struct lsmkv_iter *iter)
 {
     settle(iter);

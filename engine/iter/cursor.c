@@ -256,7 +256,7 @@ pass_tombstone(struct cursor *cursor, struct lsmkv_slice key)
 }
 
 /* Shows what the bytes say. */
-static void
+static inline void
 show(struct cursor *cursor, struct lsmkv_slice key, uint64_t trailer,
      struct lsmkv_slice payload)
 {
@@ -357,6 +357,45 @@ cursor_seek(struct cursor *cursor, struct lsmkv_slice key)
     find_forwards(cursor);
 }
 
+/* Copies the key that is shown to `decided`, word by word: behind it, forwards, its trailer
+ * stands. */
+static bool
+keep_shown(struct cursor *cursor)
+{
+    const uint8_t *from = cursor->key.data;
+    const size_t size = cursor->key.size;
+    uint8_t *to;
+
+    if (keybuf_reserve(&cursor->decided, size + KEY_TRAILER_SIZE) != 0) {
+        stop(cursor, -ENOMEM);
+        return false;
+    }
+    to = cursor->decided.data;
+    for (size_t i = 0; i < size; i += KEY_TRAILER_SIZE)
+        put_u64(to + i, get_u64(from + i));
+    cursor->decided.size = size;
+    return true;
+}
+
+/* Shows the entry that the iterator has stepped to, if there is nothing about it, as with nearly
+ * all: the first of its key, to be seen, alive.  False: it has to be looked at. */
+static bool
+show_next(struct cursor *cursor)
+{
+    struct lsmkv_slice key;
+    uint64_t trailer;
+
+    if (!cursor->it->valid || cursor->known == DEAD_INSIDE)
+        return false;
+    key = current_key(cursor);
+    trailer = internal_trailer(cursor->it->entry->key);
+    if (slice_equal(key, keybuf_slice(&cursor->decided)) || reaches_upper(cursor, key) ||
+        trailer >> 8 > cursor->sequence || !kind_is_put((uint8_t)trailer))
+        return false;
+    show(cursor, key, trailer, cursor->it->entry->payload);
+    return true;
+}
+
 void
 cursor_next(struct cursor *cursor)
 {
@@ -365,10 +404,12 @@ cursor_next(struct cursor *cursor)
         start_forwards(cursor);
         go_after(cursor, keybuf_slice(&cursor->decided));
     } else {
-        stop(cursor, 0);
-        if (!keep(cursor, &cursor->decided, cursor->key))
+        if (!keep_shown(cursor))
             return;
         iterator_next(cursor->it);
+        if (show_next(cursor))
+            return;
+        stop(cursor, 0);
     }
     cursor->passing = true;
     find_forwards(cursor);
