@@ -385,6 +385,19 @@ table_iter_last(struct iterator *it)
     settle_backward(t);
 }
 
+/* For a walk that has looked ahead: with each entry what of the next block lies where the entry
+ * does in its own.  So all of that block comes nearer in time, and never much at once: the
+ * processor waits for no more than some lines of memory side by side. */
+static inline void
+fetch_ahead(const struct table_iter *t)
+{
+    const size_t end = t->cursor.next < t->near->size ? t->cursor.next : t->near->size;
+
+    for (size_t at = t->cursor.offset & ~(size_t)(LINE_SIZE - 1); at < end;
+         at += LINE_SIZE)
+        __builtin_prefetch(t->near->data + at);
+}
+
 static void
 table_iter_next(struct iterator *it)
 {
@@ -393,6 +406,8 @@ table_iter_next(struct iterator *it)
     block_iter_next(&t->cursor);
     if (!t->cursor.valid)
         settle_forward(t);
+    else if (t->near != NULL)
+        fetch_ahead(t);
 }
 
 static void
