@@ -604,8 +604,6 @@ run_session(struct mount *mount)
         status = serve(mount);
     else
         log_say(LSMKV_LOG_ERROR, "cannot start threads: %s", strerror(-result));
-    if (atomic_load(&mount->lost))
-        status = STATUS_FAILED;
     manager_stopping(mount->manager, "unmounted");
     lsmkv_announce_close(vfs_store(mount->vfs)->db);
     vfs_stop_notices(mount->vfs);
@@ -613,6 +611,8 @@ run_session(struct mount *mount)
         control_stop(mount->control);
     if (mount->loop != NULL)
         loop_stop(mount->loop);
+    if (atomic_load(&mount->lost))
+        status = STATUS_FAILED;
     /* Closes, and no more than that if the kernel has ended the session (D3). */
     if (!mount->detached && !is_covered(mount))
         fuse_session_unmount(mount->session);

@@ -136,6 +136,7 @@ one_processor() {
 
 # others NAME: another script, all of whose mounts are such.
 others() {
+    rm -rf "$WORK/others"
     mkdir "$WORK/others"
     WORK=$WORK/others LSMFS_MOUNT=io_uring "$here/$1.sh"
     rm -r "$WORK/others"
@@ -251,12 +252,7 @@ END
     same yes "$(status io_uring)"
 }
 
-# ended_by_loss PID: it ends and says why, once; nothing is lost.
-ended_by_loss() {
-    local status=0
-    wait "$1" || status=$?
-    [ $status != 0 ]
-    same 1 "$(grep -c 'cannot take requests over io_uring: Input/output error' said)"
+nothing_is_lost() {
     umount -l "$mnt" || true
     sound
     mount_over_rings
@@ -278,11 +274,15 @@ lost() {
     done
     grep -E 'Transport endpoint|connection abort|canceled' error
     rm "$1"
-    ended_by_loss $pid
+    status=0
+    wait $pid || status=$?
+    [ $status != 0 ]
+    same 1 "$(grep -c 'cannot take requests over io_uring: Input/output error' said)"
+    nothing_is_lost
 }
 
-# Unmounting, the daemon has to wait for what a program has stored through a mapping, and that for
-# entries that are lost.
+# Unmounting, the daemon waits for what a program has stored through a mapping, and that for entries
+# that are lost; whether it notices that before it is done or not.
 lost_meanwhile() {
     local pid writer
     mount_losing
@@ -308,7 +308,8 @@ END
     await_end $pid
     kill $writer
     rm waits
-    ended_by_loss $pid
+    wait $pid || true
+    nothing_is_lost
 }
 
 read_only() {
