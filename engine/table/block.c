@@ -239,7 +239,8 @@ read_entry(struct block_iter *it, size_t offset)
         return;
     }
     append_rest(it, &entry);
-    it->entry.key = lsmkv_bytes(it->buffer.data, size);
+    it->buffer.size = size;
+    it->entry.key = keybuf_slice(&it->buffer);
     it->entry.payload = entry.payload;
     it->offset = offset;
     it->next = entry.end;

@@ -18,10 +18,11 @@
 
 #include "table/run.h"
 
-#define READ_AHEAD  (512u << 10)
-#define STRIDES_MIN 2u         /* blocks in a row before the next is taken for needed */
-#define LINE_SIZE   64u        /* of the processor's cache */
-#define WALKED_MIN  (1u << 20) /* bytes in a row after which a walk is a long one */
+#define READ_AHEAD    (512u << 10)
+#define STRIDES_MIN   2u         /* blocks in a row before the next is taken for needed */
+#define LINE_SIZE     64u        /* of the processor's cache */
+#define LINES_AT_ONCE 16u        /* that are fetched with one entry */
+#define WALKED_MIN    (1u << 20) /* bytes in a row after which a walk is a long one */
 
 struct table_iter {
     struct iterator base; /* first */
@@ -386,15 +387,17 @@ table_iter_last(struct iterator *it)
 }
 
 /* For a walk that has looked ahead: with each entry what of the next block lies where the entry
- * does in its own.  So all of that block comes nearer in time, and never much at once: the
+ * does in its own.  So most of that block comes nearer in time, and never much at once: the
  * processor waits for no more than some lines of memory side by side. */
 static inline void
 fetch_ahead(const struct table_iter *t)
 {
-    const size_t end = t->cursor.next < t->near->size ? t->cursor.next : t->near->size;
+    const size_t begin = t->cursor.offset & ~(size_t)(LINE_SIZE - 1);
+    size_t end = begin + LINES_AT_ONCE * LINE_SIZE;
 
-    for (size_t at = t->cursor.offset & ~(size_t)(LINE_SIZE - 1); at < end;
-         at += LINE_SIZE)
+    end = t->cursor.next < end ? t->cursor.next : end;
+    end = t->near->size < end ? t->near->size : end;
+    for (size_t at = begin; at < end; at += LINE_SIZE)
         __builtin_prefetch(t->near->data + at);
 }
 
@@ -406,7 +409,7 @@ table_iter_next(struct iterator *it)
     block_iter_next(&t->cursor);
     if (!t->cursor.valid)
         settle_forward(t);
-    else if (t->near != NULL)
+    if (t->near != NULL && t->near_i > t->i && t->cursor.valid)
         fetch_ahead(t);
 }
 

@@ -36,8 +36,7 @@
 #define LINK_MAX_LEN 4096u
 #define DROPS_PAGES_MINOR \
     39u /* Linux 6.6; before, others would go on reading what was there */
-#define PRUNES_MINOR 45u /* Linux 6.18 */
-#define BACKGROUND   64u
+#define BACKGROUND 64u
 
 /* ---- the session ---- */
 
@@ -73,7 +72,7 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     conn->congestion_threshold = BACKGROUND * 3 / 4;
     conn->max_write = rings_fit(ops->rings, conn->max_write);
     ops->past_pages = conn->proto_minor >= DROPS_PAGES_MINOR;
-    ops->prunes = conn->proto_minor >= PRUNES_MINOR;
+    ops->prunes = conn->proto_minor >= NEWER_PRUNE_MINOR;
     ops->init_reply_due = true;
     if (ops->ready)
         ops->ready(ops->ready_context);

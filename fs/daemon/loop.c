@@ -308,7 +308,8 @@ lose(struct loop *loop, int result)
 {
     struct pollfd fd = {.fd = fuse_session_fd(loop->session)};
 
-    if (poll(&fd, 1, ENDED_MS) > 0 || atomic_exchange(&loop->lost, true))
+    /* A signal comes when all ends, too. */
+    if (poll(&fd, 1, ENDED_MS) != 0 || atomic_exchange(&loop->lost, true))
         return;
     log_say(LSMKV_LOG_ERROR, "cannot take requests over io_uring: %s", strerror(-result));
     loop->work.lost(loop->work.context);
@@ -396,8 +397,8 @@ settle_rings(struct loop *loop, bool answered)
 
     if (answered && loop->prepared && !open)
         log_say(LSMKV_LOG_WARNING,
-                "the largest requests are too large for io_uring: they "
-                "all go through /dev/fuse");
+                "no FUSE over io_uring: the kernel's offer could not be accepted; "
+                "requests go through /dev/fuse");
     move_gate(loop, open);
     if (loop->rings == NULL || open)
         return;

@@ -561,7 +561,8 @@ serve(struct mount *mount)
 }
 
 /* In a thread of the loop.  By the connection's number, which it has for as long as it is mounted
- * and alive (D3).  Where that cannot be, it ends with the last of our descriptors for it. */
+ * and alive (D3).  Where that cannot be, it ends with this process, which goes on as long as another
+ * thread of it waits in the kernel for one of those requests. */
 static void
 on_lost(void *context)
 {
@@ -665,7 +666,7 @@ raise_limits(void)
     }
 }
 
-/* Without io_uring the mount goes on as if it had not been asked for. */
+/* Without io_uring the mount goes on through /dev/fuse; what these might take stays set aside. */
 static void
 make_rings(struct mount *mount)
 {

@@ -28,18 +28,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vfs/newer.h"
+
 #define PROCESSORS  "/sys/devices/system/cpu/possible"
 #define PAGE        4096u
 #define PAYLOAD     RINGS_PAYLOAD
 #define MEMORY      (4 * PAGE + PAYLOAD) /* of an entry and its io_uring */
-#define SHARE       8u                   /* of all memory, that they may have */
-#define LEAST       2u                   /* entries of a queue */
-#define MOST        8u                   /* likewise, */
-#define ALL         64u                  /* and of all queues */
-#define QUEUES_MOST 48u      /* so that threads have a slot each in the engine */
-#define PAUSE       10000000 /* nanoseconds until memory may be found */
-#define TRIES       100      /* with a pause each */
-#define FORGETS     45u      /* minor version of the protocol: FUSE_NOTIFY_PRUNE */
+#define COUNTED     (1u << 20) /* for it, with what its thread keeps for operations */
+#define SHARE       8u         /* of all memory, that they may have */
+#define LEAST       2u         /* entries of a queue */
+#define MOST        8u         /* likewise, */
+#define ALL         64u        /* and of all queues */
+#define QUEUES_MOST 48u        /* so that threads have a slot each in the engine */
+#define PAUSE       10000000   /* nanoseconds until memory may be found */
+#define TRIES       100        /* with a pause each */
 
 /* ---- the kernel's interface, where Debian 12's headers end before it ---- */
 
@@ -374,11 +376,10 @@ count_processors(void)
     return known ? rings_processors(line) : 0;
 }
 
-/* How many entries each queue has; 0: too few, or it cannot be told. */
-static unsigned
-entries_of(unsigned queues, uint64_t memory)
+unsigned
+rings_entries(unsigned queues, uint64_t memory)
 {
-    uint64_t all = memory / SHARE / MEMORY, each;
+    uint64_t all = memory / SHARE / COUNTED, each;
 
     if (queues == 0 || queues > QUEUES_MOST)
         return 0;
@@ -391,7 +392,7 @@ entries_of(unsigned queues, uint64_t memory)
 int
 rings_new(uint64_t memory, struct rings **out)
 {
-    const unsigned queues = count_processors(), each = entries_of(queues, memory);
+    const unsigned queues = count_processors(), each = rings_entries(queues, memory);
     struct rings *rings;
     int result = 0;
 
@@ -436,7 +437,7 @@ rings_free(struct rings *rings)
 size_t
 rings_memory(const struct rings *rings)
 {
-    return rings_count(rings) * (size_t)MEMORY;
+    return rings_count(rings) * (size_t)COUNTED;
 }
 
 unsigned
@@ -462,7 +463,7 @@ rings_offered(const void *request, size_t size)
     memcpy(&header, request, sizeof(header));
     memcpy(&init, (const char *)request + sizeof(header), sizeof(init));
     return header.opcode == FUSE_INIT && (init.flags & FUSE_INIT_EXT) != 0 &&
-           (init.flags2 & OVER_IO_URING >> 32) != 0 && init.minor >= FORGETS;
+           (init.flags2 & OVER_IO_URING >> 32) != 0 && init.minor >= NEWER_PRUNE_MINOR;
 }
 
 void
@@ -515,6 +516,15 @@ probe(struct ring *ring)
     return entered < 0 ? entered : -ETIMEDOUT;
 }
 
+/* The last member of both kinds of offsets, which later headers call user_addr. */
+static void
+give_memory(void *offsets, size_t size, const void *memory)
+{
+    const uint64_t address = (uintptr_t)memory;
+
+    memcpy((char *)offsets + size - sizeof(address), &address, sizeof(address));
+}
+
 static int
 set_up(struct ring *ring, int fd)
 {
@@ -523,8 +533,8 @@ set_up(struct ring *ring, int fd)
 
     params->flags = IORING_SETUP_SQE128 | IORING_SETUP_SINGLE_ISSUER |
                     IORING_SETUP_DEFER_TASKRUN | SETUP_NO_MMAP | SETUP_REGISTERED_FD_ONLY;
-    params->cq_off.resv2 = (uintptr_t)ring->queues; /* user_addr in later headers */
-    params->sq_off.resv2 = (uintptr_t)ring->sqe;
+    give_memory(&params->cq_off, sizeof(params->cq_off), ring->queues);
+    give_memory(&params->sq_off, sizeof(params->sq_off), ring->sqe);
     number = syscall(SYS_io_uring_setup, 1u, params);
     if (number < 0)
         return -errno;

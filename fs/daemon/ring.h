@@ -22,12 +22,13 @@
  *
  * G1  The kernel holds all requests back until each queue has an entry, so the offer is accepted
  *     only when every ring and thread is there, and a command of each has been seen to reach the
- *     kernel's FUSE.  An entry whose thread has left may still be given a request, which ends when
- *     its ring does, and a queue without entries keeps what comes: so the session is to end.
+ *     kernel's FUSE.  An entry whose thread has left may be given a request all the same, and a
+ *     queue without entries keeps what comes: so the session is to end.
  * G2  A request that ring_next returned is answered by its thread, by the next ring_next at the
- *     latest.  So nothing that a handler does may wait for another request (see on_lseek).
- * G3  A ring is its thread's alone and ends with it: no other thread, wherever it may hang, keeps a
- *     request from being ended.
+ *     latest.  So nothing that a handler does may wait for another request without end (see
+ *     on_lseek; for space on the disk it waits some seconds).
+ * G3  A ring is its thread's alone and ends with it, and with it whatever waits in its entry: no
+ *     other thread, wherever it may hang, keeps that from being ended.
  */
 #ifndef FS_RING_H
 #define FS_RING_H
@@ -60,7 +61,10 @@ void rings_shut(struct rings *rings);
 
 /* How many processors "0-3,4" names, and a newline behind it; 0: not all from 0 on, or not that. */
 unsigned rings_processors(const char *text);
-/* Bytes that all of them may take. */
+/* How many entries each processor's queue has, in an eighth of `memory` bytes; 0: there would be too
+ * few, or there are too many processors. */
+unsigned rings_entries(unsigned processors, uint64_t memory);
+/* Bytes that all of them and their threads may take. */
 size_t rings_memory(const struct rings *rings);
 unsigned rings_count(const struct rings *rings);
 struct ring *rings_at(struct rings *rings, unsigned index);
@@ -81,7 +85,7 @@ bool rings_accepted(const struct rings *rings);
  * and others: commands do not reach FUSE. */
 LSMKV_CHECKED int ring_begin(struct ring *ring, int fd);
 /* Gives the answer to the last request, if there was one, and waits for another, which stands in
- * `request` until the next call.  -EINTR: after a signal, call again or leave; -EPROTO: what came
+ * `request` until the next call.  -EINTR: after a signal, or for want of memory, call again or leave; -EPROTO: what came
  * is no request, call again; else there will be none: because the connection has ended, as poll(2)
  * of its descriptor says then, or after an error. */
 LSMKV_CHECKED int ring_next(struct ring *ring, struct fuse_buf *request);

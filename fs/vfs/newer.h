@@ -16,6 +16,9 @@
 /* Their opcodes.  Debian 12's headers end before the second. */
 enum { NEWER_TMPFILE = 51, NEWER_STATX = 52 };
 
+/* Minor version of the protocol from which on the kernel can be told of many nodes to forget. */
+#define NEWER_PRUNE_MINOR 45u /* Linux 6.18 */
+
 /* The name in a CREATE that was a TMPFILE: the kernel's own, and no other file has it. */
 #define NEWER_NO_NAME "/"
 

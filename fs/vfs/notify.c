@@ -38,6 +38,7 @@ struct notices {
     uint64_t queued, done; /* notices so far */
     _Atomic bool running;
     _Atomic bool crowded;
+    _Atomic bool prunes; /* the last try did */
     bool stop;
     /* The thread's own: of the pause after a pick, and the nodes that were gone at the
      * last. */
@@ -123,13 +124,13 @@ thin(struct notices *notices)
     struct node_victim victims[PICK];
     struct node *nodes[PICK];
     size_t count = nodes_pick(notices->nodes, victims, PICK);
-    bool pruned;
 
     for (size_t i = 0; i < count; i++)
         nodes[i] = victims[i].node;
-    pruned = notify->prune && count > 0 && notify->prune(notify->context, nodes, count);
+    if (notify->prune && count > 0)
+        notices->prunes = notify->prune(notify->context, nodes, count);
     for (size_t i = 0; i < count; i++) {
-        if (!pruned)
+        if (!notices->prunes)
             notify->invalidate(notify->context, victims[i].parent, victims[i].name,
                                strlen(victims[i].name));
         node_unref(notices->nodes, victims[i].parent, 1);
@@ -194,6 +195,7 @@ notices_start(struct notices *notices, const struct vfs_notify *notify)
     int result;
 
     notices->notify = *notify;
+    notices->prunes = notify->prune != NULL;
     notices->stop = false;
     notices->pause_ns = PAUSE_NS;
     result = pthread_create(&notices->thread, NULL, run, notices);
@@ -320,7 +322,7 @@ notices_crowded(const struct notices *notices)
 
     if (!notices->crowded)
         return false;
-    if (notices->notify.prune)
+    if (notices->prunes)
         most += most / 4;
     return nodes_count(notices->nodes) > most;
 }

@@ -43,7 +43,7 @@ void notices_wait(struct notices *notices);
 /* There are more nodes than before: looks at the limit. */
 void notices_count(struct notices *notices);
 /* Are there so many nodes that who lists a directory must not add to them?  Above the limit, if
- * forgetting in it has to wait for those who list it (no `prune`); else a quarter above. */
+ * forgetting in it has to wait for those who list it; else, by `prune`, a quarter above. */
 bool notices_crowded(const struct notices *notices);
 
 #endif

@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "common/coding.h"
+#include "store/chunks.h"
 #include "store/data.h"
+#include "store/known_chunks.h"
 #include "store_fixture.h"
 
 #define FILES    4

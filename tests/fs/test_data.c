@@ -172,7 +172,16 @@ END_TEST
 
 /* ---- claims ---- */
 
-static const uint8_t pattern[4 << 20] = {1, 2, 3};
+/* No two pages of it are alike, nor those that begin a byte later. */
+static uint8_t pattern[4 << 20];
+
+static void
+setup_pattern(void)
+{
+    setup();
+    for (uint32_t i = 0; i < sizeof pattern; i++)
+        pattern[i] = (uint8_t)((i * 2654435761u) >> 24 ^ i >> 12);
+}
 
 static struct attr_data
 data_of(const struct model_file *file)
@@ -346,6 +355,38 @@ START_TEST(test_what_a_later_fragment_lies_over_is_not_put_again)
     do_write(&files[1], 4096, pattern + 5, 200);
     ck_assert_uint_eq(fixture_count_chunks(&fixture), 4 + 4);
     check_all();
+}
+END_TEST
+
+/* Of a crafted store: more fragments than are known at once, up to the last number that there is. */
+START_TEST(test_a_chunk_of_too_many_fragments_is_folded)
+{
+    static const unsigned counts[] = {CHUNK_FRAGMENTS_MAX - 1, CHUNK_FRAGMENTS_MAX,
+                                      UINT8_MAX};
+
+    for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct model_file *file = &files[i];
+
+        do_write(file, 0, pattern, DATA_CHUNK);
+        for (unsigned number = 1; number <= counts[i]; number++) {
+            struct chunk_key key = chunk_key(data_of(file).id, 0, number);
+            uint8_t attributes[8];
+
+            put_le32(put_le32(attributes, number * 100), number * 10);
+            ck_assert_int_eq(lsmkv_put(fixture.store->db, fixture.store->chunks,
+                                       chunk_slice(&key),
+                                       lsmkv_bytes(attributes, sizeof attributes),
+                                       lsmkv_bytes(pattern + number, 10), 0),
+                             0);
+            memcpy(file->bytes + number * 100, pattern + number, 10);
+        }
+        known_chunks_forget_all(fixture.store->known_chunks);
+        for (unsigned time = 0; time < 3; time++) {
+            do_write(file, counts[i] * 100, pattern + 7 + time, 10);
+            check_each_page(file);
+        }
+        ck_assert_uint_le(fixture_count_chunks(&fixture), (i + 1) * CHUNK_FRAGMENTS_MAX);
+    }
 }
 END_TEST
 
@@ -656,7 +697,7 @@ main(void)
     TCase *tests = tcase_create("data");
 
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, setup_pattern, teardown);
     tcase_add_loop_test(tests, test_random_changes_read_back_and_keep_every_invariant, 0,
                         4);
     tcase_add_test(tests, test_a_write_is_one_batch_the_change_to_chunks_included);
@@ -669,6 +710,7 @@ main(void)
     tcase_add_test(tests, test_a_read_reads_what_is_wanted);
     tcase_add_test(tests, test_what_is_written_over_a_fragment_takes_its_place);
     tcase_add_test(tests, test_what_a_later_fragment_lies_over_is_not_put_again);
+    tcase_add_test(tests, test_a_chunk_of_too_many_fragments_is_folded);
     tcase_add_test(tests, test_a_small_read_of_a_chunk_reads_its_pages);
     tcase_add_test(tests, test_a_file_cut_to_nothing_gets_a_new_id);
     tcase_add_test(tests, test_growing_over_a_trim_finishes_it_first);

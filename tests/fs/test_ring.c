@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <linux/fuse.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,10 +43,16 @@ tear_down(void)
     rings_free(rings);
 }
 
-static void
+/* False: this machine has too many processors for it, or says not how many. */
+static bool
 make(void)
 {
-    ck_assert_int_eq(rings_new(MEMORY_DEFAULT, &rings), 0);
+    int result = rings_new(MEMORY_DEFAULT, &rings);
+
+    ck_assert(result == 0 || result == -ENOTSUP);
+    if (result != 0)
+        printf("no rings for the processors of this machine: skipped\n");
+    return result == 0;
 }
 
 START_TEST(test_the_offer_is_a_flag_of_init)
@@ -69,7 +76,8 @@ END_TEST
 /* Accepted too early, the kernel would wait for rings that do not come. */
 START_TEST(test_it_is_accepted_when_all_is_ready)
 {
-    make();
+    if (!make())
+        return;
     rings_accept(rings, parts, 2);
     ck_assert(!rings_accepted(rings) && reply.flags == 0 && reply.flags2 == 0);
     rings_ready(rings);
@@ -82,7 +90,8 @@ END_TEST
 
 START_TEST(test_it_is_not_accepted_for_larger_requests)
 {
-    make();
+    if (!make())
+        return;
     rings_ready(rings);
     reply.max_write++;
     rings_accept(rings, parts, 2);
@@ -110,7 +119,8 @@ END_TEST
 START_TEST(test_writes_are_as_large_as_entries_allow)
 {
     ck_assert_uint_eq(rings_fit(NULL, 1u << 20), 1u << 20);
-    make();
+    if (!make())
+        return;
     ck_assert_uint_eq(rings_fit(rings, 1u << 20), 1u << 20);
     rings_ready(rings);
     ck_assert_uint_eq(rings_fit(rings, 1u << 20), RINGS_PAYLOAD);
@@ -137,33 +147,34 @@ START_TEST(test_processors_are_counted_or_it_is_not_used)
 }
 END_TEST
 
-START_TEST(test_they_take_an_eighth_of_the_memory_or_are_not_used)
+/* Two to eight a processor, in an eighth of the memory, an entry and what its thread keeps being
+ * counted as 1 MiB. */
+START_TEST(test_entries_are_as_many_as_memory_allows_or_none)
 {
-    const unsigned processors = (unsigned)sysconf(_SC_NPROCESSORS_CONF);
-    unsigned before = 0;
+    static const struct {
+        unsigned processors, mib, each;
+    } cases[] = {
+        {1, 48, 6},   {1, 256, 8},  {2, 48, 3},    {2, 256, 8},   {4, 48, 0},
+        {3, 48, 2},   {4, 256, 8},  {8, 256, 4},   {16, 256, 2},  {17, 256, 0},
+        {48, 767, 0}, {48, 768, 2}, {32, 1024, 2}, {49, 4096, 0}, {0, 256, 0},
+        {8, 4096, 8}, {9, 4096, 7},
+    };
 
-    for (uint64_t memory = MEMORY_LEAST; memory <= MEMORY_DEFAULT; memory *= 2) {
-        int result = rings_new(memory, &rings);
-
-        ck_assert(result == 0 || (result == -ENOTSUP && processors > 8));
-        if (result != 0)
-            continue;
-        ck_assert_uint_le(rings_memory(rings), memory / 8);
-        ck_assert_uint_ge(rings_memory(rings),
-                          rings_count(rings) * (size_t)RINGS_PAYLOAD);
-        ck_assert_uint_ge(rings_count(rings), 2 * processors);
-        ck_assert_uint_ge(rings_count(rings), before);
-        before = rings_count(rings);
-        rings_free(rings);
-        rings = NULL;
-    }
-    ck_assert_int_eq(rings_new(4u << 20, &rings), -ENOTSUP);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        ck_assert_msg(rings_entries(cases[i].processors, (uint64_t)cases[i].mib << 20) ==
+                          cases[i].each,
+                      "%u processors, %u MiB", cases[i].processors, cases[i].mib);
+    if (!make())
+        return;
+    ck_assert_uint_le(rings_memory(rings), MEMORY_DEFAULT / 8);
+    ck_assert_uint_ge(rings_memory(rings), rings_count(rings) * (size_t)RINGS_PAYLOAD);
 }
 END_TEST
 
 START_TEST(test_what_is_not_accepted_is_given_back)
 {
-    make();
+    if (!make())
+        return;
     rings_shut(rings);
     ck_assert_uint_eq(rings_count(rings), 0);
     ck_assert_uint_eq(rings_memory(rings), 0);
@@ -183,7 +194,7 @@ main(void)
     tcase_add_test(tests, test_it_is_not_accepted_for_larger_requests);
     tcase_add_test(tests, test_other_replies_are_no_ring_s);
     tcase_add_test(tests, test_writes_are_as_large_as_entries_allow);
-    tcase_add_test(tests, test_they_take_an_eighth_of_the_memory_or_are_not_used);
+    tcase_add_test(tests, test_entries_are_as_many_as_memory_allows_or_none);
     tcase_add_test(tests, test_processors_are_counted_or_it_is_not_used);
     tcase_add_test(tests, test_what_is_not_accepted_is_given_back);
     suite_add_tcase(suite, tests);

@@ -191,6 +191,15 @@ START_TEST(test_a_crowd_is_listed_without_nodes)
 }
 END_TEST
 
+START_TEST(test_a_crowd_pruned_in_vain_is_listed_without_nodes)
+{
+    await(1, FILES);
+    keep_nodes(LIMIT + 2);
+    ck_assert_uint_eq(listed_with_nodes(), 0);
+    vfs_released(fs.vfs, nodes[0], O_RDONLY);
+}
+END_TEST
+
 /* It does not, by numbers, and a quarter more is allowed. */
 START_TEST(test_a_small_crowd_that_can_be_pruned_is_listed_with_nodes)
 {
@@ -298,6 +307,7 @@ main(void)
     suite_add_tcase(suite, pruning);
     tcase_add_checked_fixture(in_vain, setup_pruning_in_vain, teardown);
     tcase_add_test(in_vain, test_open_files_are_not_asked_for);
+    tcase_add_test(in_vain, test_a_crowd_pruned_in_vain_is_listed_without_nodes);
     suite_add_tcase(suite, in_vain);
     return run_suite(suite);
 }

@@ -16,6 +16,7 @@ before=
 
 put_back() {
     [ -z "$before" ] || echo "$before" >$switch
+    [ ! -e "$WORK/fusectl" ] || umount /sys/fs/fuse/connections
 }
 trap put_back EXIT
 # Only what is asked for here, whatever the others are mounted with.
@@ -187,7 +188,10 @@ is_aborted() {
     pid=$!
     await_mount
     connection=/sys/fs/fuse/connections/$(stat -c %d "$mnt")
-    [ -w "$connection/abort" ] || mount -t fusectl none /sys/fs/fuse/connections
+    [ -w "$connection/abort" ] || {
+        mount -t fusectl none /sys/fs/fuse/connections
+        : >fusectl
+    }
     under_load eval "echo 1 >$connection/abort"
     wait $pid
     same '' "$(cat said)"
@@ -217,6 +221,7 @@ mount_losing() {
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -235,6 +240,7 @@ long syscall(long number, ...)
     if (number == SYS_io_uring_enter && access(getenv("LOSE_WAITS"), F_OK) == 0) {
         if (a[1] > 0) /* the answer is given, and nothing is waited for */
             return next(number, a[0], a[1], 0L, a[3] & 16, 0L, 0L);
+        close(open(getenv("LOST"), O_CREAT | O_WRONLY, 0600));
         errno = EIO;
         return -1;
     }
@@ -246,7 +252,7 @@ long syscall(long number, ...)
 }
 END
     cc -shared -fPIC -o lose.so lose.c -ldl
-    LOSE_WAITS=$WORK/waits LOSE_ANSWERS=$WORK/answers LD_PRELOAD=$WORK/lose.so \
+    LOST=$WORK/lost LOSE_WAITS=$WORK/waits LOSE_ANSWERS=$WORK/answers LD_PRELOAD=$WORK/lose.so \
         "$lsmfs" -f "$store" "$mnt" -o io_uring 2>said &
     await_mount
     same yes "$(status io_uring)"
@@ -285,6 +291,7 @@ lost() {
 # that are lost; whether it notices that before it is done or not.
 lost_meanwhile() {
     local pid writer
+    rm -f lost
     mount_losing
     pid=$!
     echo kept >"$mnt/kept"
@@ -309,6 +316,7 @@ END
     kill $writer
     rm waits
     wait $pid || true
+    [ -e lost ]
     nothing_is_lost
 }
 

@@ -352,6 +352,7 @@ START_TEST(test_what_cannot_be_a_block_is_refused)
     static const uint8_t key_without_trailer[] = {0, 7, 0, 'k', 0,       0,
                                                   0, 0, 0, 0,   RESTARTS};
     static const uint8_t cut_head[] = {0x80, RESTARTS};
+    static const uint8_t overlong[] = {0, 8, 0x80, 0, 'k', 0, 0, 0, 0, 0, 0, 0, RESTARTS};
 
     assert_refused(NULL, 0);
     assert_refused(short_of_a_count, sizeof(short_of_a_count));
@@ -365,6 +366,37 @@ START_TEST(test_what_cannot_be_a_block_is_refused)
     assert_refused(payload_past_the_end, sizeof(payload_past_the_end));
     assert_refused(key_without_trailer, sizeof(key_without_trailer));
     assert_refused(cut_head, sizeof(cut_head));
+    assert_refused(overlong, sizeof(overlong));
+}
+END_TEST
+
+/* The rest of a key is copied in steps that are larger than it, but not past the end of the block. */
+START_TEST(test_keys_of_any_length_end_a_block)
+{
+    for (size_t rest = 1; rest <= 40; rest++) {
+        uint8_t bytes[48], *exact;
+        size_t size;
+
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (uint8_t)(rest + 3 * i);
+        block_builder_clear(&builder);
+        ck_assert_int_eq(
+            block_builder_add(&builder, lsmkv_bytes(bytes, 8), lsmkv_bytes("", 0)), 0);
+        ck_assert_int_eq(
+            block_builder_add(&builder, lsmkv_bytes(bytes, 8 + rest), lsmkv_bytes("", 0)),
+            0);
+        ck_assert_int_eq(block_builder_finish(&builder), 0);
+        size = builder.data.size;
+        exact = malloc(size);
+        ck_assert_ptr_nonnull(exact);
+        memcpy(exact, builder.data.data, size);
+        ck_assert_int_eq(block_iter_set(&it, LSMKV_ORDER_BYTES, lsmkv_bytes(exact, size)),
+                         0);
+        block_iter_last(&it);
+        ck_assert(it.valid);
+        ck_assert(slice_equal(it.entry.key, lsmkv_bytes(bytes, 8 + rest)));
+        free(exact);
+    }
 }
 END_TEST
 
@@ -408,6 +440,7 @@ block_suite(void)
     tcase_add_test(tcase, test_a_cleared_builder_builds_the_same_block_again);
     tcase_add_test(tcase, test_damaged_blocks_are_errors_or_blocks_but_never_a_crash);
     tcase_add_test(tcase, test_what_cannot_be_a_block_is_refused);
+    tcase_add_test(tcase, test_keys_of_any_length_end_a_block);
     tcase_add_test(tcase, test_keys_beyond_the_limit_are_refused);
     suite_add_tcase(suite, tcase);
     return suite;
