@@ -160,17 +160,8 @@ prepare(struct ring *ring, uint32_t operation)
     ring->to_submit = 1;
 }
 
+/* Has something been done?  Sets `result` to how it went. */
 static bool
-is_completed(const struct ring *ring)
-{
-    const struct io_cqring_offsets *at = &ring->params.cq_off;
-
-    return atomic_load(word(ring->queues, at->head)) !=
-           atomic_load_explicit(word(ring->queues, at->tail), memory_order_acquire);
-}
-
-/* 1, and how it went in `result`, if something was done. */
-static int
 completed(struct ring *ring, int *result)
 {
     const struct io_cqring_offsets *at = &ring->params.cq_off;
@@ -179,11 +170,11 @@ completed(struct ring *ring, int *result)
     const struct io_uring_cqe *cqe =
         (const struct io_uring_cqe *)(void *)(ring->queues + at->cqes);
 
-    if (!is_completed(ring))
-        return 0;
+    if (now == atomic_load_explicit(word(ring->queues, at->tail), memory_order_acquire))
+        return false;
     *result = cqe[now & *word(ring->queues, at->ring_mask)].res;
     atomic_store_explicit(head, now + 1, memory_order_release);
-    return 1;
+    return true;
 }
 
 /* Submits what was prepared, and waits for so many completions.  Lack of memory passes: that is

@@ -45,8 +45,8 @@
 #include "lsmkv.h"
 
 #define RINGS_SWITCH "/sys/module/fuse/parameters/enable_uring"
-#define RINGS_PAYLOAD \
-    (256u << 10) /* names and contents of the largest request or reply */
+/* Names and contents of the largest request or reply. */
+#define RINGS_PAYLOAD (256u << 10)
 
 struct rings;
 struct ring;
@@ -85,9 +85,9 @@ bool rings_accepted(const struct rings *rings);
  * and others: commands do not reach FUSE. */
 LSMKV_CHECKED int ring_begin(struct ring *ring, int fd);
 /* Gives the answer to the last request, if there was one, and waits for another, which stands in
- * `request` until the next call.  -EINTR: after a signal, or for want of memory, call again or leave; -EPROTO: what came
- * is no request, call again; else there will be none: because the connection has ended, as poll(2)
- * of its descriptor says then, or after an error. */
+ * `request` until the next call.  -EINTR: after a signal, or for want of memory, call again or
+ * leave; -EPROTO: what came is no request, call again; else there will be none: because the
+ * connection has ended, as poll(2) of its descriptor says then, or after an error. */
 LSMKV_CHECKED int ring_next(struct ring *ring, struct fuse_buf *request);
 /* Gives the last answer, if that is possible within a second, and waits for nothing more. */
 void ring_end(struct ring *ring);
