@@ -8,13 +8,20 @@
 
 #include "base/coding.h"
 
-void
+size_t
 blob_ref_encode(uint8_t *out, const struct blob_ref *ref)
 {
+    const uint32_t flag =
+        ref->packed > 0 ? BLOB_PACKED : (ref->pages > 0 ? BLOB_PAGED : 0);
+
     put_u64(out, ref->file);
     put_u64(out + 8, ref->offset);
-    put_u32(out + 16, blob_length_encode(ref->length, ref->pages));
+    put_u32(out + 16, ref->length | flag);
     put_u32(out + 20, ref->checksum);
+    if (ref->packed == 0)
+        return BLOB_REF_SIZE;
+    put_u32(out + BLOB_REF_SIZE, ref->packed);
+    return BLOB_REF_SIZE_MAX;
 }
 
 int
@@ -22,15 +29,25 @@ blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref)
 {
     struct reader reader = reader_of(in);
     struct blob_ref found = {0};
+    uint32_t field;
 
     found.file = read_u64(&reader);
     found.offset = read_u64(&reader);
-    blob_length_decode(read_u32(&reader), &found.length, &found.pages);
+    field = read_u32(&reader);
     found.checksum = read_u32(&reader);
+    found.length = field & ~(BLOB_PAGED | BLOB_PACKED);
+    if ((field & BLOB_PACKED) != 0) {
+        found.packed = read_u32(&reader);
+        if ((field & BLOB_PAGED) != 0 ||
+            !blob_packed_is_possible(found.packed, found.length))
+            return -EUCLEAN;
+    } else if ((field & BLOB_PAGED) != 0) {
+        found.pages = blob_pages(found.length);
+    }
     if (reader.failed || reader_left(&reader) > 0 || found.length == 0 ||
         found.length > LSMKV_VALUE_MAX ||
         found.offset > (uint64_t)INT64_MAX - found.length ||
-        found.offset < (uint64_t)found.pages * sizeof(uint32_t))
+        found.offset < blob_table_size(&found))
         return -EUCLEAN;
     *ref = found;
     return 0;

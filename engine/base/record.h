@@ -15,9 +15,12 @@
  *     offset  size  field
  *          0     8  file      number of the blob file
  *          8     8  offset    of the value in it
- *         16     4  length    of the value, 1 to LSMKV_VALUE_MAX; and BLOB_PAGED if the checksums
- *                             of its pages stand before it
+ *         16     4  length    of the value, 1 to LSMKV_VALUE_MAX; and BLOB_PAGED if the
+ *                             checksums of its pages stand before it, or BLOB_PACKED if it
+ *                             is compressed
  *         20     4  checksum  as the blob file has it
+ *         24     4  stored    of a packed one alone: its bytes in the file, fewer than
+ *                             `length`
  */
 #ifndef BASE_RECORD_H
 #define BASE_RECORD_H
@@ -28,34 +31,58 @@
 
 #include "base/key.h"
 
-#define BLOB_PAGED     (1u << 31) /* in the field of a length */
+/* In the field of a length; not both. */
+#define BLOB_PAGED     (1u << 31)
+#define BLOB_PACKED    (1u << 30)
 #define BLOB_PAGE_SIZE 4096u
+#define BLOB_UNIT_SIZE (16u << 10) /* of a packed value, each compressed by itself */
 
 struct blob_ref {
     uint64_t file, offset;
     uint32_t length, checksum;
-    uint32_t pages; /* whose checksums stand before the value; 0: none do */
+    uint32_t pages;  /* whose checksums stand before the value; 0: none do */
+    uint32_t packed; /* bytes of it in the file, if it is packed; 0: it is not */
 };
 
-#define BLOB_REF_SIZE 24u
+#define BLOB_REF_SIZE     24u
+#define BLOB_REF_SIZE_MAX 28u /* of a packed value */
 
-/* The field of a length, to and from what it says. */
+/* Of `length` bytes. */
 static inline uint32_t
-blob_length_encode(uint32_t length, uint32_t pages)
+blob_pages(uint32_t length)
 {
-    return pages > 0 ? length | BLOB_PAGED : length;
+    return length / BLOB_PAGE_SIZE + (length % BLOB_PAGE_SIZE > 0);
 }
 
-static inline void
-blob_length_decode(uint32_t field, uint32_t *length, uint32_t *pages)
+static inline uint32_t
+blob_units(uint32_t length)
 {
-    *length = field & ~BLOB_PAGED;
-    *pages = (field & BLOB_PAGED) != 0
-                 ? *length / BLOB_PAGE_SIZE + (*length % BLOB_PAGE_SIZE > 0)
-                 : 0;
+    return length / BLOB_UNIT_SIZE + (length % BLOB_UNIT_SIZE > 0);
 }
 
-void blob_ref_encode(uint8_t *out, const struct blob_ref *ref);
+/* Can a value of `length` bytes have come to so many? */
+static inline bool
+blob_packed_is_possible(uint32_t packed, uint32_t length)
+{
+    return packed < length && packed >= blob_units(length);
+}
+
+/* What stands before the value: a checksum a page; size and checksum of each unit. */
+static inline size_t
+blob_table_size(const struct blob_ref *ref)
+{
+    return ref->packed > 0 ? (size_t)blob_units(ref->length) * 8 : (size_t)ref->pages * 4;
+}
+
+/* Of the value, in the file. */
+static inline uint32_t
+blob_stored_size(const struct blob_ref *ref)
+{
+    return ref->packed > 0 ? ref->packed : ref->length;
+}
+
+/* The bytes: BLOB_REF_SIZE or BLOB_REF_SIZE_MAX. */
+size_t blob_ref_encode(uint8_t *out, const struct blob_ref *ref);
 /* -EUCLEAN if it cannot be one. */
 int LSMKV_CHECKED blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref);
 

@@ -45,7 +45,7 @@ open_file(struct build_values *values)
     if (result < 0)
         return result;
     return blob_writer_open(context->tables, context->next_number(context->store),
-                            context->keyspace, &values->writer);
+                            context->keyspace, context->compression, &values->writer);
 }
 
 /* Writes `value` apart and makes the entry refer to it. */
@@ -55,7 +55,7 @@ put_apart(struct build_values *values, const struct lsmkv_record *record,
           struct lsmkv_slice *payload)
 {
     const uint8_t kind = internal_kind(*internal) | KIND_BLOB_BIT;
-    uint8_t bytes[BLOB_REF_SIZE];
+    uint8_t bytes[BLOB_REF_SIZE_MAX];
     struct lsmkv_record moved = *record;
     struct blob_ref ref;
     int result = 0;
@@ -69,8 +69,7 @@ put_apart(struct build_values *values, const struct lsmkv_record *record,
         result = blob_writer_add(values->writer, *internal, value, &ref);
     if (result < 0)
         return result;
-    blob_ref_encode(bytes, &ref);
-    moved.value = lsmkv_bytes(bytes, sizeof(bytes));
+    moved.value = lsmkv_bytes(bytes, blob_ref_encode(bytes, &ref));
     result = keybuf_reserve(&values->payload, record_payload_size(kind, &moved));
     if (result == 0)
         result = keybuf_set_internal(&values->internal, internal_user_key(*internal),

@@ -39,6 +39,20 @@ appender_of(const struct generation *active, uint32_t keyspace)
     return NULL;
 }
 
+static enum lsmkv_compression
+compression_of(struct lsmkv *db, uint32_t id)
+{
+    const struct lsmkv_keyspace *keyspace;
+    enum lsmkv_compression compression = LSMKV_COMPRESSION_NONE;
+
+    mutex_lock(&db->mutex);
+    keyspace = keyspace_by_id(db, id);
+    if (keyspace != NULL)
+        compression = keyspace->compression;
+    mutex_unlock(&db->mutex);
+    return compression;
+}
+
 static int
 need_appender(struct lsmkv *db, uint32_t keyspace, struct blob_appender **appender)
 {
@@ -53,7 +67,8 @@ need_appender(struct lsmkv *db, uint32_t keyspace, struct blob_appender **append
     result = generation_refer(active, keyspace, number, 0);
     if (result != 0)
         return result;
-    result = blob_appender_open(&db->tables, number, keyspace, appender);
+    result = blob_appender_open(&db->tables, number, keyspace,
+                                compression_of(db, keyspace), appender);
     if (result != 0)
         generation_refer_no_more(active);
     else
@@ -103,16 +118,15 @@ place_value(struct lsmkv *db, struct batch_entry *entry, uint8_t *bytes)
     keybuf_fini(&internal);
     if (result != 0)
         return result;
-    blob_ref_encode(bytes, &ref);
     entry->kind |= KIND_BLOB_BIT;
-    entry->record.value = lsmkv_bytes(bytes, BLOB_REF_SIZE);
+    entry->record.value = lsmkv_bytes(bytes, blob_ref_encode(bytes, &ref));
     return 0;
 }
 
 static int
 place_frame(struct lsmkv *db, struct wal_append *frame, struct lsmkv_batch *placed)
 {
-    uint8_t bytes[BLOB_REF_SIZE];
+    uint8_t bytes[BLOB_REF_SIZE_MAX];
     struct batch_reader reader;
     struct batch_entry entry;
     int result = batch_read(&reader, frame->entries, frame->first_sequence);

@@ -24,6 +24,9 @@
  *     would feel one file more.  Behind a 32nd of a write buffer that was not synced it
  *     is a sixteenth of it, and never less than blob_threshold.
  *
+ * Of a compressed keyspace the values are packed on the way, in the writer's turn: other
+ * writers wait as long.
+ *
  * A synced put of a large value is written to the log whole, and again at the flush: two
  * files would have to be synced for it.
  *

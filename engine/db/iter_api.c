@@ -24,7 +24,7 @@ struct lsmkv_iter {
     struct blob_ref ref;
     struct lsmkv_record record;
     struct blob_run values;
-    struct keybuf part; /* of a value: its pages */
+    struct keybuf part; /* of a value: its pages, or units */
 };
 
 /* ---- values that stand apart ---- */
@@ -45,13 +45,11 @@ load_value(struct lsmkv_iter *iter)
 static bool
 ahead_is_apart(const struct iterator_ahead *ahead, struct blob_ref *ref)
 {
-    const struct lsmkv_slice payload = ahead->payload;
+    struct lsmkv_record record;
 
-    return kind_is_apart(ahead->kind) && payload.size >= BLOB_REF_SIZE &&
-           blob_ref_decode(
-               lsmkv_bytes((const uint8_t *)payload.data + payload.size - BLOB_REF_SIZE,
-                           BLOB_REF_SIZE),
-               ref) == 0;
+    return kind_is_apart(ahead->kind) &&
+           record_decode(ahead->kind, 0, ahead->payload, &record) == 0 &&
+           blob_ref_decode(record.value, ref) == 0;
 }
 
 /* Values in the cache lie anywhere in memory: to find one and to see its first bytes
@@ -81,7 +79,7 @@ read_ahead(struct lsmkv_iter *iter)
     for (size_t i = 0; i < count && bytes < READ_AHEAD_BYTES; i++) {
         if (ahead_is_apart(&ahead[i], &ref)) {
             blob_begin_reading(iter->db->blobs, &ref);
-            bytes += ref.length;
+            bytes += blob_stored_size(&ref);
             iter->values.begun++;
         }
     }
@@ -137,8 +135,8 @@ lsmkv_iter_value(struct lsmkv_iter *iter, struct lsmkv_slice *value)
     return result;
 }
 
-/* Of a value in pages that is not at hand: all of it straight to where it is to go, or those pages
- * that are wanted. */
+/* Of a long value that is not at hand: all of it straight to where it is to go, or what
+ * is wanted of it. */
 static int
 copy_apart(struct lsmkv_iter *iter, size_t from, size_t size, void *buffer)
 {
@@ -174,7 +172,9 @@ lsmkv_iter_value_copy(struct lsmkv_iter *iter, size_t from, size_t size, void *b
                             from, length);
     if (size == 0)
         return 0;
-    if (iter->apart && record->value.data == NULL && iter->ref.pages > 0)
+    if (iter->apart && record->value.data == NULL &&
+        (iter->ref.pages > 0 ||
+         (iter->ref.packed > 0 && iter->ref.length > BLOB_PAGED_ABOVE)))
         return copy_apart(iter, from, size, buffer);
     result = lsmkv_iter_value(iter, &value);
     if (result == 0)

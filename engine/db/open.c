@@ -491,7 +491,7 @@ check_closed(struct lsmkv *db, uint64_t number, uint64_t end, struct closed_mark
 }
 
 static int
-begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, bool names_pages,
+begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, bool names_all,
               uint64_t oldest_log, const struct wal_previous *last)
 {
     int result = closed_remove(db->dir);
@@ -502,7 +502,7 @@ begin_writing(struct lsmkv *db, uint64_t number, uint64_t end, bool names_pages,
     space_look(db);
     if (result == 0)
         result = begin_log(db, last);
-    if (result == 0 && !names_pages) /* M5 */
+    if (result == 0 && !names_all) /* M5 */
         result = install_manifest(db);
     if (result == 0)
         result = files_sweep(db, oldest_log);
@@ -518,7 +518,7 @@ open_store(struct lsmkv *db, const char *path)
     struct closed_mark mark, *closed = NULL;
     struct wal_previous last = {0};
     uint64_t number, end, oldest_log = 0;
-    bool names_pages = false;
+    bool names_all = false;
     int result = open_environment(db, path);
 
     if (result == 0)
@@ -532,7 +532,7 @@ open_store(struct lsmkv *db, const char *path)
     if (result == 0)
         result = take_state(db, &state);
     oldest_log = state.oldest_log;
-    names_pages = state.names_pages;
+    names_all = state.names_all;
     manifest_edit_fini(&state);
     if (result == 0 && db->options.salvage) {
         /* What it says of the log holds, whatever has become of MANIFEST. */
@@ -548,7 +548,7 @@ open_store(struct lsmkv *db, const char *path)
         return result;
     if (db->options.read_only)
         return begin_read_only(db);
-    return begin_writing(db, number, end, names_pages, oldest_log, &last);
+    return begin_writing(db, number, end, names_all, oldest_log, &last);
 }
 
 /* Refuses what would never work: a buffer of nothing, writers that stop before a compaction

@@ -95,7 +95,7 @@ note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
     if (result != 0)
         return result; /* batch_next has decoded it: cannot be */
     if (ref.offset !=
-        end_of(replay->generation, ref.file) + blob_front_size(key_size, ref.pages))
+        end_of(replay->generation, ref.file) + blob_front_size(key_size, &ref))
         return report_error(
             &replay->db->reporter, -EUCLEAN,
             "%06llu.log: offset %llu: refers to %06llu.blob, offset %llu, "
@@ -108,7 +108,7 @@ note_ref(struct replay *replay, const struct batch_entry *entry, uint64_t frame)
     replay->refs = noted;
     noted[replay->ref_count++] = (struct logged_ref){frame, ref, key_size};
     result = generation_refer(replay->generation, entry->keyspace, ref.file,
-                              ref.offset + ref.length);
+                              ref.offset + blob_stored_size(&ref));
     if (result == -EUCLEAN)
         return report_error(
             &replay->db->reporter, -EUCLEAN,
@@ -274,7 +274,7 @@ unsynced_from(const struct replay *replay, const struct generation_blob *blob,
 {
     for (size_t i = 0; i < replay->ref_count; i++) {
         const struct logged_ref *noted = &replay->refs[i];
-        uint64_t before = blob_front_size(noted->key_size, noted->ref.pages);
+        uint64_t before = blob_front_size(noted->key_size, &noted->ref);
 
         if (noted->frame < synced || noted->ref.file != blob->number)
             continue;

@@ -17,7 +17,7 @@
  *     names is missing: what was deleted does not come back.
  * A2  Names of keyspaces stand in MANIFEST only.  Orders stand in tables, too; of a keyspace that
  *     only logs know, id 0 is in path order, any other is taken for one in byte order.  It is
- *     compressed if one of its tables is.
+ *     compressed if one of its tables is, or a value.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -195,7 +195,7 @@ add_unnamed(struct salvage *salvage, uint64_t number)
         meta.largest_sequence <= SEQUENCE_LIMIT)
         salvage->state->last_sequence = meta.largest_sequence;
     result = need_keyspace(salvage, properties->keyspace, properties->order,
-                           properties->packed);
+                           properties->packed || properties->has_packed);
     if (result == 0)
         result = find_bounds(table, &meta);
     if (result == 0)
@@ -290,6 +290,15 @@ leave_out_missing(struct salvage *salvage)
 
 /* ---- logs ---- */
 
+static bool
+refers_to_packed(const struct batch_entry *entry)
+{
+    struct blob_ref ref;
+
+    return kind_is_apart(entry->kind) &&
+           blob_ref_decode(entry->record.value, &ref) == 0 && ref.packed > 0;
+}
+
 static int
 note_keyspaces(void *context, const struct wal_frame *frame)
 {
@@ -303,7 +312,7 @@ note_keyspaces(void *context, const struct wal_frame *frame)
             entry.keyspace == KEYSPACE_UNKNOWN ? 0 : /* replaying tells of it */
                 need_keyspace(salvage, entry.keyspace,
                               entry.keyspace == 0 ? LSMKV_ORDER_PATH : LSMKV_ORDER_BYTES,
-                              false);
+                              refers_to_packed(&entry));
     return result;
 }
 

@@ -85,9 +85,9 @@ struct lsmkv_record {
  *          begin with K and a '/', follow K at once.  Below the empty key is every other. */
 enum lsmkv_order { LSMKV_ORDER_BYTES = 0, LSMKV_ORDER_PATH = 1 };
 
-/* How a keyspace's tables are compressed on disk, chosen when it is created.  Of LZ4, a block of keys,
- * attributes and values is stored as it is if it does not become smaller by an eighth; values in blob
- * files always are.  What is read stays in the cache uncompressed. */
+/* How a keyspace is compressed on disk, chosen when it is created.  Of LZ4, a block of keys, attributes
+ * and values, or a value in a blob file, is stored as it is if it does not become smaller by an eighth;
+ * what is in the log always is.  What is read stays in the cache uncompressed. */
 enum lsmkv_compression { LSMKV_COMPRESSION_NONE = 0, LSMKV_COMPRESSION_LZ4 = 1 };
 
 enum lsmkv_level { LSMKV_LOG_ERROR, LSMKV_LOG_WARNING, LSMKV_LOG_INFO, LSMKV_LOG_DEBUG };

@@ -19,6 +19,8 @@
  *          4     4  features   bits that a reader must know or refuse the log:
  *                           1  entries may refer to blob files
  *                           2  and to values in pages there
+ *                              (to packed ones, too, if MANIFEST names them: a keyspace
+ *                              that has them may come when the log is there)
  *          8     8  previous   number of the log before, 0: none
  *         16     8  end        where the last frame of that log ends
  *         24     8  zero       kept for a file that was another log before; none is

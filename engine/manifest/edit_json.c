@@ -35,9 +35,10 @@
  *
  * A first line with tables that have `blobs` names the incompatible feature "blobs".  A version
  * that does not know it refuses the store, and so it does at a later line with such a table.  A
- * first line with a keyspace that has `compression` names "lz4", and so does one before any later line
- * with such a keyspace (M5).  Each that this version writes names "pages": blob files may have values in
- * pages (table/blob.h).
+ * first line with a keyspace that has `compression` names "lz4" and "packed", and so does one before
+ * any later line with such a keyspace (M5): blocks of its tables may be compressed, and values of its
+ * blob files.  Each that this version writes names "pages": blob files may have values in pages
+ * (table/blob.h).
  *
  * This version writes no feature of the two others.  One that it does not know: of `compatible`, it is
  * lost at the next roll; of `read_only_compatible`, the store is opened to be read and not to be written
@@ -60,6 +61,7 @@
 #define FEATURE_BLOBS  "blobs"
 #define FEATURE_LZ4    "lz4"
 #define FEATURE_PAGES  "pages"
+#define FEATURE_PACKED "packed"
 #define NUMBER_MAX     ((uint64_t)INT64_MAX - 1) /* so that the one after it still fits */
 #define KEYSPACE_MAX   (UINT32_MAX - 1)
 
@@ -246,7 +248,8 @@ features_to_json(const struct manifest_edit *edit)
         has_lz4 = has_lz4 || edit->keyspaces[i].compression == LSMKV_COMPRESSION_LZ4;
     if (list != NULL &&
         ((has_blobs && json_array_append_new(list, json_string(FEATURE_BLOBS)) != 0) ||
-         (has_lz4 && json_array_append_new(list, json_string(FEATURE_LZ4)) != 0) ||
+         (has_lz4 && (json_array_append_new(list, json_string(FEATURE_LZ4)) != 0 ||
+                      json_array_append_new(list, json_string(FEATURE_PACKED)) != 0)) ||
          json_array_append_new(list, json_string(FEATURE_PAGES)) != 0)) {
         json_decref(list);
         list = NULL;
@@ -355,21 +358,28 @@ unknown_features(const json_t *object, const char *list_name,
         if (name == NULL)
             result = error_detail(-EUCLEAN, "field \"%s\": strings expected", list_name);
         else if (strcmp(name, FEATURE_BLOBS) != 0 && strcmp(name, FEATURE_LZ4) != 0 &&
-                 strcmp(name, FEATURE_PAGES) != 0)
+                 strcmp(name, FEATURE_PAGES) != 0 && strcmp(name, FEATURE_PACKED) != 0)
             add_feature(text, name);
     }
     return result;
 }
 
 static bool
-names_pages(const json_t *object)
+names(const json_t *object, const char *feature)
 {
     const json_t *list = json_object_get(object, INCOMPATIBLE);
     bool found = false;
 
     for (size_t i = 0; i < json_array_size(list) && !found; i++)
-        found = strcmp(json_string_value(json_array_get(list, i)), FEATURE_PAGES) == 0;
+        found = strcmp(json_string_value(json_array_get(list, i)), feature) == 0;
     return found;
+}
+
+static bool
+names_all(const json_t *object)
+{
+    return names(object, FEATURE_PAGES) &&
+           (!names(object, FEATURE_LZ4) || names(object, FEATURE_PACKED));
 }
 
 static int
@@ -384,7 +394,7 @@ features_from_json(const json_t *object, struct manifest_header *header)
         result = unknown_features(object, READ_ONLY_COMPATIBLE, header->unknown);
     if (result == 0)
         result = unknown_features(object, COMPATIBLE, text);
-    header->names_pages = result == 0 && names_pages(object);
+    header->names_all = result == 0 && names_all(object);
     header->lenient = result == 0 && (text[0] != '\0' || header->unknown[0] != '\0');
     return result;
 }

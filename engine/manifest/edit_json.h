@@ -14,7 +14,7 @@ struct manifest_header {
     bool lenient; /* a compatible feature unknown here is in use: unknown fields are
                   * passed */
     char unknown[MANIFEST_FEATURES]; /* as manifest_edit's unknown_features */
-    bool names_pages;                /* likewise */
+    bool names_all;                  /* likewise */
 };
 
 /* The object of a line; `header` is NULL but for the first.  -ENOMEM. */

@@ -260,7 +260,7 @@ manifest_load(struct env_dir *dir, struct reporter *reporter, struct manifest_ed
         note_torn_tail(&source, reporter);
         *state = loaded;
         memcpy(state->unknown_features, header.unknown, sizeof(header.unknown));
-        state->names_pages = header.names_pages;
+        state->names_all = header.names_all;
         *number = header.number;
         *end = source_offset(&source);
     }

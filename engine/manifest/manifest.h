@@ -13,9 +13,10 @@
  *     the store does not open.
  * M3  A failed write is undone by truncating and syncing; a failed sync breaks the manifest.
  * M4  Rolling: MANIFEST.tmp written and synced, renamed over MANIFEST, directory synced.
- * M5  The first line names the feature "lz4" before any line has a keyspace that is compressed: so a
- *     version that does not know it says what it lacks, and takes nothing for damage.  For the same
- *     reason a store whose first line does not name "pages" has it replaced before it is written to.
+ * M5  The first line names the features "lz4" and "packed" before any line has a keyspace that is
+ *     compressed: so a version that does not know them says what it lacks, and takes nothing for
+ *     damage.  For the same reason a store whose first line does not name "pages", or that names
+ *     "lz4" and not "packed", has it replaced before it is written to.
  */
 #ifndef MANIFEST_MANIFEST_H
 #define MANIFEST_MANIFEST_H
@@ -73,7 +74,7 @@ struct manifest_edit {
      * known here and that who writes must know; "": there is none. */
     char unknown_features[MANIFEST_FEATURES];
     /* Nor this, of what manifest_load reads: M5. */
-    bool names_pages;
+    bool names_all;
 };
 
 void manifest_edit_fini(struct manifest_edit *edit);

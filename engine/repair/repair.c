@@ -179,7 +179,7 @@ tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
     struct table_loss loss = {
         .file = name,
         .offset = ref->offset,
-        .size = ref->length,
+        .size = blob_stored_size(ref),
         .keyspace = sound->keyspace->id,
         .first = key,
         .sequence = internal_sequence(sound->inner->entry->key),

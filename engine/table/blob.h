@@ -13,28 +13,39 @@
  *          0     8  magic         "lsmkvBLB"
  *          8     4  version       1
  *         12     4  incompatible  features a reader must know; unknown bits: refuse;
- *                                  bit 0: values may be in pages
+ *                                  bit 0: values may be in pages; bit 1: or packed
  *         16     4  keyspace
  *         20     8  number        of the file
  *         28     4  checksum      CRC32C of bytes 0-27
  *
  *     record
  *     offset  size  field
- *          0     4  checksum        CRC32C of the file's number (8), the record's offset (8),
- *                                   bytes 4 to 15, the key
- *          4     4  value checksum  CRC32C of the file's number (8), the value's offset (8),
- *                                   the value; or, of one in pages, their checksums
- *          8     4  value length    1 to LSMKV_VALUE_MAX; and BLOB_PAGED if it is in pages
+ *          0     4  checksum        CRC32C of the file's number (8), the record's offset
+ *                                   (8), the bytes from 4 to the key's end
+ *          4     4  value checksum  CRC32C of the file's number (8), the value's offset
+ *                                   (8), the value; or, of one in pages or packed, the
+ *                                   table before it
+ *          8     4  value length    1 to LSMKV_VALUE_MAX; and BLOB_PAGED if it is in
+ *                                   pages, or BLOB_PACKED if it is packed
  *         12     4  key length      8 to LSMKV_KEY_MAX + 8
- *         16        internal key, as it was when the value was written
- *                   of a value in pages, for each BLOB_PAGE_SIZE bytes of it (the last may have
- *                   fewer): 4, CRC32C of the file's number (8), the page's offset (8), the page
- *                   value
+ *         16     4  stored length   of a packed value alone: its bytes in the file
+ *                   internal key, as it was when the value was written
+ *                   table
+ *                   value; of a packed one its units, each a block of LZ4's block format,
+ *                   or as it is if it has as many bytes in the file
  *
- * A part of a value in pages is read and checked by itself.  Values longer than
- * BLOB_PAGED_ABOVE are written so.
+ *     table of a value in pages, for each BLOB_PAGE_SIZE bytes (the last may have fewer)
+ *                4  CRC32C of the file's number (8), the page's offset (8), the page
  *
- * An entry of a table, a memtable or the log refers to a value by file, offset, length
+ *     table of a packed value, for each BLOB_UNIT_SIZE bytes (likewise)
+ *                4  bytes of the unit in the file
+ *                4  CRC32C of the file's number (8), the unit's offset (8), these bytes
+ *
+ * A part of a value in pages, or packed, is read and checked by itself.  Values longer
+ * than BLOB_PAGED_ABOVE are in pages.  Of a keyspace that is compressed those are packed
+ * that lose an eighth by it or more, and the others are as in any keyspace.
+ *
+ * An entry of a table, a memtable or the log refers to a value by file, offset, lengths
  * and value checksum (base/record.h), so a get reads the value and nothing else.  Key and
  * head are for who has only the file.  Records never change; a move of an entry or a
  * merge carries the reference.
@@ -63,63 +74,102 @@
 
 #define BLOB_HEADER_SIZE 32u
 #define BLOB_HEAD_SIZE   16u /* of a record, before its key */
+#define BLOB_HEAD_MAX    20u /* of a packed value; no record is as short */
 #define BLOB_VERSION     1u
-#define BLOB_FEATURES    1u /* the bits this program knows, and writes */
-#define BLOB_MAGIC       "lsmkvBLB"
+/* Feature bits that this version understands. */
+#define BLOB_FEATURE_PAGES  1u
+#define BLOB_FEATURE_PACKED 2u
+#define BLOB_FEATURES_KNOWN (BLOB_FEATURE_PAGES | BLOB_FEATURE_PACKED)
+#define BLOB_MAGIC          "lsmkvBLB"
 /* Shorter ones are read in one go: a part would cost two reads. */
 #define BLOB_PAGED_ABOVE (16u << 10)
 
 struct blob_header {
     uint32_t keyspace;
     uint64_t number;
-};
-
-struct blob_head {
-    uint32_t checksum; /* of the value */
-    uint32_t length, pages;
-    uint32_t key_size;
+    bool packs; /* values may be packed */
 };
 
 /* What stands in a record before its value. */
 static inline size_t
-blob_front_size(size_t key_size, uint32_t pages)
+blob_front_size(size_t key_size, const struct blob_ref *ref)
 {
-    return BLOB_HEAD_SIZE + key_size + pages * sizeof(uint32_t);
+    return (ref->packed > 0 ? BLOB_HEAD_MAX : BLOB_HEAD_SIZE) + key_size +
+           blob_table_size(ref);
 }
 
 /* What a value takes in a file, its head and key included. */
 static inline uint64_t
 blob_record_size(struct lsmkv_slice internal, const struct blob_ref *ref)
 {
-    return (uint64_t)blob_front_size(internal.size, ref->pages) + ref->length;
+    return (uint64_t)blob_front_size(internal.size, ref) + blob_stored_size(ref);
 }
 
 void blob_header_encode(uint8_t *out, const struct blob_header *header);
 /* As the decoders of format.h. */
 int LSMKV_CHECKED blob_header_decode(const uint8_t *in, struct blob_header *header,
                                      const char **problem);
-/* `key` is internal; BLOB_HEAD_SIZE bytes. */
-void blob_head_encode(uint8_t *out, uint64_t number, uint64_t offset,
-                      const struct blob_head *head, struct lsmkv_slice key);
-/* The lengths of a head whose checksum was not looked at yet, for it covers the key.
- * -EUCLEAN. */
-int LSMKV_CHECKED blob_head_decode(const uint8_t *in, struct blob_head *head,
+/* Of the record whose value is where `ref` says: the head, and the internal key. */
+void blob_head_encode(uint8_t *out, const struct blob_ref *ref,
+                      struct lsmkv_slice internal);
+/* Of BLOB_HEAD_MAX bytes of the record at `offset`, whose checksum was not looked at yet,
+ * for it covers the key: where its value is, and the key's size.  -EUCLEAN. */
+int LSMKV_CHECKED blob_head_decode(const uint8_t *in, uint64_t number, uint64_t offset,
+                                   struct blob_ref *ref, size_t *key_size,
                                    const char **problem);
+/* The internal key in a record. */
+struct lsmkv_slice blob_head_key(const uint8_t *record, const struct blob_ref *ref,
+                                 size_t key_size);
 /* -EBADMSG; `in` holds the head and behind it the key. */
-int LSMKV_CHECKED blob_head_check(const uint8_t *in, const struct blob_head *head,
-                                  uint64_t number, uint64_t offset, const char **problem);
-/* Of ref->length bytes that stand where `ref` says. */
-uint32_t blob_value_checksum(const struct blob_ref *ref, const uint8_t *value);
-/* Of a value in pages, before which their checksums stand: have these its checksum? */
-bool blob_sums_are_intact(const struct blob_ref *ref, const uint8_t *value);
+int LSMKV_CHECKED blob_head_check(const uint8_t *in, const struct blob_ref *ref,
+                                  size_t key_size, const char **problem);
 
-/* Where a value that is not empty will stand if its record begins at `offset`; all but the
- * checksum. */
+/* Of what stands where `ref` says, and before that its table: has it the checksum?  Of a
+ * value in pages the table may be damaged all the same. */
+bool blob_is_intact(const struct blob_ref *ref, const uint8_t *stored);
+/* Has the table, which ends before `stored`?  True also if there is none. */
+bool blob_table_is_intact(const struct blob_ref *ref, const uint8_t *stored);
+
+/* Where a value that is not empty will stand if its record begins at `offset`; all but
+ * the checksum.  `packed` is as blob_ref has it. */
 struct blob_ref blob_place(uint64_t number, uint64_t offset, size_t key_size,
-                           size_t value_size);
-/* What stands before it there, and the checksum. */
-void blob_front_encode(uint8_t *out, struct lsmkv_slice internal,
-                       struct lsmkv_slice value, struct blob_ref *ref);
+                           size_t value_size, uint32_t packed);
+/* What stands before it there, and the checksum; `stored` is what blob_pack made, from
+ * the table on, or the value. */
+void blob_front_encode(uint8_t *out, struct lsmkv_slice internal, const uint8_t *stored,
+                       struct blob_ref *ref);
+
+/* ---- packed values ---- */
+
+/* Compresses a value for a place that is not known yet: `packed` holds its table, but for
+ * the checksums, and behind it its units, *size bytes.  0 of these: it is not worth it.
+ * -ENOMEM. */
+int LSMKV_CHECKED blob_pack(struct lsmkv_slice value, struct keybuf *packed,
+                            uint32_t *size);
+/* The table as it is to stand before the units, from what blob_pack made. */
+void blob_table_seal(uint8_t *table, const struct blob_ref *ref, const uint8_t *packed);
+/* Of a table that is intact, before the units.  False also if its sizes are not
+ * possible. */
+bool blob_units_are_intact(const struct blob_ref *ref, const uint8_t *stored);
+
+/* The units `first` to `end - 1` of a packed value. */
+struct blob_units {
+    uint32_t first, end;
+    uint32_t from, size; /* where they are in the stored bytes */
+};
+
+/* Finds them by a table whose checksum was looked at.  -EUCLEAN: its sizes are not
+ * possible. */
+int LSMKV_CHECKED blob_units_find(const struct blob_ref *ref, const uint8_t *table,
+                                  struct blob_units *units, const char **problem);
+/* Checks those, which are at `bytes`, and unpacks them to `value`, where the first of
+ * them begins.  -EBADMSG, -EUCLEAN. */
+int LSMKV_CHECKED blob_units_unpack(const struct blob_ref *ref, const uint8_t *table,
+                                    const struct blob_units *units, const uint8_t *bytes,
+                                    uint8_t *value, const char **problem);
+/* All of a packed value, of `stored` and the table before that, which is checked, too. */
+int LSMKV_CHECKED blob_unpack(const struct blob_ref *ref, const uint8_t *stored,
+                              uint8_t *value, const char **problem);
 
 /* "000012.blob"; `name` has TABLE_NAME_SIZE bytes. */
 void blob_name(char *name, uint64_t number);
@@ -130,7 +180,8 @@ struct blob_writer;
 
 /* Creates the file of blob `number`. */
 int LSMKV_CHECKED blob_writer_open(const struct table_context *context, uint64_t number,
-                                   uint32_t keyspace, struct blob_writer **writer);
+                                   uint32_t keyspace, enum lsmkv_compression compression,
+                                   struct blob_writer **writer);
 /* Appends a value that is not empty. */
 int LSMKV_CHECKED blob_writer_add(struct blob_writer *writer, struct lsmkv_slice internal,
                                   struct lsmkv_slice value, struct blob_ref *ref);
@@ -149,7 +200,9 @@ struct blob_appender;
 
 /* Creates the file of blob `number`; on failure there is none. */
 int LSMKV_CHECKED blob_appender_open(const struct table_context *context, uint64_t number,
-                                     uint32_t keyspace, struct blob_appender **appender);
+                                     uint32_t keyspace,
+                                     enum lsmkv_compression compression,
+                                     struct blob_appender **appender);
 /* Says where a value that is not empty will stand.  It is borrowed until it is written.
  * -ENOMEM leaves all as it was. */
 int LSMKV_CHECKED blob_appender_add(struct blob_appender *appender,
@@ -209,8 +262,8 @@ bool blob_is_kept(const struct blob_files *files, const struct blob_ref *ref);
  * generation that refers to it.  Reports damage. */
 int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref,
                             void *buffer);
-/* The same of `size` bytes, above 0, from `from` on, of a value in pages: no other pages are read than
- * those that they lie in.  `*bytes` are in `room`. */
+/* The same of `size` bytes, above 0, from `from` on, of a value in pages or packed: no
+ * other pages or units are read than those that they lie in.  `*bytes` are in `room`. */
 int LSMKV_CHECKED blob_read_part(struct blob_files *files, const struct blob_ref *ref,
                                  size_t from, size_t size, struct keybuf *room,
                                  const uint8_t **bytes);
@@ -248,6 +301,7 @@ struct blob_run {
     /* private */
     const struct block *cached; /* the value asked for last, pinned; may be NULL */
     uint64_t asked;
+    struct keybuf unpacked; /* the same, if it was packed and came from a stream */
     struct blob_stream streams[BLOB_STREAMS];
 };
 
@@ -293,7 +347,7 @@ struct blob_record {
     uint64_t offset;        /* of the record */
     struct lsmkv_slice key; /* internal */
     struct blob_ref ref;
-    const uint8_t *value; /* NULL: its checksum does not match, which was reported */
+    const uint8_t *value; /* unpacked; NULL: it is damaged, which was reported */
 };
 
 /* Reads blob `number`, of `size` bytes (0: whatever it has), from one end to the other,

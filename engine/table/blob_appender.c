@@ -15,10 +15,12 @@
 
 /* As the log's: so that no sync waits for a second's worth. */
 #define WRITEBACK_SIZE (4u << 20)
+/* Of what packed values take in memory until they are written. */
+#define ROOM_KEPT (1u << 20)
 
-/* A record that was added: its head and key, in `heads`, and its value. */
+/* A record that was added: what of it is in `own`, and its value unless that is there, packed. */
 struct added {
-    size_t head_size;
+    size_t own_size;
     struct lsmkv_slice value;
 };
 
@@ -27,6 +29,7 @@ struct blob_appender {
     const struct table_context *context;
     char name[TABLE_NAME_SIZE];
     uint64_t number;
+    enum lsmkv_compression compression;
     struct env_file *file;
     uint8_t header[BLOB_HEADER_SIZE];
 
@@ -34,10 +37,11 @@ struct blob_appender {
     uint64_t before, end, next;
     uint64_t hinted; /* writeback was asked for up to here */
     /* what was added */
-    struct keybuf heads;
+    struct keybuf own;
     struct added *added;
-    struct iovec *parts; /* the header, then head and value of each */
+    struct iovec *parts; /* the header, then what is own and the value of each */
     size_t count, capacity;
+    struct keybuf packed; /* of the value at hand */
 
     struct mutex syncing; /* one sync, or one undoing, at a time (B4) */
     bool is_named; /* guarded by it: the directory was synced since the file was made */
@@ -49,7 +53,8 @@ static void
 appender_free(struct blob_appender *appender)
 {
     mutex_fini(&appender->syncing);
-    keybuf_fini(&appender->heads);
+    keybuf_fini(&appender->own);
+    keybuf_fini(&appender->packed);
     free(appender->added);
     free(appender->parts);
     free(appender);
@@ -57,9 +62,10 @@ appender_free(struct blob_appender *appender)
 
 int
 blob_appender_open(const struct table_context *context, uint64_t number,
-                   uint32_t keyspace, struct blob_appender **appender)
+                   uint32_t keyspace, enum lsmkv_compression compression,
+                   struct blob_appender **appender)
 {
-    struct blob_header header = {keyspace, number};
+    struct blob_header header = {keyspace, number, compression == LSMKV_COMPRESSION_LZ4};
     struct blob_appender *made = calloc(1, sizeof(*made));
     int result;
 
@@ -67,6 +73,7 @@ blob_appender_open(const struct table_context *context, uint64_t number,
         return -ENOMEM;
     made->context = context;
     made->number = number;
+    made->compression = compression;
     made->next = BLOB_HEADER_SIZE;
     mutex_init(&made->syncing);
     blob_name(made->name, number);
@@ -113,32 +120,66 @@ reserve(struct blob_appender *appender)
     return 0;
 }
 
+/* Room for a record's own bytes, and those. */
+static uint8_t *
+add_own(struct blob_appender *appender, size_t size)
+{
+    struct keybuf *own = &appender->own;
+
+    if (own->capacity - own->size < size &&
+        keybuf_reserve(own, 2 * own->capacity + size) != 0)
+        return NULL;
+    own->size += size;
+    return own->data + own->size - size;
+}
+
 int
 blob_appender_add(struct blob_appender *appender, struct lsmkv_slice internal,
                   struct lsmkv_slice value, struct blob_ref *ref)
 {
-    struct blob_ref made =
-        blob_place(appender->number, appender->next, internal.size, value.size);
-    const size_t head_size = blob_front_size(internal.size, made.pages);
-    struct keybuf *heads = &appender->heads;
+    struct blob_ref made;
+    size_t front_size;
+    uint32_t packed = 0;
+    uint8_t *own;
     int result = reserve(appender);
 
-    if (result == 0 && heads->capacity - heads->size < head_size)
-        result = keybuf_reserve(heads, 2 * heads->capacity + head_size);
+    if (result == 0 && appender->compression == LSMKV_COMPRESSION_LZ4)
+        result = blob_pack(value, &appender->packed, &packed);
     if (result != 0)
         return result;
-    blob_front_encode(heads->data + heads->size, internal, value, &made);
-    heads->size += head_size;
-    appender->added[appender->count++] = (struct added){head_size, value};
-    appender->next = made.offset + made.length;
+    made =
+        blob_place(appender->number, appender->next, internal.size, value.size, packed);
+    front_size = blob_front_size(internal.size, &made);
+    own = add_own(appender, front_size + packed);
+    if (own == NULL)
+        return -ENOMEM;
+    if (packed > 0) {
+        memcpy(own + front_size, appender->packed.data + blob_table_size(&made), packed);
+        blob_front_encode(own, internal, appender->packed.data, &made);
+        value = lsmkv_bytes(NULL, 0);
+    } else {
+        blob_front_encode(own, internal, value.data, &made);
+    }
+    appender->added[appender->count++] = (struct added){front_size + packed, value};
+    appender->next = made.offset + blob_stored_size(&made);
     *ref = made;
     return 0;
+}
+
+/* A group with large values needed more than the next one will. */
+static void
+shrink(struct keybuf *room)
+{
+    if (room->capacity > ROOM_KEPT)
+        keybuf_fini(room);
+    room->size = 0;
 }
 
 static void
 drop_added(struct blob_appender *appender)
 {
-    appender->heads.size = 0;
+    shrink(&appender->own);
+    shrink(&appender->packed);
     appender->count = 0;
     appender->next = appender->end > 0 ? appender->end : BLOB_HEADER_SIZE;
 }
@@ -155,7 +196,7 @@ blob_appender_forget(struct blob_appender *appender)
 static size_t
 make_parts(struct blob_appender *appender)
 {
-    const uint8_t *head = appender->heads.data;
+    const uint8_t *own = appender->own.data;
     size_t count = 0;
 
     if (appender->end == 0)
@@ -163,9 +204,10 @@ make_parts(struct blob_appender *appender)
     for (size_t i = 0; i < appender->count; i++) {
         const struct added *added = &appender->added[i];
 
-        appender->parts[count++] = env_part(head, added->head_size);
-        appender->parts[count++] = env_part(added->value.data, added->value.size);
-        head += added->head_size;
+        appender->parts[count++] = env_part(own, added->own_size);
+        if (added->value.size > 0)
+            appender->parts[count++] = env_part(added->value.data, added->value.size);
+        own += added->own_size;
     }
     return count;
 }

@@ -27,7 +27,7 @@ blob_header_encode(uint8_t *out, const struct blob_header *header)
 {
     memcpy(out, BLOB_MAGIC, strlen(BLOB_MAGIC));
     put_u32(out + 8, BLOB_VERSION);
-    put_u32(out + 12, BLOB_FEATURES);
+    put_u32(out + 12, BLOB_FEATURE_PAGES | (header->packs ? BLOB_FEATURE_PACKED : 0));
     put_u32(out + 16, header->keyspace);
     put_u64(out + 20, header->number);
     put_u32(out + HEADER_CHECKED, crc32c(0, out, HEADER_CHECKED));
@@ -42,54 +42,84 @@ blob_header_decode(const uint8_t *in, struct blob_header *header, const char **p
         return found(-EBADMSG, "the header's checksum does not match", problem);
     if (get_u32(in + 8) != BLOB_VERSION)
         return found(-EUCLEAN, "its format version is unknown to this version", problem);
-    if ((get_u32(in + 12) & ~BLOB_FEATURES) != 0)
+    if ((get_u32(in + 12) & ~BLOB_FEATURES_KNOWN) != 0)
         return found(-EUCLEAN, "it uses features that this version does not know",
                      problem);
     header->keyspace = get_u32(in + 16);
     header->number = get_u64(in + 20);
+    header->packs = (get_u32(in + 12) & BLOB_FEATURE_PACKED) != 0;
     return 0;
+}
+
+/* ---- heads ---- */
+
+static size_t
+head_size(const struct blob_ref *ref)
+{
+    return ref->packed > 0 ? BLOB_HEAD_MAX : BLOB_HEAD_SIZE;
 }
 
 /* Over the head from its value checksum on, and the key. */
 static uint32_t
-head_checksum(const uint8_t *head, uint64_t number, uint64_t offset,
-              struct lsmkv_slice key)
+head_checksum(const uint8_t *head, const struct blob_ref *ref, size_t key_size)
 {
-    uint32_t crc = crc32c(crc32c_seed(number, offset), head + 4, BLOB_HEAD_SIZE - 4);
+    uint64_t offset = ref->offset - blob_front_size(key_size, ref);
 
-    return crc32c(crc, key.data, key.size);
+    return crc32c(crc32c_seed(ref->file, offset), head + 4,
+                  head_size(ref) + key_size - 4);
 }
 
 void
-blob_head_encode(uint8_t *out, uint64_t number, uint64_t offset,
-                 const struct blob_head *head, struct lsmkv_slice key)
+blob_head_encode(uint8_t *out, const struct blob_ref *ref, struct lsmkv_slice internal)
 {
-    put_u32(out + 4, head->checksum);
-    put_u32(out + 8, blob_length_encode(head->length, head->pages));
-    put_u32(out + 12, head->key_size);
-    put_u32(out, head_checksum(out, number, offset, key));
+    const uint32_t paged = ref->pages > 0 ? BLOB_PAGED : 0;
+
+    put_u32(out + 4, ref->checksum);
+    put_u32(out + 8, ref->length | (ref->packed > 0 ? BLOB_PACKED : paged));
+    put_u32(out + 12, (uint32_t)internal.size);
+    if (ref->packed > 0)
+        put_u32(out + BLOB_HEAD_SIZE, ref->packed);
+    memcpy(out + head_size(ref), internal.data, internal.size);
+    put_u32(out, head_checksum(out, ref, internal.size));
 }
 
 int
-blob_head_decode(const uint8_t *in, struct blob_head *head, const char **problem)
+blob_head_decode(const uint8_t *in, uint64_t number, uint64_t offset,
+                 struct blob_ref *ref, size_t *key_size, const char **problem)
 {
-    struct blob_head h = {.checksum = get_u32(in + 4), .key_size = get_u32(in + 12)};
+    const uint32_t field = get_u32(in + 8), size = get_u32(in + 12);
+    struct blob_ref found_ref = {.file = number,
+                                 .length = field & ~(BLOB_PAGED | BLOB_PACKED),
+                                 .checksum = get_u32(in + 4)};
+    bool possible = true;
 
-    blob_length_decode(get_u32(in + 8), &h.length, &h.pages);
-    if (h.length == 0 || h.length > LSMKV_VALUE_MAX || h.key_size < KEY_TRAILER_SIZE ||
-        h.key_size > LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
+    if ((field & BLOB_PACKED) != 0) {
+        found_ref.packed = get_u32(in + BLOB_HEAD_SIZE);
+        possible = (field & BLOB_PAGED) == 0 &&
+                   blob_packed_is_possible(found_ref.packed, found_ref.length);
+    } else if ((field & BLOB_PAGED) != 0) {
+        found_ref.pages = blob_pages(found_ref.length);
+    }
+    if (!possible || found_ref.length == 0 || found_ref.length > LSMKV_VALUE_MAX ||
+        size < KEY_TRAILER_SIZE || size > LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
         return found(-EUCLEAN, "a record's lengths are not possible", problem);
-    *head = h;
+    found_ref.offset = offset + blob_front_size(size, &found_ref);
+    *ref = found_ref;
+    *key_size = size;
     return 0;
 }
 
-int
-blob_head_check(const uint8_t *in, const struct blob_head *head, uint64_t number,
-                uint64_t offset, const char **problem)
+struct lsmkv_slice
+blob_head_key(const uint8_t *record, const struct blob_ref *ref, size_t key_size)
 {
-    struct lsmkv_slice key = lsmkv_bytes(in + BLOB_HEAD_SIZE, head->key_size);
+    return lsmkv_bytes(record + head_size(ref), key_size);
+}
 
-    if (get_u32(in) != head_checksum(in, number, offset, key))
+int
+blob_head_check(const uint8_t *in, const struct blob_ref *ref, size_t key_size,
+                const char **problem)
+{
+    if (get_u32(in) != head_checksum(in, ref, key_size))
         return found(-EBADMSG, "the checksum of a record's head does not match", problem);
     return 0;
 }
@@ -105,13 +135,11 @@ page_checksum(const struct blob_ref *ref, uint32_t page, const uint8_t *value)
                   left < BLOB_PAGE_SIZE ? left : BLOB_PAGE_SIZE);
 }
 
-uint32_t
-blob_value_checksum(const struct blob_ref *ref, const uint8_t *value)
+static uint32_t
+pages_checksum(const struct blob_ref *ref, const uint8_t *value)
 {
     uint32_t crc = crc32c_seed(ref->file, ref->offset);
 
-    if (ref->pages == 0)
-        return crc32c(crc, value, ref->length);
     for (uint32_t i = 0; i < ref->pages; i++) {
         uint8_t sum[4];
 
@@ -122,42 +150,56 @@ blob_value_checksum(const struct blob_ref *ref, const uint8_t *value)
 }
 
 bool
-blob_sums_are_intact(const struct blob_ref *ref, const uint8_t *value)
+blob_is_intact(const struct blob_ref *ref, const uint8_t *stored)
 {
-    const size_t size = ref->pages * sizeof(uint32_t);
+    if (ref->packed > 0)
+        return blob_table_is_intact(ref, stored) && blob_units_are_intact(ref, stored);
+    if (ref->pages > 0)
+        return pages_checksum(ref, stored) == ref->checksum;
+    return crc32c(crc32c_seed(ref->file, ref->offset), stored, ref->length) ==
+           ref->checksum;
+}
 
-    return ref->pages == 0 || crc32c(crc32c_seed(ref->file, ref->offset), value - size,
-                                     size) == ref->checksum;
+static uint32_t
+table_checksum(const struct blob_ref *ref, const uint8_t *table)
+{
+    return crc32c(crc32c_seed(ref->file, ref->offset), table, blob_table_size(ref));
+}
+
+bool
+blob_table_is_intact(const struct blob_ref *ref, const uint8_t *stored)
+{
+    const size_t size = blob_table_size(ref);
+
+    return size == 0 || table_checksum(ref, stored - size) == ref->checksum;
 }
 
 struct blob_ref
-blob_place(uint64_t number, uint64_t offset, size_t key_size, size_t value_size)
+blob_place(uint64_t number, uint64_t offset, size_t key_size, size_t value_size,
+           uint32_t packed)
 {
-    struct blob_ref ref = {.file = number};
-    uint32_t field = (uint32_t)value_size;
+    struct blob_ref ref = {
+        .file = number, .length = (uint32_t)value_size, .packed = packed};
 
-    if (field > BLOB_PAGED_ABOVE)
-        field |= BLOB_PAGED;
-    blob_length_decode(field, &ref.length, &ref.pages);
-    ref.offset = offset + blob_front_size(key_size, ref.pages);
+    if (packed == 0 && ref.length > BLOB_PAGED_ABOVE)
+        ref.pages = blob_pages(ref.length);
+    ref.offset = offset + blob_front_size(key_size, &ref);
     return ref;
 }
 
 void
-blob_front_encode(uint8_t *out, struct lsmkv_slice internal, struct lsmkv_slice value,
+blob_front_encode(uint8_t *out, struct lsmkv_slice internal, const uint8_t *stored,
                   struct blob_ref *ref)
 {
-    const uint64_t offset = ref->offset - blob_front_size(internal.size, ref->pages);
-    uint8_t *sums = out + BLOB_HEAD_SIZE + internal.size;
-    struct blob_head head = {
-        .length = ref->length, .pages = ref->pages, .key_size = (uint32_t)internal.size};
+    const size_t table_size = blob_table_size(ref);
+    uint8_t *table = out + blob_front_size(internal.size, ref) - table_size;
 
+    if (ref->packed > 0)
+        blob_table_seal(table, ref, stored);
     for (uint32_t i = 0; i < ref->pages; i++)
-        put_u32(sums + i * sizeof(uint32_t), page_checksum(ref, i, value.data));
-    head.checksum = ref->checksum = ref->pages == 0
-                                        ? blob_value_checksum(ref, value.data)
-                                        : crc32c(crc32c_seed(ref->file, ref->offset),
-                                                 sums, ref->pages * sizeof(uint32_t));
-    blob_head_encode(out, ref->file, offset, &head, internal);
-    memcpy(out + BLOB_HEAD_SIZE, internal.data, internal.size);
+        put_u32(table + i * sizeof(uint32_t), page_checksum(ref, i, stored));
+    ref->checksum =
+        table_size > 0 ? table_checksum(ref, table)
+                       : crc32c(crc32c_seed(ref->file, ref->offset), stored, ref->length);
+    blob_head_encode(out, ref, internal);
 }

@@ -29,23 +29,24 @@ static bool
 record_is_whole(const uint8_t *bytes, uint64_t offset, const struct blob_ref *ref,
                 size_t key_size)
 {
-    const uint8_t *value = bytes + blob_front_size(key_size, ref->pages);
-    struct blob_head head;
+    const uint8_t *stored = bytes + (ref->offset - offset);
+    struct blob_ref there;
     const char *problem;
+    size_t size;
 
-    return blob_head_decode(bytes, &head, &problem) == 0 && head.length == ref->length &&
-           head.pages == ref->pages && head.key_size == key_size &&
-           head.checksum == ref->checksum &&
-           blob_head_check(bytes, &head, ref->file, offset, &problem) == 0 &&
-           blob_value_checksum(ref, value) == ref->checksum &&
-           blob_sums_are_intact(ref, value);
+    return blob_head_decode(bytes, ref->file, offset, &there, &size, &problem) == 0 &&
+           there.offset == ref->offset && there.length == ref->length &&
+           there.pages == ref->pages && there.packed == ref->packed &&
+           there.checksum == ref->checksum && size == key_size &&
+           blob_head_check(bytes, &there, size, &problem) == 0 &&
+           blob_is_intact(ref, stored) && blob_table_is_intact(ref, stored);
 }
 
 int
 blob_probe(struct blob_files *files, const struct blob_ref *ref, size_t key_size,
            struct keybuf *room)
 {
-    const uint64_t before = blob_front_size(key_size, ref->pages);
+    const uint64_t before = blob_front_size(key_size, ref);
     uint64_t offset, from;
     ssize_t got;
     size_t size;
@@ -55,7 +56,7 @@ blob_probe(struct blob_files *files, const struct blob_ref *ref, size_t key_size
         return 0; /* no record stands there */
     offset = ref->offset - before;
     from = offset == BLOB_HEADER_SIZE ? 0 : offset;
-    size = (size_t)(ref->offset - from) + ref->length;
+    size = (size_t)(ref->offset - from) + blob_stored_size(ref);
     result = keybuf_reserve(room, size);
     if (result != 0)
         return result;

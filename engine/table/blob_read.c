@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/coding.h"
@@ -26,12 +27,18 @@ count(const struct blob_files *files, size_t bytes)
     tally_add(files->context->counters, TABLE_BLOB_BYTES_READ, bytes);
 }
 
-static bool
-is_intact(const struct blob_files *files, const struct blob_ref *ref,
-          const uint8_t *value)
+/* Where what it takes to read all of a value begins, and its size: of a packed one with
+ * its table. */
+static uint64_t
+whole_offset(const struct blob_ref *ref)
 {
-    count(files, ref->length);
-    return blob_value_checksum(ref, value) == ref->checksum;
+    return ref->offset - (ref->packed > 0 ? blob_table_size(ref) : 0);
+}
+
+static size_t
+whole_size(const struct blob_ref *ref)
+{
+    return (size_t)(ref->offset - whole_offset(ref)) + blob_stored_size(ref);
 }
 
 /* Bytes of the file that are, or stand before, those of the value. */
@@ -82,15 +89,38 @@ find_and_read(struct blob_files *files, const struct blob_ref *ref,
     return result;
 }
 
+static int
+read_packed(struct blob_files *files, const struct blob_ref *ref, void *buffer)
+{
+    const size_t size = whole_size(ref);
+    uint8_t *bytes = malloc(size);
+    const struct piece whole = {whole_offset(ref), bytes, size};
+    const char *problem;
+    int result = bytes == NULL ? -ENOMEM : find_and_read(files, ref, &whole, 1);
+
+    if (result == 0) {
+        count(files, size);
+        result = blob_unpack(ref, bytes + blob_table_size(ref), buffer, &problem);
+        if (result != 0)
+            result = damaged(files, result, ref, problem);
+    }
+    free(bytes);
+    return result;
+}
+
 int
 blob_read(struct blob_files *files, const struct blob_ref *ref, void *buffer)
 {
     const struct piece whole = {ref->offset, buffer, ref->length};
-    int result = find_and_read(files, ref, &whole, 1);
+    int result;
 
+    if (ref->packed > 0)
+        return read_packed(files, ref, buffer);
+    result = find_and_read(files, ref, &whole, 1);
     if (result != 0)
         return result;
-    if (!is_intact(files, ref, buffer))
+    count(files, ref->length);
+    if (!blob_is_intact(ref, buffer))
         return damaged(files, -EBADMSG, ref, "its checksum does not match");
     return 0;
 }
@@ -131,16 +161,16 @@ tell_of_sums(struct blob_files *files, const struct blob_ref *ref)
         (void)report_error(files->context->reporter, -EBADMSG,
                            "%06" PRIu64 ".blob: offset %" PRIu64
                            ": the checksums of a value's pages do not match",
-                           ref->file, ref->offset - ref->pages * sizeof(uint32_t));
+                           ref->file, ref->offset - blob_table_size(ref));
 }
 
 /* The checksums are short beside what they spare: they are read with every part.  If they are
  * damaged, the value may be intact. */
-int
-blob_read_part(struct blob_files *files, const struct blob_ref *ref, size_t from,
-               size_t size, struct keybuf *room, const uint8_t **bytes)
+static int
+read_pages(struct blob_files *files, const struct blob_ref *ref, size_t from, size_t size,
+           struct keybuf *room, const uint8_t **bytes)
 {
-    const size_t sums_size = ref->pages * sizeof(uint32_t);
+    const size_t sums_size = blob_table_size(ref);
     const uint32_t first = (uint32_t)(from / BLOB_PAGE_SIZE);
     const size_t begin = (size_t)first * BLOB_PAGE_SIZE;
     const size_t rest = (from + size) % BLOB_PAGE_SIZE;
@@ -159,7 +189,7 @@ blob_read_part(struct blob_files *files, const struct blob_ref *ref, size_t from
     result = find_and_read(files, ref, pieces, begin == 0 ? 1 : 2);
     if (result != 0)
         return result;
-    if (!blob_sums_are_intact(ref, room->data + sums_size)) {
+    if (!blob_table_is_intact(ref, room->data + sums_size)) {
         tell_of_sums(files, ref);
         result = keybuf_reserve(room, ref->length);
         if (result == 0)
@@ -172,6 +202,71 @@ blob_read_part(struct blob_files *files, const struct blob_ref *ref, size_t from
         return damaged(files, -EBADMSG, ref, "the checksum of a page does not match");
     *bytes = room->data + sums_size + (from - begin);
     return 0;
+}
+
+/* Finds the units by the table, which was read. */
+static int
+find_units(struct blob_files *files, const struct blob_ref *ref, const uint8_t *table,
+           struct blob_units *units)
+{
+    const char *problem;
+    int result;
+
+    if (!blob_table_is_intact(ref, table + blob_table_size(ref)))
+        return damaged(files, -EBADMSG, ref, "its checksum does not match");
+    result = blob_units_find(ref, table, units, &problem);
+    return result == 0 ? 0 : damaged(files, result, ref, problem);
+}
+
+/* The table says where the units are, so it is read before them; but the first units, which
+ * are behind it, with it, as much as they can be. */
+static int
+read_units(struct blob_files *files, const struct blob_ref *ref, size_t from, size_t size,
+           struct keybuf *room, const uint8_t **bytes)
+{
+    struct blob_units units = {
+        .first = (uint32_t)(from / BLOB_UNIT_SIZE),
+        .end = (uint32_t)((from + size - 1) / BLOB_UNIT_SIZE) + 1,
+    };
+    const size_t most = (size_t)(units.end - units.first) * BLOB_UNIT_SIZE;
+    const size_t table_size = blob_table_size(ref);
+    const bool together = units.first == 0;
+    uint8_t *table, *stored, *value;
+    const char *problem;
+    int result = keybuf_reserve(room, table_size + 2 * most);
+
+    if (result != 0)
+        return result;
+    table = room->data;
+    stored = table + table_size;
+    value = stored + most;
+    const struct piece front = {
+        whole_offset(ref), table,
+        table_size + (together ? (ref->packed < most ? ref->packed : most) : 0)};
+    result = find_and_read(files, ref, &front, 1);
+    if (result == 0)
+        result = find_units(files, ref, table, &units);
+    if (result == 0 && !together) {
+        const struct piece rest = {ref->offset + units.from, stored, units.size};
+
+        result = find_and_read(files, ref, &rest, 1);
+    }
+    if (result != 0)
+        return result;
+    count(files, units.size);
+    result = blob_units_unpack(ref, table, &units, stored, value, &problem);
+    if (result != 0)
+        return damaged(files, result, ref, problem);
+    *bytes = value + (from - (size_t)units.first * BLOB_UNIT_SIZE);
+    return 0;
+}
+
+int
+blob_read_part(struct blob_files *files, const struct blob_ref *ref, size_t from,
+               size_t size, struct keybuf *room, const uint8_t **bytes)
+{
+    return ref->packed > 0 ? read_units(files, ref, from, size, room, bytes)
+                           : read_pages(files, ref, from, size, room, bytes);
 }
 
 ssize_t
@@ -303,7 +398,7 @@ blob_begin_reading(struct blob_files *files, const struct blob_ref *ref)
     if (blob_files_find_to_read(files, ref->file, &blob) != 0 || blob == NULL)
         return; /* that is told when it is asked for */
     if (open_file_hold(blob->file, &file) == 0) {
-        env_file_readahead(file, ref->offset, ref->length);
+        env_file_readahead(file, whole_offset(ref), whole_size(ref));
         open_file_release(blob->file);
     }
     atomic_fetch_sub(&blob->readers, 1);
@@ -311,7 +406,8 @@ blob_begin_reading(struct blob_files *files, const struct blob_ref *ref)
 
 /* ---- reading one after the other ---- */
 
-#define WAITED 30000u /* nanoseconds to read a value, and one more a byte: off the disk */
+/* Nanoseconds to read a value, and one more a byte, another a packed one: off the disk. */
+#define WAITED 30000u
 
 #define STREAM_BYTES_MIN (16u << 10)
 #define STREAM_DOUBLINGS 3u          /* to 128 KiB */
@@ -329,6 +425,7 @@ void
 blob_run_fini(struct blob_run *run)
 {
     unpin(run);
+    keybuf_fini(&run->unpacked);
     for (unsigned i = 0; i < BLOB_STREAMS; i++)
         keybuf_fini(&run->streams[i].bytes);
 }
@@ -358,22 +455,30 @@ stream_advance(struct blob_stream *stream, const struct blob_ref *ref, uint64_t 
         stream->in_order = 0;
     else if (stream->in_order < STREAM_DOUBLINGS)
         stream->in_order++;
-    stream->next = ref->offset + ref->length;
+    stream->next = ref->offset + blob_stored_size(ref);
     stream->used = now;
 }
 
 /* NULL also for what its checksum refuses. */
 static const uint8_t *
-stream_find(const struct blob_stream *stream, const struct blob_files *files,
-            const struct blob_ref *ref)
+stream_find(const struct blob_stream *stream, struct blob_run *run,
+            const struct blob_files *files, const struct blob_ref *ref)
 {
-    const uint64_t skip = ref->offset - stream->offset;
+    const uint64_t skip = whole_offset(ref) - stream->offset;
+    const uint8_t *stored;
+    const char *problem;
 
-    if (ref->offset < stream->offset || skip > stream->bytes.size ||
-        ref->length > stream->bytes.size - skip)
+    if (whole_offset(ref) < stream->offset || skip > stream->bytes.size ||
+        whole_size(ref) > stream->bytes.size - skip)
         return NULL;
-    return is_intact(files, ref, stream->bytes.data + skip) ? stream->bytes.data + skip
-                                                            : NULL;
+    stored = stream->bytes.data + skip + (ref->offset - whole_offset(ref));
+    count(files, whole_size(ref));
+    if (ref->packed == 0)
+        return blob_is_intact(ref, stored) ? stored : NULL;
+    if (keybuf_reserve(&run->unpacked, ref->length) != 0 ||
+        blob_unpack(ref, stored, run->unpacked.data, &problem) != 0)
+        return NULL;
+    return run->unpacked.data;
 }
 
 /* The stream begins with the value and has `size` bytes, if there are as many; without a
@@ -390,10 +495,10 @@ stream_fill(struct blob_stream *stream, struct blob_files *files,
         blob_files_find_to_read(files, ref->file, &blob) != 0 || blob == NULL)
         return;
     if (open_file_hold(blob->file, &file) == 0) {
-        got = env_file_read(file, ref->offset, stream->bytes.data, size);
+        got = env_file_read(file, whole_offset(ref), stream->bytes.data, size);
         open_file_release(blob->file);
         stream->bytes.size = got > 0 ? (size_t)got : 0;
-        stream->offset = ref->offset;
+        stream->offset = whole_offset(ref);
     }
     atomic_fetch_sub(&blob->readers, 1);
 }
@@ -411,7 +516,8 @@ read_alone(struct blob_run *run, struct blob_files *files, const struct blob_ref
         return result;
     began = env->monotonic(env);
     result = blob_read(files, ref, bytes->data);
-    run->waited = run->begun == 0 && env->monotonic(env) - began > WAITED + ref->length;
+    run->waited = run->begun == 0 &&
+                  env->monotonic(env) - began > WAITED + ref->length + ref->packed;
     return result;
 }
 
@@ -428,7 +534,7 @@ blob_run_read(struct blob_run *run, struct blob_files *files, const struct blob_
     run->waited = false;
     run->begun -= run->begun > 0;
     stream_advance(stream, ref, ++run->asked);
-    *value = stream_find(stream, files, ref);
+    *value = stream_find(stream, run, files, ref);
     if (*value != NULL)
         return 0;
     run->cached = blob_find(files, ref);
@@ -438,9 +544,9 @@ blob_run_read(struct blob_run *run, struct blob_files *files, const struct blob_
     }
     stream->bytes.size = 0;
     ahead = (size_t)STREAM_BYTES_MIN << stream->in_order;
-    if (stream->in_order > 0 && ref->length <= ahead / 2) {
+    if (stream->in_order > 0 && whole_size(ref) <= ahead / 2) {
         stream_fill(stream, files, ref, ahead);
-        *value = stream_find(stream, files, ref);
+        *value = stream_find(stream, run, files, ref);
         if (*value != NULL)
             return 0;
         stream->bytes.size = 0;

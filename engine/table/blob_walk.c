@@ -10,9 +10,11 @@ struct walk {
     const struct table_context *context;
     char name[TABLE_NAME_SIZE];
     uint64_t number, size;
+    bool packs; /* as its header says */
     struct env_file *file;
     uint8_t *buffer; /* of the record at hand */
     size_t capacity;
+    struct keybuf unpacked; /* its value, if that is packed */
     int first_error;
 };
 
@@ -89,8 +91,44 @@ read_header(struct walk *walk, uint32_t *keyspace)
         return finding(walk, result, 0, problem);
     if (header.number != walk->number)
         return finding(walk, -EUCLEAN, 0, "it is another blob file");
+    walk->packs = header.packs;
     if (keyspace != NULL)
         *keyspace = header.keyspace;
+    return 0;
+}
+
+static void
+look_at_value(struct walk *walk, struct blob_record *record, const uint8_t *stored)
+{
+    const struct blob_ref *ref = &record->ref;
+
+    if (!blob_is_intact(ref, stored)) {
+        (void)finding(walk, -EBADMSG, ref->offset, "a value's checksum does not match");
+        return;
+    }
+    record->value = stored;
+    if (!blob_table_is_intact(ref, stored))
+        (void)finding(walk, -EBADMSG, ref->offset - blob_table_size(ref),
+                      "the checksums of a value's pages do not match");
+}
+
+static int
+unpack_value(struct walk *walk, struct blob_record *record, const uint8_t *stored)
+{
+    const struct blob_ref *ref = &record->ref;
+    const char *problem;
+    int result = keybuf_reserve(&walk->unpacked, ref->length);
+
+    if (result != 0)
+        return result;
+    if (!walk->packs)
+        (void)finding(walk, -EUCLEAN, record->offset,
+                      "a packed value, of which the header does not tell");
+    result = blob_unpack(ref, stored, walk->unpacked.data, &problem);
+    if (result == 0)
+        record->value = walk->unpacked.data;
+    else
+        (void)finding(walk, result, ref->offset, problem);
     return 0;
 }
 
@@ -98,36 +136,30 @@ static int
 read_record(struct walk *walk, struct blob_record *record)
 {
     const uint64_t offset = record->offset;
-    struct blob_head head;
+    struct blob_ref ref;
+    size_t key_size, rest;
     const char *problem;
-    size_t front;
-    int result = read_at(walk, offset, 0, BLOB_HEAD_SIZE);
+    int result = read_at(walk, offset, 0, BLOB_HEAD_MAX);
 
     if (result != 0)
         return result;
-    result = blob_head_decode(walk->buffer, &head, &problem);
+    result =
+        blob_head_decode(walk->buffer, walk->number, offset, &ref, &key_size, &problem);
     if (result != 0)
         return finding(walk, result, offset, problem);
-    front = blob_front_size(head.key_size, head.pages);
-    result = read_at(walk, offset + BLOB_HEAD_SIZE, BLOB_HEAD_SIZE,
-                     front - BLOB_HEAD_SIZE + head.length);
+    rest = (size_t)(ref.offset - offset) - BLOB_HEAD_MAX + blob_stored_size(&ref);
+    result = read_at(walk, offset + BLOB_HEAD_MAX, BLOB_HEAD_MAX, rest);
     if (result != 0)
         return result;
-    result = blob_head_check(walk->buffer, &head, walk->number, offset, &problem);
+    result = blob_head_check(walk->buffer, &ref, key_size, &problem);
     if (result != 0)
         return finding(walk, result, offset, problem);
-    record->key = lsmkv_bytes(walk->buffer + BLOB_HEAD_SIZE, head.key_size);
-    record->value = walk->buffer + front;
-    record->ref = (struct blob_ref){walk->number, offset + front, head.length,
-                                    head.checksum, head.pages};
-    if (blob_value_checksum(&record->ref, record->value) != head.checksum) {
-        (void)finding(walk, -EBADMSG, record->ref.offset,
-                      "a value's checksum does not match");
-        record->value = NULL;
-    } else if (!blob_sums_are_intact(&record->ref, record->value)) {
-        (void)finding(walk, -EBADMSG, offset + BLOB_HEAD_SIZE + head.key_size,
-                      "the checksums of a value's pages do not match");
-    }
+    record->key = blob_head_key(walk->buffer, &ref, key_size);
+    record->ref = ref;
+    record->value = NULL;
+    if (ref.packed > 0)
+        return unpack_value(walk, record, walk->buffer + (ref.offset - offset));
+    look_at_value(walk, record, walk->buffer + (ref.offset - offset));
     return 0;
 }
 
@@ -148,10 +180,11 @@ walk_records(const struct table_context *context, uint64_t number, uint64_t size
         result = read_record(&walk, &record);
         if (result == 0)
             result = each == NULL ? 0 : each(user, &record);
-        record.offset = record.ref.offset + record.ref.length;
+        record.offset = record.ref.offset + blob_stored_size(&record.ref);
     }
     (void)env_file_close(walk.file); /* only read */
     free(walk.buffer);
+    keybuf_fini(&walk.unpacked);
     return walk.first_error != 0 ? walk.first_error : result;
 }
 

@@ -11,15 +11,18 @@ struct blob_writer {
     const struct table_context *context;
     char name[TABLE_NAME_SIZE];
     uint64_t number;
+    enum lsmkv_compression compression;
     struct env_file *file;
-    struct keybuf out; /* not yet written */
-    uint64_t written;  /* bytes of the file before `out` */
-    int status;        /* the first failure */
+    struct keybuf packed; /* of the value at hand */
+    struct keybuf out;    /* not yet written */
+    uint64_t written;     /* bytes of the file before `out` */
+    int status;           /* the first failure */
 };
 
 static void
 writer_free(struct blob_writer *writer)
 {
+    keybuf_fini(&writer->packed);
     keybuf_fini(&writer->out);
     free(writer);
 }
@@ -27,7 +30,8 @@ writer_free(struct blob_writer *writer)
 static int
 put_header(struct blob_writer *writer, uint32_t keyspace)
 {
-    struct blob_header header = {keyspace, writer->number};
+    struct blob_header header = {keyspace, writer->number,
+                                 writer->compression == LSMKV_COMPRESSION_LZ4};
     uint8_t bytes[BLOB_HEADER_SIZE];
 
     blob_header_encode(bytes, &header);
@@ -36,7 +40,7 @@ put_header(struct blob_writer *writer, uint32_t keyspace)
 
 int
 blob_writer_open(const struct table_context *context, uint64_t number, uint32_t keyspace,
-                 struct blob_writer **writer)
+                 enum lsmkv_compression compression, struct blob_writer **writer)
 {
     struct blob_writer *made = calloc(1, sizeof(*made));
     int result;
@@ -45,6 +49,7 @@ blob_writer_open(const struct table_context *context, uint64_t number, uint32_t 
         return -ENOMEM;
     made->context = context;
     made->number = number;
+    made->compression = compression;
     blob_name(made->name, number);
     result = put_header(made, keyspace);
     if (result == 0) {
@@ -86,18 +91,31 @@ static int
 add(struct blob_writer *writer, struct lsmkv_slice internal, struct lsmkv_slice value,
     struct blob_ref *ref)
 {
-    struct blob_ref made =
-        blob_place(writer->number, blob_writer_size(writer), internal.size, value.size);
-    const size_t front_size = blob_front_size(internal.size, made.pages);
-    int result = keybuf_reserve(&writer->out, writer->out.size + front_size);
+    struct lsmkv_slice stored = value;
+    const uint8_t *source = value.data;
+    struct blob_ref made;
+    size_t front_size;
+    uint32_t packed = 0;
+    int result = 0;
 
-    if (result == 0) {
-        blob_front_encode(writer->out.data + writer->out.size, internal, value, &made);
-        writer->out.size += front_size;
-        result = writer->out.size + value.size < WRITE_BUFFER
-                     ? keybuf_append(&writer->out, value)
-                     : write_out(writer, value);
+    if (writer->compression == LSMKV_COMPRESSION_LZ4)
+        result = blob_pack(value, &writer->packed, &packed);
+    made = blob_place(writer->number, blob_writer_size(writer), internal.size, value.size,
+                      packed);
+    front_size = blob_front_size(internal.size, &made);
+    if (packed > 0) {
+        source = writer->packed.data;
+        stored = lsmkv_bytes(source + blob_table_size(&made), packed);
     }
+    if (result == 0)
+        result = keybuf_reserve(&writer->out, writer->out.size + front_size);
+    if (result != 0)
+        return result;
+    blob_front_encode(writer->out.data + writer->out.size, internal, source, &made);
+    writer->out.size += front_size;
+    result = writer->out.size + stored.size < WRITE_BUFFER
+                 ? keybuf_append(&writer->out, stored)
+                 : write_out(writer, stored);
     if (result == 0)
         *ref = made;
     return result;

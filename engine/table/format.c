@@ -62,7 +62,8 @@ table_properties_encode(uint8_t *out, const struct table_properties *properties)
     put_u32(out, TABLE_VERSION);
     put_u32(out + 4, (properties->has_blobs ? TABLE_FEATURE_BLOBS : 0) |
                          (properties->packed ? TABLE_FEATURE_LZ4 : 0) |
-                         (properties->has_pages ? TABLE_FEATURE_PAGES : 0));
+                         (properties->has_pages ? TABLE_FEATURE_PAGES : 0) |
+                         (properties->has_packed ? TABLE_FEATURE_PACKED : 0));
     put_u32(out + 8, 0);
     put_u32(out + 12, properties->keyspace);
     put_u32(out + 16, (uint32_t)properties->order);
@@ -104,6 +105,7 @@ table_properties_decode(struct lsmkv_slice in, struct table_properties *properti
     p.has_blobs = (incompatible & TABLE_FEATURE_BLOBS) != 0;
     p.packed = (incompatible & TABLE_FEATURE_LZ4) != 0;
     p.has_pages = (incompatible & TABLE_FEATURE_PAGES) != 0;
+    p.has_packed = (incompatible & TABLE_FEATURE_PACKED) != 0;
     p.keyspace = read_u32(&reader);
     order = read_u32(&reader);
     p.entries = read_u64(&reader);

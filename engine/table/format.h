@@ -26,7 +26,8 @@
  *          4     4  incompatible       features a reader must know; unknown bits: refuse;
  *                                      bit 0: entries refer to blob files;
  *                                      bit 1: data blocks are packed with LZ4;
- *                                      bit 2: entries refer to values in pages
+ *                                      bit 2: entries refer to values in pages;
+ *                                      bit 3: entries refer to packed values
  *          8     4  compatible         features a reader may ignore
  *         12     4  keyspace
  *         16     4  order              enum lsmkv_order
@@ -73,11 +74,12 @@
 #define TABLE_MAGIC           "lsmkvSST"
 
 /* Feature bits that this version understands. */
-#define TABLE_FEATURE_BLOBS 1u
-#define TABLE_FEATURE_LZ4   2u
-#define TABLE_FEATURE_PAGES 4u
+#define TABLE_FEATURE_BLOBS  1u
+#define TABLE_FEATURE_LZ4    2u
+#define TABLE_FEATURE_PAGES  4u
+#define TABLE_FEATURE_PACKED 8u
 #define TABLE_FEATURES_KNOWN \
-    (TABLE_FEATURE_BLOBS | TABLE_FEATURE_LZ4 | TABLE_FEATURE_PAGES)
+    (TABLE_FEATURE_BLOBS | TABLE_FEATURE_LZ4 | TABLE_FEATURE_PAGES | TABLE_FEATURE_PACKED)
 
 enum block_type { BLOCK_PLAIN = 0, BLOCK_LZ4 = 1 };
 

@@ -213,9 +213,10 @@ int LSMKV_CHECKED table_iterate_to(struct table *table, enum table_walk walk,
 struct table_properties {
     uint32_t keyspace;
     enum lsmkv_order order;
-    bool has_blobs; /* entries refer to blob files, */
-    bool has_pages; /* and to values in pages there */
-    bool packed;    /* of its data blocks one or more is compressed */
+    bool has_blobs;  /* entries refer to blob files, */
+    bool has_pages;  /* and to values in pages there, */
+    bool has_packed; /* or packed */
+    bool packed;     /* of its data blocks one or more is compressed */
     uint64_t entries, tombstones, data_blocks;
     uint64_t data_bytes, index_bytes, filter_bytes, raw_key_bytes, raw_payload_bytes;
     uint64_t raw_data_bytes; /* data_bytes if nothing were compressed */

@@ -89,8 +89,10 @@ count(struct table_properties *seen, struct lsmkv_slice key, struct lsmkv_slice 
 
         seen->has_blobs = true;
         if (record_decode(internal_kind(key), sequence, payload, &record) == 0 &&
-            blob_ref_decode(record.value, &ref) == 0 && ref.pages > 0)
-            seen->has_pages = true;
+            blob_ref_decode(record.value, &ref) == 0) {
+            seen->has_pages = seen->has_pages || ref.pages > 0;
+            seen->has_packed = seen->has_packed || ref.packed > 0;
+        }
     }
     seen->raw_key_bytes += key.size;
     seen->raw_payload_bytes += payload.size;
@@ -253,7 +255,8 @@ verify_counts(struct verifier *v)
     if (said->smallest_sequence != seen->smallest_sequence ||
         said->largest_sequence != seen->largest_sequence)
         finding(v, offset, "the properties give other sequences");
-    if (said->has_blobs != seen->has_blobs || said->has_pages != seen->has_pages)
+    if (said->has_blobs != seen->has_blobs || said->has_pages != seen->has_pages ||
+        said->has_packed != seen->has_packed)
         finding(v, offset, "the properties do not tell right of blob files");
     if (said->packed != seen->packed || said->raw_data_bytes != seen->raw_data_bytes)
         finding(v, offset, "the properties do not tell right of compressed blocks");

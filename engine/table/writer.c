@@ -106,6 +106,7 @@ count_blob(struct table_writer *writer, struct lsmkv_slice internal,
                             (unsigned long long)writer->properties.entries);
     writer->properties.has_blobs = true;
     writer->properties.has_pages = writer->properties.has_pages || ref.pages > 0;
+    writer->properties.has_packed = writer->properties.has_packed || ref.packed > 0;
     return table_meta_add_blob(&writer->meta, ref.file, blob_record_size(internal, &ref));
 }
 

@@ -8,7 +8,7 @@
 
 struct blob_dump {
     struct dump *dump;
-    uint64_t records, bytes;
+    uint64_t records, bytes, stored;
 };
 
 static int
@@ -19,6 +19,7 @@ print_record(void *user, const struct blob_record *record)
 
     blob->records++;
     blob->bytes += record->ref.length;
+    blob->stored += blob_stored_size(&record->ref);
     if (!blob->dump->entries)
         return 0;
     print_begin(printer, "blob");
@@ -27,6 +28,8 @@ print_record(void *user, const struct blob_record *record)
     print_number(printer, "bytes", record->ref.length);
     if (record->ref.pages > 0)
         print_number(printer, "pages", record->ref.pages);
+    if (record->ref.packed > 0)
+        print_number(printer, "packed_bytes", record->ref.packed);
     print_bytes(printer, "key", internal_user_key(record->key));
     print_number(printer, "sequence", internal_sequence(record->key));
     if (!blob->dump->keys_only && record->value != NULL)
@@ -55,6 +58,8 @@ dump_blob(struct dump *dump, uint64_t number, uint64_t size)
     print_number(printer, "keyspace", keyspace);
     print_number(printer, "records", blob.records);
     print_number(printer, "value_bytes", blob.bytes);
+    if (blob.stored != blob.bytes)
+        print_number(printer, "packed_bytes", blob.stored);
     if (dump->verify)
         print_word(printer, "result", ended == DUMP_GOOD ? "good" : "damaged");
     print_end(printer);

@@ -215,6 +215,8 @@ dump_properties(struct dump *dump, const struct table *table)
         print_bool(printer, "has_blobs", true);
     if (p->has_pages)
         print_bool(printer, "has_pages", true);
+    if (p->has_packed)
+        print_bool(printer, "has_packed", true);
     print_end(printer);
 }
 

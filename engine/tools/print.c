@@ -305,5 +305,7 @@ print_reference(struct printer *printer, struct lsmkv_slice bytes)
     print_number(printer, "bytes", ref.length);
     if (ref.pages > 0)
         print_number(printer, "pages", ref.pages);
+    if (ref.packed > 0)
+        print_number(printer, "packed_bytes", ref.packed);
     print_number(printer, "checksum", ref.checksum);
 }

@@ -289,17 +289,23 @@ print(json.dumps({"compression": json.load(sys.stdin)["compression"]}, separator
                 echo "a line of text, of file $name; a line of text" >"$mnt/$dir/some-file-of-a-name-$name"
             done
         done
+        seq -f "line %.0f of a text" 40000 >"$mnt/large"
+        seq -f "line %.0f of a text" 400 >"$mnt/apart"
         same $way "$(compression_of "$mnt")"
         umount_store
         "$lsmfs" compact "$store"
         same $way "$(compression_of "$store")"
         "$lsmfs" ls -R "$store" >"$WORK/$way.ls"
         du -b -c "$store"/*.sst | tail -1 | cut -f1 >"$WORK/$way.bytes"
+        du -b -c "$store"/*.blob | tail -1 | cut -f1 >"$WORK/$way.blobs"
+        seq -f "line %.0f of a text" 40000 | cmp - <("$lsmfs" get "$store" large)
+        seq -f "line %.0f of a text" 400 | cmp - <("$lsmfs" get "$store" apart)
         "$lsmfs" check --quiet "$store"
     done
     cmp none.ls lz4.ls
     [ $(($(cat lz4.bytes) * 3)) -lt $(($(cat none.bytes) * 2)) ]
-    head -1 lz4/MANIFEST | grep -q '"incompatible":\["lz4","pages"\]'
+    [ $(($(cat lz4.blobs) * 3)) -lt $(($(cat none.blobs) * 2)) ]
+    head -1 lz4/MANIFEST | grep -q '"lz4","packed","pages"\]'
     not grep -q lz4 none/MANIFEST
     same 4 "$(grep -o '"compression":"lz4"' lz4/MANIFEST | sort | uniq -c | awk '{print ($1 >= 4) * 4}')"
     rm lz4/CLOSED

@@ -118,6 +118,23 @@ has_pages() {
     grep -a 'has_blobs=true has_pages=true' tables
 }
 
+# Likewise packed ones.
+has_packed() {
+    local file
+    for file in "$store"/*.blob; do
+        "$BIN/lsm-dump" --keys "$file"
+        "$BIN/lsm-dump" --props "$file"
+    done >blobs
+    for file in "$store"/*.sst; do
+        "$BIN/lsm-dump" "$file"
+        "$BIN/lsm-dump" --props "$file"
+    done >tables
+    grep -a 'bytes=131072 packed_bytes=' blobs
+    grep -a 'value_bytes=.* packed_bytes=' blobs
+    grep -a 'bytes=131072 packed_bytes=.* checksum=' tables
+    grep -a 'has_blobs=true .*has_packed=true' tables
+}
+
 # read-only changes no byte.
 shows_what_it_held() {
     local before
@@ -229,6 +246,9 @@ compatible_is_not() {
 }
 
 if [ "${1:-}" = --make ]; then
+    case $2 in
+    *-packed) "$lsmfs" create --compress=lz4 "$store" ;;
+    esac
     make "$root/tests/fs/golden/$2.tar.xz"
     exit
 fi
@@ -238,6 +258,7 @@ for archive in "$root"/tests/fs/golden/*.tar.xz; do
     check "$name: is sound" is_sound
     case $name in
     *-pages) check "$name: has a value in pages" has_pages ;;
+    *-packed) check "$name: has a packed value" has_packed ;;
     esac
     alone "$name: shows what it held, without a change" shows_what_it_held state
     alone "$name: a newer one is refused, without a change" newer_is_refused

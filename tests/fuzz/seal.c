@@ -43,15 +43,26 @@ seal_log(uint8_t *bytes, size_t size, uint64_t number, unsigned frames)
     }
 }
 
-/* Of a record, its head, its key and the checksums of its value's pages. */
+/* Of a record, its head, its key, and the checksums of its value's pages or units, unless the sizes
+ * of these are not possible. */
 static void
 seal_value(uint8_t *record, size_t key_size, struct blob_ref *ref)
 {
-    const size_t front = blob_front_size(key_size, ref->pages);
-    uint8_t *copy = fuzz_copy(lsmkv_bytes(record, front));
+    const size_t front = blob_front_size(key_size, ref), table = blob_table_size(ref);
+    struct blob_units units = {.end = blob_units(ref->length)};
+    uint8_t *copy = fuzz_copy(lsmkv_bytes(record, front + blob_stored_size(ref)));
+    struct lsmkv_slice key = blob_head_key(copy, ref, key_size);
+    const char *problem;
 
-    blob_front_encode(record, lsmkv_bytes(copy + BLOB_HEAD_SIZE, key_size),
-                      lsmkv_bytes(record + front, ref->length), ref);
+    if (ref->packed == 0) {
+        blob_front_encode(record, key, copy + front, ref);
+    } else if (blob_units_find(ref, copy + front - table, &units, &problem) == 0) {
+        blob_front_encode(record, key, copy + front - table, ref);
+    } else {
+        ref->checksum =
+            crc32c(crc32c_seed(ref->file, ref->offset), copy + front - table, table);
+        blob_head_encode(record, ref, key);
+    }
     free(copy);
 }
 
@@ -64,20 +75,16 @@ seal_blob(uint8_t *bytes, size_t size, uint64_t number)
         return;
     put_u64(bytes + 20, number);
     put_u32(bytes + 28, crc32c(0, bytes, 28));
-    while (size - at >= BLOB_HEAD_SIZE) {
-        struct blob_head head;
+    while (size - at >= BLOB_HEAD_MAX) {
         const char *problem;
         struct blob_ref ref;
-        size_t front;
+        size_t key_size;
 
-        if (blob_head_decode(bytes + at, &head, &problem) != 0)
+        if (blob_head_decode(bytes + at, number, at, &ref, &key_size, &problem) != 0 ||
+            ref.offset > size || blob_stored_size(&ref) > size - ref.offset)
             return;
-        front = blob_front_size(head.key_size, head.pages);
-        if (front > size - at || head.length > size - at - front)
-            return;
-        ref = (struct blob_ref){number, at + front, head.length, 0, head.pages};
-        seal_value(bytes + at, head.key_size, &ref);
-        at += front + head.length;
+        seal_value(bytes + at, key_size, &ref);
+        at = (size_t)ref.offset + blob_stored_size(&ref);
     }
 }
 

@@ -20,6 +20,8 @@
 static struct rig rig;
 static const struct lsmkv_slice none = {NULL, 0};
 static char buffer[2 * VALUE];
+static bool
+    packing; /* the keyspaces are compressed, and two thirds of each value are air */
 
 static inline const char *
 key_of(unsigned i)
@@ -38,7 +40,7 @@ value_of(unsigned i, unsigned version)
     struct random random = random_of(i * 1000u + version);
 
     for (unsigned at = 0; at < VALUE; at++)
-        value[at] = (char)random_next(&random);
+        value[at] = packing && at >= VALUE / 3 ? ' ' : (char)random_next(&random);
     return lsmkv_bytes(value, VALUE);
 }
 
@@ -158,6 +160,7 @@ struct told {
     unsigned findings, losses;
     char file[64];
     char first[64];
+    uint64_t lost_end; /* in its file, of what was lost last */
 };
 
 static inline void
@@ -175,6 +178,7 @@ note_loss(void *context, const struct lsmkv_loss *loss)
     struct told *told = context;
 
     told->losses++;
+    told->lost_end = loss->offset + loss->size;
     snprintf(told->first, sizeof(told->first), "%.*s", (int)loss->first.size,
              (const char *)loss->first.data);
 }

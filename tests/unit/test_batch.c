@@ -130,7 +130,7 @@ START_TEST(test_entries_come_back_with_their_sequences_and_stamps)
 END_TEST
 
 /* Of a value that stands apart a batch has the reference, which is golden in test_record. */
-static const struct blob_ref reference = {7, 32, 5000, 0x01020304, 0};
+static const struct blob_ref reference = {7, 32, 5000, 0x01020304, 0, 0};
 
 static void
 add_apart(uint8_t kind, const char *key)

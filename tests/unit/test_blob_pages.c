@@ -29,7 +29,9 @@ write_paged(struct blob_ref *ref, uint8_t *bytes, size_t capacity)
 
     for (size_t i = 0; i < PAGED_SIZE; i++)
         paged[i] = (char)('a' + i * i % 23);
-    ck_assert_int_eq(blob_writer_open(&fixture.context, NUMBER, 0x21, &writer), 0);
+    ck_assert_int_eq(
+        blob_writer_open(&fixture.context, NUMBER, 0x21, LSMKV_COMPRESSION_NONE, &writer),
+        0);
     ck_assert_int_eq(keybuf_set_internal(&key, lsmkv_str("a/b"), 5, KIND_PUT_TIMED), 0);
     ck_assert_int_eq(
         blob_writer_add(writer, keybuf_slice(&key), lsmkv_bytes(paged, PAGED_SIZE), ref),
@@ -69,9 +71,9 @@ END_TEST
 
 START_TEST(test_short_values_are_in_no_pages)
 {
-    ck_assert_uint_eq(blob_place(1, 0, 8, BLOB_PAGED_ABOVE).pages, 0);
-    ck_assert_uint_eq(blob_place(1, 0, 8, BLOB_PAGED_ABOVE + 1).pages, 5);
-    ck_assert_uint_eq(blob_place(1, 0, 8, LSMKV_VALUE_MAX).pages, 4096);
+    ck_assert_uint_eq(blob_place(1, 0, 8, BLOB_PAGED_ABOVE, 0).pages, 0);
+    ck_assert_uint_eq(blob_place(1, 0, 8, BLOB_PAGED_ABOVE + 1, 0).pages, 5);
+    ck_assert_uint_eq(blob_place(1, 0, 8, LSMKV_VALUE_MAX, 0).pages, 4096);
 }
 END_TEST
 
@@ -151,21 +153,19 @@ END_TEST
 START_TEST(test_a_long_value_without_pages_comes_back)
 {
     static uint8_t bytes[BLOB_HEADER_SIZE + BLOB_HEAD_SIZE + KEY_SIZE + PAGED_SIZE];
-    const struct blob_header header = {0x21, NUMBER};
+    const struct blob_header header = {0x21, NUMBER, false};
     struct table_blob blob = {NUMBER, PAGED_SIZE, sizeof(bytes)};
-    struct blob_head head = {.length = PAGED_SIZE, .key_size = KEY_SIZE};
     struct keybuf room = {0}, key = {0};
-    struct blob_ref ref = {NUMBER, sizeof(bytes) - PAGED_SIZE, PAGED_SIZE, 0, 0};
+    struct blob_ref ref = {NUMBER, sizeof(bytes) - PAGED_SIZE, PAGED_SIZE, 0, 0, 0};
     uint8_t read[PAGED_SIZE];
 
     memset(bytes + ref.offset, 'v', PAGED_SIZE);
     memcpy(bytes + ref.offset + 7000, "part", 4);
-    head.checksum = ref.checksum = blob_value_checksum(&ref, bytes + ref.offset);
+    ref.checksum =
+        crc32c(crc32c_seed(NUMBER, ref.offset), bytes + ref.offset, PAGED_SIZE);
     blob_header_encode(bytes, &header);
     ck_assert_int_eq(keybuf_set_internal(&key, lsmkv_str("a/b"), 5, KIND_PUT_TIMED), 0);
-    memcpy(bytes + ref.offset - KEY_SIZE, key.data, key.size);
-    blob_head_encode(bytes + BLOB_HEADER_SIZE, NUMBER, BLOB_HEADER_SIZE, &head,
-                     keybuf_slice(&key));
+    blob_head_encode(bytes + BLOB_HEADER_SIZE, &ref, keybuf_slice(&key));
     put_file(bytes, sizeof(bytes));
     ck_assert_int_eq(blob_files_ref(files, 0x21, &blob, 1), 0);
     ck_assert_int_eq(blob_walk(&fixture.context, NUMBER, sizeof(bytes), NULL, NULL, NULL),

@@ -6,19 +6,31 @@
 #include "support/suite.h"
 
 #define THRESHOLD 1000u
+/* What a value takes in a file, at least. */
+#define STORED (packing ? VALUE / 3 : VALUE)
 
 static void
 setup(void)
 {
     rig_init(&rig);
+    if (packing)
+        rig.options.compression = LSMKV_COMPRESSION_LZ4;
     rig.options.blob_threshold = THRESHOLD;
     rig.options.direct_threshold = 0; /* files that a flush makes */
     rig_open(&rig);
 }
 
 static void
+setup_packed(void)
+{
+    packing = true;
+    setup();
+}
+
+static void
 teardown(void)
 {
+    packing = false;
     rig_fini(&rig);
 }
 
@@ -34,7 +46,8 @@ START_TEST(test_every_read_gives_a_value_that_stands_apart)
     put_all(10, 1);
     flush();
     ck_assert_uint_eq(rig_stats(&rig).blob_files, 1);
-    ck_assert_uint_gt(rig_stats(&rig).blob_file_bytes, 10 * VALUE);
+    ck_assert_uint_gt(rig_stats(&rig).blob_file_bytes, 10 * STORED);
+    ck_assert_uint_lt(rig_stats(&rig).blob_file_bytes, 10 * STORED + 10 * 200);
     ck_assert_uint_lt(rig_stats(&rig).table_bytes, VALUE);
     assert_all(NULL, 10, 1);
     ck_assert_int_eq(lsmkv_get_held(rig.db, NULL, NULL, lsmkv_str(key_of(3)), &held), 0);
@@ -128,7 +141,7 @@ START_TEST(test_a_merge_writes_no_value_again)
         flush();
     }
     written = rig_stats(&rig).blob_bytes_written;
-    ck_assert_uint_gt(written, 30 * VALUE);
+    ck_assert_uint_gt(written, 30 * STORED);
     compact();
     ck_assert_uint_eq(rig_stats(&rig).tables, 1);
     ck_assert_uint_eq(rig_stats(&rig).blob_bytes_written, written);
@@ -656,14 +669,9 @@ START_TEST(test_repair_without_a_manifest_finds_the_values)
 }
 END_TEST
 
-int
-main(void)
+static void
+add_tests(TCase *tests)
 {
-    Suite *suite = suite_create("blob_store");
-    TCase *tests = tcase_create("blob_store");
-    TCase *full = tcase_create("full disk");
-
-    tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_every_read_gives_a_value_that_stands_apart);
     tcase_add_test(tests, test_who_asks_for_no_value_reads_none);
     tcase_add_test(tests, test_the_threshold_holds_to_the_byte);
@@ -684,7 +692,21 @@ main(void)
     tcase_add_test(tests, test_check_finds_a_flipped_byte_anywhere);
     tcase_add_test(tests, test_repair_keeps_what_can_be_read_and_tells_the_rest);
     tcase_add_test(tests, test_repair_without_a_manifest_finds_the_values);
-    suite_add_tcase(suite, tests);
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("blob_store");
+    TCase *plain = tcase_create("blob_store"), *air = tcase_create("packed values");
+    TCase *full = tcase_create("full disk");
+
+    tcase_add_checked_fixture(plain, setup, teardown);
+    tcase_add_checked_fixture(air, setup_packed, teardown);
+    add_tests(plain);
+    add_tests(air);
+    suite_add_tcase(suite, plain);
+    suite_add_tcase(suite, air);
     tcase_add_checked_fixture(full, setup, teardown);
     tcase_add_test(full, test_deleted_values_come_free_on_a_full_disk);
     tcase_add_test(full, test_overwritten_values_come_free_on_a_full_disk);

@@ -75,8 +75,9 @@ static bool
 first_line_names_lz4(void)
 {
     char *line = manifest(false);
-    bool names = strstr(line, "\"incompatible\":[\"lz4\",\"pages\"]") != NULL ||
-                 strstr(line, "\"incompatible\":[\"blobs\",\"lz4\",\"pages\"]") != NULL;
+    bool names =
+        strstr(line, "\"incompatible\":[\"lz4\",\"packed\",\"pages\"]") != NULL ||
+        strstr(line, "\"incompatible\":[\"blobs\",\"lz4\",\"packed\",\"pages\"]") != NULL;
 
     free(line);
     return names;

@@ -73,7 +73,7 @@ START_TEST(test_a_reference_has_these_bytes)
     static const uint8_t bytes[BLOB_REF_SIZE] = {
         0x02, 0x01, 0, 0, 0, 0, 0, 0, 0x3b, 0,    0,    0,
         0,    0,    0, 0, 5, 0, 0, 0, 0x13, 0xc3, 0xad, 0x90};
-    const struct blob_ref ref = {0x0102, 59, 5, 0x90adc313, 0};
+    const struct blob_ref ref = {0x0102, 59, 5, 0x90adc313, 0, 0};
     const uint8_t kind = KIND_PUT_TIMED | KIND_BLOB_BIT;
     struct lsmkv_record apart = sample, record;
     uint8_t out[BLOB_REF_SIZE], payload[64];
@@ -104,7 +104,7 @@ START_TEST(test_a_reference_to_pages_has_one_bit_more)
     static const uint32_t pages[] = {1, 1, 2, 5, 4096};
 
     for (size_t i = 0; i < 5; i++) {
-        const struct blob_ref ref = {7, 1u << 20, lengths[i], 9, pages[i]};
+        const struct blob_ref ref = {7, 1u << 20, lengths[i], 9, pages[i], 0};
         uint8_t out[BLOB_REF_SIZE];
         struct blob_ref read;
 
@@ -114,6 +114,30 @@ START_TEST(test_a_reference_to_pages_has_one_bit_more)
         ck_assert_uint_eq(read.length, lengths[i]);
         ck_assert_uint_eq(read.pages, pages[i]);
     }
+}
+END_TEST
+
+/* Of a packed one another bit, and how many bytes it has in the file. */
+START_TEST(test_a_reference_to_a_packed_value_has_four_bytes_more)
+{
+    static const uint8_t bytes[BLOB_REF_SIZE_MAX] = {
+        2, 0, 0, 0,    0,    0,    0, 0, 0x48, 0, 0,    0, 0, 0,
+        0, 0, 0, 0x80, 0x00, 0x40, 9, 0, 0,    0, 0x21, 3, 0, 0};
+    const struct blob_ref ref = {2, 0x48, 0x8000, 9, 0, 0x321};
+    uint8_t out[BLOB_REF_SIZE_MAX];
+    struct blob_ref read;
+
+    ck_assert_uint_eq(blob_ref_encode(out, &ref), BLOB_REF_SIZE_MAX);
+    ck_assert_mem_eq(out, bytes, sizeof(bytes));
+    ck_assert_int_eq(blob_ref_decode(lsmkv_bytes(bytes, sizeof(bytes)), &read), 0);
+    ck_assert_uint_eq(read.file, 2);
+    ck_assert_uint_eq(read.offset, 0x48);
+    ck_assert_uint_eq(read.length, 0x8000);
+    ck_assert_uint_eq(read.checksum, 9);
+    ck_assert_uint_eq(read.pages, 0);
+    ck_assert_uint_eq(read.packed, 0x321);
+    ck_assert_uint_eq(blob_table_size(&read), 16);
+    ck_assert_uint_eq(blob_stored_size(&read), 0x321);
 }
 END_TEST
 
@@ -157,12 +181,12 @@ END_TEST
 START_TEST(test_an_impossible_reference_is_refused)
 {
     static const struct blob_ref refs[] = {
-        {1, 1, 0, 0, 0},                       /* an empty value stands with its key */
-        {1, 1, LSMKV_VALUE_MAX + 1, 0, 0},     /* too long */
-        {1, UINT64_MAX - 3, 4, 0, 0},          /* past what a file can be */
-        {1, (uint64_t)INT64_MAX - 4, 4, 0, 0}, /* just possible */
-        {1, 7, 4097, 0, 2}, /* no place for the checksums of its pages */
-        {1, 8, 4097, 0, 2},
+        {1, 1, 0, 0, 0, 0},                       /* an empty value stands with its key */
+        {1, 1, LSMKV_VALUE_MAX + 1, 0, 0, 0},     /* too long */
+        {1, UINT64_MAX - 3, 4, 0, 0, 0},          /* past what a file can be */
+        {1, (uint64_t)INT64_MAX - 4, 4, 0, 0, 0}, /* just possible */
+        {1, 7, 4097, 0, 2, 0}, /* no place for the checksums of its pages */
+        {1, 8, 4097, 0, 2, 0},
     };
     uint8_t payload[1 + BLOB_REF_SIZE + 1] = {0};
 
@@ -175,6 +199,36 @@ START_TEST(test_an_impossible_reference_is_refused)
         ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, 2 + BLOB_REF_SIZE),
                          -EUCLEAN);
     }
+}
+END_TEST
+
+START_TEST(test_an_impossible_packed_reference_is_refused)
+{
+    static const struct blob_ref refs[] = {
+        {1, 100, 1000, 0, 0, 1000},                    /* nothing was won */
+        {1, 100, 1000, 0, 0, 999},                     /* just possible */
+        {1, 100, 4 * BLOB_UNIT_SIZE, 0, 0, 3},         /* of four units one is empty */
+        {1, 100, 4 * BLOB_UNIT_SIZE, 0, 0, 4},         /* just possible */
+        {1, 31, 4 * BLOB_UNIT_SIZE, 0, 0, 4},          /* no place for its table */
+        {1, 32, 4 * BLOB_UNIT_SIZE, 0, 0, 4},          /* just */
+        {1, 1 << 20, LSMKV_VALUE_MAX + 1, 0, 0, 5000}, /* too long */
+    };
+    uint8_t bytes[BLOB_REF_SIZE_MAX + 1] = {0};
+    struct blob_ref read;
+
+    for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
+        const size_t size = blob_ref_encode(bytes, &refs[i]);
+        const bool possible = i == 1 || i == 3 || i == 5;
+
+        ck_assert_int_eq(blob_ref_decode(lsmkv_bytes(bytes, size), &read),
+                         possible ? 0 : -EUCLEAN);
+        ck_assert_int_eq(blob_ref_decode(lsmkv_bytes(bytes, size - 4), &read), -EUCLEAN);
+        ck_assert_int_eq(blob_ref_decode(lsmkv_bytes(bytes, size + 1), &read), -EUCLEAN);
+    }
+    blob_ref_encode(bytes, &refs[1]);
+    bytes[19] |= 0x80; /* in pages, too */
+    ck_assert_int_eq(blob_ref_decode(lsmkv_bytes(bytes, BLOB_REF_SIZE_MAX), &read),
+                     -EUCLEAN);
 }
 END_TEST
 
@@ -227,7 +281,9 @@ main(void)
     tcase_add_test(tests, test_limits_hold_to_the_byte);
     tcase_add_test(tests, test_a_reference_has_these_bytes);
     tcase_add_test(tests, test_a_reference_to_pages_has_one_bit_more);
+    tcase_add_test(tests, test_a_reference_to_a_packed_value_has_four_bytes_more);
     tcase_add_test(tests, test_an_impossible_reference_is_refused);
+    tcase_add_test(tests, test_an_impossible_packed_reference_is_refused);
     tcase_add_test(tests, test_random_bytes_never_read_past_the_end);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

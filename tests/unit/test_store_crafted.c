@@ -252,18 +252,26 @@ START_TEST(test_a_store_with_a_feature_for_readers_is_never_written)
 }
 END_TEST
 
+static const char *
+first_line(void)
+{
+    static char line[4096];
+    struct env_file *file;
+
+    memset(line, 0, sizeof(line));
+    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
+    ck_assert_int_gt(env_file_read(file, 0, line, sizeof(line) - 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    line[strcspn(line, "\n")] = '\0';
+    return line;
+}
+
 /* As its first line has it. */
 static unsigned long
 shown_number(void)
 {
-    char line[4096] = "";
-    struct env_file *file;
-    const char *at;
+    const char *at = strstr(first_line(), "\"manifest\":");
 
-    ck_assert_int_eq(env_file_open(dir, "MANIFEST", ENV_READ, &file), 0);
-    ck_assert_int_gt(env_file_read(file, 0, line, sizeof(line) - 1), 0);
-    ck_assert_int_eq(env_file_close(file), 0);
-    at = strstr(line, "\"manifest\":");
     ck_assert_ptr_nonnull(at);
     return strtoul(at + strlen("\"manifest\":"), NULL, 10);
 }
@@ -283,6 +291,26 @@ START_TEST(test_a_store_of_an_earlier_version_names_pages)
     before = shown_number();
     rig.options.read_only = false;
     rig_open(&rig);
+    rig_close(&rig);
+    ck_assert_uint_gt(shown_number(), before);
+    before = shown_number();
+    expect_whole("a");
+    ck_assert_uint_eq(shown_number(), before);
+}
+END_TEST
+
+/* The same of one whose compressed keyspaces had no packed values yet. */
+START_TEST(test_a_store_that_names_lz4_names_packed)
+{
+    unsigned long before;
+
+    state.keyspaces[0].compression = LSMKV_COMPRESSION_LZ4;
+    list_table(1, write_table(10, "a", "b", 5));
+    write_manifest();
+    before = shown_number();
+    rewrite_manifest("[\"lz4\",\"packed\",\"pages\"]", "[\"lz4\",\"pages\"]");
+    rig_open(&rig);
+    ck_assert_ptr_nonnull(strstr(first_line(), "[\"lz4\",\"packed\",\"pages\"]"));
     rig_close(&rig);
     ck_assert_uint_gt(shown_number(), before);
     before = shown_number();
@@ -529,7 +557,7 @@ write_reference(uint64_t number, const char *key, const struct blob_ref *blob)
  * to refer to none, and without a size: the store closed well, and did not open again. */
 START_TEST(test_a_table_that_refers_to_other_blob_files_than_told_is_not_merged)
 {
-    const struct blob_ref blob = {9, 100, 10, 0, 0};
+    const struct blob_ref blob = {9, 100, 10, 0, 0, 0};
     struct lsmkv_record record;
     char value[16];
 
@@ -604,6 +632,7 @@ main(void)
     tcase_add_test(tcase, test_the_last_keyspace_id_is_not_given_out);
     tcase_add_test(tcase, test_a_store_with_a_feature_for_readers_is_never_written);
     tcase_add_test(tcase, test_a_store_of_an_earlier_version_names_pages);
+    tcase_add_test(tcase, test_a_store_that_names_lz4_names_packed);
     tcase_add_loop_test(tcase, test_every_failing_call_of_naming_pages, 0, 4);
     tcase_add_test(tcase, test_a_log_with_sequences_that_no_store_comes_to_is_refused);
     tcase_add_test(tcase, test_logs_that_name_each_other_are_refused);

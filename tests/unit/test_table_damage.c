@@ -571,7 +571,7 @@ damage_suite(void)
     tcase_add_test(tcase, test_hostile_data_blocks_with_good_checksums_are_survived);
     tcase_add_test(tcase, test_hostile_footers_with_good_checksums_are_refused);
     tcase_add_test(tcase, test_a_newer_version_of_the_format_is_refused_by_name);
-    tcase_add_loop_test(tcase, test_an_unknown_feature_is_refused_by_name, 3, 32);
+    tcase_add_loop_test(tcase, test_an_unknown_feature_is_refused_by_name, 4, 32);
     tcase_add_test(tcase, test_an_unknown_compatible_feature_is_ignored);
     tcase_add_test(tcase, test_an_unknown_order_is_refused_by_name);
     tcase_add_test(tcase, test_verify_reads_the_disk_and_not_the_cache);

@@ -162,7 +162,7 @@ END_TEST
 START_TEST(test_a_value_that_stands_apart_is_shown_as_its_reference)
 {
     const struct wal_previous none = {0, 0};
-    const struct blob_ref ref = {8, 60, 5000, 77, 0};
+    const struct blob_ref ref = {8, 60, 5000, 77, 0, 0};
     uint8_t bytes[BLOB_REF_SIZE];
     struct lsmkv_record record = {.attributes = lsmkv_str("at")};
     struct wal_append frame = {.first_sequence = 10};
