@@ -24,35 +24,6 @@ blob_ref_encode(uint8_t *out, const struct blob_ref *ref)
     return BLOB_REF_SIZE_MAX;
 }
 
-int
-blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref)
-{
-    struct reader reader = reader_of(in);
-    struct blob_ref found = {0};
-    uint32_t field;
-
-    found.file = read_u64(&reader);
-    found.offset = read_u64(&reader);
-    field = read_u32(&reader);
-    found.checksum = read_u32(&reader);
-    found.length = field & ~(BLOB_PAGED | BLOB_PACKED);
-    if ((field & BLOB_PACKED) != 0) {
-        found.packed = read_u32(&reader);
-        if ((field & BLOB_PAGED) != 0 ||
-            !blob_packed_is_possible(found.packed, found.length))
-            return -EUCLEAN;
-    } else if ((field & BLOB_PAGED) != 0) {
-        found.pages = blob_pages(found.length);
-    }
-    if (reader.failed || reader_left(&reader) > 0 || found.length == 0 ||
-        found.length > LSMKV_VALUE_MAX ||
-        found.offset > (uint64_t)INT64_MAX - found.length ||
-        found.offset < blob_table_size(&found))
-        return -EUCLEAN;
-    *ref = found;
-    return 0;
-}
-
 /* What stands before the body. */
 static size_t
 stamp_size(uint8_t kind)

@@ -83,8 +83,39 @@ blob_stored_size(const struct blob_ref *ref)
 
 /* The bytes: BLOB_REF_SIZE or BLOB_REF_SIZE_MAX. */
 size_t blob_ref_encode(uint8_t *out, const struct blob_ref *ref);
-/* -EUCLEAN if it cannot be one. */
-int LSMKV_CHECKED blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref);
+
+/* -EUCLEAN if it cannot be one.  A walk asks that of each entry that it shows. */
+static inline int LSMKV_CHECKED
+blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref)
+{
+    const uint8_t *bytes = in.data;
+    struct blob_ref found = {0};
+    uint32_t field;
+
+    if (in.size != BLOB_REF_SIZE && in.size != BLOB_REF_SIZE_MAX)
+        return -EUCLEAN;
+    field = get_u32(bytes + 16);
+    if (((field & BLOB_PACKED) != 0) != (in.size == BLOB_REF_SIZE_MAX))
+        return -EUCLEAN;
+    found.file = get_u64(bytes);
+    found.offset = get_u64(bytes + 8);
+    found.length = field & ~(BLOB_PAGED | BLOB_PACKED);
+    found.checksum = get_u32(bytes + 20);
+    if ((field & BLOB_PACKED) != 0) {
+        found.packed = get_u32(bytes + BLOB_REF_SIZE);
+        if ((field & BLOB_PAGED) != 0 ||
+            !blob_packed_is_possible(found.packed, found.length))
+            return -EUCLEAN;
+    } else if ((field & BLOB_PAGED) != 0) {
+        found.pages = blob_pages(found.length);
+    }
+    if (found.length == 0 || found.length > LSMKV_VALUE_MAX ||
+        found.offset > (uint64_t)INT64_MAX - found.length ||
+        found.offset < blob_table_size(&found))
+        return -EUCLEAN;
+    *ref = found;
+    return 0;
+}
 
 /* An upper bound of what record_encode_head writes. */
 #define RECORD_HEAD_MAX (16u + 5u)
@@ -104,16 +135,18 @@ int LSMKV_CHECKED record_decode_any(uint8_t kind, uint64_t sequence,
                                     struct lsmkv_record *record);
 
 /* The same.  Most are puts that were not moved, with fewer than 128 bytes of attributes: told
- * apart, for a scan decodes every entry that it shows. */
+ * from the others, for a scan decodes every entry that it shows. */
 static inline int LSMKV_CHECKED
 record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
               struct lsmkv_record *record)
 {
-    const size_t head = kind == KIND_PUT_TIMED ? 8 : 0;
+    const unsigned put = kind & ~(unsigned)KIND_BLOB_BIT;
+    const size_t head = put == KIND_PUT_TIMED ? 8 : 0;
     const uint8_t *data = payload.data;
     size_t attributes, value;
+    struct blob_ref ref;
 
-    if ((kind != KIND_PUT && kind != KIND_PUT_TIMED) || payload.size <= head ||
+    if ((put != KIND_PUT && put != KIND_PUT_TIMED) || payload.size <= head ||
         data[head] >= 0x80)
         return record_decode_any(kind, sequence, payload, record);
     attributes = data[head];
@@ -121,6 +154,9 @@ record_decode(uint8_t kind, uint64_t sequence, struct lsmkv_slice payload,
         return -EUCLEAN;
     value = payload.size - head - 1 - attributes;
     if (value > LSMKV_VALUE_MAX || sequence > SEQUENCE_MAX)
+        return -EUCLEAN;
+    if (kind_is_apart(kind) &&
+        blob_ref_decode(lsmkv_bytes(data + head + 1 + attributes, value), &ref) != 0)
         return -EUCLEAN;
     *record = (struct lsmkv_record){
         .attributes = lsmkv_bytes(data + head + 1, attributes),
