@@ -72,6 +72,7 @@ nodes_free(struct nodes *nodes)
         free(node);
     }
     pthread_mutex_destroy(&nodes->mutex);
+    table_free_spares(nodes);
     free(nodes->names);
     free(nodes->inos);
     free(nodes);
@@ -176,7 +177,7 @@ nodes_enter(struct nodes *nodes, struct node *parent, struct lsmkv_slice name,
             node->shared = true;
         goto out;
     }
-    fresh = table_make_link(room ? &room->link : NULL, parent, name);
+    fresh = table_make_link(nodes, room ? &room->link : NULL, parent, name);
     if (!fresh)
         goto out;
     if (link)
@@ -253,14 +254,14 @@ int
 node_name(struct nodes *nodes, struct node *node, struct node *parent,
           struct lsmkv_slice name)
 {
-    struct link *link = table_make_link(NULL, parent, name);
+    struct link *link;
 
-    if (!link)
-        return -ENOMEM;
     lock(nodes);
-    table_add_link(nodes, node, link);
+    link = table_make_link(nodes, NULL, parent, name);
+    if (link)
+        table_add_link(nodes, node, link);
     unlock(nodes);
-    return 0;
+    return link ? 0 : -ENOMEM;
 }
 
 void
@@ -291,7 +292,7 @@ node_rename(struct nodes *nodes, const struct node *parent, struct lsmkv_slice n
         table_drop(nodes, table_take_link(nodes, replaced), 1, &gone);
     if (link) {
         table_add_link(nodes, link->node,
-                       table_make_link(&room->link, new_parent, new_name));
+                       table_make_link(nodes, &room->link, new_parent, new_name));
         table_drop(nodes, table_take_link(nodes, link), 1, &gone);
     }
     unlock(nodes);
@@ -312,9 +313,11 @@ node_exchange(struct nodes *nodes, struct node *parent_a, struct lsmkv_slice nam
     node_b = link_b ? link_b->node : NULL;
     /* The new links first: they keep the parents alive while the old ones go. */
     if (node_a)
-        table_add_link(nodes, node_a, table_make_link(&room->link, parent_b, name_b));
+        table_add_link(nodes, node_a,
+                       table_make_link(nodes, &room->link, parent_b, name_b));
     if (node_b)
-        table_add_link(nodes, node_b, table_make_link(&room->old_link, parent_a, name_a));
+        table_add_link(nodes, node_b,
+                       table_make_link(nodes, &room->old_link, parent_a, name_a));
     if (link_a)
         table_drop(nodes, table_take_link(nodes, link_a), 1, &gone);
     if (link_b)

@@ -5,6 +5,57 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- memory ---- */
+
+/* Some MiB.  None where a use after the end is to be found. */
+#ifdef __SANITIZE_ADDRESS__
+#define SPARES_MAX 0u
+#else
+#define SPARES_MAX 8192u
+#endif
+
+#define SHORT_NAME 24u /* links for names up to that are of one size */
+
+static void *
+spare_take(struct spares *spares, size_t size)
+{
+    void *block = spares->first;
+
+    if (!block)
+        return malloc(size);
+    memcpy(&spares->first, block, sizeof(spares->first));
+    spares->count--;
+    return block;
+}
+
+static void
+spare_give(struct spares *spares, void *block)
+{
+    if (spares->count >= SPARES_MAX) {
+        free(block);
+        return;
+    }
+    memcpy(block, &spares->first, sizeof(spares->first));
+    spares->first = block;
+    spares->count++;
+}
+
+static void
+free_spares(struct spares *spares)
+{
+    while (spares->first)
+        free(spare_take(spares, 0));
+}
+
+void
+table_free_spares(struct nodes *nodes)
+{
+    free_spares(&nodes->spare_nodes);
+    free_spares(&nodes->spare_links);
+}
+
+/* ---- finding ---- */
+
 static uint64_t
 mix(uint64_t x)
 {
@@ -160,21 +211,31 @@ table_take_link(struct nodes *nodes, struct link *link)
     struct node *parent = link->parent;
 
     table_unhook_link(nodes, link);
-    free(link);
+    if (link->size <= SHORT_NAME)
+        spare_give(&nodes->spare_links, link);
+    else
+        free(link);
     return parent;
 }
 
 struct link *
 table_reserve_link(size_t size)
 {
-    return malloc(sizeof(struct link) + size);
+    return malloc(sizeof(struct link) + (size > SHORT_NAME ? size : SHORT_NAME));
 }
 
 struct link *
-table_make_link(struct link **reserved, struct node *parent, struct lsmkv_slice name)
+table_make_link(struct nodes *nodes, struct link **reserved, struct node *parent,
+                struct lsmkv_slice name)
 {
-    struct link *link = reserved ? *reserved : table_reserve_link(name.size);
+    struct link *link;
 
+    if (reserved)
+        link = *reserved;
+    else if (name.size <= SHORT_NAME)
+        link = spare_take(&nodes->spare_links, sizeof(*link) + SHORT_NAME);
+    else
+        link = table_reserve_link(name.size);
     if (reserved)
         *reserved = NULL;
     if (!link)
@@ -230,12 +291,14 @@ table_take_ino(struct nodes *nodes, struct node *node)
 struct node *
 table_make_node(struct nodes *nodes, const struct node_seed *seed, struct node **reserved)
 {
-    struct node *node = reserved ? *reserved : calloc(1, sizeof(*node));
+    struct node *node =
+        reserved ? *reserved : spare_take(&nodes->spare_nodes, sizeof(*node));
 
     if (reserved)
         *reserved = NULL;
     if (!node)
         return NULL;
+    memset(node, 0, sizeof(*node));
     node->ino = seed->ino;
     node->generation = ++nodes->generation;
     node->view = seed->view;
@@ -286,11 +349,16 @@ table_drop(struct nodes *nodes, struct node *node, uint64_t count, struct node *
 void
 table_dispose(struct nodes *nodes, struct node *gone)
 {
-    struct node *next;
+    struct node *node, *next;
 
-    for (; gone; gone = next) {
-        next = gone->next_ino;
-        nodes->dispose(nodes->context, gone);
-        free(gone);
+    if (!gone)
+        return;
+    for (node = gone; node; node = node->next_ino)
+        nodes->dispose(nodes->context, node);
+    pthread_mutex_lock(&nodes->mutex);
+    for (node = gone; node; node = next) {
+        next = node->next_ino;
+        spare_give(&nodes->spare_nodes, node);
     }
+    pthread_mutex_unlock(&nodes->mutex);
 }

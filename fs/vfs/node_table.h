@@ -25,6 +25,14 @@ struct link {
     char name[];
 };
 
+/* Blocks of memory of one size for those to come: when the kernel lets go of many files, or lists
+ * as many, the heap takes longer to put holes together and cut them again than all else that is
+ * done with a node. */
+struct spares {
+    void *first; /* each begins with the next one's address */
+    size_t count;
+};
+
 struct nodes {
     pthread_mutex_t mutex;
     /* Constant. */
@@ -39,6 +47,7 @@ struct nodes {
     _Atomic size_t count;
     _Atomic uint64_t gone;
     uint64_t generation;
+    struct spares spare_nodes, spare_links;
     struct node ends; /* of the list: ends.newer is the oldest, ends.older the newest */
 };
 
@@ -54,8 +63,8 @@ struct node *table_touch(struct nodes *nodes, struct node *node);
 /* For a name of that size, without the mutex; NULL. */
 struct link *table_reserve_link(size_t size);
 /* Takes the one set aside, which is for a name of this size, or makes one; NULL: out of memory. */
-struct link *table_make_link(struct link **reserved, struct node *parent,
-                             struct lsmkv_slice name);
+struct link *table_make_link(struct nodes *nodes, struct link **reserved,
+                             struct node *parent, struct lsmkv_slice name);
 void table_add_link(struct nodes *nodes, struct node *node, struct link *link);
 /* Takes `link` out of everything. */
 void table_unhook_link(struct nodes *nodes, struct link *link);
@@ -74,5 +83,7 @@ void table_drop(struct nodes *nodes, struct node *node, uint64_t count,
                 struct node **gone);
 /* Without the mutex: frees what was chained so. */
 void table_dispose(struct nodes *nodes, struct node *gone);
+/* Frees what is kept for nodes and links to come. */
+void table_free_spares(struct nodes *nodes);
 
 #endif
