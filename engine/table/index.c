@@ -68,8 +68,8 @@ decode_entry(const struct block_iter *it, struct index_entry *entry)
 
 /* Walks all entries: order, sizes against the file's, and what must be allocated. */
 static int
-measure(struct block_iter *it, uint64_t data_limit, struct index_sizes *sizes,
-        const char **problem)
+measure(struct block_iter *it, uint64_t data_limit, uint64_t raw_limit,
+        struct index_sizes *sizes, const char **problem)
 {
     struct keybuf last = {0};
     uint64_t offset = 0;
@@ -92,7 +92,7 @@ measure(struct block_iter *it, uint64_t data_limit, struct index_sizes *sizes,
         sizes->count++;
         /* Each is a prefix of a key that its own block holds whole. */
         sizes->separators += it->entry.key.size - KEY_TRAILER_SIZE;
-        if (result == 0 && sizes->separators > data_limit)
+        if (result == 0 && sizes->separators > raw_limit)
             result = wrong("the index holds more than the data", problem);
     }
     keybuf_fini(&last);
@@ -143,7 +143,8 @@ fill_ranks(enum lsmkv_order order, struct table_index *index)
 
 int
 table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
-                   uint64_t data_limit, struct table_index *index, const char **problem)
+                   uint64_t data_limit, uint64_t raw_limit, struct table_index *index,
+                   const char **problem)
 {
     struct block_iter it = {0};
     struct index_sizes sizes = {0};
@@ -154,7 +155,7 @@ table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
     result = block_iter_set(&it, order, contents);
     if (result != 0)
         return wrong("the index is malformed", problem);
-    result = measure(&it, data_limit, &sizes, problem);
+    result = measure(&it, data_limit, raw_limit, &sizes, problem);
     if (result != 0)
         goto out;
     made.entries = calloc(sizes.count, sizeof(*made.entries));

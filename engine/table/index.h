@@ -60,12 +60,12 @@ struct table_index {
     size_t memory; /* bytes of all of this */
 };
 
-/* `data_limit`: the bytes of the file before the index; the data blocks and what this
- * allocates stay below that and a small multiple of the block's size.  On failure
- * `problem` says why. */
+/* `data_limit`: the bytes of the file before the index, which the data blocks stay below.
+ * `raw_limit`: what they are at most, unpacked; what this allocates stays below that and a
+ * small multiple of the block's size.  On failure `problem` says why. */
 int LSMKV_CHECKED table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
-                                     uint64_t data_limit, struct table_index *index,
-                                     const char **problem);
+                                     uint64_t data_limit, uint64_t raw_limit,
+                                     struct table_index *index, const char **problem);
 void table_index_fini(struct table_index *index);
 
 static inline struct lsmkv_slice

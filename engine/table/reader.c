@@ -336,6 +336,20 @@ charge(struct table *table, size_t bytes)
     table->charged += bytes;
 }
 
+/* What the data blocks are, unpacked, at most: as the properties say, but no more than so
+ * many bytes can come to. */
+static uint64_t
+raw_limit(const struct table *table)
+{
+    const uint64_t data_limit = table->footer.filter.offset;
+    const uint64_t most = block_unpacked_most(data_limit);
+
+    if (!table->properties.packed)
+        return data_limit;
+    return table->properties.raw_data_bytes < most ? table->properties.raw_data_bytes
+                                                   : most;
+}
+
 int
 table_load_index(struct table *table)
 {
@@ -348,9 +362,9 @@ table_load_index(struct table *table)
         return -ENOMEM;
     result = table_read_block(table, handle, buffer);
     if (result == 0) {
-        result =
-            table_index_decode(lsmkv_bytes(buffer, handle.size), table->properties.order,
-                               table->footer.filter.offset, &table->index, &problem);
+        result = table_index_decode(lsmkv_bytes(buffer, handle.size),
+                                    table->properties.order, table->footer.filter.offset,
+                                    raw_limit(table), &table->index, &problem);
         if (result == -EUCLEAN)
             result = table_damaged(table, result, handle.offset, problem);
         charge(table, table->index.memory);

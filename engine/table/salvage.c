@@ -229,6 +229,7 @@ find_blocks(struct finder *finder, bool limit_known, bool *whole)
     return 0;
 }
 
+/* What it holds was in blocks that were read. */
 static int
 use_index(struct finder *finder, uint64_t end)
 {
@@ -239,7 +240,7 @@ use_index(struct finder *finder, uint64_t end)
     if (result == 0)
         result =
             table_index_decode(keybuf_slice(&finder->index.data), table->properties.order,
-                               end, &table->index, &problem);
+                               end, UINT64_MAX, &table->index, &problem);
     return result;
 }
 

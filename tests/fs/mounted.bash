@@ -72,8 +72,12 @@ not() {
     ! "$@"
 }
 
-# LSMFS_MOUNT may hold options for all mounts, as io_uring.
+# LSMFS_MOUNT may hold options for all mounts, as io_uring; LSMFS_CREATE, if set, of `lsmfs create` for
+# stores that are not there yet, as --compress=lz4.
 mount_store() {
+    if [ -n "${LSMFS_CREATE:-}" ] && [ ! -e "$store" ]; then
+        "$lsmfs" create "$LSMFS_CREATE" "$store" >/dev/null
+    fi
     "$lsmfs" "$store" "$mnt" ${LSMFS_MOUNT:+-o "$LSMFS_MOUNT"} "$@"
 }
 

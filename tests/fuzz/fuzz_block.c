@@ -137,7 +137,7 @@ run_index(enum lsmkv_order order, uint64_t limit, struct lsmkv_slice contents)
     struct keybuf key = {0};
     const char *problem = NULL;
     uint64_t offset = 0;
-    int result = table_index_decode(contents, order, limit, &index, &problem);
+    int result = table_index_decode(contents, order, limit, limit, &index, &problem);
 
     fuzz_check(result == 0 || (result == -EUCLEAN && problem != NULL));
     if (result != 0)

@@ -10,6 +10,7 @@
 #include "table/blob.h"
 #include "table/format.h"
 #include "table/index.h"
+#include "table/pack.h"
 
 #define LINE_SUFFIX 10u /* tab, 8 digits, newline */
 
@@ -148,7 +149,9 @@ seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order or
     if (footer->index.offset > footer->properties.offset ||
         footer->filter.offset > footer->index.offset ||
         table_index_decode(lsmkv_bytes(bytes + footer->index.offset, footer->index.size),
-                           order, footer->filter.offset, &index, &problem) != 0)
+                           order, footer->filter.offset,
+                           block_unpacked_most(footer->filter.offset), &index,
+                           &problem) != 0)
         return 0;
     count = index.count;
     *end = index.data_end;

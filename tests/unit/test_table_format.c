@@ -309,7 +309,7 @@ START_TEST(test_golden_index)
     block_builder_fini(&builder);
 
     ck_assert_int_eq(table_index_decode(lsmkv_bytes(golden, sizeof(golden)),
-                                        LSMKV_ORDER_PATH, 1000, &index, &problem),
+                                        LSMKV_ORDER_PATH, 1000, 1000, &index, &problem),
                      0);
     ck_assert_uint_eq(index.count, 3);
     ck_assert_uint_eq(index.entries[2].offset, 127 + 5 + 128 + 5);
@@ -330,7 +330,7 @@ START_TEST(test_an_index_that_reaches_past_the_data_is_refused)
     ck_assert_int_eq(block_builder_finish(&builder), 0);
     for (uint64_t limit = 0; limit < 127 + 128 + 2 * 5; limit++)
         ck_assert_int_eq(table_index_decode(keybuf_slice(&builder.data), LSMKV_ORDER_PATH,
-                                            limit, &index, &problem),
+                                            limit, limit, &index, &problem),
                          -EUCLEAN);
     block_builder_fini(&builder);
 }
