@@ -100,9 +100,23 @@ log_bytes(struct lsmkv *db, uint64_t oldest_log)
 }
 
 int
+lsmkv_get_space(struct lsmkv *db, struct lsmkv_space *space)
+{
+    struct lsmkv_space found = {.reserve_bytes = db->space_reserve};
+    int result;
+
+    error_clear();
+    result = env_dir_space(db->dir, &found.free_bytes, &found.total_bytes);
+    if (result == 0)
+        *space = found;
+    return result;
+}
+
+int
 lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *out)
 {
     struct lsmkv_stats filled = {0}, *stats = &filled;
+    struct lsmkv_space space;
     struct blob_totals blobs;
     uint64_t oldest_log;
     int result;
@@ -120,12 +134,15 @@ lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *out)
     stats->blob_dead_bytes = blobs.dead_bytes;
     stats->cache_bytes = block_cache_bytes(db->cache);
     stats->cache_limit_bytes = db->options.cache_size;
-    stats->reserve_bytes = db->space_reserve;
     stats->unclean_stop = db->was_stopped;
-    result = env_dir_space(db->dir, &stats->free_bytes, &stats->total_bytes);
-    if (result == 0)
-        *out = filled;
-    return result;
+    result = lsmkv_get_space(db, &space);
+    if (result != 0)
+        return result;
+    stats->free_bytes = space.free_bytes;
+    stats->total_bytes = space.total_bytes;
+    stats->reserve_bytes = space.reserve_bytes;
+    *out = filled;
+    return 0;
 }
 
 /* ---- text ---- */

@@ -598,6 +598,14 @@ struct lsmkv_stats {
 
 LSMKV_API LSMKV_CHECKED int lsmkv_get_stats(struct lsmkv *db, struct lsmkv_stats *stats);
 
+/* Bytes of the file system beneath, now, as in lsmkv_stats; one system call. */
+struct lsmkv_space {
+    uint64_t free_bytes, total_bytes;
+    uint64_t reserve_bytes; /* of the free ones, not for puts */
+};
+
+LSMKV_API LSMKV_CHECKED int lsmkv_get_space(struct lsmkv *db, struct lsmkv_space *space);
+
 /* A level of a keyspace: what it is now, and what went into it since the store was opened. */
 struct lsmkv_level_stats {
     const char *keyspace; /* its name; holds for the call */

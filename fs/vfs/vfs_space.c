@@ -286,17 +286,17 @@ vfs_copy(struct vfs *vfs, const struct vfs_caller *caller, struct node *from,
 int
 vfs_statfs(struct vfs *vfs, struct statvfs *st)
 {
-    struct lsmkv_stats stats;
+    struct lsmkv_space space;
     uint64_t spare;
-    int result = lsmkv_get_stats(vfs->store->db, &stats);
+    int result = lsmkv_get_space(vfs->store->db, &space);
 
     if (result < 0)
         return result;
-    spare = stats.reserve_bytes;
+    spare = space.reserve_bytes;
     memset(st, 0, sizeof(*st));
     st->f_bsize = st->f_frsize = BLOCK;
-    st->f_blocks = stats.total_bytes > spare ? (stats.total_bytes - spare) / BLOCK : 0;
-    st->f_bfree = stats.free_bytes > spare ? (stats.free_bytes - spare) / BLOCK : 0;
+    st->f_blocks = space.total_bytes > spare ? (space.total_bytes - spare) / BLOCK : 0;
+    st->f_bfree = space.free_bytes > spare ? (space.free_bytes - spare) / BLOCK : 0;
     st->f_bavail = st->f_bfree;
     /* Inodes are not counted: as many as there is room for. */
     st->f_files = st->f_blocks;

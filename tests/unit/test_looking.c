@@ -3,6 +3,7 @@
  * stats.c, count_traffic of install.c).
  */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -433,6 +434,27 @@ START_TEST(test_sets_of_memtables_and_the_cache_are_told)
 }
 END_TEST
 
+/* Programs that walk a tree ask for it at each directory. */
+START_TEST(test_space_is_one_call)
+{
+    struct lsmkv_stats stats;
+    struct lsmkv_space space;
+    uint64_t before;
+
+    ck_assert_int_eq(lsmkv_get_stats(rig.db, &stats), 0);
+    before = fault_env_calls(rig.faults, ENV_CALL_ANY);
+    ck_assert_int_eq(lsmkv_get_space(rig.db, &space), 0);
+    ck_assert_uint_eq(fault_env_calls(rig.faults, ENV_CALL_ANY), before + 1);
+    ck_assert_uint_eq(space.free_bytes, stats.free_bytes);
+    ck_assert_uint_eq(space.total_bytes, stats.total_bytes);
+    ck_assert_uint_eq(space.reserve_bytes, stats.reserve_bytes);
+    fault_env_set(rig.faults, (struct fault){ENV_CALL_DIR_SPACE, 1, true, EIO, false});
+    ck_assert_int_eq(lsmkv_get_space(rig.db, &space), -EIO);
+    fault_env_heal(rig.faults);
+    ck_assert_uint_eq(space.total_bytes, stats.total_bytes);
+}
+END_TEST
+
 static Suite *
 looking_suite(void)
 {
@@ -452,6 +474,7 @@ looking_suite(void)
     tcase_add_test(tests, test_values_that_stand_apart_count_for_a_pin);
     tcase_add_test(tests, test_unsynced_bytes_are_those_since_the_last_sync);
     tcase_add_test(tests, test_sets_of_memtables_and_the_cache_are_told);
+    tcase_add_test(tests, test_space_is_one_call);
     suite_add_tcase(suite, tests);
     return suite;
 }
