@@ -7,7 +7,8 @@
  *
  *     a chunk is missing, in such a range, and its file      it is marked (it may have been a hole)
  *     says that it has more than there are
- *     it is there, but not newer than what was lost, and     it is marked: some of it was lost
+ *     it is there, but neither it nor fragments that cover   it is marked: some of it was lost
+ *     it are newer than what was lost, and
  *     the range is of no other chunk
  *     the same, but the range is of others, too              it is told
  *
@@ -200,6 +201,10 @@ struct marking {
     uint64_t count; /* of chunks in its size */
     uint64_t marked;
     uint64_t old_from, old_to; /* chunks that may be older; none if both are 0 */
+    /* Of the chunk at hand: the sequence of its record 0, or 0; the least of its fragments; and what
+     * is known of these, nothing if one is missing or damaged. */
+    uint64_t whole, oldest;
+    struct chunk_state state;
 };
 
 static int
@@ -231,12 +236,42 @@ mark_missing(struct marking *marking, uint64_t from, uint64_t to)
     return result;
 }
 
-/* A chunk that is there: `whole` is the sequence of its record 0, or 0. */
+static void
+enter_chunk(struct marking *marking)
+{
+    marking->whole = 0;
+    marking->oldest = UINT64_MAX;
+    marking->state = (struct chunk_state){0};
+}
+
+static void
+note_record(struct marking *marking, unsigned number, const struct lsmkv_record *record)
+{
+    if (number == 0)
+        marking->whole = record->sequence;
+    else if (chunks_note(&marking->state, record, number) == 0 &&
+             record->sequence < marking->oldest)
+        marking->oldest = record->sequence;
+}
+
+/* What was written to the chunk before this is not wanted any more; 0: all may be.  As it is with
+ * one that was put whole, so with the oldest of fragments that cover it: one that lies over others
+ * is newer, for those are not put again (C1). */
+static uint64_t
+whole_since(const struct marking *marking, uint64_t index)
+{
+    uint64_t size = marking->of->file.size - index * CHUNK_SIZE;
+    bool covered =
+        chunks_covered(&marking->state, size < CHUNK_SIZE ? (size_t)size : CHUNK_SIZE);
+    return covered && marking->oldest > marking->whole ? marking->oldest : marking->whole;
+}
+
+/* A chunk that is there. */
 static int
-judge(struct marking *marking, uint64_t index, uint64_t whole)
+judge(struct marking *marking, uint64_t index)
 {
     const struct sufferers *sufferers = marking->sufferers;
-    uint64_t id = marking->of->file.id;
+    uint64_t id = marking->of->file.id, whole = whole_since(marking, index);
     bool old = false;
     for (size_t i = 0; i < sufferers->loss_count; i++) {
         const struct mend_loss *loss = &sufferers->losses[i];
@@ -256,7 +291,7 @@ judge(struct marking *marking, uint64_t index, uint64_t whole)
 static int
 walk(struct marking *marking, struct lsmkv_iter *iter)
 {
-    uint64_t next = 0, index, id, whole = 0;
+    uint64_t next = 0, index, id;
     unsigned fragment;
     int result = 0;
     for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
@@ -267,17 +302,16 @@ walk(struct marking *marking, struct lsmkv_iter *iter)
             break;
         if (index >= next) {
             if (next > 0)
-                result = judge(marking, next - 1, whole);
+                result = judge(marking, next - 1);
             if (result == 0)
                 result = mark_missing(marking, next, index);
-            whole = 0;
+            enter_chunk(marking);
         }
         next = index + 1;
-        if (fragment == 0)
-            whole = lsmkv_iter_record(iter)->sequence;
+        note_record(marking, fragment, lsmkv_iter_record(iter));
     }
     if (result == 0 && next > 0)
-        result = judge(marking, next - 1, whole);
+        result = judge(marking, next - 1);
     if (result == 0)
         result = mark_missing(marking, next, marking->count);
     return result ? result : lsmkv_iter_status(iter);

@@ -4,8 +4,8 @@
  * A record (data id, index, 0) is a chunk: its value is the file's bytes from index *
  * CHUNK_SIZE on, at most CHUNK_SIZE of them; a shorter one reads as zeros behind its end.
  * A record (data id, index, n) for n = 1, 2, ... is a fragment: a later write to a part
- * of the chunk.  A chunk may be there as fragments alone, over zeros.  With neither it is
- * a hole.
+ * of the chunk.  A chunk may be there as fragments alone, over zeros, or because they have
+ * come to cover it (C4).  With neither it is a hole.
  *
  *     attributes of a fragment   offset  size  field
  *                                     0     4  at       bytes into the chunk
@@ -24,6 +24,9 @@
  * C3  What cannot be read of a record does no harm where nothing of it is wanted, or a
  *     later fragment lies over all that is wanted of the chunk: a page that was written over a
  *     damaged one is read back.
+ * C4  The chunk itself is deleted in the batch of the fragment that covers what was left of
+ *     it, where that is known.  So what is written over in pages takes its place on the disk
+ *     once, not beside what it was.
  */
 #include "store/chunks.h"
 
@@ -155,6 +158,24 @@ chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
         state->extents[state->fragments - 1] = (struct chunk_extent){
             fragment.at, (uint32_t)lsmkv_iter_record(iter)->value.size};
     return result;
+}
+
+int
+chunks_note(struct chunk_state *state, const struct lsmkv_record *record, unsigned number)
+{
+    struct fragment fragment = {0};
+    if (number == 0)
+        return 0;
+    if (number != state->fragments + 1 || number >= CHUNK_FRAGMENTS_MAX ||
+        fragment_decode(record, &fragment) ||
+        fragment.total != state->fragment_bytes + record->value.size) {
+        memset(state, 0, sizeof *state);
+        return -EUCLEAN;
+    }
+    state->extents[state->fragments++] =
+        (struct chunk_extent){fragment.at, (uint32_t)record->value.size};
+    state->fragment_bytes = fragment.total;
+    return 0;
 }
 
 /* ---- reading ---- */
@@ -335,6 +356,33 @@ chunks_put(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
         result = lsmkv_batch_delete(batch, store->chunks, chunk_slice(&key));
     }
     return result;
+}
+
+bool
+chunks_covered(const struct chunk_state *state, size_t size)
+{
+    size_t reached = 0;
+    if (state->fragment_bytes < size)
+        return false;
+    for (unsigned i = 0; i < state->fragments && reached < size;) {
+        const struct chunk_extent *extent = &state->extents[i++];
+        if (extent->at > reached || extent->at + extent->size <= reached)
+            continue;
+        reached = extent->at + extent->size;
+        i = 0;
+    }
+    return reached >= size;
+}
+
+int
+chunks_delete_covered(struct store *store, struct lsmkv_batch *batch, uint64_t data_id,
+                      uint64_t index, struct chunk_state *state, size_t size)
+{
+    struct chunk_key key = chunk_key(data_id, index, 0);
+    if (state->bare || !chunks_covered(state, size))
+        return 0;
+    state->bare = true;
+    return lsmkv_batch_delete(batch, store->chunks, chunk_slice(&key));
 }
 
 unsigned

@@ -34,6 +34,7 @@ chunk_count(uint64_t size)
 /* What is stored of one chunk. */
 struct chunk_state {
     bool present;
+    bool bare;               /* it is known to be fragments alone */
     unsigned fragments;      /* their numbers are 1 to this */
     uint32_t fragment_bytes; /* in all of them */
     struct chunk_extent {
@@ -64,6 +65,11 @@ LSMKV_CHECKED int chunks_iter(struct store *store, const struct lsmkv_snapshot *
 LSMKV_CHECKED int chunks_probe(struct lsmkv_iter *iter, uint64_t data_id, uint64_t index,
                                struct chunk_state *state);
 
+/* Adds the next record of a chunk to what is known of its fragments.  -EUCLEAN: it is damaged, or one is
+ * missing before it; of this chunk nothing is known any more. */
+LSMKV_CHECKED int chunks_note(struct chunk_state *state,
+                              const struct lsmkv_record *record, unsigned number);
+
 /* The index of the chunk the iterator stands on.  -ENOENT: it is at its end. */
 LSMKV_CHECKED int chunks_at(struct lsmkv_iter *iter, uint64_t *index);
 
@@ -82,6 +88,8 @@ LSMKV_CHECKED int chunks_put(struct store *store, struct lsmkv_batch *batch,
 /* The fragment that `size` bytes, `at` bytes into the chunk, would lie over exactly, if no later one
  * lies over any of it; else 0. */
 unsigned chunks_same_place(const struct chunk_state *state, size_t at, size_t size);
+/* Do the fragments whose extents are known lie over the first `size` bytes? */
+bool chunks_covered(const struct chunk_state *state, size_t size);
 /* Would a fragment of `size` bytes fold the chunk? */
 bool chunks_would_fold(const struct chunk_state *state, size_t size);
 /* Would `size` bytes that lie `at` bytes into the chunk rather go to the end of its last fragment? */
@@ -97,6 +105,11 @@ LSMKV_CHECKED int chunks_put_again(struct store *store, struct lsmkv_batch *batc
                                    uint64_t data_id, uint64_t index,
                                    const struct chunk_state *state, unsigned number,
                                    const void *bytes);
+/* Deletes what lies below the fragments of `state` if they cover the `size` bytes that the chunk had
+ * before them (C4). */
+LSMKV_CHECKED int chunks_delete_covered(struct store *store, struct lsmkv_batch *batch,
+                                        uint64_t data_id, uint64_t index,
+                                        struct chunk_state *state, size_t size);
 /* The same to the end of the last fragment, which is read. */
 LSMKV_CHECKED int chunks_grow_fragment(struct store *store, struct lsmkv_batch *batch,
                                        uint64_t data_id, uint64_t index,

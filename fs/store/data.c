@@ -8,6 +8,7 @@
  *     it covers a part                         put a fragment
  *     and just what an earlier fragment does   put that again, with the new bytes
  *     and is short, behind the last fragment   put that again, longer: grow
+ *     and fragments lie over all of the chunk  delete what is below them, too
  *     the fragments become too many            read, merge, put the chunk: fold
  *
  * Sequential writes of 4 KiB and more are thus written once, and so are pages that a database
@@ -152,6 +153,7 @@ piece_lay_over(struct data_edit *edit, const struct piece *piece,
         return result;
     *after = *state;
     after->present = true;
+    after->bare = state->bare || !state->present;
     after->fragment_bytes += (uint32_t)piece->size;
     if (result == 0) {
         after->extents[after->fragments - 1].size += (uint32_t)piece->size;
@@ -164,26 +166,42 @@ piece_lay_over(struct data_edit *edit, const struct piece *piece,
                                piece->at, piece->bytes, piece->size);
 }
 
+/* It covers a part of the chunk. */
+static int
+piece_put(struct data_edit *edit, const struct piece *piece,
+          const struct chunk_state *state, struct chunk_state *after)
+{
+    struct store *store = edit->store;
+    uint64_t id = edit->data.id;
+    unsigned same = chunks_same_place(state, piece->at, piece->size);
+    int result;
+    if (same == 0 && chunks_would_fold(state, piece->size))
+        return piece_fold(edit, piece, state);
+    if (same == 0) {
+        result = piece_lay_over(edit, piece, state, after);
+    } else {
+        *after = *state;
+        result = chunks_put_again(store, edit->batch, id, piece->index, state, same,
+                                  piece->bytes);
+    }
+    return result ? result
+                  : chunks_delete_covered(store, edit->batch, id, piece->index, after,
+                                          piece->visible);
+}
+
 static int
 piece_write(struct data_edit *edit, const struct piece *piece,
             const struct chunk_state *state)
 {
     struct chunk_state after = {.present = true};
-    unsigned same = chunks_same_place(state, piece->at, piece->size);
     int result;
     if (!state->present)
         edit->data.chunks++;
     if (piece_covers(piece))
         result = chunks_put(edit->store, edit->batch, edit->data.id, piece->index, state,
                             piece->bytes, piece->size);
-    else if (same > 0) {
-        result = chunks_put_again(edit->store, edit->batch, edit->data.id, piece->index,
-                                  state, same, piece->bytes);
-        after = *state;
-    } else if (chunks_would_fold(state, piece->size))
-        result = piece_fold(edit, piece, state);
     else
-        result = piece_lay_over(edit, piece, state, &after);
+        result = piece_put(edit, piece, state, &after);
     edit->put[edit->put_count++ % DATA_PUT_MAX] = (struct data_put){piece->index, after};
     return result;
 }

@@ -450,6 +450,43 @@ large_file() {
     umount_store
 }
 
+pages_py=$(
+    cat <<'END'
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY)
+pages = int(sys.argv[2]) * 256
+for i in range(pages):
+    at = i * 10007 % pages
+    os.pwrite(fd, (b"%015d\n" % (at * int(sys.argv[3]))) * 256, at * 4096)
+os.fsync(fd)
+END
+)
+
+# What a file holds of pages that were written over is there once, not beside what it was.
+large_file_in_pages() {
+    local mib=64 before after size pass
+    rm -rf "$store"
+    mount_store
+    dd if=/dev/urandom of="$mnt/large" bs=1M count=$mib iflag=fullblock conv=fsync status=none
+    before=$(written)
+    for pass in 1 2; do
+        python3 -c "$pages_py" "$mnt/large" $mib $pass
+    done
+    "$lsmfs" compact "$store"
+    after=$(written)
+    size=$(du -sm "$store" | cut -f1)
+    echo "$((2 * mib)) MiB in pages over $mib: $(((after - before) >> 20)) MiB written, $size kept"
+    [ "$size" -le $((mib * 5 / 4)) ]
+    [ $(((after - before) >> 20)) -le $((2 * mib * 2)) ]
+    cp "$mnt/large" "$WORK/large"
+    remount
+    cmp "$mnt/large" "$WORK/large"
+    python3 -c "$pages_py" "$WORK/large" $mib 2
+    cmp "$mnt/large" "$WORK/large"
+    umount_store
+    "$lsmfs" check "$store"
+}
+
 # What the daemon has written since it began: logs, blob files, tables, and its answers.
 written() {
     sed -n 's/^wchar: //p' "/proc/$(daemon_pid)/io"
@@ -491,4 +528,5 @@ remount
 check "absent names" absent_names
 check "unmounts" umount_store
 alone "a large file is written once" large_file
+alone "one written over in pages takes its place once" large_file_in_pages
 finish

@@ -53,6 +53,17 @@ teardown(void)
         free(files[i].bytes);
 }
 
+/* No two pages of it are alike, nor those that begin a byte later. */
+static uint8_t pattern[4 << 20];
+
+static inline void
+setup_pattern(void)
+{
+    setup();
+    for (uint32_t i = 0; i < sizeof pattern; i++)
+        pattern[i] = (uint8_t)((i * 2654435761u) >> 24 ^ i >> 12);
+}
+
 /* ---- one file's record, and a change of it ---- */
 
 struct open_file {
@@ -69,7 +80,8 @@ file_open(const struct model_file *file, struct open_file *open)
 
     if (result == -ENOENT) {
         open->held = NULL;
-        attr_init(&open->attr, S_IFREG | 0644, 0, 0, 100, store_now());
+        attr_init(&open->attr, S_IFREG | 0644, 0, 0, 100 + (uint64_t)(file - files),
+                  store_now());
         open->value = lsmkv_bytes(NULL, 0);
         return;
     }
@@ -86,6 +98,17 @@ file_close(struct open_file *open)
 {
     if (open->held)
         lsmkv_held_release(open->held);
+}
+
+static inline struct attr_data
+data_of(const struct model_file *file)
+{
+    struct open_file open;
+
+    file_open(file, &open);
+    struct attr_data data = open.attr.data;
+    file_close(&open);
+    return data;
 }
 
 struct change {
@@ -187,6 +210,18 @@ check_range(const struct model_file *file, const struct open_file *open, uint64_
                      0);
     ck_assert_uint_eq(got, expected);
     ck_assert_mem_eq(scratch, file->bytes + offset, got);
+}
+
+/* By itself, for a read of one chunk that is known reads what it wants alone. */
+static inline void
+check_each_page(const struct model_file *file)
+{
+    struct open_file open;
+
+    file_open(file, &open);
+    for (uint64_t at = 0; at < file->size; at += 2048)
+        check_range(file, &open, at, 4096);
+    file_close(&open);
 }
 
 static inline bool

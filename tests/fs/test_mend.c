@@ -514,6 +514,53 @@ START_TEST(test_a_chunk_that_lacks_a_fragment)
 }
 END_TEST
 
+/* Nor is anything wanted of what was there before fragments that cover it, with the chunk or without. */
+START_TEST(test_a_chunk_that_newer_fragments_cover)
+{
+    struct attr attr = put_large("a");
+    struct chunk_key first = chunk_key(attr.data.id, 1, 1);
+    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
+    struct mend_loss loss = loss_of(&first, &last);
+    struct lsmkv_stats stats;
+
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
+    loss.sequence = stats.sequence;
+    put_fragment(attr.data.id, 1, 1, 1000, CHUNK_SIZE - 1000, CHUNK_SIZE - 1000);
+    put_fragment(attr.data.id, 1, 2, 0, CHUNK_SIZE, 1000);
+    mend(&loss, 1);
+    ck_assert_uint_eq(told.mended + told.lost + told.left, 0);
+    delete_chunk(attr.data.id, 1, 0);
+    mend(&loss, 1);
+    ck_assert_uint_eq(told.mended + told.lost + told.left, 0);
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), 0);
+    loss.sequence = stats.sequence + 1;
+    mend(&loss, 1);
+    expect(0, 1, 1, "a: 1 of its 3 chunks cannot be read");
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), -EUCLEAN);
+}
+END_TEST
+
+/* One byte shows through; of three one is missing. */
+START_TEST(test_a_chunk_that_newer_fragments_do_not_cover)
+{
+    struct attr attr = put_large("a");
+    struct chunk_key first = chunk_key(attr.data.id, 1, 1);
+    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
+    struct mend_loss loss = loss_of(&first, &last);
+    struct lsmkv_stats stats;
+
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
+    loss.sequence = stats.sequence;
+    put_fragment(attr.data.id, 1, 1, 1001, CHUNK_SIZE - 1001, CHUNK_SIZE - 1001);
+    put_fragment(attr.data.id, 1, 2, 0, CHUNK_SIZE - 1, 1000);
+    if (_i == 1)
+        put_fragment(attr.data.id, 1, 4, 900, CHUNK_SIZE + 199, 200);
+    mend(&loss, 1);
+    expect(0, 1, 1, "a: 1 of its 3 chunks cannot be read");
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), -EUCLEAN);
+}
+END_TEST
+
 /* ---- before the store opens ---- */
 
 static void
@@ -641,6 +688,8 @@ main(void)
     tcase_add_test(tests, test_a_hole_stays_one);
     tcase_add_test(tests, test_holes_of_a_file_that_has_all_its_chunks);
     tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment);
+    tcase_add_test(tests, test_a_chunk_that_newer_fragments_cover);
+    tcase_add_loop_test(tests, test_a_chunk_that_newer_fragments_do_not_cover, 0, 2);
     tcase_add_test(tests, test_counters_that_are_lost);
     tcase_add_test(tests, test_a_number_that_no_store_comes_to);
     tcase_add_test(tests, test_the_largest_number_hides_no_other);
