@@ -385,8 +385,9 @@ chunks_delete_covered(struct store *store, struct lsmkv_batch *batch, uint64_t d
     return lsmkv_batch_delete(batch, store->chunks, chunk_slice(&key));
 }
 
-unsigned
-chunks_same_place(const struct chunk_state *state, size_t at, size_t size)
+/* The fragment that lies just there, if no later one lies over any of it; else 0. */
+static unsigned
+same_place(const struct chunk_state *state, size_t at, size_t size)
 {
     struct chunk_extent place = {(uint32_t)at, (uint32_t)size};
     if (state->fragments >= CHUNK_FRAGMENTS_MAX)
@@ -406,6 +407,49 @@ chunks_would_fold(const struct chunk_state *state, size_t size)
 {
     return state->fragments + 1 >= CHUNK_FRAGMENTS_MAX ||
            state->fragment_bytes + size > CHUNK_SIZE;
+}
+
+/* Where all fragments of the chunk lie, looked up if `state` does not have it.  Of what is damaged it
+ * stays unknown: the chunk will fold. */
+static int
+learn_fragments(struct store *store, uint64_t data_id, uint64_t index,
+                struct chunk_state *state)
+{
+    struct chunk_state learned = {.present = true, .bare = true};
+    struct lsmkv_iter *iter;
+    unsigned number, known = 0;
+    uint64_t found;
+    while (known < state->fragments && known < CHUNK_FRAGMENTS_MAX - 1 &&
+           state->extents[known].size > 0)
+        known++;
+    if (known == state->fragments)
+        return 0;
+    int result = chunks_iter(store, NULL, data_id, index, index, &iter);
+    if (result)
+        return result;
+    for (lsmkv_iter_first(iter); (result = current_key(iter, &found, &number)) == 0;
+         lsmkv_iter_next(iter)) {
+        learned.bare = learned.bare && number > 0;
+        result = chunks_note(&learned, lsmkv_iter_record(iter), number);
+        if (result)
+            break;
+    }
+    lsmkv_iter_free(iter);
+    if (result == -ENOENT)
+        *state = learned;
+    return result == -ENOENT || result == -EUCLEAN ? 0 : result;
+}
+
+int
+chunks_place(struct store *store, uint64_t data_id, uint64_t index,
+             struct chunk_state *state, size_t at, size_t size, unsigned *number)
+{
+    *number = same_place(state, at, size);
+    if (*number > 0 || !chunks_would_fold(state, size + 1))
+        return 0;
+    int result = learn_fragments(store, data_id, index, state);
+    *number = same_place(state, at, size);
+    return result;
 }
 
 bool

@@ -85,9 +85,12 @@ LSMKV_CHECKED int chunks_put(struct store *store, struct lsmkv_batch *batch,
                              const struct chunk_state *state, const void *bytes,
                              size_t size);
 
-/* The fragment that `size` bytes, `at` bytes into the chunk, would lie over exactly, if no later one
- * lies over any of it; else 0. */
-unsigned chunks_same_place(const struct chunk_state *state, size_t at, size_t size);
+/* `*number` is the fragment that `size` bytes, `at` bytes into the chunk, would lie over exactly, if no
+ * later one lies over any of it; else 0.  Where the chunk would fold, or be covered, without it, what
+ * `state` does not know of the fragments is looked up. */
+LSMKV_CHECKED int chunks_place(struct store *store, uint64_t data_id, uint64_t index,
+                               struct chunk_state *state, size_t at, size_t size,
+                               unsigned *number);
 /* Do the fragments whose extents are known lie over the first `size` bytes? */
 bool chunks_covered(const struct chunk_state *state, size_t size);
 /* Would a fragment of `size` bytes fold the chunk? */
@@ -100,7 +103,7 @@ LSMKV_CHECKED int chunks_put_fragment(struct store *store, struct lsmkv_batch *b
                                       uint64_t data_id, uint64_t index,
                                       const struct chunk_state *state, size_t at,
                                       const void *bytes, size_t size);
-/* The same in place of fragment `number` (chunks_same_place). */
+/* The same in place of fragment `number` (chunks_place). */
 LSMKV_CHECKED int chunks_put_again(struct store *store, struct lsmkv_batch *batch,
                                    uint64_t data_id, uint64_t index,
                                    const struct chunk_state *state, unsigned number,

@@ -168,13 +168,16 @@ piece_lay_over(struct data_edit *edit, const struct piece *piece,
 
 /* It covers a part of the chunk. */
 static int
-piece_put(struct data_edit *edit, const struct piece *piece,
-          const struct chunk_state *state, struct chunk_state *after)
+piece_put(struct data_edit *edit, const struct piece *piece, struct chunk_state *state,
+          struct chunk_state *after)
 {
     struct store *store = edit->store;
     uint64_t id = edit->data.id;
-    unsigned same = chunks_same_place(state, piece->at, piece->size);
-    int result;
+    unsigned same;
+    int result =
+        chunks_place(store, id, piece->index, state, piece->at, piece->size, &same);
+    if (result)
+        return result;
     if (same == 0 && chunks_would_fold(state, piece->size))
         return piece_fold(edit, piece, state);
     if (same == 0) {
@@ -190,8 +193,7 @@ piece_put(struct data_edit *edit, const struct piece *piece,
 }
 
 static int
-piece_write(struct data_edit *edit, const struct piece *piece,
-            const struct chunk_state *state)
+piece_write(struct data_edit *edit, const struct piece *piece, struct chunk_state *state)
 {
     struct chunk_state after = {.present = true};
     int result;
@@ -247,7 +249,7 @@ static int
 piece_write_over(struct data_edit *edit, struct lsmkv_slice old,
                  const struct piece *piece)
 {
-    static const struct chunk_state absent;
+    struct chunk_state absent = {0};
     if (piece->visible == 0 || piece_covers(piece))
         return piece_write(edit, piece, &absent);
     int result = buffer_reserve(edit->buffer, CHUNK_SIZE);

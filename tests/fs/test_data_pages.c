@@ -147,6 +147,53 @@ START_TEST(test_what_shows_through_stays)
 }
 END_TEST
 
+/* After a mount, and where more is written than is known: what would fold is looked at before. */
+START_TEST(test_fragments_that_are_not_known_are_looked_for)
+{
+    do_write(&files[0], 0, pattern, 2 * DATA_CHUNK);
+    for (unsigned i = 0; i < PAGES; i++) {
+        if (i % 5 == 0)
+            known_chunks_forget_all(fixture.store->known_chunks);
+        write_of(&files[0], DATA_CHUNK + i * 7 % PAGES * PAGE, pattern + i, PAGE,
+                 i == PAGES - 1 ? 2 : 1);
+    }
+    ck_assert(!has_record(&files[0], 1, 0));
+    check_each_page(&files[0]);
+    for (unsigned i = 0; i < 5 * PAGES; i++) {
+        if (i % 11 == 0)
+            reopen();
+        write_of(&files[0], DATA_CHUNK + i * 3 % PAGES * PAGE, pattern + i, PAGE, 1);
+    }
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 1 + PAGES);
+    check_each_page(&files[0]);
+    check_sound();
+    /* What lies there in no page folds. */
+    reopen();
+    write_of(&files[0], DATA_CHUNK + 100, pattern, PAGE, 1 + PAGES);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 2);
+    check_sound();
+}
+END_TEST
+
+/* Of a store of which something was lost: it is no better known than before. */
+START_TEST(test_a_chunk_that_lacks_a_fragment_folds)
+{
+    struct chunk_key key;
+
+    do_write(&files[0], 0, pattern, 2 * DATA_CHUNK);
+    for (unsigned i = 0; i < PAGES; i++)
+        do_write(&files[0], DATA_CHUNK + i * PAGE, pattern + i, PAGE);
+    key = chunk_key(data_of(&files[0]).id, 1, 7);
+    ck_assert_int_eq(
+        lsmkv_delete(fixture.store->db, fixture.store->chunks, chunk_slice(&key), 0), 0);
+    memset(files[0].bytes + DATA_CHUNK + 6 * PAGE, 0, PAGE);
+    reopen();
+    do_write(&files[0], DATA_CHUNK + 9 * PAGE, pattern + 7, PAGE);
+    ck_assert_uint_eq(fixture_count_chunks(&fixture), 2);
+    check_sound();
+}
+END_TEST
+
 /* It could not be read; what has been written to all of it can. */
 START_TEST(test_a_lost_chunk_is_whole_when_it_was_written_over)
 {
@@ -315,6 +362,8 @@ main(void)
     tcase_add_checked_fixture(tests, setup_pages, teardown);
     tcase_add_test(tests, test_a_chunk_whose_pages_were_all_written_over_goes);
     tcase_add_test(tests, test_what_shows_through_stays);
+    tcase_add_test(tests, test_fragments_that_are_not_known_are_looked_for);
+    tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment_folds);
     tcase_add_test(tests, test_a_lost_chunk_is_whole_when_it_was_written_over);
     tcase_add_test(tests, test_a_file_written_over_in_pages_takes_its_place_once);
     tcase_add_loop_test(tests, test_random_pages_read_back, 0, 4);
