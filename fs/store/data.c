@@ -500,7 +500,8 @@ data_truncate(struct data_edit *edit, uint64_t size)
         return result;
     if (edit->data.kind != ATTR_CHUNKS)
         return truncate_inline(edit, size);
-    known_chunks_forget(edit->store->known_chunks, edit->data.id);
+    known_chunks_forget(edit->store->known_chunks, edit->data.id,
+                        chunk_count(edit->data.size));
     if (size <= DATA_INLINE_MAX)
         return become_inline(edit, size);
     if (size < edit->data.size)
@@ -618,7 +619,8 @@ data_punch(struct data_edit *edit, uint64_t offset, uint64_t end, uint64_t *done
         return 0;
     if (edit->data.kind != ATTR_CHUNKS)
         return punch_inline(edit, offset, stop);
-    known_chunks_forget(edit->store->known_chunks, edit->data.id);
+    known_chunks_forget(edit->store->known_chunks, edit->data.id,
+                        chunk_count(edit->data.size));
     uint64_t reached;
     result = punch_chunks(edit, offset, stop, &reached);
     if (result == 0 && reached < stop)

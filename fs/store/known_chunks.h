@@ -33,8 +33,8 @@ bool known_chunks_look(struct known_chunks *known, uint64_t data_id, uint64_t in
                        struct chunk_state *state);
 void known_chunks_give(struct known_chunks *known, uint64_t data_id, uint64_t index,
                        const struct chunk_state *state);
-/* All of a file's, or of all files. */
-void known_chunks_forget(struct known_chunks *known, uint64_t data_id);
+/* All of a file of `count` chunks, or of all files. */
+void known_chunks_forget(struct known_chunks *known, uint64_t data_id, uint64_t count);
 void known_chunks_forget_all(struct known_chunks *known);
 
 #endif
