@@ -2,7 +2,7 @@
 #include "base/coding.h"
 
 uint8_t *
-put_varint(uint8_t *out, uint64_t value)
+put_long_varint(uint8_t *out, uint64_t value)
 {
     while (value >= 0x80) {
         *out++ = (uint8_t)(value | 0x80);
@@ -67,7 +67,7 @@ read_u64(struct reader *reader)
 }
 
 uint64_t
-read_varint(struct reader *reader)
+read_long_varint(struct reader *reader)
 {
     uint64_t value = 0;
     unsigned shift;
@@ -92,7 +92,7 @@ read_varint(struct reader *reader)
 uint32_t
 read_long_varint32(struct reader *reader)
 {
-    uint64_t value = read_varint(reader);
+    uint64_t value = read_long_varint(reader);
 
     if (value > UINT32_MAX) {
         reader_fail(reader);

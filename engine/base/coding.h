@@ -50,9 +50,19 @@ get_u64(const void *in)
     return value;
 }
 
-/* Returns the end of what was written. */
-uint8_t *put_varint(uint8_t *out, uint64_t value);
+/* put_varint for those of more than one byte. */
+uint8_t *put_long_varint(uint8_t *out, uint64_t value);
 size_t varint_size(uint64_t value);
+
+/* Returns the end of what was written. */
+static inline uint8_t *
+put_varint(uint8_t *out, uint64_t value)
+{
+    if (value >= 0x80)
+        return put_long_varint(out, value);
+    *out = (uint8_t)value;
+    return out + 1;
+}
 
 /* A cursor over borrowed bytes.  After a failed read `failed` is set, and every later
  * read gives 0 or an empty slice: check once at the end. */
@@ -83,10 +93,18 @@ void reader_fail(struct reader *reader);
 uint8_t read_u8(struct reader *reader);
 uint32_t read_u32(struct reader *reader);
 uint64_t read_u64(struct reader *reader);
-/* Fails on an overlong or overflowing varint. */
-uint64_t read_varint(struct reader *reader);
-/* read_varint32 for those of more than one byte. */
+/* read_varint and read_varint32 for those of more than one byte. */
+uint64_t read_long_varint(struct reader *reader);
 uint32_t read_long_varint32(struct reader *reader);
+
+/* Fails on an overlong or overflowing varint. */
+static inline uint64_t
+read_varint(struct reader *reader)
+{
+    if (reader->next < reader->end && *reader->next < 0x80)
+        return *reader->next++;
+    return read_long_varint(reader);
+}
 
 static inline uint32_t
 read_varint32(struct reader *reader)
