@@ -103,19 +103,22 @@ await_close(const char *store)
     return STATUS_OK;
 }
 
-/* What is mounted there is dead, read-only, or another mount of a live one. */
+/* What is mounted there is dead, read-only, or another mount of a live one.  Of a killed daemon that
+ * cannot end (client_open) nothing is asked. */
 static int
-unmount_directly(const char *store, const char *point)
+unmount_directly(const char *store, const char *point, bool killed)
 {
     struct statfs st;
     struct mountinfo info, other;
-    bool alive = statfs(point, &st) == 0 || !mountinfo_is_dead(errno);
+    bool alive = !killed && (statfs(point, &st) == 0 || !mountinfo_is_dead(errno));
     int result = mountinfo_find(0, point, &info);
 
     if (result == 0)
-        result = mountinfo_unmount(point, false);
+        result = killed ? mountinfo_abort(point, true) : mountinfo_unmount(point, false);
     if (result != 0)
         return refuse(point, result);
+    if (killed)
+        (void)await_close(store);
     if (alive)
         return mountinfo_find_device(info.device, store, &other) == 0
                    ? STATUS_OK
@@ -140,10 +143,11 @@ cli_umount_at(const char *place)
         return STATUS_MOUNTPOINT;
     }
     struct client *client = client_open(store);
+    bool killed = client == NULL && errno == ENOTCONN;
     if (client != NULL && is_daemons_place(store, point))
         status = ask_daemon(client, store, point);
     else
-        status = unmount_directly(store, point);
+        status = unmount_directly(store, point, killed);
     client_close(client);
     return status;
 }

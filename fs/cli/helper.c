@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "common/client.h"
 #include "common/mountinfo.h"
 #include "daemon/mount.h"
 #include "daemon/options.h"
@@ -197,7 +198,8 @@ static const char umount_usage[] =
     "Usage: umount.lsmfs DIR [-flnrv] [-N NAMESPACE] [-t TYPE]\n"
     "Called by `umount DIR`; see mount.lsmfs(8).  Returns when everything is on disk.\n";
 
-/* As umount(2) does it: the daemon, which may not answer any more, is not asked. */
+/* As umount(2) does it: the daemon, which may not answer any more, is not asked; but what is left of a
+ * killed one is ended, since nothing would lead to it afterwards. */
 static int
 unmount_directly(const char *place, const struct call *call)
 {
@@ -206,6 +208,7 @@ unmount_directly(const char *place, const struct call *call)
     const char *why = strerror(-result);
 
     if (result == 0) {
+        (void)client_is_killed_at(point);
         result = call->force ? mountinfo_abort(point, call->lazy)
                              : mountinfo_unmount(point, true);
         why = mountinfo_why(result);

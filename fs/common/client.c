@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/killed.h"
 #include "common/mountinfo.h"
 #include "common/note.h"
 
@@ -43,11 +45,18 @@ struct client *
 client_open(const char *store)
 {
     struct client *client = malloc(sizeof(*client));
+    pid_t killed;
     int fd;
 
     if (client == NULL)
         return NULL;
     int result = wire_connect(store, &fd);
+    if (result == 0 && (killed = killed_peer(fd)) != 0) {
+        close(fd);
+        result = killed_end(store, killed);
+        if (result == 0)
+            result = -ECONNREFUSED;
+    }
     if (result != 0) {
         free(client);
         errno = -result;
@@ -65,6 +74,25 @@ client_close(struct client *client)
         return;
     wire_fini(&client->wire);
     free(client);
+}
+
+bool
+client_is_killed(const char *store)
+{
+    struct client *client = client_open(store);
+    bool killed = client == NULL && errno == ENOTCONN;
+
+    client_close(client);
+    return killed;
+}
+
+bool
+client_is_killed_at(const char *point)
+{
+    struct mountinfo info;
+
+    return mountinfo_find(0, point, &info) == 0 && strcmp(info.type, MOUNT_TYPE) == 0 &&
+           client_is_killed(info.source);
 }
 
 void

@@ -23,9 +23,15 @@ LSMKV_CHECKED int client_find_store(const char *place, char *store, char *mounte
 LSMKV_CHECKED int client_find_mount(const char *store, char *point);
 
 /* Connects to the daemon of the store in a directory.  NULL: nobody listens there (or no
- * memory; then errno is ENOMEM). */
+ * memory; then errno is ENOMEM), at least not any more: what was left of a daemon that was killed has been
+ * ended, see killed.h.  ENOTCONN: it could not be. */
 struct client *client_open(const char *store);
 void client_close(struct client *client);
+/* Does what is left of a killed daemon have the store, even after a try to end it? */
+bool client_is_killed(const char *store);
+/* The same of what is mounted at `point`, an absolute path: then nothing is to be looked at there, for that
+ * would wait.  False: another file system is, or none. */
+bool client_is_killed_at(const char *point);
 
 /* Sends a request. */
 void client_ask(struct client *client, const char *command, struct lsmkv_slice argument);

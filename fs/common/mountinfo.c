@@ -444,3 +444,21 @@ mountinfo_abort(const char *point, bool lazily)
         return 0;
     return errno == EPERM ? mountinfo_unmount(point, lazily) : -errno;
 }
+
+int
+mountinfo_end_connection(const char *device)
+{
+    const char *minor = strchr(device, ':');
+    char path[sizeof(MOUNTINFO_CONNECTIONS) + 64];
+    int file, result;
+
+    if (minor == NULL)
+        return -EINVAL;
+    snprintf(path, sizeof(path), MOUNTINFO_CONNECTIONS "/%.32s/abort", minor + 1);
+    file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        return -errno;
+    result = write(file, "1", 1) == 1 ? 0 : -errno;
+    close(file);
+    return result;
+}

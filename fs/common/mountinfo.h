@@ -15,6 +15,8 @@
 #include "lsmkv.h"
 
 #define MOUNT_TYPE "fuse.lsmfs"
+/* The control file system of FUSE. */
+#define MOUNTINFO_CONNECTIONS "/sys/fs/fuse/connections"
 
 struct mountinfo {
     uint64_t id;
@@ -76,5 +78,10 @@ const char *mountinfo_why(int result);
 /* The same without waiting for a daemon that does not answer: what is under way fails.
  * Only root can; for others it is mountinfo_unmount. */
 LSMKV_CHECKED int mountinfo_abort(const char *point, bool lazily);
+
+/* Ends the connection of a FUSE mount by its device, "major:minor", which it has for as long as it is
+ * mounted: whatever waits for its daemon fails, and so does all that comes later.  Who mounted it can, and
+ * root.  -ENOENT: it has ended, or the control file system is not there; other errors of opening. */
+LSMKV_CHECKED int mountinfo_end_connection(const char *device);
 
 #endif

@@ -32,6 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/client.h"
 #include "common/log.h"
 #include "common/mountinfo.h"
 #include "common/note.h"
@@ -51,8 +52,7 @@
 #define UNMOUNTED_MS     5000 /* from unmounting to the end of the session */
 #define WHILE_MS         1000 /* between two looks at the memory */
 
-#define FUSE_CONF   "/etc/fuse.conf"
-#define CONNECTIONS "/sys/fs/fuse/connections/"
+#define FUSE_CONF "/etc/fuse.conf"
 
 struct mount {
     const struct options *options;
@@ -138,6 +138,8 @@ open_patiently(const struct vfs_options *options, struct vfs **vfs, char *why,
     const struct timespec step = {0, HANDOVER_STEP_MS * 1000000L};
     int result = vfs_open(options, vfs, why, size);
 
+    if (result == -EBUSY && !client_is_killed(options->store.path))
+        result = vfs_open(options, vfs, why, size);
     for (int waited = 0; result == -EBUSY && waited < HANDOVER_MS &&
                          holder_is_leaving(options->store.path, waited);
          waited += HANDOVER_STEP_MS) {
@@ -221,7 +223,7 @@ detach_stale(const char *point)
     struct mountinfo info;
 
     if (mountinfo_find(0, point, &info) != 0 || strcmp(info.type, MOUNT_TYPE) != 0 ||
-        mountinfo_unmount(point, true) != 0)
+        mountinfo_abort(point, true) != 0)
         return false;
     log_say(
         LSMKV_LOG_WARNING,
@@ -235,7 +237,7 @@ detach_stale(const char *point)
 static int
 check_mountpoint(const char *point)
 {
-    int problem = problem_of(point);
+    int problem = client_is_killed_at(point) ? ENOTCONN : problem_of(point);
 
     while (mountinfo_is_dead(problem) && detach_stale(point))
         problem = problem_of(point);
@@ -567,20 +569,16 @@ static void
 on_lost(void *context)
 {
     struct mount *mount = context;
-    const char *minor = strchr(mount->device, ':');
-    char path[sizeof(CONNECTIONS) + sizeof(mount->device) + sizeof("/abort")];
-    int file;
+    int result;
 
     atomic_store(&mount->lost, true);
-    if (minor == NULL)
+    if (mount->device[0] == '\0')
         return;
-    snprintf(path, sizeof(path), CONNECTIONS "%s/abort", minor + 1);
-    file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0 || write(file, "1", 1) != 1)
-        log_say(LSMKV_LOG_ERROR, "cannot end the connection by %s: %s", path,
-                strerror(errno));
-    if (file >= 0)
-        close(file);
+    result = mountinfo_end_connection(mount->device);
+    if (result != 0)
+        log_say(LSMKV_LOG_ERROR,
+                "cannot end the connection by " MOUNTINFO_CONNECTIONS ": %s",
+                strerror(-result));
 }
 
 /* ---- the whole ---- */

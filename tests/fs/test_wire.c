@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/killed.h"
 #include "common/wire.h"
 #include "support/suite.h"
 
@@ -243,6 +246,55 @@ START_TEST(test_the_socket_is_private_and_replaces_a_dead_one)
 }
 END_TEST
 
+/* ---- who was killed ---- */
+
+/* Listens in a process of its own, until that is killed. */
+static pid_t
+begin_listening(const char *folder)
+{
+    int ready[2], listening;
+    char byte;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (wire_listen(wire_directory(folder), &listening) == 0 &&
+            write(ready[1], "", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+}
+
+START_TEST(test_who_runs_or_is_stopped_was_not_killed)
+{
+    char folder[] = "/tmp/test_wire.XXXXXX";
+    int connected;
+    siginfo_t info;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    pid_t child = begin_listening(folder);
+    ck_assert_int_eq(wire_connect(folder, &connected), 0);
+    ck_assert_int_eq(killed_peer(connected), 0);
+    kill(child, SIGSTOP);
+    ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WSTOPPED), 0);
+    ck_assert_int_eq(killed_peer(connected), 0);
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    ck_assert_int_eq(killed_peer(connected), child);
+    /* Its number may be another's by now. */
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    ck_assert_int_eq(killed_peer(connected), 0);
+    close(connected);
+    ck_assert_int_eq(killed_peer(ends[0]), 0);
+    wire_unlisten(wire_directory(folder));
+    rmdir(folder);
+}
+END_TEST
+
 /* ---- descriptors ---- */
 
 START_TEST(test_a_descriptor_arrives_and_works)
@@ -343,6 +395,7 @@ main(void)
     tcase_add_test(tests, test_contents_cut_short_are_no_contents);
     tcase_add_test(tests, test_a_size_that_is_none_is_refused);
     tcase_add_test(tests, test_sending_to_nobody_is_an_error_and_no_signal);
+    tcase_add_test(tests, test_who_runs_or_is_stopped_was_not_killed);
     tcase_add_test(tests, test_a_descriptor_arrives_and_works);
     tcase_add_test(tests, test_what_is_no_descriptor_is_refused);
     tcase_add_test(tests, test_of_two_descriptors_the_second_does_not_stay);
