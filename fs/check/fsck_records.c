@@ -167,13 +167,18 @@ static void
 contents_known(struct fsck *check)
 {
     const struct fact_trim *trims = check->trims.items;
+    const struct fact_contents *contents;
     facts_sort(&check->contents);
+    contents = check->contents.items;
     for (size_t i = 1; i < check->contents.count; i++) {
-        uint64_t id = facts_number(&check->contents, i);
-        if (id != facts_number(&check->contents, i - 1))
+        if (contents[i].id != contents[i - 1].id)
             continue;
-        fsck_mendable(check, FSCK_TWO_OWNERS, id, 0);
-        fsck_tell_number(check, "data", id, "two files or orphans have it");
+        fsck_mendable(check, FSCK_TWO_OWNERS, contents[i].id, 0);
+        fsck_tell_number(
+            check, "data", contents[i].id,
+            "two files or orphans have it (inodes %llu and %llu; 0: an orphan): "
+            "the end of one takes the contents of both",
+            (unsigned long long)contents[i - 1].ino, (unsigned long long)contents[i].ino);
     }
     for (size_t i = 0; i < check->trims.count; i++) {
         struct fact_contents *owner = facts_find(&check->contents, trims[i].id);

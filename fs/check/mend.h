@@ -4,8 +4,8 @@
  *
  * What can be set right without guessing at contents is: counts, notes, and who owns
  * what.  What has lost its name is put into the directory lost+found; a chunk that is
- * lost reads as an error, not as zeros; of two records that claim the same contents the
- * newer one keeps them.  A name whose file is lost stays, and reads as an error.
+ * lost reads as an error, not as zeros; of two records of one file the newer one keeps its
+ * contents, and of two files that claim the same contents each gets them.  A name whose file is lost stays, and reads as an error.
  */
 #ifndef FS_MEND_H
 #define FS_MEND_H

@@ -2,10 +2,13 @@
  * mend_files.c - mending what belongs to whom: lost+found, and numbers that two records
  * claim.
  *
- * O1  A file's name and its inode record, or two names, have one inode number or data id
- *     if an older version came back: of a name that was removed, or of a file before it
- *     got a second name.  The inode record is right, or else the newer one of two names.
+ * O1  A file's name and its inode record, or two names, have one inode number if an older
+ *     version came back: of a name that was removed, or of a file before it got a second
+ *     name.  The inode record is right, or else the newer one of two names.
  * O2  An orphan's record that is newer than the file's says that the file was removed.
+ * O3  Files with numbers of their own have one data id only if something other than a loss
+ *     went wrong, and nothing tells whose the contents are: each has them from then on.
+ *     Left as they are, the end of one would take the other's.
  */
 #include "check/mend_files.h"
 
@@ -231,6 +234,7 @@ mend_lost_inode(struct mend *mend, const struct mend_item *item)
 /* A record with attributes of a file or directory. */
 struct owner {
     uint64_t ino, id; /* id 0: no chunks */
+    uint64_t chunks;  /* that its size has room for */
     uint64_t sequence;
     bool shared; /* it is an inode record */
     bool directory;
@@ -320,6 +324,7 @@ add_owner(struct owners *owners, struct lsmkv_slice key, bool shared,
     }
     struct owner owner = {.ino = attr.ino,
                           .id = attr.data.kind == ATTR_CHUNKS ? attr.data.id : 0,
+                          .chunks = chunk_count(attr.data.size),
                           .sequence = record->sequence,
                           .shared = shared,
                           .directory = S_ISDIR(attr.mode),
@@ -582,6 +587,59 @@ settle_orphan(struct mend *mend, struct owner *best)
     return result;
 }
 
+static void
+set_data_id(struct attr *attr, uint64_t id)
+{
+    attr->data.id = id;
+}
+
+static int
+copy_chunks(struct mend *mend, uint64_t from, uint64_t to, uint64_t count)
+{
+    struct store *store = mend->store;
+    struct lsmkv_iter *iter;
+    uint64_t id, index;
+    unsigned fragment;
+    int result = count > 0 ? chunks_iter(store, NULL, from, 0, count - 1, &iter) : 0;
+    if (result || count == 0)
+        return result;
+    for (lsmkv_iter_first(iter); lsmkv_iter_valid(iter) && result == 0;
+         lsmkv_iter_next(iter)) {
+        const struct lsmkv_record *record = lsmkv_iter_record(iter);
+        if (!chunk_key_decode(lsmkv_iter_key(iter), &id, &index, &fragment))
+            continue;
+        struct chunk_key key = chunk_key(to, index, fragment);
+        struct lsmkv_slice value;
+        result = lsmkv_iter_value(iter, &value);
+        if (result == 0)
+            result = lsmkv_batch_put(mend->batch, store->chunks, chunk_slice(&key),
+                                     record->attributes, value);
+        result = result ? result : mend_write(mend);
+    }
+    result = result ? result : lsmkv_iter_status(iter);
+    lsmkv_iter_free(iter);
+    return result;
+}
+
+/* O3.  How far its contents reach is looked at in the next round. */
+static int
+copy_contents(struct mend *mend, struct owner *owner)
+{
+    struct store *store = mend->store;
+    uint64_t id;
+    int result = store_new_data_id(store, &id);
+    if (result == 0)
+        result = copy_chunks(mend, owner->id, id, owner->chunks);
+    if (result == 0)
+        result = mend_change(mend, owner->shared ? store->inodes : store->files,
+                             key_of(owner), set_data_id, id);
+    owner->gone = true;
+    if (result == 0)
+        say_of(mend, owner,
+               "its contents are another file's, too; it has a copy of them");
+    return result;
+}
+
 static int
 settle_data(struct owners *owners, const struct mend_item *item)
 {
@@ -589,9 +647,8 @@ settle_data(struct owners *owners, const struct mend_item *item)
     size_t at = first_of(owners, false, item->number);
     int result = 0;
     while (best && result == 0 && (owner = next_of(owners, false, item->number, &at))) {
-        if (owner != best && !owner->gone && !owner->shared)
-            result = drop_name(owners->mend, owner,
-                               "removed: its contents belong to a newer file");
+        if (owner != best && !owner->gone)
+            result = copy_contents(owners->mend, owner);
     }
     return result || !best ? result : settle_orphan(owners->mend, best);
 }

@@ -446,6 +446,25 @@ START_TEST(test_contents_of_two)
 }
 END_TEST
 
+START_TEST(test_which_two_have_the_contents)
+{
+    struct attr attr = put_large("a"), other = put_file("b", "");
+    char line[96];
+
+    other.data = attr.data;
+    put_attr(fixture.store->files, lsmkv_str("b"), &other, "");
+    run_check(NULL);
+    ck_assert_uint_eq(found.count, 1);
+    snprintf(line, sizeof line, "%llu and %llu", (unsigned long long)attr.ino,
+             (unsigned long long)other.ino);
+    if (!was_found(line)) {
+        snprintf(line, sizeof line, "%llu and %llu", (unsigned long long)other.ino,
+                 (unsigned long long)attr.ino);
+        ck_assert(was_found(line));
+    }
+}
+END_TEST
+
 START_TEST(test_contents_that_were_never_given_out)
 {
     uint64_t inodes, data_ids;
@@ -655,6 +674,7 @@ main(void)
     tcase_add_test(tests, test_a_kept_value_whose_attributes_are_damaged);
     tcase_add_test(tests, test_chunks_without_an_owner);
     tcase_add_test(tests, test_contents_of_two);
+    tcase_add_test(tests, test_which_two_have_the_contents);
     tcase_add_test(tests, test_contents_that_were_never_given_out);
     tcase_add_test(tests, test_contents_that_no_file_can_have);
     tcase_add_test(tests, test_a_chunk_past_the_end);

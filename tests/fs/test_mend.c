@@ -348,6 +348,71 @@ START_TEST(test_two_directories_with_one_number)
 }
 END_TEST
 
+/* The chunks of one are given back. */
+static void
+remove_contents(const struct attr *attr)
+{
+    for (uint64_t i = 0; i < 3; i++)
+        delete_chunk(attr->data.id, i, 0);
+}
+
+static void
+expect_contents_of_its_own(const struct attr *attr, const struct attr *other)
+{
+    ck_assert_uint_ne(attr->data.id, other->data.id);
+    ck_assert_uint_eq(attr->data.size, LARGE);
+    ck_assert_int_eq(read_at(attr, LARGE - 1), 0);
+}
+
+/* Nothing was lost there: it was a bug, or somebody's work.  Of two names the older was removed, and two
+ * inode records were left to take each other's contents. */
+START_TEST(test_two_files_with_one_data_id)
+{
+    struct attr attr = put_large("a"), other = put_file("b", ""), found;
+    struct attr short_one = put_file("c", "");
+
+    other.data = short_one.data = attr.data;
+    put_attr(fixture.store->files, lsmkv_str("b"), &other, "");
+    short_one.data.size = CHUNK_SIZE;
+    short_one.data.chunks = 1;
+    put_attr(fixture.store->files, lsmkv_str("c"), &short_one, "");
+    mend(NULL, 0);
+    ck_assert(was_told("a: its contents are another file's, too; it has a copy"));
+    ck_assert_uint_eq(told.left + told.lost, 0);
+    ck_assert(file_at("a", &attr) && file_at("b", &other) && file_at("c", &found));
+    expect_contents_of_its_own(&attr, &other);
+    ck_assert_uint_ne(found.data.id, attr.data.id);
+    ck_assert_uint_ne(found.data.id, other.data.id);
+    remove_contents(&attr);
+    ck_assert_int_eq(read_at(&found, 0), 0);
+    expect_contents_of_its_own(&other, &attr);
+}
+END_TEST
+
+START_TEST(test_two_inode_records_with_one_data_id)
+{
+    struct attr attr = put_large("a"), other = put_file("b", "");
+    struct record_key key = record_inode(attr.ino), other_key = record_inode(other.ino);
+
+    other.data = attr.data;
+    attr.nlink = other.nlink = 2;
+    put_attr(fixture.store->inodes, record_slice(&key), &attr, "");
+    put_attr(fixture.store->inodes, record_slice(&other_key), &other, "");
+    put_reference("a", attr.ino);
+    put_reference("a2", attr.ino);
+    put_reference("b", other.ino);
+    put_reference("b2", other.ino);
+    mend(NULL, 0);
+    ck_assert_uint_eq(told.mended, 1);
+    ck_assert_uint_eq(told.left + told.lost, 0);
+    ck_assert(attr_at(fixture.store->inodes, record_slice(&key), &attr));
+    ck_assert(attr_at(fixture.store->inodes, record_slice(&other_key), &other));
+    expect_contents_of_its_own(&attr, &other);
+    remove_contents(&attr);
+    expect_contents_of_its_own(&other, &attr);
+}
+END_TEST
+
 START_TEST(test_a_removed_file_that_is_back)
 {
     struct attr attr = put_large("a"), found;
@@ -680,6 +745,8 @@ main(void)
     tcase_add_test(tests, test_many_old_names);
     tcase_add_test(tests, test_a_name_from_before_it_was_linked);
     tcase_add_test(tests, test_two_directories_with_one_number);
+    tcase_add_test(tests, test_two_files_with_one_data_id);
+    tcase_add_test(tests, test_two_inode_records_with_one_data_id);
     tcase_add_test(tests, test_a_removed_file_that_is_back);
     tcase_add_test(tests, test_an_orphan_that_got_a_name);
     tcase_add_test(tests, test_contents_that_are_newer_than_their_file);
