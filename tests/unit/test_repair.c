@@ -12,6 +12,7 @@
 #include "db/db.h"
 #include "repair_fixture.h"
 #include "support/suite.h"
+#include "table/blob.h"
 
 START_TEST(test_an_undamaged_store_is_copied)
 {
@@ -485,6 +486,68 @@ START_TEST(test_damage_of_an_open_store_is_what_it_is_of_a_closed_one)
 }
 END_TEST
 
+static int
+take_last_blob(void *last, const char *name)
+{
+    if (strstr(name, ".blob") != NULL && strcmp(name, last) > 0)
+        strcpy(last, name);
+    return 0;
+}
+
+/* Flips a bit of the checksums of the first value of the newest blob file, whose key has `key_size`
+ * bytes. */
+static void
+damage_sums(struct mem_env *env, size_t key_size)
+{
+    const uint64_t at = BLOB_HEADER_SIZE + BLOB_HEAD_SIZE + key_size + KEY_TRAILER_SIZE;
+    struct env_dir *store = directory(env, "store");
+    struct env_file *file;
+    char last[32] = "";
+    uint8_t byte;
+
+    ck_assert_int_eq(env_dir_list(store, take_last_blob, last), 0);
+    ck_assert_int_eq(env_file_open(store, last, ENV_READ, &file), 0);
+    ck_assert_int_eq(env_file_read(file, at, &byte, 1), 1);
+    ck_assert_int_eq(env_file_close(file), 0);
+    byte ^= 4;
+    ck_assert_int_eq(env_file_open(store, last, ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, at, &byte, 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+    env_dir_close(store);
+}
+
+/* Parts of the value cannot be read, all of it can: repair, which copies that, told nothing. */
+START_TEST(test_damaged_checksums_of_pages_are_told)
+{
+    static char value[40000];
+    struct mem_env *copy = mem_env_kill(rig.memory);
+    struct lsmkv *db = open_copy(copy), *made;
+    struct outcome outcome = {0};
+    const struct lsmkv_repair_options ask = {
+        .finding = note_finding, .lost = note_loss, .context = &outcome};
+    struct lsmkv_options options = rig.options;
+    struct lsmkv_held *held;
+
+    memset(value, 'v', sizeof(value));
+    ck_assert_int_eq(lsmkv_put(db, NULL, lsmkv_str("big"), lsmkv_bytes(NULL, 0),
+                               lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED),
+                     0);
+    damage_sums(copy, strlen("big"));
+    ck_assert_int_eq(lsmkv_repair_open(db, "new", &ask), -EUCLEAN);
+    ck_assert_uint_eq(outcome.damage, 1);
+    ck_assert_uint_eq(outcome.loss_count, 0);
+    ck_assert_int_eq(lsmkv_close(db), 0);
+    options.env = mem_env_base(copy);
+    ck_assert_int_eq(lsmkv_open("new", &options, &made), 0);
+    ck_assert_int_eq(lsmkv_get_held(made, NULL, NULL, lsmkv_str("big"), &held), 0);
+    ck_assert_uint_eq(lsmkv_held_record(held)->value.size, sizeof(value));
+    ck_assert_mem_eq(lsmkv_held_record(held)->value.data, value, sizeof(value));
+    lsmkv_held_release(held);
+    ck_assert_int_eq(lsmkv_close(made), 0);
+    mem_env_free(copy);
+}
+END_TEST
+
 static bool
 stop(void *context, uint64_t done, uint64_t total)
 {
@@ -563,6 +626,7 @@ main(void)
     tcase_add_test(open, test_an_open_store_is_copied_beside_its_use);
     tcase_add_test(open, test_an_open_store_is_copied_in_a_turn_of_its_own);
     tcase_add_test(open, test_damage_of_an_open_store_is_what_it_is_of_a_closed_one);
+    tcase_add_test(open, test_damaged_checksums_of_pages_are_told);
     tcase_add_test(open, test_a_repair_can_be_ended);
     tcase_add_test(tcase, test_only_an_empty_directory_is_taken);
     suite_add_tcase(suite, tcase);
