@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
+#include "common/client.h"
 #include "common/mountinfo.h"
 #include "common/note.h"
 #include "daemon/mount.h"
@@ -92,6 +93,8 @@ remount_run(const struct options *options)
         return fail(options, "that store is not mounted there", STATUS_MOUNTPOINT);
     if (result != 0)
         return fail(options, strerror(-result), STATUS_FAILED);
+    if (client_is_killed_at(point))
+        return fail(options, strerror(ENOTCONN), STATUS_MOUNTPOINT);
     if (statvfs(point, &st) != 0)
         return fail(options, strerror(errno), STATUS_MOUNTPOINT);
 

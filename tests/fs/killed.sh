@@ -146,6 +146,14 @@ commanded() {
     nothing_waits
 }
 
+remounted() {
+    ln -sf "$lsmfs" mount.lsmfs
+    strand
+    fails_with 32 'not connected' limited ./mount.lsmfs "$store" "$mnt" -o remount,ro
+    fails_with 0 '' limited "$lsmfs" umount "$mnt"
+    nothing_waits
+}
+
 taken_away_lazily() {
     ln -sf "$lsmfs" umount.lsmfs
     strand
@@ -197,6 +205,7 @@ stranded "umount" umounted
 stranded "mounted over it" mounted_over
 stranded "mounted elsewhere" mounted_elsewhere
 stranded "another command" commanded
+stranded "mount -o remount" remounted
 stranded "umount -l" taken_away_lazily
 stranded "only stopped" stopped
 if [ "$(id -u)" = 0 ]; then
