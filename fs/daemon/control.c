@@ -7,7 +7,8 @@
  *     before: its descriptor outlives its thread.
  * C2  No thread waits for a client while it holds up the filesystem: contents pass through a
  *     file without a name, for the client's other end may be a file of this very mount.
- *     What takes long or is read at the client's pace the thread that accepts never does.
+ *     What takes long or is read at the client's pace the thread that accepts never does, and
+ *     for a client that says nothing it waits a second.
  * C3  What takes long ends soon after its connection does, so that an unmounting need not wait.
  * C4  Going back to a snapshot does not end so, for who asked must hear whether the tree went back.
  *     An unmounting, which ends it if there is time, waits for its answer.
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +42,7 @@
 #define CHECKS_MAX      1u /* of repairs, too */
 #define EXPORTS_MAX     8u
 #define ACCEPT_PAUSE_NS 100000000
+#define CLIENT_SECONDS  1 /* for each step of a client, without a thread for it */
 
 struct connection {
     struct control *control;
@@ -460,6 +463,20 @@ reap(struct control *control)
     }
 }
 
+/* The thread that accepts does not wait long for one client, while another may be there that is to
+ * unmount. */
+static void
+limit_waiting(const struct connection *connection)
+{
+    const struct timeval limit = {CLIENT_SECONDS, 0};
+    const int fd = connection->wire.fd;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
+        log_say(LSMKV_LOG_WARNING, "cannot limit the waiting for a command: %s",
+                strerror(errno));
+}
+
 static void
 begin_connection(struct control *control, int fd)
 {
@@ -484,8 +501,10 @@ begin_connection(struct control *control, int fd)
     control->connections = connection;
     control->count++;
     pthread_mutex_unlock(&control->mutex);
-    if (!has_thread)
+    if (!has_thread) {
+        limit_waiting(connection);
         connection_main(connection);
+    }
 }
 
 static bool

@@ -244,6 +244,27 @@ unmounts_without_memory() {
     is_unharmed
 }
 
+# Whoever connects and says nothing kept the only thread that could still take commands.
+unmounts_beside_the_silent() {
+    local status=0
+    fresh
+    mount_store
+    mkdir "$mnt/files"
+    prlimit --pid "$(pid_of_daemon)" --data=1000:1000
+    load 40
+    [ -s failures ]
+    connects 10
+    sleep 0.3
+    timeout 25 "$lsmfs" umount "$mnt" 2>said || status=$?
+    kill %1
+    wait %1 || true
+    [ $status != 124 ]
+    [ $status = 0 ] || grep 'Cannot allocate memory' said
+    ! mounted || umount "$mnt"
+    await_end "$(pid_of_daemon)"
+    sound
+}
+
 # And goes on when there is memory again.
 gets_memory_back() {
     local pid
@@ -315,6 +336,7 @@ check "few descriptors to begin with" begins_with_few
 check "no descriptor left" ends_without_any
 check "few addresses" has_few_addresses
 check "unmounted without memory" unmounts_without_memory
+check "no memory, and a client that says nothing" unmounts_beside_the_silent
 check "memory comes back" gets_memory_back
 check "a small control group" has_a_small_group
 [ ! -s remark ] || echo "# $(cat remark)"
