@@ -196,21 +196,22 @@ tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
     return 0;
 }
 
-/* Of a value that is whole: reading all of it does without the checksums of its pages that stand
- * before it, and the new store gets its own; but the damaged one cannot be read in parts.  -ENOMEM. */
+/* Of a value that is whole: reading all of it does without the checksums of its pages that
+ * stand before it, and the new store gets its own; but the damaged one cannot be read in
+ * parts.  -ENOMEM. */
 static int
 tell_damaged_sums(struct lsmkv *db, const struct blob_ref *ref)
 {
     uint8_t sums[LSMKV_VALUE_MAX / BLOB_PAGE_SIZE * sizeof(uint32_t)];
-    const size_t size = ref->pages * sizeof(uint32_t);
+    const size_t size = blob_table_size(ref);
     const uint64_t offset = ref->offset - size;
     char name[TABLE_NAME_SIZE];
     ssize_t got;
 
-    if (size == 0)
+    if (ref->pages == 0)
         return 0;
     got = blob_files_bytes(db->blobs, ref->file, offset, sums, size);
-    if (got == (ssize_t)size && !blob_sums_are_intact(ref, sums + size)) {
+    if (got == (ssize_t)size && !blob_table_is_intact(ref, sums + size)) {
         blob_name(name, ref->file);
         (void)report_error(&db->reporter, -EBADMSG,
                            "%s: offset %" PRIu64
