@@ -108,6 +108,12 @@ add_list(const struct memtable *memtable, struct key_filter *filter, size_t *cou
     return true;
 }
 
+void
+memtable_forgo_filter(struct memtable *memtable)
+{
+    memtable->expected = 0;
+}
+
 /* As large as it takes if all that is to come is like what there is; but if that is one key over and
  * over, others may follow.  Where it cannot be made, all is searched without. */
 static void
@@ -134,7 +140,7 @@ note_key(struct memtable *memtable, struct lsmkv_slice key)
 {
     struct key_filter *filter = &memtable->filter;
 
-    if (memtable_count(memtable) == FILTERED_FROM)
+    if (memtable_count(memtable) == FILTERED_FROM && memtable->expected > 0)
         make_filter(memtable);
     else if (key_filter_is_made(filter) &&
              (!add_key(filter, memtable->list.order, memtable->filtered, key,

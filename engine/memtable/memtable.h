@@ -30,6 +30,8 @@ int LSMKV_CHECKED memtable_new(struct block_pool *pool, enum lsmkv_order order,
                                size_t expected, struct memtable **memtable);
 /* Nobody may be reading it any more. */
 void memtable_free(struct memtable *memtable);
+/* Of an empty one: it is filled at once and soon flushed, so it is not worth a filter. */
+void memtable_forgo_filter(struct memtable *memtable);
 
 /* Adds an entry; `record` is as record_encode takes it and is copied.  Only one thread at
  * a time.  -ENOMEM leaves it as it was. */

@@ -681,6 +681,33 @@ START_TEST(test_readers_see_every_published_entry_while_the_writer_adds)
 }
 END_TEST
 
+/* It answers the same without. */
+START_TEST(test_a_memtable_may_do_without_a_filter)
+{
+    size_t memory[2] = {0, 0};
+
+    for (unsigned round = 0; round < 2; round++) {
+        struct memtable_hit hit;
+        char key[32];
+
+        begin(LSMKV_ORDER_PATH);
+        if (round == 1)
+            memtable_forgo_filter(memtable);
+        for (unsigned i = 0; i < 5000; i++) {
+            snprintf(key, sizeof(key), "d%u/k%u", i % 7, 2 * i);
+            add(lsmkv_str(key), i + 1, KIND_PUT, lsmkv_str("value"));
+        }
+        for (unsigned i = 0; i < 10000; i++) {
+            snprintf(key, sizeof(key), "d%u/k%u", i / 2 % 7, i);
+            ck_assert_int_eq(get(lsmkv_str(key), SEQUENCE_MAX, &hit), i % 2 == 0);
+        }
+        memory[round] = memtable_memory(memtable);
+        finish();
+    }
+    ck_assert_uint_lt(memory[1], memory[0]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -699,6 +726,7 @@ main(void)
     tcase_add_loop_test(
         tests, test_a_memtable_that_began_with_one_key_seldom_looks_either, 0, 2);
     tcase_add_test(tests, test_a_filter_that_would_cost_too_much_is_given_up);
+    tcase_add_test(tests, test_a_memtable_may_do_without_a_filter);
     tcase_add_loop_test(tests, test_skip_older_stops_at_newer_entries_and_at_its_bound, 0,
                         2);
     tcase_add_loop_test(tests, test_keys_and_values_of_every_size_fit, 0, 2);
