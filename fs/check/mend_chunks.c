@@ -10,7 +10,8 @@
  *     it is there, but neither it nor fragments that cover   it is marked: some of it was lost
  *     it are newer than what was lost, and
  *     the range is of no other chunk
- *     the same, but the range is of others, too              it is told
+ *     the same, but the range is of others, too              it is told; below fragments that do
+ *                                                            not cover it, it is marked
  *
  * What logs and whole tables have lost is told by the engine in general.
  */
@@ -281,11 +282,16 @@ judge(struct marking *marking, uint64_t index)
             return mark(marking, index);
         old = true;
     }
-    if (old && marking->old_to == 0)
+    if (!old)
+        return 0;
+    if (marking->old_to == 0)
         marking->old_from = index;
-    if (old)
-        marking->old_to = index + 1;
-    return 0;
+    marking->old_to = index + 1;
+    if (whole > 0 || marking->marked >= MARKS_MAX)
+        return 0;
+    /* Without a record 0 what the fragments lack would read as zeros. */
+    marking->marked++;
+    return chunks_put_lost(sufferers->mend->store, sufferers->mend->batch, id, index);
 }
 
 static int

@@ -7,11 +7,18 @@
 
 /* ---- memory ---- */
 
-/* Some MiB.  None where a use after the end is to be found. */
-#ifdef __SANITIZE_ADDRESS__
-#define SPARES_MAX 0u
-#else
-#define SPARES_MAX 8192u
+#define SPARES_MAX 8192u /* some MiB */
+
+/* Not where a use after the end is to be found. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS_SPARES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPS_SPARES 0
+#endif
+#endif
+#ifndef KEEPS_SPARES
+#define KEEPS_SPARES 1
 #endif
 
 #define SHORT_NAME 24u /* links for names up to that are of one size */
@@ -31,7 +38,7 @@ spare_take(struct spares *spares, size_t size)
 static void
 spare_give(struct spares *spares, void *block)
 {
-    if (spares->count >= SPARES_MAX) {
+    if (!KEEPS_SPARES || spares->count == SPARES_MAX) {
         free(block);
         return;
     }

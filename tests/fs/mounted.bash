@@ -76,7 +76,7 @@ not() {
 # stores that are not there yet, as --compress=lz4.
 mount_store() {
     if [ -n "${LSMFS_CREATE:-}" ] && [ ! -e "$store" ]; then
-        "$lsmfs" create "$LSMFS_CREATE" "$store" >/dev/null
+        "$lsmfs" create "$LSMFS_CREATE" "$store" >/dev/null || return
     fi
     "$lsmfs" "$store" "$mnt" ${LSMFS_MOUNT:+-o "$LSMFS_MOUNT"} "$@"
 }

@@ -147,6 +147,23 @@ START_TEST(test_what_shows_through_stays)
 }
 END_TEST
 
+/* To the last byte, at the end of a chunk (`_i` is 0) and of a file. */
+START_TEST(test_the_last_byte_shows_through)
+{
+    const size_t size = _i == 0 ? DATA_CHUNK : 10000, half = size / 2;
+
+    do_write(&files[0], 0, pattern, DATA_CHUNK + size);
+    do_write(&files[0], DATA_CHUNK, pattern + 1, half);
+    do_write(&files[0], DATA_CHUNK + half, pattern + 2, size - half - 1);
+    ck_assert(has_record(&files[0], 1, 0));
+    check_each_page(&files[0]);
+    do_write(&files[0], DATA_CHUNK + size - 1, pattern + 3, 1);
+    ck_assert(!has_record(&files[0], 1, 0));
+    check_each_page(&files[0]);
+    check_sound();
+}
+END_TEST
+
 /* After a mount, and where more is written than is known: what would fold is looked at before. */
 START_TEST(test_fragments_that_are_not_known_are_looked_for)
 {
@@ -362,6 +379,7 @@ main(void)
     tcase_add_checked_fixture(tests, setup_pages, teardown);
     tcase_add_test(tests, test_a_chunk_whose_pages_were_all_written_over_goes);
     tcase_add_test(tests, test_what_shows_through_stays);
+    tcase_add_loop_test(tests, test_the_last_byte_shows_through, 0, 2);
     tcase_add_test(tests, test_fragments_that_are_not_known_are_looked_for);
     tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment_folds);
     tcase_add_test(tests, test_a_lost_chunk_is_whole_when_it_was_written_over);

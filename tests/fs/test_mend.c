@@ -626,6 +626,30 @@ START_TEST(test_a_chunk_that_newer_fragments_do_not_cover)
 }
 END_TEST
 
+/* Of one that is fragments alone nothing older lies below what was lost: that is an error, not zeros, and
+ * what there is can be read. */
+START_TEST(test_a_chunk_of_fragments_that_lacks_some)
+{
+    struct attr attr = put_large("a"), other = put_large("b");
+    struct chunk_key first = chunk_key(attr.data.id, 1, 2);
+    struct chunk_key last = chunk_key(other.data.id, 0, 0);
+    struct mend_loss loss = loss_of(&first, &last);
+
+    delete_chunk(attr.data.id, 1, 0);
+    put_fragment(attr.data.id, 1, 1, 4096, 4096, 4096);
+    put_fragment(attr.data.id, 1, 2, 12288, 8192, 4096);
+    mend(&loss, 1);
+    ck_assert(was_told("a: 1 of its 3 chunks cannot be read"));
+    ck_assert(was_told("a: bytes 131072 to 393216 may be older"));
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), -EUCLEAN);
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE + 4096), 0);
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE + 8192), -EUCLEAN);
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE + 12288), 0);
+    ck_assert_int_eq(read_at(&attr, CHUNK_SIZE + 16384), -EUCLEAN);
+    ck_assert_int_eq(read_at(&attr, 2 * CHUNK_SIZE), 0);
+}
+END_TEST
+
 /* ---- before the store opens ---- */
 
 static void
@@ -755,6 +779,7 @@ main(void)
     tcase_add_test(tests, test_a_hole_stays_one);
     tcase_add_test(tests, test_holes_of_a_file_that_has_all_its_chunks);
     tcase_add_test(tests, test_a_chunk_that_lacks_a_fragment);
+    tcase_add_test(tests, test_a_chunk_of_fragments_that_lacks_some);
     tcase_add_test(tests, test_a_chunk_that_newer_fragments_cover);
     tcase_add_loop_test(tests, test_a_chunk_that_newer_fragments_do_not_cover, 0, 2);
     tcase_add_test(tests, test_counters_that_are_lost);
