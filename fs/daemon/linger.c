@@ -2,6 +2,7 @@
 #include "daemon/linger.h"
 
 #define QUICK       4      /* so many that came quickly, and the next is looked for */
+#define MISSED      4      /* requests that are not looked for after a look in vain */
 #define SPARED      10000u /* requests at most after one look, */
 #define DOUBLED     7u     /* and doubled as often at most */
 #define MICROSECOND 1000u
@@ -9,7 +10,7 @@
 void
 linger_arrived(struct linger *linger, uint64_t now)
 {
-    if (now > linger->answered + LINGER)
+    if (now > linger->answered + LINGER_QUICK)
         linger->quick = linger->quick < 0 ? linger->quick : 0;
     else if (linger->quick < QUICK)
         linger->quick++;
@@ -33,6 +34,12 @@ void
 linger_gained(struct linger *linger)
 {
     linger->shared = 0;
+}
+
+void
+linger_missed(struct linger *linger)
+{
+    linger->quick = -MISSED;
 }
 
 void

@@ -179,6 +179,7 @@ look(struct loop *loop)
             return;
         }
     } while (now - begin < LINGER);
+    linger_missed(&loop->linger);
 }
 
 /* Reads the next request; false: there will be none.  -EINTR comes from WAKE, -ENOENT from a

@@ -47,11 +47,11 @@ START_TEST(test_quick_requests_are_looked_for)
     request(SECOND);
     for (int i = 0; i < 4; i++) {
         ck_assert(!linger_wanted(&linger));
-        request(LINGER);
+        request(LINGER_QUICK);
     }
     for (int i = 0; i < 100; i++) {
         ck_assert(linger_wanted(&linger));
-        request(LINGER);
+        request(LINGER_QUICK);
     }
 }
 END_TEST
@@ -59,13 +59,30 @@ END_TEST
 START_TEST(test_slow_ones_are_not)
 {
     for (int i = 0; i < 100; i++) {
-        request(LINGER + 1);
+        request(LINGER_QUICK + 1);
         ck_assert(!linger_wanted(&linger));
     }
     /* Nor after a single slow one. */
     quick_ones();
     request(SECOND);
     ck_assert_uint_eq(quick_ones(), 4);
+}
+END_TEST
+
+/* They come quickly, and not while it is looked. */
+START_TEST(test_a_look_in_vain_spares_a_few)
+{
+    for (int i = 0; i < 10; i++) {
+        unsigned count = 0;
+
+        quick_ones();
+        linger_missed(&linger);
+        while (!linger_wanted(&linger)) {
+            request(LINGER + 1);
+            count++;
+        }
+        ck_assert_uint_eq(count, 8);
+    }
 }
 END_TEST
 
@@ -126,6 +143,7 @@ main(void)
     tcase_add_checked_fixture(cases, setup, NULL);
     tcase_add_test(cases, test_quick_requests_are_looked_for);
     tcase_add_test(cases, test_slow_ones_are_not);
+    tcase_add_test(cases, test_a_look_in_vain_spares_a_few);
     tcase_add_test(cases, test_an_answer_given_aside_may_be_older);
     tcase_add_test(cases, test_others_are_spared_longer_each_time);
     tcase_add_test(cases, test_a_slow_one_does_not_end_it);
