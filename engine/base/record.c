@@ -11,12 +11,9 @@
 size_t
 blob_ref_encode(uint8_t *out, const struct blob_ref *ref)
 {
-    const uint32_t flag =
-        ref->packed > 0 ? BLOB_PACKED : (ref->pages > 0 ? BLOB_PAGED : 0);
-
     put_u64(out, ref->file);
     put_u64(out + 8, ref->offset);
-    put_u32(out + 16, ref->length | flag);
+    put_u32(out + 16, blob_lengths_encode(ref));
     put_u32(out + 20, ref->checksum);
     if (ref->packed == 0)
         return BLOB_REF_SIZE;

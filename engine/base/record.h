@@ -67,11 +67,15 @@ blob_packed_is_possible(uint32_t packed, uint32_t length)
     return packed < length && packed >= blob_units(length);
 }
 
-/* What stands before the value: a checksum a page; size and checksum of each unit. */
+#define BLOB_PAGE_ENTRY 4u /* of the table before a value: the page's checksum */
+#define BLOB_UNIT_ENTRY 8u /* likewise: the unit's bytes in the file, its checksum */
+
+/* What stands before the value. */
 static inline size_t
 blob_table_size(const struct blob_ref *ref)
 {
-    return ref->packed > 0 ? (size_t)blob_units(ref->length) * 8 : (size_t)ref->pages * 4;
+    return ref->packed > 0 ? (size_t)blob_units(ref->length) * BLOB_UNIT_ENTRY
+                           : (size_t)ref->pages * BLOB_PAGE_ENTRY;
 }
 
 /* Of the value, in the file. */
@@ -79,6 +83,27 @@ static inline uint32_t
 blob_stored_size(const struct blob_ref *ref)
 {
     return ref->packed > 0 ? ref->packed : ref->length;
+}
+
+/* The field of a length. */
+static inline uint32_t
+blob_lengths_encode(const struct blob_ref *ref)
+{
+    const uint32_t paged = ref->pages > 0 ? BLOB_PAGED : 0;
+
+    return ref->length | (ref->packed > 0 ? BLOB_PACKED : paged);
+}
+
+/* What it says; `stored` is the other field, of a packed value.  False: it cannot be. */
+static inline bool LSMKV_CHECKED
+blob_lengths_decode(uint32_t field, uint32_t stored, struct blob_ref *ref)
+{
+    ref->length = field & ~(BLOB_PAGED | BLOB_PACKED);
+    ref->pages = (field & BLOB_PAGED) != 0 ? blob_pages(ref->length) : 0;
+    ref->packed = (field & BLOB_PACKED) != 0 ? stored : 0;
+    return ref->length > 0 && ref->length <= LSMKV_VALUE_MAX &&
+           ((field & BLOB_PACKED) == 0 ||
+            (ref->pages == 0 && blob_packed_is_possible(stored, ref->length)));
 }
 
 /* The bytes: BLOB_REF_SIZE or BLOB_REF_SIZE_MAX. */
@@ -99,17 +124,9 @@ blob_ref_decode(struct lsmkv_slice in, struct blob_ref *ref)
         return -EUCLEAN;
     found.file = get_u64(bytes);
     found.offset = get_u64(bytes + 8);
-    found.length = field & ~(BLOB_PAGED | BLOB_PACKED);
     found.checksum = get_u32(bytes + 20);
-    if ((field & BLOB_PACKED) != 0) {
-        found.packed = get_u32(bytes + BLOB_REF_SIZE);
-        if ((field & BLOB_PAGED) != 0 ||
-            !blob_packed_is_possible(found.packed, found.length))
-            return -EUCLEAN;
-    } else if ((field & BLOB_PAGED) != 0) {
-        found.pages = blob_pages(found.length);
-    }
-    if (found.length == 0 || found.length > LSMKV_VALUE_MAX ||
+    if (!blob_lengths_decode(field, in.size > BLOB_REF_SIZE ? get_u32(bytes + 24) : 0,
+                             &found) ||
         found.offset > (uint64_t)INT64_MAX - found.length ||
         found.offset < blob_table_size(&found))
         return -EUCLEAN;

@@ -69,7 +69,9 @@ begin_log(void *context, uint64_t number)
     mutex_lock(&db->mutex);
     result = generation_new(db, number, &replay->generation);
     mutex_unlock(&db->mutex);
-    for (size_t i = 0; result == 0 && i < replay->generation->count; i++)
+    /* A store that is only read keeps them as they are. */
+    for (size_t i = 0;
+         result == 0 && !db->options.read_only && i < replay->generation->count; i++)
         memtable_forgo_filter(replay->generation->slots[i].memtable);
     return result;
 }

@@ -125,7 +125,8 @@ batch_add(struct lsmkv_batch *batch, uint32_t keyspace, uint8_t kind,
     int result;
 
     assert(kind_is_known(kind) && kind_is_put(kind) == (record != NULL));
-    assert(!kind_is_apart(kind) || record->value.size >= BLOB_REF_SIZE);
+    assert(!kind_is_apart(kind) || record->value.size == BLOB_REF_SIZE ||
+           record->value.size == BLOB_REF_SIZE_MAX);
     if (key.size > LSMKV_KEY_MAX || batch->count == UINT32_MAX)
         return -E2BIG;
     if (record != NULL && (record->attributes.size > LSMKV_ATTRIBUTES_MAX ||

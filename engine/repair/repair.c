@@ -16,7 +16,6 @@
  * P3  Of snapshots ids and sequences ascend together, as lsmkv_check has it.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,31 +195,6 @@ tell_lost(struct sound_iterator *sound, const struct blob_ref *ref)
     return 0;
 }
 
-/* Of a value that is whole: reading all of it does without the checksums of its pages that
- * stand before it, and the new store gets its own; but the damaged one cannot be read in
- * parts.  -ENOMEM. */
-static int
-tell_damaged_sums(struct lsmkv *db, const struct blob_ref *ref)
-{
-    uint8_t sums[LSMKV_VALUE_MAX / BLOB_PAGE_SIZE * sizeof(uint32_t)];
-    const size_t size = blob_table_size(ref);
-    const uint64_t offset = ref->offset - size;
-    char name[TABLE_NAME_SIZE];
-    ssize_t got;
-
-    if (ref->pages == 0)
-        return 0;
-    got = blob_files_bytes(db->blobs, ref->file, offset, sums, size);
-    if (got == (ssize_t)size && !blob_table_is_intact(ref, sums + size)) {
-        blob_name(name, ref->file);
-        (void)report_error(&db->reporter, -EBADMSG,
-                           "%s: offset %" PRIu64
-                           ": the checksums of a value's pages do not match",
-                           name, offset);
-    }
-    return got == -ENOMEM ? -ENOMEM : 0; /* what else there is, was reported */
-}
-
 /* Makes of the current entry, whose value stands apart, one that holds it.  1: done; 0: the value
  * cannot be read, which was told; -ENOMEM. */
 static int
@@ -238,7 +212,7 @@ take_value(struct sound_iterator *sound, struct lsmkv_record *record)
         if (result != 0 && result != -ENOMEM)
             return tell_lost(sound, &ref);
         if (result == 0)
-            result = tell_damaged_sums(sound->repairer->db, &ref);
+            result = blob_look_at_sums(sound->repairer->db->blobs, &ref);
     }
     record->value = lsmkv_bytes(sound->value.data, ref.length);
     if (result == 0)

@@ -267,6 +267,9 @@ int LSMKV_CHECKED blob_read(struct blob_files *files, const struct blob_ref *ref
 int LSMKV_CHECKED blob_read_part(struct blob_files *files, const struct blob_ref *ref,
                                  size_t from, size_t size, struct keybuf *room,
                                  const uint8_t **bytes);
+/* Of a value that could be read whole, which does without the checksums of its pages: reports
+ * them if they are damaged, for then it cannot be read in parts.  -ENOMEM. */
+int LSMKV_CHECKED blob_look_at_sums(struct blob_files *files, const struct blob_ref *ref);
 /* Bytes of a file, whatever they are: how many there are of `size`.  -ENOENT: no such
  * file; other errors are reported. */
 ssize_t LSMKV_CHECKED blob_files_bytes(struct blob_files *files, uint64_t number,

@@ -72,10 +72,8 @@ head_checksum(const uint8_t *head, const struct blob_ref *ref, size_t key_size)
 void
 blob_head_encode(uint8_t *out, const struct blob_ref *ref, struct lsmkv_slice internal)
 {
-    const uint32_t paged = ref->pages > 0 ? BLOB_PAGED : 0;
-
     put_u32(out + 4, ref->checksum);
-    put_u32(out + 8, ref->length | (ref->packed > 0 ? BLOB_PACKED : paged));
+    put_u32(out + 8, blob_lengths_encode(ref));
     put_u32(out + 12, (uint32_t)internal.size);
     if (ref->packed > 0)
         put_u32(out + BLOB_HEAD_SIZE, ref->packed);
@@ -87,24 +85,14 @@ int
 blob_head_decode(const uint8_t *in, uint64_t number, uint64_t offset,
                  struct blob_ref *ref, size_t *key_size, const char **problem)
 {
-    const uint32_t field = get_u32(in + 8), size = get_u32(in + 12);
-    struct blob_ref found_ref = {.file = number,
-                                 .length = field & ~(BLOB_PAGED | BLOB_PACKED),
-                                 .checksum = get_u32(in + 4)};
-    bool possible = true;
+    const uint32_t size = get_u32(in + 12);
+    struct blob_ref decoded = {.file = number, .checksum = get_u32(in + 4)};
 
-    if ((field & BLOB_PACKED) != 0) {
-        found_ref.packed = get_u32(in + BLOB_HEAD_SIZE);
-        possible = (field & BLOB_PAGED) == 0 &&
-                   blob_packed_is_possible(found_ref.packed, found_ref.length);
-    } else if ((field & BLOB_PAGED) != 0) {
-        found_ref.pages = blob_pages(found_ref.length);
-    }
-    if (!possible || found_ref.length == 0 || found_ref.length > LSMKV_VALUE_MAX ||
+    if (!blob_lengths_decode(get_u32(in + 8), get_u32(in + BLOB_HEAD_SIZE), &decoded) ||
         size < KEY_TRAILER_SIZE || size > LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
         return found(-EUCLEAN, "a record's lengths are not possible", problem);
-    found_ref.offset = offset + blob_front_size(size, &found_ref);
-    *ref = found_ref;
+    decoded.offset = offset + blob_front_size(size, &decoded);
+    *ref = decoded;
     *key_size = size;
     return 0;
 }
@@ -197,7 +185,7 @@ blob_front_encode(uint8_t *out, struct lsmkv_slice internal, const uint8_t *stor
     if (ref->packed > 0)
         blob_table_seal(table, ref, stored);
     for (uint32_t i = 0; i < ref->pages; i++)
-        put_u32(table + i * sizeof(uint32_t), page_checksum(ref, i, stored));
+        put_u32(table + (size_t)i * BLOB_PAGE_ENTRY, page_checksum(ref, i, stored));
     ref->checksum =
         table_size > 0 ? table_checksum(ref, table)
                        : crc32c(crc32c_seed(ref->file, ref->offset), stored, ref->length);

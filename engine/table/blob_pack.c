@@ -7,8 +7,6 @@
 #include "base/crc32c.h"
 #include "table/blob.h"
 
-#define UNIT_ENTRY 8u /* of the table: the unit's size in the file, its checksum */
-
 /* Of the value. */
 static uint32_t
 unit_length(uint32_t length, uint32_t unit)
@@ -21,7 +19,7 @@ unit_length(uint32_t length, uint32_t unit)
 static uint32_t
 unit_size(const uint8_t *table, uint32_t unit)
 {
-    return get_u32(table + (size_t)unit * UNIT_ENTRY);
+    return get_u32(table + (size_t)unit * BLOB_UNIT_ENTRY);
 }
 
 /* Is so much left for the unit, and can it have come to that? */
@@ -44,7 +42,7 @@ unit_is_intact(const struct blob_ref *ref, const uint8_t *table, uint32_t unit,
                uint32_t from, const uint8_t *bytes)
 {
     return unit_checksum(ref, from, bytes, unit_size(table, unit)) ==
-           get_u32(table + (size_t)unit * UNIT_ENTRY + 4);
+           get_u32(table + (size_t)unit * BLOB_UNIT_ENTRY + 4);
 }
 
 /* ---- packing ---- */
@@ -66,7 +64,7 @@ int
 blob_pack(struct lsmkv_slice value, struct keybuf *packed, uint32_t *size)
 {
     const uint32_t length = (uint32_t)value.size, units = blob_units(length);
-    const size_t table_size = (size_t)units * UNIT_ENTRY;
+    const size_t table_size = (size_t)units * BLOB_UNIT_ENTRY;
     const size_t most = length - length / 8;
     uint32_t stored = 0;
     int result = keybuf_reserve(packed, table_size + length);
@@ -80,7 +78,7 @@ blob_pack(struct lsmkv_slice value, struct keybuf *packed, uint32_t *size)
             pack_unit((const uint8_t *)value.data + at, unit_length(length, i),
                       packed->data + table_size + stored);
 
-        put_u32(packed->data + (size_t)i * UNIT_ENTRY, made);
+        put_u32(packed->data + (size_t)i * BLOB_UNIT_ENTRY, made);
         stored += made;
     }
     packed->size = table_size + stored;
@@ -97,7 +95,7 @@ blob_table_seal(uint8_t *table, const struct blob_ref *ref, const uint8_t *packe
     uint32_t from = 0;
 
     for (uint32_t i = 0; i < units; i++) {
-        uint8_t *entry = table + (size_t)i * UNIT_ENTRY;
+        uint8_t *entry = table + (size_t)i * BLOB_UNIT_ENTRY;
         const uint32_t size = unit_size(packed, i);
 
         put_u32(entry, size);

@@ -146,9 +146,18 @@ pages_are_intact(const struct blob_ref *ref, uint32_t first, const uint8_t *byte
     return true;
 }
 
-/* Told once a file: who reads on and on would fill a log. */
 static void
-tell_of_sums(struct blob_files *files, const struct blob_ref *ref)
+tell_of_sums(const struct blob_files *files, const struct blob_ref *ref)
+{
+    (void)report_error(files->context->reporter, -EBADMSG,
+                       "%06" PRIu64 ".blob: offset %" PRIu64
+                       ": the checksums of a value's pages do not match",
+                       ref->file, ref->offset - blob_table_size(ref));
+}
+
+/* Who reads on and on would fill a log. */
+static void
+tell_of_sums_once(struct blob_files *files, const struct blob_ref *ref)
 {
     struct blob_file *blob;
     bool told;
@@ -158,10 +167,23 @@ tell_of_sums(struct blob_files *files, const struct blob_ref *ref)
     told = atomic_exchange(&blob->told, true);
     atomic_fetch_sub(&blob->readers, 1);
     if (!told)
-        (void)report_error(files->context->reporter, -EBADMSG,
-                           "%06" PRIu64 ".blob: offset %" PRIu64
-                           ": the checksums of a value's pages do not match",
-                           ref->file, ref->offset - blob_table_size(ref));
+        tell_of_sums(files, ref);
+}
+
+int
+blob_look_at_sums(struct blob_files *files, const struct blob_ref *ref)
+{
+    uint8_t sums[LSMKV_VALUE_MAX / BLOB_PAGE_SIZE * BLOB_PAGE_ENTRY];
+    const size_t size = blob_table_size(ref);
+    const struct piece table = {ref->offset - size, sums, size};
+    int result;
+
+    if (ref->pages == 0)
+        return 0;
+    result = find_and_read(files, ref, &table, 1);
+    if (result == 0 && !blob_table_is_intact(ref, sums + size))
+        tell_of_sums(files, ref);
+    return result == -ENOMEM ? result : 0;
 }
 
 /* The checksums are short beside what they spare: they are read with every part.  If they are
@@ -190,7 +212,7 @@ read_pages(struct blob_files *files, const struct blob_ref *ref, size_t from, si
     if (result != 0)
         return result;
     if (!blob_table_is_intact(ref, room->data + sums_size)) {
-        tell_of_sums(files, ref);
+        tell_of_sums_once(files, ref);
         result = keybuf_reserve(room, ref->length);
         if (result == 0)
             result = blob_read(files, ref, room->data);

@@ -5,7 +5,8 @@
  * What can be set right without guessing at contents is: counts, notes, and who owns
  * what.  What has lost its name is put into the directory lost+found; a chunk that is
  * lost reads as an error, not as zeros; of two records of one file the newer one keeps its
- * contents, and of two files that claim the same contents each gets them.  A name whose file is lost stays, and reads as an error.
+ * contents, and of two files that claim the same contents each gets them.  A name whose
+ * file is lost stays, and reads as an error.
  */
 #ifndef FS_MEND_H
 #define FS_MEND_H

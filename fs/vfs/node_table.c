@@ -237,14 +237,14 @@ table_make_link(struct nodes *nodes, struct link **reserved, struct node *parent
 {
     struct link *link;
 
-    if (reserved)
+    if (reserved) {
         link = *reserved;
-    else if (name.size <= SHORT_NAME)
-        link = spare_take(&nodes->spare_links, sizeof(*link) + SHORT_NAME);
-    else
-        link = table_reserve_link(name.size);
-    if (reserved)
         *reserved = NULL;
+    } else if (name.size <= SHORT_NAME) {
+        link = spare_take(&nodes->spare_links, sizeof(*link) + SHORT_NAME);
+    } else {
+        link = table_reserve_link(name.size);
+    }
     if (!link)
         return NULL;
     *link = (struct link){.parent = parent, .size = name.size};

@@ -227,15 +227,20 @@ has_few_addresses() {
     [ $least -gt 30 ]
 }
 
-# A daemon that cannot have one more page can be unmounted, though it may have to tell that its
-# store could not be closed in good order.
-unmounts_without_memory() {
+# The daemon cannot have one more page.
+mount_out_of_memory() {
     fresh
     mount_store
     mkdir "$mnt/files"
     prlimit --pid "$(pid_of_daemon)" --data=1000:1000
     load 40
     [ -s failures ]
+}
+
+# A daemon that cannot have one more page can be unmounted, though it may have to tell that its
+# store could not be closed in good order.
+unmounts_without_memory() {
+    mount_out_of_memory
     failed_by 'Cannot allocate memory'
     "$lsmfs" umount "$mnt" 2>said || grep 'Cannot allocate memory' said
     ! mounted || umount "$mnt"
@@ -247,12 +252,7 @@ unmounts_without_memory() {
 # Whoever connects and says nothing kept the only thread that could still take commands.
 unmounts_beside_the_silent() {
     local status=0
-    fresh
-    mount_store
-    mkdir "$mnt/files"
-    prlimit --pid "$(pid_of_daemon)" --data=1000:1000
-    load 40
-    [ -s failures ]
+    mount_out_of_memory
     connects 10
     sleep 0.3
     timeout 25 "$lsmfs" umount "$mnt" 2>said || status=$?

@@ -556,22 +556,33 @@ START_TEST(test_holes_of_a_file_that_has_all_its_chunks)
 }
 END_TEST
 
+/* Of the second chunk, as old as all that there is. */
+static struct mend_loss
+loss_of_fragments(const struct attr *attr)
+{
+    static struct chunk_key first, last;
+    struct lsmkv_stats stats;
+    struct mend_loss loss;
+
+    first = chunk_key(attr->data.id, 1, 1);
+    last = chunk_key(attr->data.id, 2, 0);
+    loss = loss_of(&first, &last);
+    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
+    loss.sequence = stats.sequence;
+    return loss;
+}
+
 /* A fragment is missing, so the chunk shows what was there before: unless the chunk was put whole
  * after that. */
 START_TEST(test_a_chunk_that_lacks_a_fragment)
 {
     struct attr attr = put_large("a");
-    struct chunk_key first = chunk_key(attr.data.id, 1, 1);
-    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
-    struct mend_loss loss = loss_of(&first, &last);
-    struct lsmkv_stats stats;
+    struct mend_loss loss = loss_of_fragments(&attr);
 
-    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
-    loss.sequence = stats.sequence;
     put_chunk(attr.data.id, 1, CHUNK_SIZE);
     mend(&loss, 1);
     ck_assert_uint_eq(told.mended + told.lost + told.left, 0);
-    loss.sequence = stats.sequence + 1;
+    loss.sequence++;
     mend(&loss, 1);
     expect(0, 1, 1, "a: 1 of its 3 chunks cannot be read");
     ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), -EUCLEAN);
@@ -583,13 +594,8 @@ END_TEST
 START_TEST(test_a_chunk_that_newer_fragments_cover)
 {
     struct attr attr = put_large("a");
-    struct chunk_key first = chunk_key(attr.data.id, 1, 1);
-    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
-    struct mend_loss loss = loss_of(&first, &last);
-    struct lsmkv_stats stats;
+    struct mend_loss loss = loss_of_fragments(&attr);
 
-    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
-    loss.sequence = stats.sequence;
     put_fragment(attr.data.id, 1, 1, 1000, CHUNK_SIZE - 1000, CHUNK_SIZE - 1000);
     put_fragment(attr.data.id, 1, 2, 0, CHUNK_SIZE, 1000);
     mend(&loss, 1);
@@ -598,7 +604,7 @@ START_TEST(test_a_chunk_that_newer_fragments_cover)
     mend(&loss, 1);
     ck_assert_uint_eq(told.mended + told.lost + told.left, 0);
     ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), 0);
-    loss.sequence = stats.sequence + 1;
+    loss.sequence++;
     mend(&loss, 1);
     expect(0, 1, 1, "a: 1 of its 3 chunks cannot be read");
     ck_assert_int_eq(read_at(&attr, CHUNK_SIZE), -EUCLEAN);
@@ -609,13 +615,8 @@ END_TEST
 START_TEST(test_a_chunk_that_newer_fragments_do_not_cover)
 {
     struct attr attr = put_large("a");
-    struct chunk_key first = chunk_key(attr.data.id, 1, 1);
-    struct chunk_key last = chunk_key(attr.data.id, 2, 0);
-    struct mend_loss loss = loss_of(&first, &last);
-    struct lsmkv_stats stats;
+    struct mend_loss loss = loss_of_fragments(&attr);
 
-    ck_assert_int_eq(lsmkv_get_stats(fixture.store->db, &stats), 0);
-    loss.sequence = stats.sequence;
     put_fragment(attr.data.id, 1, 1, 1001, CHUNK_SIZE - 1001, CHUNK_SIZE - 1001);
     put_fragment(attr.data.id, 1, 2, 0, CHUNK_SIZE - 1, 1000);
     if (_i == 1)

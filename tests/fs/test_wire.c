@@ -206,9 +206,11 @@ END_TEST
 
 /* ---- the socket ---- */
 
+#define FOLDER "/tmp/test_wire.XXXXXX" /* as mkdtemp(3) wants it */
+
 START_TEST(test_the_socket_is_private_and_replaces_a_dead_one)
 {
-    char folder[300] = "/tmp/test_wire.XXXXXX", path[400];
+    char folder[300] = FOLDER, path[400];
     struct stat st;
     int directory, listening, connected;
 
@@ -271,7 +273,7 @@ begin_listening(const char *folder)
 
 START_TEST(test_who_runs_or_is_stopped_was_not_killed)
 {
-    char folder[] = "/tmp/test_wire.XXXXXX";
+    char folder[] = FOLDER;
     int connected;
     siginfo_t info;
 

@@ -147,6 +147,39 @@ die_and_open(void)
     rig_open(&rig);
 }
 
+/* Three values and a small one; the first is durable, and the frame of the second says so.  Where the
+ * second stands in the only file. */
+static inline uint64_t
+put_some_durably(void)
+{
+    uint64_t second;
+
+    put(0, 1);
+    sync_store();
+    second = size_of(the_file());
+    put(1, 1);
+    put_small("between", "is small");
+    put(2, 1);
+    return second;
+}
+
+/* What comes after the crash: of those the first alone, and what is put then. */
+static inline void
+assert_ends_behind_the_first(void)
+{
+    assert_sound();
+    rig_open(&rig);
+    ck_assert_uint_gt(rig.warnings, 0);
+    assert_at(NULL, key_of(0), 0, 1);
+    assert_absent(key_of(1));
+    assert_absent("between");
+    assert_absent(key_of(2));
+    put(1, 2);
+    die_and_open();
+    assert_at(NULL, key_of(0), 0, 1);
+    assert_at(NULL, key_of(1), 1, 2);
+}
+
 static inline void
 fail_next(enum env_call call, uint64_t nth, int error)
 {

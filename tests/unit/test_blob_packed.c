@@ -275,6 +275,23 @@ START_TEST(test_a_crafted_table_is_refused)
 }
 END_TEST
 
+/* Who has only the file is to know by its header what may be in it. */
+START_TEST(test_a_header_that_does_not_tell_is_found)
+{
+    struct blob_header header = {0x21, NUMBER, false};
+    struct blob_ref ref;
+    size_t size = write_value(SIZE, &ref);
+
+    blob_header_encode(bytes, &header);
+    put_file(bytes, size);
+    bad_values = 0;
+    ck_assert_int_eq(blob_walk(&fixture.context, NUMBER, size, NULL, count_bad, NULL),
+                     -EUCLEAN);
+    ck_assert_uint_eq(bad_values, 0);
+    ck_assert(blob_files_unref(files, NUMBER));
+}
+END_TEST
+
 /* A unit of whatever bytes, with the right checksum. */
 START_TEST(test_a_crafted_unit_is_refused)
 {
@@ -347,6 +364,7 @@ main(void)
     tcase_add_test(tests, test_every_part_comes_back_from_its_units_alone);
     tcase_add_test(tests, test_every_flipped_byte_is_found);
     tcase_add_test(tests, test_a_crafted_table_is_refused);
+    tcase_add_test(tests, test_a_header_that_does_not_tell_is_found);
     tcase_add_test(tests, test_a_crafted_unit_is_refused);
     tcase_add_test(tests, test_an_appender_packs_too);
     suite_add_tcase(suite, tests);

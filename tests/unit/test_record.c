@@ -188,7 +188,7 @@ START_TEST(test_an_impossible_reference_is_refused)
         {1, 7, 4097, 0, 2, 0}, /* no place for the checksums of its pages */
         {1, 8, 4097, 0, 2, 0},
     };
-    uint8_t payload[1 + BLOB_REF_SIZE + 1] = {0};
+    uint8_t payload[1 + BLOB_REF_SIZE_MAX] = {0};
 
     for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
         blob_ref_encode(payload + 1, &refs[i]);
@@ -197,6 +197,8 @@ START_TEST(test_an_impossible_reference_is_refused)
         ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, BLOB_REF_SIZE),
                          -EUCLEAN);
         ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, 2 + BLOB_REF_SIZE),
+                         -EUCLEAN);
+        ck_assert_int_eq(decode(KIND_PUT | KIND_BLOB_BIT, payload, sizeof(payload)),
                          -EUCLEAN);
     }
 }
