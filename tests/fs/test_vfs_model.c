@@ -530,6 +530,18 @@ compare_snapshot(void)
     }
 }
 
+/* A flush that was under way beside the last call may have found no memory; the next one does. */
+static void
+flush(void)
+{
+    struct lsmkv *db = vfs_store(fs.vfs)->db;
+    int result = lsmkv_flush(db);
+
+    if (memory_fails && result == -ENOMEM)
+        result = lsmkv_flush(db);
+    ck_assert_int_eq(result, 0);
+}
+
 static void
 run_history(void)
 {
@@ -552,7 +564,7 @@ run_history(void)
             take_snapshot();
             break;
         case 3:
-            ck_assert_int_eq(lsmkv_flush(vfs_store(fs.vfs)->db), 0);
+            flush();
             break;
         default:
             continue;
