@@ -66,6 +66,7 @@ static const char help[] =
     "  suid, nosuid, dev, nodev  set-user-ID bits, device files: obeyed, or not, the default\n"
     "  nodiratime        listing does not change access times\n"
     "  io_uring          requests over io_uring, where the kernel allows it\n"
+    "  low_latency       idle processors stay awake while requests come quickly, as root\n"
     "  rw, exec, noexec  as for mount(8)\n"
     "  remount           change ro, rw, suid, dev, exec of a mount that there is\n"
     "\n"
@@ -74,7 +75,7 @@ static const char help[] =
     "\n"
     "Exit status: 0, or 1 failed, 2 wrong usage, 3 STORE is in use, 4 not a good store,\n"
     "5 not permitted, 6 MOUNTPOINT cannot be used, 7 no FUSE, 8 the daemon died (of check,\n"
-    "repair, export and backup: see their --help).  See lsmfs(1).\n";
+    "repair, export and backup: see their --help).  See lsmfs(1); of -o, lsmfs(5).\n";
 
 static int
 print_version(void)

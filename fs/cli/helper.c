@@ -133,7 +133,7 @@ parse(int argc, char **argv, const char *letters, int operands, struct call *cal
 
 static const char mount_usage[] =
     "Usage: mount.lsmfs STORE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]\n"
-    "Called by `mount -t lsmfs STORE DIR`; see mount.lsmfs(8), and lsmfs(1) for OPTIONS.\n";
+    "Called by `mount -t lsmfs STORE DIR`; see mount.lsmfs(8), and lsmfs(5) for OPTIONS.\n";
 
 static int
 add_options(int argc, char **argv, struct options *options)

@@ -36,6 +36,7 @@
 #include "common/log.h"
 #include "common/mountinfo.h"
 #include "common/note.h"
+#include "daemon/awake.h"
 #include "daemon/control.h"
 #include "daemon/fuse_ops.h"
 #include "daemon/launch.h"
@@ -68,8 +69,10 @@ struct mount {
     atomic_bool lost;    /* one of them */
     struct stats_source source;
     struct memory_shares shares;
-    int ready_fd;    /* readable once INIT has come */
-    char device[32]; /* of the mount; empty if unknown */
+    struct awake awake; /* open with -o low_latency, where that can be */
+    int64_t given_back; /* when free memory was, on the clock of now_ms */
+    int ready_fd;       /* readable once INIT has come */
+    char device[32];    /* of the mount; empty if unknown */
     bool ready;
     bool detached; /* taken from its place although in use */
 };
@@ -509,16 +512,35 @@ now_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* What is left until `deadline` (0: there is none), but at most a while, as poll takes
+/* What is left until `deadline` (0: there is none), but at most until the next look, as poll takes
  * it. */
 static int
-left_ms(int64_t deadline)
+left_ms(const struct mount *mount, int64_t deadline)
 {
+    const int most = mount->awake.fd < 0 ? WHILE_MS : AWAKE_LOOK_MS;
     int64_t left = deadline - now_ms();
 
-    if (deadline == 0 || left > WHILE_MS)
-        return WHILE_MS;
+    if (deadline == 0 || left > most)
+        return most;
     return left < 0 ? 0 : (int)left;
+}
+
+/* What is looked at again and again. */
+static void
+look(struct mount *mount)
+{
+    int result = awake_look(&mount->awake, requests_total(mount->requests));
+
+    if (result != 0) {
+        log_say(LSMKV_LOG_WARNING,
+                "-o low_latency: %s: %s; requests are answered without", AWAKE_DEVICE,
+                strerror(-result));
+        awake_close(&mount->awake);
+    }
+    if (now_ms() - mount->given_back >= WHILE_MS) {
+        memory_give_back();
+        mount->given_back = now_ms();
+    }
 }
 
 /* Waits for the end of the session. */
@@ -533,11 +555,12 @@ serve(struct mount *mount)
     int status = STATUS_OK, count;
 
     while (status == STATUS_OK) {
-        count = poll(events, sizeof(events) / sizeof(events[0]), left_ms(deadline));
+        count =
+            poll(events, sizeof(events) / sizeof(events[0]), left_ms(mount, deadline));
         if (count < 0 && errno == EINTR)
             continue;
-        if (count == 0 && left_ms(deadline) > 0) {
-            memory_give_back();
+        if (count == 0 && left_ms(mount, deadline) > 0) {
+            look(mount);
             continue;
         }
         if (count <= 0)
@@ -679,10 +702,21 @@ make_rings(struct mount *mount)
                 strerror(-result));
 }
 
+static void
+open_awake(struct mount *mount)
+{
+    int result = awake_open(&mount->awake, AWAKE_DEVICE);
+
+    if (result != 0)
+        log_say(LSMKV_LOG_WARNING,
+                "-o low_latency: %s: %s; requests are answered without", AWAKE_DEVICE,
+                strerror(-result));
+}
+
 int
 mount_run(const struct options *options)
 {
-    struct mount mount = {.options = options};
+    struct mount mount = {.options = options, .awake.fd = -1};
     int status = check_mountpoint(options->mountpoint);
 
     if (status == STATUS_OK)
@@ -701,6 +735,8 @@ mount_run(const struct options *options)
     log_adopt_libfuse();
     if (options->io_uring)
         make_rings(&mount);
+    if (options->low_latency)
+        open_awake(&mount);
     memory_share(options->memory, rings_memory(mount.rings), &mount.shares);
     memory_begin(&mount.shares);
     mount.requests = requests_new(LOOP_THREADS + rings_count(mount.rings));
@@ -720,6 +756,7 @@ mount_run(const struct options *options)
     } else {
         status = live(&mount);
     }
+    awake_close(&mount.awake);
     rings_free(mount.rings);
     requests_free(mount.requests);
     close(mount.ready_fd);

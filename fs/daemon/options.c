@@ -298,6 +298,8 @@ set_flag(struct options *options, const char *option)
         options->nodiratime = false;
     else if (strcmp(option, "io_uring") == 0)
         options->io_uring = true;
+    else if (strcmp(option, "low_latency") == 0)
+        options->low_latency = true;
     else if (strcmp(option, "debug") == 0)
         options->debug = options->foreground = true;
     else

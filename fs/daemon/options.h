@@ -35,8 +35,9 @@ struct options {
     enum vfs_atime atime;
     bool nodiratime;
     bool io_uring; /* requests come over it, where the kernel allows that: see ring.h */
-    bool remount;  /* change a mount that there is: see remount.h */
-    bool existing; /* options were given that only such a mount has */
+    bool low_latency; /* processors stay awake while requests come quickly: see awake.h */
+    bool remount;     /* change a mount that there is: see remount.h */
+    bool existing;    /* options were given that only such a mount has */
     bool foreground;
     bool debug; /* libfuse prints every request; implies `foreground` */
     char snapshot[LSMKV_NAME_MAX + 1]; /* "" without -o snapshot= */

@@ -109,6 +109,20 @@ requests_sum(const struct requests *requests, unsigned kind, struct requests_kin
     }
 }
 
+uint64_t
+requests_total(const struct requests *requests)
+{
+    uint64_t total = 0;
+
+    for (unsigned kind = 0; kind < REQUESTS_KINDS; kind++) {
+        struct requests_kind sum;
+
+        requests_sum(requests, kind, &sum);
+        total += sum.count;
+    }
+    return total;
+}
+
 const char *
 requests_name(unsigned kind)
 {

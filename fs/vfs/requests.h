@@ -37,6 +37,8 @@ uint64_t requests_count(struct requests *requests, unsigned thread, uint32_t opc
 /* All threads' of one kind, so far. */
 void requests_sum(const struct requests *requests, unsigned kind,
                   struct requests_kind *sum);
+/* How many, of all kinds. */
+uint64_t requests_total(const struct requests *requests);
 /* "lookup"; NULL: the kernel has no such kind. */
 const char *requests_name(unsigned kind);
 

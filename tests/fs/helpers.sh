@@ -459,7 +459,7 @@ dead_mount_of_a_user() {
 # Each option of options.c that is not refused is in a man page, and each that the help names is taken.
 help_and_options_agree() {
     local option pages
-    pages=$(sed 's/\\-/-/g; s/\\f[BIR]//g' "$root"/mount-helpers/{lsmfs.1,mount.lsmfs.8})
+    pages=$(sed 's/\\-/-/g; s/\\f[BIR]//g' "$root"/mount-helpers/{lsmfs.5,mount.lsmfs.8})
     sed -n '/^} settings\[\] = {/,/^};/p; /passed\[\] = {/,/^};/p; /ignored\[\] = {/,/^};/p
         /^set_flag/,/^}/p' "$root/fs/daemon/options.c" | grep -v 'refuse_' | grep -o '"[a-z_]*"' | tr -d '"' >options
     [ "$(wc -l <options)" -gt 50 ]

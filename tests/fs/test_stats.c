@@ -352,6 +352,7 @@ START_TEST(test_requests_of_all_threads_add_up_by_kind)
     requests_sum(requests, 0, &others);
     ck_assert_uint_eq(lookups.count, 2);
     ck_assert_uint_eq(others.count, 2);
+    ck_assert_uint_eq(requests_total(requests), 4);
     ck_assert_str_eq(requests_name(FUSE_LOOKUP), "lookup");
     ck_assert_str_eq(requests_name(0), "other");
     ck_assert_ptr_null(requests_name(4096));

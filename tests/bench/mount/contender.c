@@ -20,6 +20,26 @@ enum { MOUNT_TRIES = 1000, UNMOUNT_TRIES = 100, PAUSE_MS = 10 };
 
 #define BENEATH "as the file system beneath"
 
+/* FUSE over io_uring. */
+static bool
+is_uring_on(void)
+{
+    int fd = open("/sys/module/fuse/parameters/enable_uring", O_RDONLY | O_CLOEXEC);
+    char first = 'N';
+    bool on = fd >= 0 && read(fd, &first, 1) == 1 && first == 'Y';
+
+    if (fd >= 0)
+        close(fd);
+    return on;
+}
+
+/* A bound on how long waking may take. */
+static bool
+is_latency_bound(void)
+{
+    return access("/dev/cpu_dma_latency", W_OK) == 0;
+}
+
 const struct contender contenders[] = {
     {.name = "lsmfs",
      .durability = "a change: the daemon's death at once, power within 1 s; fsync: power",
@@ -31,7 +51,13 @@ const struct contender contenders[] = {
      .standing = ASIDE,
      .program = "lsmfs",
      .serve = "exec \"$0\" -f -o io_uring store mnt",
-     .over_uring = true},
+     .is_offered = is_uring_on},
+    {.name = "lsmfs-awake",
+     .durability = "as lsmfs",
+     .standing = ASIDE,
+     .program = "lsmfs",
+     .serve = "exec \"$0\" -f -o low_latency store mnt",
+     .is_offered = is_latency_bound},
     {.name = "null",
      .durability = "none: all is in memory",
      .standing = YARDSTICK,
@@ -96,24 +122,11 @@ path_of(const char *program)
     return NULL;
 }
 
-/* Does the kernel offer FUSE over io_uring? */
-static bool
-is_uring_on(void)
-{
-    int fd = open("/sys/module/fuse/parameters/enable_uring", O_RDONLY | O_CLOEXEC);
-    char first = 'N';
-    bool on = fd >= 0 && read(fd, &first, 1) == 1 && first == 'Y';
-
-    if (fd >= 0)
-        close(fd);
-    return on;
-}
-
 bool
 contender_is_there(const struct contender *contender)
 {
     return (contender->program == NULL || path_of(contender->program) != NULL) &&
-           (!contender->over_uring || is_uring_on());
+           (contender->is_offered == NULL || contender->is_offered());
 }
 
 /* JSON and the table take neither quotes nor control characters. */

@@ -20,7 +20,7 @@ struct contender {
     /* Execs the daemon in the foreground, mounting at mnt; "$0" is the program.  The second is
      * for one core, NULL: the same. */
     const char *serve, *serve_pinned;
-    bool over_uring; /* only where the kernel offers that */
+    bool (*is_offered)(void); /* does the kernel, what it needs?  NULL: always */
 };
 
 /* Ends with one whose name is NULL; the first is ours. */
