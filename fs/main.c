@@ -65,6 +65,7 @@ static const char help[] =
     "  allow_other, allow_root  other users, or root, may use the mount\n"
     "  suid, nosuid, dev, nodev  set-user-ID bits, device files: obeyed, or not, the default\n"
     "  nodiratime        listing does not change access times\n"
+    "  writeback_cache   what is written to a file waits in the kernel: see lsmfs(5)\n"
     "  io_uring          requests over io_uring, where the kernel allows it\n"
     "  low_latency       idle processors stay awake while requests come quickly, as root\n"
     "  rw, exec, noexec  as for mount(8)\n"

@@ -81,11 +81,14 @@ print_status(const struct control *control, FILE *out)
 
     if (result != 0)
         return result;
-    fprintf(
-        out, "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\nio_uring: %s\n",
-        LSMFS_VERSION, (int)getpid(), control->source->store, control->source->mountpoint,
-        vfs_is_read_only(control->vfs) ? "read-only" : "read-write",
-        control->source->io_uring ? "yes" : "no");
+    fprintf(out,
+            "version: %s\npid: %d\nstore: %s\nmounted_at: %s\nmode: %s\nio_uring: %s\n"
+            "writeback_cache: %s\n",
+            LSMFS_VERSION, (int)getpid(), control->source->store,
+            control->source->mountpoint,
+            vfs_is_read_only(control->vfs) ? "read-only" : "read-write",
+            control->source->io_uring ? "yes" : "no",
+            control->source->writeback ? "yes" : "no");
     for (size_t i = 0; i < stats_number_count; i++)
         fprintf(out, "%s: %llu\n", stats_numbers[i].name,
                 (unsigned long long)stats_value(&stats, &stats_numbers[i]));
@@ -318,12 +321,29 @@ do_long(struct connection *connection, const char *name, struct lsmkv_slice key,
     return true;
 }
 
+/* What looks at contents as they are now sees those that only the kernel has, too. */
+static int
+write_back_before(const struct connection *connection, const char *name)
+{
+    static const char *const looks[] = {
+        "sync", "snapshot-create", "get", "put", "export", "diff", "ls-l"};
+
+    if (connection->control->source->writeback && connection->has_thread) /* C2 */
+        for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+            if (strcmp(name, looks[i]) == 0)
+                return vfs_write_back(connection->control->vfs);
+    return 0;
+}
+
 static int
 do_command(struct connection *connection, const char *name, struct lsmkv_slice key)
 {
     struct vfs *vfs = connection->control->vfs;
     int result;
 
+    result = write_back_before(connection, name);
+    if (result != 0)
+        return result;
     if (do_long(connection, name, key, &result))
         return result;
     if (strcmp(name, "sync") == 0)

@@ -78,7 +78,7 @@ attr_on_statx(fuse_req_t req, fuse_ino_t ino, size_t block_size, uint64_t block)
 }
 
 /* A change of nothing is chown(-1, -1), or comes before a write that takes set-id bits
- * away. */
+ * away.  With the writeback cache the former has a ctime; the kernel's own times come with mtime. */
 static unsigned
 which_of(int to_set)
 {
@@ -101,7 +101,7 @@ which_of(int to_set)
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         if (to_set & table[i].fuse)
             which |= table[i].vfs;
-    return which == 0 ? VFS_SAME_OWNER : which;
+    return (which & ~(unsigned)VFS_CTIME) == 0 ? which | VFS_SAME_OWNER : which;
 }
 
 void

@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -64,14 +65,14 @@ on_init(void *userdata, struct fuse_conn_info *conn)
     want(conn, FUSE_CAP_ASYNC_DIO, true);
     want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,
          false);
-    want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
+    want(conn, FUSE_CAP_WRITEBACK_CACHE, ops->writeback);
     want(conn, FUSE_CAP_POSIX_ACL, ops->acl);
     want(conn, FUSE_CAP_DONT_MASK, ops->acl);
     conn->time_gran = 1;
     conn->max_background = BACKGROUND;
     conn->congestion_threshold = BACKGROUND * 3 / 4;
     conn->max_write = rings_fit(ops->rings, conn->max_write);
-    ops->past_pages = conn->proto_minor >= DROPS_PAGES_MINOR;
+    ops->past_pages = !ops->writeback && conn->proto_minor >= DROPS_PAGES_MINOR;
     ops->prunes = conn->proto_minor >= NEWER_PRUNE_MINOR;
     ops->init_reply_due = true;
     if (ops->ready)
@@ -196,19 +197,64 @@ on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t
 }
 
 static void
-on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+make_directory(fuse_req_t req, struct node *parent, const char *name, mode_t mode)
 {
     struct vfs_caller caller = req_caller(req);
     struct vfs_entry entry;
     unsigned tries = 0;
     int result;
 
-    mode = shown_new_mode(req_shown(req), mode);
     do
-        result =
-            vfs_mkdir(req_vfs(req), &caller, req_node(req, parent), name, mode, &entry);
+        result = vfs_mkdir(req_vfs(req), &caller, parent, name, mode, &entry);
     while (req_again(req, result, &tries));
     reply_entry(req, result, &entry);
+}
+
+struct snapshot_to_take {
+    fuse_req_t req;
+    struct node *parent;
+    mode_t mode;
+    char name[];
+};
+
+static void
+take_snapshot(void *context)
+{
+    struct snapshot_to_take *take = context;
+
+    make_directory(take->req, take->parent, take->name, take->mode);
+    free(take);
+}
+
+/* Of what the kernel has yet to send, too.  It sends that with other requests, for which the thread of
+ * a ring does not wait.  False: it is to be taken at once. */
+static bool
+take_snapshot_later(fuse_req_t req, struct node *parent, const char *name, mode_t mode)
+{
+    const struct fuse_ops *ops = fuse_req_userdata(req);
+    struct snapshot_to_take *take;
+
+    if (!ops->writeback || !vfs_takes_snapshots(parent) || rings_accepted(ops->rings))
+        return false;
+    take = malloc(sizeof(*take) + strlen(name) + 1);
+    if (!take)
+        return false;
+    *take = (struct snapshot_to_take){req, parent, mode};
+    stpcpy(take->name, name);
+    if (vfs_write_back_then(req_vfs(req), take_snapshot, take) == 0)
+        return true;
+    free(take);
+    return false;
+}
+
+static void
+on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    struct node *node = req_node(req, parent);
+
+    mode = shown_new_mode(req_shown(req), mode);
+    if (!take_snapshot_later(req, node, name, mode))
+        make_directory(req, node, name, mode);
 }
 
 static void
@@ -473,8 +519,7 @@ on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t o
     }
     if (fi->writepage) {
         /* Nobody's write: privileges went when the page was dirtied. */
-        caller.uid = 0;
-        caller.capable = NULL;
+        caller.writeback = true;
         flags &= ~O_APPEND;
     }
     do
@@ -541,6 +586,12 @@ on_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence,
     int result = -ENXIO;
 
     (void)fi;
+    if (ops->writeback && rings_accepted(ops->rings)) {
+        req_reply(
+            req,
+            -ENOSYS); /* from now on the kernel answers by the size, which it knows */
+        return;
+    }
     if (offset >= 0 && vfs_may_be_mapped(node)) {
         if (rings_accepted(ops->rings)) {
             all_is_data(req, ino, offset, whence);

@@ -20,6 +20,7 @@
 struct fuse_ops {
     struct vfs *vfs;
     bool acl;           /* negotiate POSIX ACLs: the same as vfs_options.acl */
+    bool writeback;     /* negotiate the writeback cache: as vfs_options.writeback */
     struct shown shown; /* instead of owners and modes */
     /* Called from the INIT request's handler: the mount answers from now on.  May be
      * NULL. */

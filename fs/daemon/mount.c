@@ -179,6 +179,7 @@ open_vfs(struct mount *mount)
     vfs.snapshot = options->snapshot[0] != '\0' ? options->snapshot : NULL;
     vfs.show_snapshots = options->show_snapshots;
     vfs.acl = options->acl;
+    vfs.writeback = options->writeback;
     vfs.atime = options->atime;
     vfs.nodiratime = options->nodiratime;
     vfs.node_limit = mount->shares.nodes;
@@ -306,6 +307,7 @@ make_session(struct mount *mount)
 
     mount->ops.vfs = mount->vfs;
     mount->ops.acl = mount->options->acl;
+    mount->ops.writeback = mount->options->writeback && !vfs_is_read_only(mount->vfs);
     mount->ops.shown = mount->options->shown;
     mount->ops.ready = on_ready;
     mount->ops.ready_context = mount;
@@ -419,6 +421,7 @@ become_ready(struct mount *mount)
         log_say(LSMKV_LOG_ERROR, "cannot start: %s", strerror(-result));
         return STATUS_FAILED;
     }
+    mount->source.writeback = mount->ops.writeback;
     mount->source.io_uring = rings_accepted(mount->rings);
     /* A read-only store is left as it is, without a socket. */
     if (!options->read_only) {
@@ -437,16 +440,21 @@ become_ready(struct mount *mount)
     return STATUS_OK;
 }
 
-/* Pages of shared mappings that only the kernel has. */
+/* Pages that only the kernel has, of shared mappings and of the writeback cache: all at once, which
+ * newer kernels do not wait for, then those that are left. */
 static void
-write_back(const char *point)
+write_back(struct mount *mount, const char *point)
 {
     int fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result;
 
     if (fd < 0 || syncfs(fd) != 0)
         log_say(LSMKV_LOG_WARNING, "%s: cannot write back: %s", point, strerror(errno));
     if (fd >= 0)
         close(fd);
+    result = vfs_write_back(mount->vfs);
+    if (result < 0)
+        log_say(LSMKV_LOG_WARNING, "%s: cannot write back: %s", point, strerror(-result));
 }
 
 /* Is the mount what its path leads to?  (D3) */
@@ -495,7 +503,7 @@ unmount(struct mount *mount)
         return true;
     log_say(LSMKV_LOG_WARNING, "%s: %s; it is taken away from whoever uses it", point,
             mountinfo_why(result));
-    write_back(point);
+    write_back(mount, point);
     result = mountinfo_unmount(point, true);
     if (result != 0)
         log_say(LSMKV_LOG_ERROR, "cannot unmount %s: %s", point, mountinfo_why(result));

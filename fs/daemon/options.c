@@ -296,6 +296,8 @@ set_flag(struct options *options, const char *option)
         options->nodiratime = true; /* libfuse does not know it */
     else if (strcmp(option, "diratime") == 0)
         options->nodiratime = false;
+    else if (strcmp(option, "writeback_cache") == 0)
+        options->writeback = true;
     else if (strcmp(option, "io_uring") == 0)
         options->io_uring = true;
     else if (strcmp(option, "low_latency") == 0)
@@ -372,6 +374,8 @@ options_place(struct options *options, const char *store, const char *mountpoint
         return refuse("-o user_id=, group_id=, max_read=, blksize=: only with remount");
     if (options->acl && options->shown.has_umask)
         return refuse("-o acl and umask= contradict each other");
+    if (options->sync && options->writeback)
+        return refuse("-o sync and writeback_cache contradict each other");
     /* mount(8) says rw wherever nobody says ro. */
     options->read_only |= options->snapshot[0] != '\0';
 

@@ -38,6 +38,7 @@ struct options {
     bool low_latency; /* processors stay awake while requests come quickly: see awake.h */
     bool remount;     /* change a mount that there is: see remount.h */
     bool existing;    /* options were given that only such a mount has */
+    bool writeback;   /* the kernel may keep what is written before it sends it */
     bool foreground;
     bool debug; /* libfuse prints every request; implies `foreground` */
     char snapshot[LSMKV_NAME_MAX + 1]; /* "" without -o snapshot= */

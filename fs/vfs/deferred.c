@@ -25,7 +25,7 @@
 /* Beside DEFERRED_* in node->deferred. */
 #define IN_LIST 4u
 #define IS_PUT  8u /* the record has the times, too (T1) */
-#define TIMES   (DEFERRED_CHANGED | DEFERRED_ACCESSED)
+#define TIMES   (DEFERRED_CHANGED | DEFERRED_ACCESSED | DEFERRED_TOLD)
 
 static bool
 is_later(struct timespec a, struct timespec b)
@@ -84,6 +84,30 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
         deferred_set(vfs, node, DEFERRED_ACCESSED, now);
 }
 
+/* The node's lock is held exclusively, here and in the next two. */
+void
+deferred_told(struct node *node, const struct attr *attr)
+{
+    node->modified = attr->mtime;
+    node->changed = attr->ctime;
+    node->told = true;
+}
+
+void
+deferred_touch(const struct vfs *vfs, struct node *node, struct attr *attr)
+{
+    if (vfs->writeback && !node->told)
+        deferred_told(node, attr); /* what it was told, it has */
+    attr->mtime = attr->ctime = store_now();
+}
+
+void
+deferred_touched(struct vfs *vfs, struct node *node)
+{
+    if (vfs->writeback)
+        deferred_set(vfs, node, DEFERRED_TOLD, node->changed);
+}
+
 void
 deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr)
 {
@@ -92,6 +116,10 @@ deferred_apply(struct vfs *vfs, struct node *node, struct attr *attr)
     pthread_mutex_lock(&vfs->deferred_mutex);
     if (node->deferred & DEFERRED_CHANGED)
         attr->mtime = attr->ctime = node->changed;
+    if (node->deferred & DEFERRED_TOLD) {
+        attr->mtime = node->modified;
+        attr->ctime = node->changed;
+    }
     if (node->deferred & DEFERRED_ACCESSED)
         attr->atime = node->accessed;
     pthread_mutex_unlock(&vfs->deferred_mutex);

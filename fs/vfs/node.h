@@ -82,6 +82,9 @@ struct node {
     /* Times newer than the record's, guarded by the mutex of deferred times. */
     _Atomic unsigned deferred; /* which ones */
     struct timespec changed, accessed;
+    struct timespec
+        modified; /* of files, and `changed`: as the kernel told them last, if `told` */
+    bool told;    /* guarded by the node's lock */
     struct node *next_deferred;
 };
 

@@ -35,6 +35,7 @@ struct vfs {
     bool read_only;
     bool show_snapshots;
     bool acl;
+    bool writeback; /* the kernel's size of a file is the right one */
     enum vfs_atime atime;
     bool nodiratime;
     bool sync; /* nothing is deferred */

@@ -22,6 +22,7 @@ struct stats_source {
     const char *store;               /* absolute */
     const char *mountpoint;          /* NULL: not mounted */
     const struct requests *requests; /* NULL likewise */
+    bool writeback;                  /* the kernel's writeback cache is on */
     bool io_uring;                   /* most of them come over it */
 };
 

@@ -292,6 +292,7 @@ vfs_open(const struct vfs_options *options, struct vfs **out, char *why, size_t 
     vfs->read_only = store.read_only || options->snapshot;
     vfs->show_snapshots = options->show_snapshots && !options->snapshot;
     vfs->acl = options->acl;
+    vfs->writeback = options->writeback && !vfs->read_only;
     vfs->atime = vfs->read_only ? VFS_NOATIME : options->atime;
     vfs->nodiratime = options->nodiratime;
     vfs->sync = store.sync;

@@ -71,6 +71,9 @@ struct vfs_options {
     const char *snapshot; /* -o snapshot=NAME: show this one, read-only; or NULL */
     bool show_snapshots;  /* -o snapdir=visible: list .snapshots in the root */
     bool acl;             /* -o acl: ACLs are inherited and follow chmod */
+    /* The kernel keeps what is written to files, their sizes and their times, and sends them when it
+     * sees fit. */
+    bool writeback;
     enum vfs_atime atime;
     bool nodiratime;      /* that of a directory: never */
     size_t node_limit;    /* nodes above which the kernel is asked to forget */
@@ -149,7 +152,8 @@ LSMKV_CHECKED int vfs_rollback(struct vfs *vfs, struct vfs_rollback *rollback);
 struct vfs_caller {
     uid_t uid;
     gid_t gid;
-    mode_t umask; /* not yet applied to modes handed in */
+    mode_t umask;   /* not yet applied to modes handed in */
+    bool writeback; /* of nobody: of a write, the kernel's, of what was stored before */
     /* Is he in this group, other than by `gid`?  NULL: in none.  Asked rarely. */
     bool (*in_group)(void *context, gid_t gid);
     /* Has he this capability of capabilities(7)?  NULL: root has all.  Asked rarely. */
@@ -280,6 +284,16 @@ LSMKV_CHECKED int vfs_seek_mapped(struct vfs *vfs, struct node *node, uint64_t o
                                   int whence,
                                   void (*done)(void *context, int result, uint64_t found),
                                   void *context);
+/* Has the kernel write what it holds of files that are open for writing, then calls `done`, once, from
+ * the thread that notifies or from vfs_stop_notices; unless this returns an error: -ENOMEM,
+ * -ESHUTDOWN. */
+LSMKV_CHECKED int vfs_write_back_then(struct vfs *vfs, void (*done)(void *context),
+                                      void *context);
+/* The same, and returns when it is written; so not from a request's handler.  Nothing happens
+ * where nobody listens. */
+LSMKV_CHECKED int vfs_write_back(struct vfs *vfs);
+/* Does vfs_mkdir in it take a snapshot? */
+bool vfs_takes_snapshots(const struct node *parent);
 /* Copies up to `size` bytes; `*copied` is less at the end of `from`, or where one request has
  * done enough. */
 LSMKV_CHECKED int vfs_copy(struct vfs *vfs, const struct vfs_caller *caller,

@@ -7,6 +7,9 @@
  *     what is mounted below it, and getcwd() of whoever is in it would fail.
  * L2  A file with several names is told of by its number: the kernel may know it by
  *     another than the one that was given.
+ * L3  With the writeback cache the kernel goes by the size that it knows, whatever it is told.  So a
+ *     file that changed loses its names and gets another node, which the kernel looks up anew; who has
+ *     it open gets ESTALE, and what is still to be written through that goes nowhere.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +22,26 @@
 #include "vfs/vfs.h"
 
 static const struct lsmkv_slice itself;
+
+/* L3. */
+static void
+lose(struct op *op, struct node *node)
+{
+    struct vfs *vfs = op->vfs;
+    char name[KEY_NAME_MAX + 1];
+    struct link *lost = NULL;
+    struct node *parent;
+
+    if (!vfs->writeback || node->directory || node->unlinked)
+        return;
+    remains_set(vfs, node, NULL);
+    node->unlinked = true;
+    node_lose(vfs->nodes, node, ATTR_INO_SNAPSHOT | node->generation, &lost);
+    while (nodes_next_lost(&lost, &parent, name)) {
+        notices_add(vfs->notices, parent, lsmkv_str(name));
+        node_unref(vfs->nodes, parent, 1);
+    }
+}
 
 /* Does `child` stand at `name` of `parent`, whose key that makes `key`? */
 static bool
@@ -45,8 +68,10 @@ tell_step(struct op *op, struct node *parent, struct lsmkv_slice name,
 
     if (!child || !stands(op, parent, name, key, child))
         notices_add(vfs->notices, parent, name);
-    if (child)
+    if (child) {
         notices_add(vfs->notices, child, itself);
+        lose(op, child);
+    }
     return child;
 }
 
@@ -76,9 +101,9 @@ tell_path(struct op *op, struct lsmkv_slice key)
         node_unref(vfs->nodes, node, 1);
 }
 
-/* Tells of the file whose number the record at `key` has (L2). */
+/* Tells of the file whose number the record at `key` has (L2); is it `changed`? */
 static void
-tell_number(struct op *op, struct lsmkv_slice key)
+tell_number(struct op *op, struct lsmkv_slice key, bool changed)
 {
     struct vfs *vfs = op->vfs;
     struct inode inode;
@@ -92,6 +117,8 @@ tell_number(struct op *op, struct lsmkv_slice key)
     if (!node)
         return;
     notices_add(vfs->notices, node, itself);
+    if (changed)
+        lose(op, node);
     node_unref(vfs->nodes, node, 1);
 }
 
@@ -111,9 +138,9 @@ vfs_alter(struct vfs *vfs, struct lsmkv_slice key,
      * may not take them all, and still lets files be removed. */
     result = deferred_put_all_in(op);
     if (result == 0 || result == -ENOSPC) {
-        tell_number(op, key);
+        tell_number(op, key, false);
         result = alter(context, vfs->store);
-        tell_number(op, key);
+        tell_number(op, key, result == 0);
         tell_path(op, key);
     }
     op_end(op);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/acl.h"
+#include "vfs/deferred.h"
 #include "vfs/inode.h"
 #include "vfs/op.h"
 #include "vfs/vfs.h"
@@ -53,8 +54,9 @@ is_owner(const struct vfs_caller *caller, const struct inode *inode)
 static bool
 is_nothing(const struct vfs_caller *caller, const struct inode *inode, unsigned which)
 {
-    return which == VFS_SAME_OWNER && !S_ISDIR(inode->attr.mode) &&
-           inode->attr.mode & (S_ISUID | S_ISGID) && !is_owner(caller, inode);
+    return (which & ~(unsigned)VFS_CTIME) == VFS_SAME_OWNER &&
+           !S_ISDIR(inode->attr.mode) && inode->attr.mode & (S_ISUID | S_ISGID) &&
+           !is_owner(caller, inode);
 }
 
 static int
@@ -93,7 +95,7 @@ change_times(struct inode *inode, const struct stat *change, unsigned which,
         attr->atime = which & VFS_ATIME_NOW ? now : change->st_atim;
     if (which & (VFS_MTIME | VFS_MTIME_NOW))
         attr->mtime = which & VFS_MTIME_NOW ? now : change->st_mtim;
-    attr->ctime = which & VFS_CTIME ? change->st_ctim : now;
+    attr->ctime = now;
 }
 
 static int
@@ -111,11 +113,19 @@ put_size(struct op *op, const struct vfs_caller *caller, struct inode *inode,
     return result == 0 ? inode_put_contents(op, inode, edit) : result;
 }
 
+/* With the writeback cache the kernel says when a file changed; where it does not, it is opened and
+ * truncated, or cut to the size that it has, and its times stay. */
+static bool
+kernel_has_times(const struct op *op, const struct inode *inode)
+{
+    return op->vfs->writeback && S_ISREG(inode->attr.mode);
+}
+
 static int
 change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode,
              const struct stat *change, unsigned which)
 {
-    struct timespec now = store_now();
+    struct timespec now = which & VFS_CTIME ? change->st_ctim : store_now();
     struct lists lists;
     struct data_edit edit;
     int result = change_mode(op, inode, change, which, &lists);
@@ -124,9 +134,11 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
         result = change_owner(op, caller, inode, change, which, &lists);
     if (result < 0)
         return result;
-    if (which & VFS_SIZE && !(which & (VFS_MTIME | VFS_MTIME_NOW)))
-        inode->attr.mtime = now;
-    change_times(inode, change, which, now);
+    if (which & VFS_CTIME || !kernel_has_times(op, inode)) {
+        if (which & VFS_SIZE && !(which & (VFS_MTIME | VFS_MTIME_NOW)))
+            inode->attr.mtime = now;
+        change_times(inode, change, which, now);
+    }
     if (which & VFS_SIZE && change->st_size < 0)
         return -EINVAL;
     if (which & VFS_SIZE) {
@@ -136,7 +148,11 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
         op->small = true;
         result = inode_put(op, inode);
     }
-    return result == 0 ? op_publish(op, false) : result;
+    if (result == 0)
+        result = op_publish(op, false);
+    if (result == 0 && which & VFS_CTIME)
+        deferred_told(inode->node, &inode->attr);
+    return result;
 }
 
 /* Which nodes let what be changed. */

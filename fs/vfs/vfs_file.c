@@ -40,11 +40,13 @@ vfs_file_open(struct vfs *vfs, const struct vfs_caller *caller, struct node *nod
 }
 
 /* A shared mapping that stores go through wants both.  Its description is not released
- * before it is unmapped, and then its stores are written. */
+ * before it is unmapped, and then its stores are written.  With the writeback cache so is all that
+ * is written, before the release of what it is written through. */
 static bool
-allows_stores(int flags)
+allows_stores(const struct vfs *vfs, int flags)
 {
-    return (flags & O_ACCMODE) == O_RDWR;
+    return (flags & O_ACCMODE) == O_RDWR ||
+           (vfs->writeback && (flags & O_ACCMODE) == O_WRONLY);
 }
 
 void
@@ -52,13 +54,13 @@ vfs_opened(struct vfs *vfs, struct node *node, int flags)
 {
     node_ref(vfs->nodes, node);
     node->opens++;
-    node->mappable += allows_stores(flags);
+    node->mappable += allows_stores(vfs, flags);
 }
 
 void
 vfs_released(struct vfs *vfs, struct node *node, int flags)
 {
-    node->mappable -= allows_stores(flags);
+    node->mappable -= allows_stores(vfs, flags);
     node->opens--;
     node_unref(vfs->nodes, node, 1);
 }
@@ -89,7 +91,8 @@ vfs_read(struct vfs *vfs, struct node *node, uint64_t offset, void *bytes, size_
     if (result == 0)
         result = data_read(vfs->store, node->view->snapshot, &inode.attr.data,
                            inode.record.value, offset, bytes, size, got);
-    if (result == 0 && !(flags & O_NOATIME))
+    /* Who may not read has the kernel fill a page that is written to in part. */
+    if (result == 0 && !(flags & O_NOATIME) && (flags & O_ACCMODE) != O_WRONLY)
         deferred_access(vfs, node, &inode.attr);
     inode_fini(&inode);
     op_end(op);
@@ -137,11 +140,21 @@ hole_behind(const struct mapped_seek *seek, int result, uint64_t found, uint64_t
     uint64_t data = found;
 
     *begin = seek->offset;
-    if (seek->whence == SEEK_HOLE) {
+    if (seek->whence == SEEK_HOLE && result == 0) {
         *begin = found;
         result = vfs_seek(seek->vfs, seek->node, found, SEEK_DATA, &data);
     }
     *size = result == 0 ? data - *begin : 0;
+}
+
+/* Can nothing that was stored change this answer?  That there is nothing, what the kernel has yet to
+ * write can, if it is the writeback cache that holds it: the file is longer then. */
+static bool
+is_final(const struct mapped_seek *seek, int result, uint64_t found)
+{
+    if (seek->whence == SEEK_DATA)
+        return result == 0 && found == seek->offset;
+    return result < 0 && !seek->vfs->writeback;
 }
 
 /* Only holes are written back, for the kernel drops what it writes back so. */
@@ -154,8 +167,7 @@ seek_written(void *context, const struct vfs_notify *notify)
 
     do {
         before = found;
-        if (!notify || (seek->whence == SEEK_DATA ? result == 0 && found == seek->offset
-                                                  : result < 0))
+        if (!notify || is_final(seek, result, found))
             break;
         hole_behind(seek, result, found, &begin, &size);
         notify->write_back(notify->context, seek->node, begin, size);
@@ -189,15 +201,15 @@ vfs_seek_mapped(struct vfs *vfs, struct node *node, uint64_t offset, int whence,
 
 /* ---- writing ---- */
 
-/* The kernel appends at the size that it knows, which a change of the key made wrong.
- * Direct writes come several at once and in any order: their offsets are as they have to
+/* The kernel appends at the size that it knows, which a change of the key made wrong; but with the
+ * writeback cache it alone knows.  Direct writes come several at once and in any order: their offsets are as they have to
  * be. */
 static uint64_t
 place_append(struct op *op, const struct inode *inode, uint64_t offset, int flags)
 {
     uint64_t size = inode->attr.data.size;
 
-    if (!(flags & O_APPEND) || flags & O_DIRECT || offset == size)
+    if (!(flags & O_APPEND) || flags & O_DIRECT || offset == size || op->vfs->writeback)
         return offset;
     notices_add(op->vfs->notices, inode->node, lsmkv_bytes("", 0));
     return size;
@@ -218,13 +230,15 @@ write_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
     result = data_write(&edit, place_append(op, inode, offset, flags), bytes, size);
     if (result == 0)
         result = xattr_strip_by_write(op, caller, inode, &list);
-    inode->attr.mtime = inode->attr.ctime = store_now();
+    deferred_touch(op->vfs, inode->node, &inode->attr);
     if (result == 0)
         result = inode_put_contents(op, inode, &edit);
     if (result == 0)
         result = op_publish(op, durable);
-    if (result == 0)
+    if (result == 0) {
         data_published(&edit);
+        deferred_touched(op->vfs, inode->node);
+    }
     return result;
 }
 

@@ -7,7 +7,8 @@
  *     after.  Others are lost: they have no name, a number that nothing has, and answer ESTALE until
  *     the kernel forgets them.  What came back at their names gets nodes of its own.
  * G2  Of an open file the node is lost in any case: what is written through an old descriptor, or is
- *     still in a mapping, must not get into what came back.  So it is of a file with several names.
+ *     still in a mapping, must not get into what came back.  So it is of a file with several names, and
+ *     with the writeback cache of every file: the kernel would keep the size and the times it knows.
  * G3  The kernel is told when operations run again, for requests under way hold what telling it waits
  *     for.  First the names of lost nodes, and of each directory one that nobody uses: that waits for
  *     the lookups and listings in it whose replies are of before.  Then the kernel knows all nodes that
@@ -61,6 +62,8 @@ stands(struct op *op, const struct node_known *known)
     struct inode inode;
     const char *slash;
 
+    if (op->vfs->writeback && !node->directory)
+        return false;
     if (known->open || node->unlinked || node->shared || node->realm != REALM_TREE ||
         op_key(op, 0, node, &key) < 0)
         return false;

@@ -12,6 +12,7 @@
 
 #include "store/data.h"
 #include "store/sweep.h"
+#include "vfs/deferred.h"
 #include "vfs/inode.h"
 #include "vfs/op.h"
 #include "vfs/vfs.h"
@@ -44,10 +45,14 @@ put_edit(struct op *op, const struct vfs_caller *caller, struct inode *inode,
     struct xattr_list list;
     int result = xattr_strip_by_write(op, caller, inode, &list);
 
-    inode->attr.mtime = inode->attr.ctime = store_now();
+    deferred_touch(op->vfs, inode->node, &inode->attr);
     if (result == 0)
         result = inode_put_contents(op, inode, edit);
-    return result == 0 ? op_publish(op, false) : result;
+    if (result == 0)
+        result = op_publish(op, false);
+    if (result == 0)
+        deferred_touched(op->vfs, inode->node);
+    return result;
 }
 
 /* Sees that the file reaches `end`. */
@@ -212,11 +217,13 @@ write_some(struct op *op, const struct vfs_caller *caller, const struct copying 
     if (result == 0)
         result = xattr_strip_by_write(op, caller, &inode, &list);
     if (result == 0) {
-        inode.attr.mtime = inode.attr.ctime = store_now();
+        deferred_touch(op->vfs, inode.node, &inode.attr);
         result = inode_put_contents(op, &inode, &edit);
     }
     if (result == 0)
         result = op_publish(op, copying->durable);
+    if (result == 0)
+        deferred_touched(op->vfs, inode.node);
     inode_fini(&inode);
     return result;
 }

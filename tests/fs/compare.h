@@ -49,7 +49,9 @@ struct run {
     uint64_t seed;
     bool acl;        /* access lists are compared, too */
     bool many_users; /* started by root: calls of several users */
-    bool mounted;    /* side 0 is FUSE: what it never does is checked, too */
+    /* Side 0 has the writeback cache: times go by the kernel's ticks there. */
+    bool kernels_times;
+    bool mounted; /* side 0 is FUSE: what it never does is checked, too */
     time_t began;
 
     struct random dice;

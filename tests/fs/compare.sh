@@ -26,6 +26,9 @@ compare() {
     case $part in
     *-acl) tool+=(-a) ;;
     esac
+    case ,${LSMFS_MOUNT:-}, in
+    *,writeback_cache,*) tool+=(-t) ;;
+    esac
     "${tool[@]}" "$@"
 }
 

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "compare.h"
 
@@ -61,9 +62,22 @@ watch_name(struct watch *watch, const char *path)
     remember(watch);
 }
 
+/* What changes then has another time than what changed before. */
+static void
+await_tick(void)
+{
+    struct timespec tick;
+
+    if (!run.kernels_times || clock_getres(CLOCK_REALTIME_COARSE, &tick) != 0)
+        return;
+    tick.tv_nsec += tick.tv_nsec / 4;
+    nanosleep(&tick, NULL);
+}
+
 void
 watch_begin(struct watch *watch, const char *first, const char *second)
 {
+    await_tick();
     watch->count = 0;
     watch_name(watch, first);
     if (second != NULL)
@@ -73,6 +87,7 @@ watch_begin(struct watch *watch, const char *first, const char *second)
 void
 watch_handle(struct watch *watch, const int fds[SIDES])
 {
+    await_tick();
     watch->count = 0;
     watch->items[0].path[0] = '\0';
     memcpy(watch->items[0].fds, fds, sizeof(watch->items[0].fds));

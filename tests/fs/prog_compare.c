@@ -66,7 +66,7 @@ run_alone(uint64_t operations)
 static int
 usage(void)
 {
-    fprintf(stderr, "usage: prog_compare [-a] [-p PROCESSES] A B [operations [seed]]\n");
+    fprintf(stderr, "usage: prog_compare [-at] [-p PROCESSES] A B [operations [seed]]\n");
     return 2;
 }
 
@@ -78,9 +78,11 @@ main(int argc, char **argv)
     struct statfs beneath;
     int option;
 
-    while ((option = getopt(argc, argv, "ap:")) != -1)
+    while ((option = getopt(argc, argv, "atp:")) != -1)
         if (option == 'a')
             run.acl = true;
+        else if (option == 't')
+            run.kernels_times = true;
         else if (option == 'p')
             processes = (unsigned)strtoul(optarg, NULL, 10);
         else

@@ -327,6 +327,25 @@ read_only() {
     umount_store
 }
 
+# Of a file with contents that only the kernel has the end is right, and a snapshot by command has them;
+# one by mkdir waits for nobody.
+with_writeback_cache() {
+    same '' "$(mount_store -o io_uring,writeback_cache 2>&1)"
+    same 'yes yes' "$(status io_uring) $(status writeback_cache)"
+    perl -e 'use strict; open(my $f, ">", $ARGV[0]) or die; syswrite($f, "x" x 5000);
+        die "hole" if sysseek($f, 0, 4) != 5000;
+        die "data" if sysseek($f, 100, 3) != 100;
+        mkdir "$ARGV[1]/.snapshots/by-mkdir" or die;
+        system($ARGV[2], "snapshot", "create", $ARGV[1], "by-command") == 0 or die;' \
+        "$mnt/unsent" "$mnt" "$lsmfs" >/dev/null
+    same 5000 "$(stat -c %s "$mnt/.snapshots/by-command/unsent")"
+    rmdir "$mnt"/.snapshots/by-*
+    umount_store
+    mount_store
+    same 5000 "$(stat -c %s "$mnt/unsent")"
+    umount_store
+}
+
 check "not asked for" not_asked_for
 if [ "${before:-N}" = N ]; then
     check "asked for in vain" asked_in_vain
@@ -358,6 +377,7 @@ check "the daemon dies" daemon_dies
 check "is aborted" is_aborted
 check "ended while in use" ended_in_use
 check "read-only" read_only
+check "with the writeback cache" with_writeback_cache
 check "an entry is lost" lost waits
 check "an answer cannot be given" lost answers
 check "entries are lost while it is unmounted" lost_meanwhile
