@@ -236,6 +236,30 @@ START_TEST(test_a_lost_chunk_is_whole_when_it_was_written_over)
 }
 END_TEST
 
+static uint64_t
+live_bytes(void)
+{
+    return stats_now().blob_file_bytes - stats_now().blob_dead_bytes;
+}
+
+/* Merges until blob files hold no more than that.  Once is enough unless the store looks through
+ * one meanwhile, by itself: what it may still look at is kept then. */
+static void
+merge_down_to(uint64_t most)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+
+    for (unsigned tries = 0; tries == 0 || (live_bytes() > most && tries < 200);
+         tries++) {
+        if (tries > 0)
+            nanosleep(&pause, NULL);
+        ck_assert_int_eq(lsmkv_compact(fixture.store->db, fixture.store->chunks,
+                                       lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)),
+                         0);
+    }
+    ck_assert_uint_le(live_bytes(), most);
+}
+
 /* Twice its size at most while it is written over, once when that has been merged. */
 START_TEST(test_a_file_written_over_in_pages_takes_its_place_once)
 {
@@ -246,11 +270,7 @@ START_TEST(test_a_file_written_over_in_pages_takes_its_place_once)
         for (unsigned i = 0; i < size / PAGE; i++)
             do_write(&files[0], i * 7 % (size / PAGE) * PAGE, pattern + 3 * round + i,
                      PAGE);
-        ck_assert_int_eq(lsmkv_compact(fixture.store->db, fixture.store->chunks,
-                                       lsmkv_bytes(NULL, 0), lsmkv_bytes(NULL, 0)),
-                         0);
-        ck_assert_uint_le(stats_now().blob_file_bytes - stats_now().blob_dead_bytes,
-                          size + size / 16);
+        merge_down_to(size + size / 16);
         check_sound();
     }
 }
