@@ -12,7 +12,7 @@ test_packages='check clang libclang-rt-14-dev clang-format shellcheck git rsync 
     mandoc groff-base file lintian bash-completion zsh fish xz-utils'
 # What only the parts of --long take.
 # shellcheck disable=SC2034
-long_packages='bonnie++ dbench postmark debootstrap'
+long_packages='bonnie++ busybox-static cpio dbench postmark debootstrap qemu-system-x86'
 # What tests/run --bench measures beside lsmkv, and what draws the result.
 # shellcheck disable=SC2034
 bench_packages='librocksdb-dev libleveldb-dev liblmdb-dev libwiredtiger-dev python3'
