@@ -34,11 +34,11 @@ struct options {
     struct shown shown;
     enum vfs_atime atime;
     bool nodiratime;
-    bool io_uring; /* requests come over it, where the kernel allows that: see ring.h */
+    bool writeback; /* the kernel may keep what is written before it sends it */
+    bool io_uring;  /* requests come over it, where the kernel allows that: see ring.h */
     bool low_latency; /* processors stay awake while requests come quickly: see awake.h */
     bool remount;     /* change a mount that there is: see remount.h */
     bool existing;    /* options were given that only such a mount has */
-    bool writeback;   /* the kernel may keep what is written before it sends it */
     bool foreground;
     bool debug; /* libfuse prints every request; implies `foreground` */
     char snapshot[LSMKV_NAME_MAX + 1]; /* "" without -o snapshot= */

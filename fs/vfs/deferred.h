@@ -1,7 +1,8 @@
 /*
  * deferred.h - times that change in memory first: a directory's mtime and ctime after a name in
- * it came or went, a file's atime after a read, and those of a file that the kernel keeps.  They show at once, and are put at most once
- * per commit interval, and before fsync, snapshots and unmount.
+ * it came or went, a file's atime after a read, and those of a file that the kernel keeps.  They
+ * show at once, and are put at most once per commit interval, and before fsync, snapshots and
+ * unmount.
  */
 #ifndef FS_DEFERRED_H
 #define FS_DEFERRED_H

@@ -202,8 +202,8 @@ vfs_seek_mapped(struct vfs *vfs, struct node *node, uint64_t offset, int whence,
 /* ---- writing ---- */
 
 /* The kernel appends at the size that it knows, which a change of the key made wrong; but with the
- * writeback cache it alone knows.  Direct writes come several at once and in any order: their offsets are as they have to
- * be. */
+ * writeback cache it alone knows.  Direct writes come several at once and in any order: their
+ * offsets are as they have to be. */
 static uint64_t
 place_append(struct op *op, const struct inode *inode, uint64_t offset, int flags)
 {
