@@ -115,9 +115,9 @@ int LSMKV_CHECKED compaction_pick_referring(uint32_t keyspace, struct version *v
                                             const struct compaction_limits *limits,
                                             const struct blob_victims *victims,
                                             struct compaction **chosen);
-/* The bytes of all tables that refer to a victim. */
-uint64_t compaction_referring_bytes(const struct version *version,
-                                    const struct blob_victims *victims);
+/* How many tables refer to a victim, and the bytes of these tables. */
+size_t compaction_referring(const struct version *version,
+                            const struct blob_victims *victims, uint64_t *bytes);
 void compaction_free(struct compaction *compaction);
 
 /* What a merge needs of the store. */

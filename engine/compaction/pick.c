@@ -600,17 +600,20 @@ refers_to(const struct table_file *file, const struct blob_victims *victims)
     return false;
 }
 
-uint64_t
-compaction_referring_bytes(const struct version *version,
-                           const struct blob_victims *victims)
+size_t
+compaction_referring(const struct version *version, const struct blob_victims *victims,
+                     uint64_t *bytes)
 {
-    uint64_t bytes = 0;
+    size_t count = 0;
 
+    *bytes = 0;
     for (int level = 0; level < LEVEL_COUNT; level++)
         for (size_t i = 0; i < version->levels[level].count; i++)
-            if (refers_to(version->levels[level].files[i], victims))
-                bytes += version->levels[level].files[i]->meta.size;
-    return bytes;
+            if (refers_to(version->levels[level].files[i], victims)) {
+                *bytes += version->levels[level].files[i]->meta.size;
+                count++;
+            }
+    return count;
 }
 
 /* NULL: there is none. */

@@ -1,5 +1,6 @@
 /*
- * collect.c - when blob files are collected: the space of values that nothing refers to.
+ * collect.c - when blob files are collected: the space of values that nothing refers to,
+ * and files that are small and many.
  *
  * A merge drops entries, and with them references.  A file that no table refers to is
  * deleted; one that a few do is collected: those tables are rewritten, and what is live
@@ -14,6 +15,11 @@
  * below the reserve an eighth dead is enough, whatever the tables are, the deadest first:
  * puts are refused until it is done, and where nothing is dead there is nothing to do.
  *
+ * A store that is opened again and again, or flushed, has a file of each time.  Small ones
+ * are collected together when they are many, and twice as many as the tables that are to be
+ * rewritten, each of which may leave a new one.  These are none of the victims, which were
+ * there before (small_below): so each table is rewritten once.
+ *
  * G1  Victims are collected within what the disk has free: their live bytes stand twice
  *     until the last table is rewritten.  A merge does without those that do not fit.
  */
@@ -23,8 +29,11 @@
 
 #define HALF_DEAD   4u /* eighths */
 #define LITTLE_DEAD 1u /* while space is short */
+#define NONE_DEAD   9u /* more than there are: not for that */
 /* Live bytes to be written at once: so many files, or what the tables come to. */
 #define LIVE_FILES 4u
+#define SMALL_PART 64u /* of a file as a full write buffer makes it */
+#define SMALL_MANY 32u
 
 static uint64_t
 table_bytes(const struct version *version)
@@ -49,35 +58,93 @@ room_for_values(struct lsmkv *db)
     return free_bytes > kept ? free_bytes - kept : 0;
 }
 
+/* Files that are dead to `least` eighths, and small ones below `below`. */
+static int
+find_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace, unsigned least,
+             uint64_t below, struct blob_victims *victims)
+{
+    uint64_t file = db->options.write_buffer_size, room = room_for_values(db);
+    uint64_t most = LIVE_FILES * file + table_bytes(keyspace->view->version);
+    struct blob_wanted wanted = {
+        .least = least,
+        .small = file / SMALL_PART,
+        .below = below,
+    };
+
+    if (atomic_load(&db->reclaim.is_short))
+        most = 2 * file; /* what the reserve has for a merge */
+    wanted.most = most < room ? most : room;
+    return blob_files_victims(db->blobs, keyspace->id, &wanted, victims);
+}
+
+static unsigned
+least_dead(const struct lsmkv *db)
+{
+    return space_presses(db) ? LITTLE_DEAD : HALF_DEAD;
+}
+
 int
 collect_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
                 struct blob_victims *victims)
 {
-    uint64_t file = db->options.write_buffer_size, room = room_for_values(db);
-    uint64_t most = LIVE_FILES * file + table_bytes(keyspace->view->version);
-    unsigned least = space_presses(db) ? LITTLE_DEAD : HALF_DEAD;
+    const bool is_short = atomic_load(&db->reclaim.is_short);
+
+    /* Small ones free nothing. */
+    return find_victims(db, keyspace, least_dead(db),
+                        is_short ? 0 : keyspace->small_below, victims);
+}
+
+/* Is it worth it for what is dead? */
+static int
+look_for_dead(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mutex)
+{
+    struct blob_victims victims;
+    uint64_t bytes;
+    int result = find_victims(db, keyspace, least_dead(db), 0, &victims);
+
+    if (result != 0)
+        return result;
+    (void)compaction_referring(keyspace->view->version, &victims, &bytes);
+    keyspace->collect_due =
+        victims.count > 0 && (space_presses(db) || victims.dead >= bytes);
+    blob_victims_fini(&victims);
+    return 0;
+}
+
+/* And for small files?  Once it is, until those are gone. */
+static int
+look_for_small(struct lsmkv *db, struct lsmkv_keyspace *keyspace)
+    LSMKV_REQUIRES(db->mutex)
+{
+    uint64_t below = keyspace->small_below, bytes;
+    struct blob_victims victims;
+    size_t tables;
+    int result;
 
     if (atomic_load(&db->reclaim.is_short))
-        most = 2 * file; /* what the reserve has for a merge */
-    return blob_files_victims(db->blobs, keyspace->id, least, most < room ? most : room,
-                              victims);
+        return 0;
+    result =
+        find_victims(db, keyspace, NONE_DEAD, below > 0 ? below : UINT64_MAX, &victims);
+    if (result != 0)
+        return result;
+    tables = compaction_referring(keyspace->view->version, &victims, &bytes);
+    if (below == 0 && victims.count >= SMALL_MANY && victims.count / 2 >= tables)
+        keyspace->small_below = atomic_load(&db->next_file);
+    else if (below > 0 && tables == 0)
+        keyspace->small_below = 0;
+    keyspace->collect_due = keyspace->collect_due || keyspace->small_below > 0;
+    blob_victims_fini(&victims);
+    return 0;
 }
 
 static bool
 is_due(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(db->mutex)
 {
-    struct blob_victims victims;
-
     if (keyspace->collect_known)
         return keyspace->collect_due;
-    if (collect_victims(db, keyspace, &victims) != 0)
+    if (look_for_dead(db, keyspace) != 0 || look_for_small(db, keyspace) != 0)
         return false; /* no memory: at another time */
-    keyspace->collect_due =
-        victims.count > 0 &&
-        (space_presses(db) ||
-         victims.dead >= compaction_referring_bytes(keyspace->view->version, &victims));
     keyspace->collect_known = true;
-    blob_victims_fini(&victims);
     return keyspace->collect_due;
 }
 

@@ -113,7 +113,8 @@ struct lsmkv_keyspace {
     struct lsmkv_keyspace *next; /* in order of creation */
     struct view *_Atomic view;   /* read without the mutex, too (D4) */
     bool collect_known,
-        collect_due; /* of blob files; known since the tables changed last */
+        collect_due;      /* of blob files; known since the tables changed last */
+    uint64_t small_below; /* small ones before this number are to go together; 0: none */
     struct level_traffic {
         uint64_t in, written;   /* bytes since opening, as of lsmkv_level_stats */
         uint64_t merges, moves; /* that took tables of it, likewise */
@@ -410,8 +411,8 @@ uint64_t bytes_logged(const struct lsmkv *db);
 /* ---- the manifest (install.c) ---- */
 
 /* Makes `edit` durable as one manifest line, then true in memory, in one hold of mutex:
- * versions, `retired` (a flushed generation, or NULL) gone, `publish` (0: none) as the new
- * last_sequence.  On failure the tables that the edit adds are deleted, unless the line may
+ * versions, the generations up to `retired` (flushed; NULL: none) gone, `publish` (0: none) as
+ * the new last_sequence.  On failure the tables that the edit adds are deleted, unless the line may
  * have become durable; then the store is poisoned. */
 int LSMKV_CHECKED install(struct lsmkv *db, struct manifest_edit *edit,
                           struct generation *retired, uint64_t publish)
@@ -461,7 +462,8 @@ void snapshots_free_all(struct lsmkv *db);
 int LSMKV_CHECKED background_start(struct lsmkv *db);
 /* Ends the threads; a merge under way is cancelled. */
 void background_stop(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
-/* Flushes the oldest frozen generation; 0 if there is none. */
+/* Flushes the oldest frozen generation, and those behind it as far as they are small; 0 if there is
+ * none. */
 int LSMKV_CHECKED flush_oldest(struct lsmkv *db) LSMKV_EXCLUDES(db->mutex);
 /* Waits until the generation of log `number` and all before it are flushed, or a flush fails. */
 int LSMKV_CHECKED flush_wait(struct lsmkv *db, uint64_t number) LSMKV_EXCLUDES(db->mutex);

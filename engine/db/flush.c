@@ -5,11 +5,15 @@
  * them all and moves the oldest live log past the generation's, which is then deleted
  * (invariant 8).  In memory the generation leaves the views in the same step in which its
  * tables enter them.
+ *
+ * Those behind it go with it as far as they fit a write buffer together: a store that is
+ * opened again and again has a log of each time, and a little in each.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "db/db.h"
+#include "iter/merge.h"
 
 static uint64_t
 next_number(void *store)
@@ -42,64 +46,114 @@ build_context_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
     return context;
 }
 
+/* Generations that are flushed together, one behind the other. */
+struct harvest {
+    struct generation *first, *last;
+    size_t count;
+};
+
+static size_t
+generation_bytes(const struct generation *generation)
+{
+    return generation_memory(generation) + generation_blob_bytes(generation);
+}
+
+/* What a keyspace has in them; NULL: nothing. */
 static int
-flush_memtable(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
-               const struct memtable *memtable, const uint64_t *sequences, size_t count,
-               struct manifest_edit *edit)
+iterate(const struct harvest *harvest, const struct lsmkv_keyspace *keyspace,
+        struct iterator **it)
+{
+    struct iterator **children = calloc(harvest->count, sizeof(struct iterator *));
+    const struct generation *g = harvest->first;
+    size_t count = 0;
+    int result = children != NULL ? 0 : -ENOMEM;
+
+    *it = NULL;
+    for (size_t i = 0; i < harvest->count && result == 0; i++, g = g->newer) {
+        const struct memtable *memtable = generation_memtable(g, keyspace->id);
+
+        if (memtable == NULL || memtable_is_empty(memtable))
+            continue;
+        result = memtable_iterate(memtable, &children[count]);
+        if (result == 0)
+            count++;
+    }
+    if (result == 0 && count > 0) {
+        result = merge_new(keyspace->order, children, count, it);
+        count = 0; /* the merge owns them, or freed them */
+    }
+    for (size_t i = 0; i < count; i++)
+        iterator_free(children[i]);
+    free(children);
+    return result;
+}
+
+static int
+flush_keyspace(struct lsmkv *db, const struct harvest *harvest,
+               const struct lsmkv_keyspace *keyspace, const uint64_t *sequences,
+               size_t count, struct manifest_edit *edit)
 {
     struct build_context context = build_context_of(db, keyspace, sequences, count);
     struct iterator *it;
-    int result;
+    int result = iterate(harvest, keyspace, &it);
 
+    if (result != 0 || it == NULL)
+        return result;
     context.table_size = UINT64_MAX; /* one table */
     context.bytes_read = &db->counters.flush_bytes_read;
     context.bytes_written = &db->counters.flush_bytes_written;
-    result = memtable_iterate(memtable, &it);
-    if (result != 0)
-        return result;
     result = build_flush(&context, it, edit);
     iterator_free(it);
     return result;
 }
 
-/* A keyspace cannot be dropped meanwhile: dropping waits for the flush's turn. */
+/* The last has a memtable for each keyspace that there still is.  None can be dropped
+ * meanwhile: dropping waits for the flush's turn. */
 static int
-flush_generation(struct lsmkv *db, const struct generation *generation,
-                 struct manifest_edit *edit)
+flush_harvest(struct lsmkv *db, const struct harvest *harvest, struct manifest_edit *edit)
 {
     uint64_t *sequences = NULL;
     size_t count;
     int result = snapshot_sequences(db, &sequences, &count);
 
-    for (size_t i = 0; i < generation->count && result == 0; i++) {
-        struct memtable *memtable = generation->slots[i].memtable;
+    for (size_t i = 0; i < harvest->last->count && result == 0; i++) {
         struct lsmkv_keyspace *keyspace;
 
         mutex_lock(&db->mutex);
-        keyspace = keyspace_by_id(db, generation->slots[i].keyspace);
+        keyspace = keyspace_by_id(db, harvest->last->slots[i].keyspace);
         mutex_unlock(&db->mutex);
-        if (keyspace != NULL && !memtable_is_empty(memtable))
-            result = flush_memtable(db, keyspace, memtable, sequences, count, edit);
+        if (keyspace != NULL)
+            result = flush_keyspace(db, harvest, keyspace, sequences, count, edit);
     }
     free(sequences);
     return result;
 }
 
-/* Begins a flush: the generation to write, or NULL. */
-static struct generation *
-take_turn(struct lsmkv *db)
+/* Begins a flush; false: there is nothing to write. */
+static bool
+take_turn(struct lsmkv *db, struct harvest *harvest)
 {
-    struct generation *generation = NULL;
+    bool any;
 
     mutex_lock(&db->mutex);
     while (db->flushing)
         condition_wait(&db->progress, &db->mutex);
-    if (db->frozen > 0) {
-        generation = db->oldest;
+    any = db->frozen > 0;
+    if (any) {
+        size_t bytes = generation_bytes(db->oldest);
+
+        *harvest = (struct harvest){db->oldest, db->oldest, 1};
+        while (harvest->count < db->frozen) {
+            bytes += generation_bytes(harvest->last->newer);
+            if (bytes > db->options.write_buffer_size)
+                break;
+            harvest->last = harvest->last->newer;
+            harvest->count++;
+        }
         db->flushing = true;
     }
     mutex_unlock(&db->mutex);
-    return generation;
+    return any;
 }
 
 static void
@@ -119,22 +173,22 @@ end_turn(struct lsmkv *db, int result)
 int
 flush_oldest(struct lsmkv *db)
 {
-    struct generation *generation = take_turn(db);
     struct manifest_edit edit = {0};
+    struct harvest harvest;
     uint64_t log_number;
     int result;
 
-    if (generation == NULL)
+    if (!take_turn(db, &harvest))
         return 0;
-    log_number = generation->log_number;
-    result = flush_generation(db, generation, &edit);
+    log_number = harvest.first->log_number;
+    result = flush_harvest(db, &harvest, &edit);
     if (result != 0) {
         files_discard_added(db, &edit);
     } else {
         mutex_lock(&db->mutex);
-        edit.oldest_log = generation->newer->log_number;
+        edit.oldest_log = harvest.last->newer->log_number;
         mutex_unlock(&db->mutex);
-        result = install(db, &edit, generation, 0);
+        result = install(db, &edit, harvest.last, 0);
     }
     if (result == 0)
         files_delete_logs(db, log_number, edit.oldest_log);

@@ -179,14 +179,33 @@ changed_version(const struct change_set *set, const struct lsmkv_keyspace *keysp
     return NULL;
 }
 
+/* From the oldest on, up to `last`. */
 static void
-retire(struct lsmkv *db, struct generation *generation) LSMKV_REQUIRES(db->mutex)
+retire(struct lsmkv *db, const struct generation *last) LSMKV_REQUIRES(db->mutex)
 {
-    assert(db->oldest == generation && generation->newer != NULL);
-    db->oldest = generation->newer;
-    db->frozen--;
-    generation->flushed = true;
+    struct generation *generation;
+
+    do {
+        generation = db->oldest;
+        assert(generation->newer != NULL);
+        db->oldest = generation->newer;
+        db->frozen--;
+        generation->flushed = true;
+    } while (generation != last);
     atomic_fetch_add(&db->counters.flushes, 1); /* before who waits for it looks */
+}
+
+/* The store's references of those that were retired. */
+static void
+let_go(struct generation *generation, const struct generation *last)
+{
+    struct generation *newer;
+
+    for (bool more = true; more; generation = newer) {
+        more = generation != last;
+        newer = generation->newer;
+        generation_unref(generation);
+    }
 }
 
 /* Files that the edit removed and did not put at another level die with their last reader. */
@@ -374,7 +393,8 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
         uint64_t publish)
 {
     struct change_set set = {0};
-    bool undecided = false; /* the line may be durable although its writing failed */
+    struct generation *oldest; /* as it was before */
+    bool undecided = false;    /* the line may be durable although its writing failed */
     int result;
 
     mutex_lock(&db->manifest_mutex);
@@ -396,6 +416,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
     if (result != 0 && !undecided)
         files_discard_added(db, edit);
     mutex_lock(&db->mutex);
+    oldest = db->oldest;
     if (result == 0)
         apply(db, &set, edit, retired, publish);
     keyspaces_unmake(db, &set.created);
@@ -412,7 +433,7 @@ install(struct lsmkv *db, struct manifest_edit *edit, struct generation *retired
                            strerror(-rolled));
     }
     mutex_unlock(&db->manifest_mutex);
-    if (result == 0)
-        generation_unref(retired);
+    if (result == 0 && retired != NULL)
+        let_go(oldest, retired);
     return result;
 }

@@ -7,7 +7,7 @@
  * and begun again.
  *
  * Closing: threads stopped, log synced, CLOSED written, lock given up.  Memtables are not
- * flushed: the log holds them, and the next opening replays it.
+ * flushed, unless they are LOGS_LEFT: the log holds them, and the next opening replays it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +23,8 @@
 #define LEAST_BUFFER (256u << 10)
 #define LEAST_TABLE  (128u << 10)
 #define LEAST_BASE   (512u << 10)
+/* Frozen generations, and their logs, that are left to the next opening at most. */
+#define LOGS_LEFT 16u
 
 void
 lsmkv_options_init(struct lsmkv_options *options)
@@ -603,6 +605,24 @@ lsmkv_open(const char *path, const struct lsmkv_options *options, struct lsmkv *
 
 /* ---- closing ---- */
 
+/* Of runs so short that the flush behind them was never done, the logs would become ever
+ * more.  What fails here is there to be flushed the next time. */
+static void
+flush_many(struct lsmkv *db)
+{
+    unsigned frozen;
+    int result = check_writable(db);
+
+    while (result == 0) {
+        mutex_lock(&db->mutex);
+        frozen = db->frozen;
+        mutex_unlock(&db->mutex);
+        if (frozen <= LOGS_LEFT)
+            return;
+        result = flush_oldest(db);
+    }
+}
+
 /* The last sync, then the mark; without the first no second. */
 static int
 close_cleanly(struct lsmkv *db)
@@ -631,6 +651,7 @@ lsmkv_close(struct lsmkv *db)
     if (db == NULL)
         return 0;
     error_clear();
+    flush_many(db);
     background_stop(db);
     limbo_empty(&db->limbo); /* who is inside an epoch still reads another store */
     if (!db->options.read_only) {

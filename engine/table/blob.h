@@ -335,11 +335,18 @@ struct blob_victims {
     uint64_t dead; /* bytes in them */
 };
 
-/* Of a keyspace's files those that are dead to at least `least` eighths, the deadest
- * first, as far as their live bytes come to no more than `most`, and without those that
- * alone have more.  So while they are being collected they stay the first.  -ENOMEM. */
+/* Which are. */
+struct blob_wanted {
+    unsigned least;        /* dead to so many eighths or more */
+    uint64_t small, below; /* or smaller than `small` bytes, of numbers below `below` */
+    uint64_t most;         /* live bytes in all */
+};
+
+/* Of a keyspace's files those that are wanted, the deadest first, as far as their live
+ * bytes come to no more than `most`, and without those that alone have more.  So while
+ * they are being collected they stay the first.  -ENOMEM. */
 int LSMKV_CHECKED blob_files_victims(struct blob_files *files, uint32_t keyspace,
-                                     unsigned least, uint64_t most,
+                                     const struct blob_wanted *wanted,
                                      struct blob_victims *victims);
 void blob_victims_fini(struct blob_victims *victims);
 bool blob_victims_have(const struct blob_victims *victims, uint64_t number);

@@ -344,26 +344,34 @@ compare_numbers(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+static bool
+is_wanted(const struct blob_file *file, const struct blob_wanted *wanted)
+{
+    uint64_t dead = dead_bytes(file);
+
+    return (dead > 0 && dead >= (file->live + dead) / 8 * wanted->least) ||
+           (file->live > 0 && file->size < wanted->small && file->number < wanted->below);
+}
+
 static size_t
-find_victims(const struct blob_files *files, uint32_t keyspace, unsigned least,
-             struct victim *found) LSMKV_REQUIRES(files->mutex)
+find_victims(const struct blob_files *files, uint32_t keyspace,
+             const struct blob_wanted *wanted, struct victim *found)
+    LSMKV_REQUIRES(files->mutex)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < files->count; i++) {
         const struct blob_file *file = files->files[i];
-        uint64_t dead = dead_bytes(file);
 
-        if (file->keyspace == keyspace && !file->passed_over && dead > 0 &&
-            dead >= (file->live + dead) / 8 * least)
-            found[count++] = (struct victim){file->number, file->live, dead};
+        if (file->keyspace == keyspace && !file->passed_over && is_wanted(file, wanted))
+            found[count++] = (struct victim){file->number, file->live, dead_bytes(file)};
     }
     return count;
 }
 
 int
-blob_files_victims(struct blob_files *files, uint32_t keyspace, unsigned least,
-                   uint64_t most, struct blob_victims *victims)
+blob_files_victims(struct blob_files *files, uint32_t keyspace,
+                   const struct blob_wanted *wanted, struct blob_victims *victims)
 {
     struct blob_victims made = {0};
     struct victim *found;
@@ -374,7 +382,7 @@ blob_files_victims(struct blob_files *files, uint32_t keyspace, unsigned least,
     found = calloc(files->count + 1, sizeof(*found));
     made.numbers = calloc(files->count + 1, sizeof(*made.numbers));
     if (found != NULL && made.numbers != NULL)
-        count = find_victims(files, keyspace, least, found);
+        count = find_victims(files, keyspace, wanted, found);
     mutex_unlock(&files->mutex);
     if (found == NULL || made.numbers == NULL) {
         free(found);
@@ -383,9 +391,9 @@ blob_files_victims(struct blob_files *files, uint32_t keyspace, unsigned least,
     }
     qsort(found, count, sizeof(*found), compare_victims);
     for (size_t i = 0; i < count; i++) {
-        if (found[i].live > most)
+        if (found[i].live > wanted->most)
             continue;
-        if (found[i].live > most - live)
+        if (found[i].live > wanted->most - live)
             break;
         live += found[i].live;
         made.dead += found[i].dead;

@@ -641,9 +641,10 @@ END_TEST
 static struct blob_victims
 victims_of(uint32_t keyspace, unsigned least, uint64_t most)
 {
+    const struct blob_wanted wanted = {.least = least, .most = most};
     struct blob_victims victims;
 
-    ck_assert_int_eq(blob_files_victims(files, keyspace, least, most, &victims), 0);
+    ck_assert_int_eq(blob_files_victims(files, keyspace, &wanted, &victims), 0);
     return victims;
 }
 

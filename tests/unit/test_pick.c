@@ -501,13 +501,14 @@ START_TEST(test_who_refers_to_a_victim_is_rewritten)
     };
     static const struct {
         unsigned referring; /* bit i: table i */
+        size_t count;
         uint64_t bytes;
         const char *pick;
     } cases[] = {
-        {0, 0, "none"},
-        {1u << 1, 10, "0>5: 1 | 2 3"},
-        {1u << 1 | 1u << 3, 30, "5>5: 3 |"},
-        {1u << 1 | 1u << 3 | 1u << 5, 110, "6>6: 5 |"},
+        {0, 0, 0, "none"},
+        {1u << 1, 1, 10, "0>5: 1 | 2 3"},
+        {1u << 1 | 1u << 3, 2, 30, "5>5: 3 |"},
+        {1u << 1 | 1u << 3 | 1u << 5, 3, 110, "6>6: 5 |"},
     };
     struct version *version = draw(tables, COUNT(tables));
     uint64_t numbers[] = {7, 9};
@@ -517,6 +518,7 @@ START_TEST(test_who_refers_to_a_victim_is_rewritten)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct compaction *compaction;
         char text[256];
+        uint64_t bytes;
 
         for (int level = 0; level < LEVEL_COUNT; level++)
             for (size_t k = 0; k < version->levels[level].count; k++) {
@@ -526,7 +528,9 @@ START_TEST(test_who_refers_to_a_victim_is_rewritten)
                 meta->blobs = refers ? victim : other;
                 meta->blob_count = refers ? 2 : 1;
             }
-        ck_assert_uint_eq(compaction_referring_bytes(version, &victims), cases[i].bytes);
+        ck_assert_uint_eq(compaction_referring(version, &victims, &bytes),
+                          cases[i].count);
+        ck_assert_uint_eq(bytes, cases[i].bytes);
         ck_assert_int_eq(
             compaction_pick_referring(5, version, &limits, &victims, &compaction), 0);
         print(compaction, text, sizeof(text));

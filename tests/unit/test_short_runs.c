@@ -1,0 +1,317 @@
+/*
+ * test_short_runs.c - a store that is opened, written to a little and closed, again and again:
+ * its logs are flushed together, its small blob files collected together, and neither become
+ * ever more.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "env/env.h"
+#include "support/rig.h"
+#include "support/suite.h"
+
+#define MIB    (UINT64_C(1) << 20)
+#define SIZE   3000u /* of a value: it stands apart */
+#define KEYS   20u
+#define ROUNDS 200u
+
+static struct rig rig;
+static const struct lsmkv_slice none = {NULL, 0};
+
+static void
+setup(void)
+{
+    rig_init(&rig);
+    rig.options.write_buffer_size = 4 * MIB;
+    rig.options.table_size = MIB;
+}
+
+static void
+teardown(void)
+{
+    rig_fini(&rig);
+}
+
+/* ---- values ---- */
+
+static struct lsmkv_slice
+key_of(unsigned key)
+{
+    static char name[32];
+
+    snprintf(name, sizeof(name), "key/%06u", key);
+    return lsmkv_str(name);
+}
+
+static void
+fill(char *bytes, unsigned key, unsigned round)
+{
+    for (unsigned i = 0; i < SIZE; i++)
+        bytes[i] = (char)(key * 7 + round * 31 + i);
+}
+
+static void
+put(unsigned key, unsigned round)
+{
+    char bytes[SIZE];
+
+    fill(bytes, key, round);
+    ck_assert_int_eq(
+        lsmkv_put(rig.db, NULL, key_of(key), none, lsmkv_bytes(bytes, SIZE), 0), 0);
+}
+
+static void
+expect(unsigned key, unsigned round)
+{
+    char wanted[SIZE], bytes[SIZE];
+    struct lsmkv_record record;
+
+    fill(wanted, key, round);
+    ck_assert_int_eq(lsmkv_get(rig.db, NULL, NULL, key_of(key), bytes, SIZE, &record), 0);
+    ck_assert_uint_eq(record.value.size, SIZE);
+    ck_assert_mem_eq(record.value.data, wanted, SIZE);
+}
+
+/* ---- files ---- */
+
+struct census {
+    const char *suffix;
+    unsigned count;
+};
+
+static int
+note_file(void *context, const char *name)
+{
+    struct census *census = context;
+    size_t size = strlen(name), end = strlen(census->suffix);
+
+    census->count += size > end && strcmp(name + size - end, census->suffix) == 0;
+    return 0;
+}
+
+static unsigned
+files(const char *suffix)
+{
+    struct census census = {.suffix = suffix};
+    struct env_dir *dir;
+
+    ck_assert_int_eq(env_dir_open(rig.options.env, "store", false, &dir), 0);
+    ck_assert_int_eq(env_dir_list(dir, note_file, &census), 0);
+    env_dir_close(dir);
+    return census.count;
+}
+
+/* ---- a flush that is never done ---- */
+
+static int (*start_thread)(struct lsmkv_env *env, const char *name, void (*body)(void *),
+                           void *argument, struct env_thread **thread);
+
+static void
+do_nothing(void *argument)
+{
+    (void)argument;
+}
+
+static int
+start_no_flush(struct lsmkv_env *env, const char *name, void (*body)(void *),
+               void *argument, struct env_thread **thread)
+{
+    return start_thread(env, name, strcmp(name, "lsmkv-flush") == 0 ? do_nothing : body,
+                        argument, thread);
+}
+
+static void
+hold_flushes(void)
+{
+    start_thread = rig.options.env->thread_start;
+    rig.options.env->thread_start = start_no_flush;
+}
+
+static void
+let_flush(void)
+{
+    rig.options.env->thread_start = start_thread;
+}
+
+/* ---- the tests ---- */
+
+START_TEST(test_small_logs_are_flushed_together)
+{
+    hold_flushes();
+    for (unsigned round = 0; round < 10; round++) {
+        rig_open(&rig);
+        for (unsigned key = round; key < 10; key++) /* the later ones again and again */
+            put(key, round);
+        rig_close(&rig);
+    }
+    ck_assert_uint_ge(files(".log"), 10);
+    let_flush();
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    ck_assert_uint_eq(rig_stats(&rig).flushes, 1);
+    ck_assert_uint_eq(files(".sst"), 1);
+    ck_assert_uint_eq(files(".blob"), 1);
+    ck_assert_uint_eq(files(".log"), 1);
+    for (unsigned key = 0; key < 10; key++)
+        expect(key, key);
+    rig_kill(&rig); /* what the tables and the logs have, and not the memtables */
+    rig_open(&rig);
+    for (unsigned key = 0; key < 10; key++)
+        expect(key, key);
+}
+END_TEST
+
+/* Keyspaces that came later, and one that is gone. */
+START_TEST(test_logs_of_other_keyspaces_are_flushed_together)
+{
+    struct lsmkv_keyspace *keyspace;
+    char name[16];
+
+    hold_flushes();
+    for (unsigned round = 0; round < 4; round++) {
+        rig_open(&rig);
+        snprintf(name, sizeof(name), "space-%u", round);
+        ck_assert_int_eq(
+            lsmkv_keyspace_create(rig.db, name, LSMKV_ORDER_BYTES, &keyspace), 0);
+        ck_assert_int_eq(
+            lsmkv_put(rig.db, keyspace, lsmkv_str("a"), none, lsmkv_str(name), 0), 0);
+        put(round, 0);
+        rig_close(&rig);
+    }
+    let_flush();
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_keyspace_open(rig.db, "space-1", &keyspace), 0);
+    ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, keyspace), 0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    rig_kill(&rig);
+    rig_open(&rig);
+    for (unsigned round = 0; round < 4; round++) {
+        struct lsmkv_record record;
+        char bytes[64];
+
+        expect(round, 0);
+        snprintf(name, sizeof(name), "space-%u", round);
+        if (round == 1) {
+            ck_assert_int_eq(lsmkv_keyspace_open(rig.db, name, &keyspace), -ENOENT);
+            continue;
+        }
+        ck_assert_int_eq(lsmkv_keyspace_open(rig.db, name, &keyspace), 0);
+        ck_assert_int_eq(lsmkv_get(rig.db, keyspace, NULL, lsmkv_str("a"), bytes,
+                                   sizeof(bytes), &record),
+                         0);
+        ck_assert_uint_eq(record.value.size, strlen(name));
+    }
+}
+END_TEST
+
+/* Those that do not fit a write buffer together are not. */
+START_TEST(test_large_logs_are_flushed_by_themselves)
+{
+    hold_flushes();
+    for (unsigned round = 0; round < 3; round++) {
+        rig_open(&rig);
+        for (unsigned key = 0; key < 800; key++) /* 2.4 MB */
+            put(1000 * round + key, round);
+        rig_close(&rig);
+    }
+    let_flush();
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    ck_assert_uint_eq(rig_stats(&rig).flushes, 3);
+}
+END_TEST
+
+START_TEST(test_logs_are_not_left_for_ever)
+{
+    hold_flushes();
+    for (unsigned round = 0; round < 40; round++) {
+        rig_open(&rig);
+        put(round % KEYS, round);
+        rig_close(&rig);
+        ck_assert_uint_le(files(".log"), 18);
+    }
+    rig_open(&rig);
+    for (unsigned round = 20; round < 40; round++)
+        expect(round % KEYS, round);
+}
+END_TEST
+
+/* Of 200 flushes, each with a blob file. */
+START_TEST(test_small_blob_files_are_collected_together)
+{
+    unsigned most = 0;
+
+    rig_open(&rig);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        rig_put(&rig, "a", "short"); /* so that tables lie over one another */
+        put(round, round);
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+        if (round % 10 == 9) {
+            ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+            most = files(".blob") > most ? files(".blob") : most;
+        }
+    }
+    ck_assert_uint_le(most, 32 + 10);
+    ck_assert_uint_ge(most, 20); /* they were not few by another way */
+    for (unsigned round = 0; round < ROUNDS; round++)
+        expect(round, round);
+    /* Each value was written some times, not each time. */
+    ck_assert_uint_le(rig_stats(&rig).blob_bytes_written, UINT64_C(8) * ROUNDS * SIZE);
+    rig_kill(&rig);
+    rig_open(&rig);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        expect(round, round);
+}
+END_TEST
+
+/* As many tables as small files: to make fewer of these is not to be had, and not tried. */
+START_TEST(test_small_blob_files_of_many_tables_stay)
+{
+    struct lsmkv_stats before, after;
+
+    rig.options.table_size = 4096; /* a table each few keys */
+    rig_open(&rig);
+    for (unsigned round = 0; round < 60; round++) {
+        for (unsigned i = 0; i < 40; i++) { /* what fills tables */
+            char bytes[1000];
+
+            memset(bytes, (int)i, sizeof(bytes));
+            ck_assert_int_eq(lsmkv_put(rig.db, NULL, key_of(round * 1000 + i + 1), none,
+                                       lsmkv_bytes(bytes, sizeof(bytes)), 0),
+                             0);
+        }
+        put(round * 1000, round);
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    }
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0); /* that ends */
+    before = rig_stats(&rig);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    after = rig_stats(&rig);
+    ck_assert_uint_eq(before.compactions, after.compactions);
+    for (unsigned round = 0; round < 60; round++)
+        expect(round * 1000, round);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("short_runs");
+    TCase *cases = tcase_create("short_runs");
+
+    tcase_add_checked_fixture(cases, setup, teardown);
+    tcase_set_timeout(cases, 60);
+    tcase_add_test(cases, test_small_logs_are_flushed_together);
+    tcase_add_test(cases, test_logs_of_other_keyspaces_are_flushed_together);
+    tcase_add_test(cases, test_large_logs_are_flushed_by_themselves);
+    tcase_add_test(cases, test_logs_are_not_left_for_ever);
+    tcase_add_test(cases, test_small_blob_files_are_collected_together);
+    tcase_add_test(cases, test_small_blob_files_of_many_tables_stay);
+    suite_add_tcase(suite, cases);
+    return run_suite(suite);
+}
