@@ -193,7 +193,7 @@ check_filesystem(struct command *command)
     struct lsmkv_options engine;
     struct store *store;
     char why[1024];
-    lsmkv_options_init(&engine);
+    store_engine_init(&engine);
     engine.log = take_log;
     engine.log_context = command;
     engine.salvage = command->salvaging;

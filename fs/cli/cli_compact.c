@@ -17,6 +17,7 @@
 #include "common/client.h"
 #include "daemon/mount.h"
 #include "store/compact.h"
+#include "store/store.h"
 
 static const char help[] =
     "Usage: lsmfs compact [OPTION]... STORE|MOUNTPOINT\n"
@@ -98,7 +99,7 @@ compact_unmounted(struct command *command)
     struct lsmkv_options options;
     struct lsmkv *db;
 
-    lsmkv_options_init(&options);
+    store_engine_init(&options);
     int result = lsmkv_open(command->store, &options, &db);
     if (result != 0)
         return fail(command, result);

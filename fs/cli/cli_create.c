@@ -9,6 +9,7 @@
 #include "cli/cli_report.h"
 #include "common/mountinfo.h"
 #include "daemon/mount.h"
+#include "store/store.h"
 #include "vfs/vfs.h"
 
 static const char help[] =
@@ -61,7 +62,7 @@ make(const char *path, enum lsmkv_compression compression)
     struct vfs *vfs;
     char why[2048];
 
-    lsmkv_options_init(&engine);
+    store_engine_init(&engine);
     engine.exclusive = true;
     engine.compression = compression;
     vfs_options_init(&options);

@@ -139,7 +139,7 @@ export_to(struct command *command, int fd)
     store_options_init(&options);
     options.path = command->store;
     options.read_only = true;
-    lsmkv_options_init(&engine);
+    store_engine_init(&engine);
     engine.salvage = true;
     engine.log = take_log;
     engine.log_context = command;

@@ -260,7 +260,7 @@ find_names(struct command *command)
 {
     struct lsmkv_options options;
     struct lsmkv *db;
-    lsmkv_options_init(&options);
+    store_engine_init(&options);
     options.read_only = options.salvage = true;
     options.log = ignore_log; /* the repair itself tells */
     int result = lsmkv_open(command->path, &options, &db);
@@ -436,7 +436,7 @@ prepare(const char *path, const struct mend_report *report, bool *ours)
 {
     struct lsmkv_options options;
     struct lsmkv *db;
-    lsmkv_options_init(&options);
+    store_engine_init(&options);
     options.log = ignore_log;
     int result = lsmkv_open(path, &options, &db);
     if (result)
@@ -462,7 +462,7 @@ mend_filesystem(struct command *command, const char *path)
         return report_unable_at(&command->report, path, result);
     if (!ours)
         return 0; /* never mounted: keys and values, and nothing to hold them against */
-    lsmkv_options_init(&engine);
+    store_engine_init(&engine);
     engine.log = ignore_log;
     store_options_init(&options);
     options.path = path;

@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/mountinfo.h"
 #include "daemon/mount.h"
+#include "store/store.h"
 
 static const char help[] =
     "Usage: lsmfs umount MOUNTPOINT\n"
@@ -74,7 +75,7 @@ settle(const char *store)
     struct lsmkv_options options;
     struct lsmkv *db;
 
-    lsmkv_options_init(&options);
+    store_engine_init(&options);
     options.log = log_engine;
     int result = lsmkv_open(store, &options, &db);
     if (result == 0)

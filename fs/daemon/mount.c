@@ -44,6 +44,7 @@
 #include "daemon/manager.h"
 #include "daemon/memory.h"
 #include "daemon/ring.h"
+#include "store/store.h"
 #include "vfs/requests.h"
 #include "vfs/stats.h"
 
@@ -160,7 +161,7 @@ open_vfs(struct mount *mount)
     struct lsmkv_options engine;
     struct vfs_options vfs;
 
-    lsmkv_options_init(&engine);
+    store_engine_init(&engine);
     engine.write_buffer_size = mount->shares.write_buffer;
     engine.cache_size = mount->shares.cache;
     if (engine.move_log_limit > engine.write_buffer_size)

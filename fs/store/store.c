@@ -41,6 +41,7 @@
 
 #define DEFAULT_COMMIT_MS 1000u
 #define FORMAT_SIZE       12u
+#define APART             512u /* bytes from which on contents stand apart from attributes */
 #define ROLLBACK_TRIES    30u /* 3 seconds; a flush that failed stands for one */
 
 struct store_state {
@@ -487,6 +488,13 @@ expect_vacant(const char *path)
     return !vacant ? -EEXIST : -failure;
 }
 
+void
+store_engine_init(struct lsmkv_options *engine)
+{
+    lsmkv_options_init(engine);
+    engine->blob_threshold = APART;
+}
+
 static int
 open_engine(const struct store_options *options, struct store *store)
 {
@@ -494,7 +502,7 @@ open_engine(const struct store_options *options, struct store *store)
     if (options->engine)
         engine = *options->engine;
     else
-        lsmkv_options_init(&engine);
+        store_engine_init(&engine);
     engine.read_only = options->read_only;
     engine.create = false;
     if (options->create && !options->read_only) {

@@ -52,6 +52,9 @@ struct store {
 
 /* Fills in: not read-only, commit 1000 ms, owner the caller's, modes 0644 and 0755. */
 void store_options_init(struct store_options *options);
+/* The engine's defaults but for what a filesystem has another use for: who lists a directory
+ * wants the attributes and not what is in the files, so less of a table is contents. */
+void store_engine_init(struct lsmkv_options *engine);
 
 /* Opens the store, makes the keyspaces and the format record on the first mount, reads the
  * counters.  On failure `why` says in words what went wrong, naming the path: not a store, held
