@@ -7,7 +7,6 @@
 
 #include "base/coding.h"
 
-#define RESTART_INTERVAL 16u
 #define ENTRY_HEAD_MAX   (3u * VARINT32_MAX)
 #define INTERNAL_KEY_MAX (LSMKV_KEY_MAX + KEY_TRAILER_SIZE)
 #define COPIED_AT_ONCE   16u /* bytes of a key that cost no call */
@@ -67,7 +66,7 @@ block_builder_add(struct block_builder *builder, struct lsmkv_slice key,
     size_t shared = 0;
     int result = 0;
 
-    if (builder->entries % RESTART_INTERVAL != 0)
+    if (builder->entries % BLOCK_RESTART_INTERVAL != 0)
         shared = shared_prefix(&builder->last, key);
     else
         result = append_u32(&builder->restarts, (uint32_t)builder->data.size);

@@ -11,7 +11,9 @@
  *     count of restart points, 4 bytes
  *
  * B1  At a restart point `shared` is 0; the first entry is one, and every 16th after it.
- *     So a search can begin there, by bisection.
+ *     So a search can begin there, by bisection; and a key has no more bytes than the
+ *     block has of it and the 15 before it, so that all keys together have no more than
+ *     16 times what the block has.
  * B2  Keys are internal keys, strictly rising.
  * B3  The reader trusts nothing: whatever the bytes are, it stays inside them, ends, and
  *     gives -EUCLEAN for what cannot be an entry.  (Order is not checked while reading;
@@ -26,6 +28,8 @@
 
 #include "base/key.h"
 #include "iter/iterator.h"
+
+#define BLOCK_RESTART_INTERVAL 16u /* B1 */
 
 /* ---- building ---- */
 

@@ -66,9 +66,18 @@ decode_entry(const struct block_iter *it, struct index_entry *entry)
     return 0;
 }
 
+/* Each is a prefix of a key that its own block holds whole; and B1 of block.h. */
+static uint64_t
+separators_limit(size_t index_size, uint64_t raw_limit)
+{
+    const uint64_t most = (uint64_t)index_size * BLOCK_RESTART_INTERVAL;
+
+    return most < raw_limit ? most : raw_limit;
+}
+
 /* Walks all entries: order, sizes against the file's, and what must be allocated. */
 static int
-measure(struct block_iter *it, uint64_t data_limit, uint64_t raw_limit,
+measure(struct block_iter *it, uint64_t data_limit, uint64_t limit,
         struct index_sizes *sizes, const char **problem)
 {
     struct keybuf last = {0};
@@ -90,10 +99,9 @@ measure(struct block_iter *it, uint64_t data_limit, uint64_t raw_limit,
             result = keybuf_set(&last, it->entry.key);
         offset += (uint64_t)entry.size + BLOCK_TRAILER_SIZE;
         sizes->count++;
-        /* Each is a prefix of a key that its own block holds whole. */
         sizes->separators += it->entry.key.size - KEY_TRAILER_SIZE;
-        if (result == 0 && sizes->separators > raw_limit)
-            result = wrong("the index holds more than the data", problem);
+        if (result == 0 && sizes->separators > limit)
+            result = wrong("the index holds more than it can", problem);
     }
     keybuf_fini(&last);
     if (result == 0 && it->status == -EUCLEAN)
@@ -155,7 +163,8 @@ table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
     result = block_iter_set(&it, order, contents);
     if (result != 0)
         return wrong("the index is malformed", problem);
-    result = measure(&it, data_limit, raw_limit, &sizes, problem);
+    result = measure(&it, data_limit, separators_limit(contents.size, raw_limit), &sizes,
+                     problem);
     if (result != 0)
         goto out;
     made.entries = calloc(sizes.count, sizeof(*made.entries));

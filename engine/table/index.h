@@ -61,8 +61,9 @@ struct table_index {
 };
 
 /* `data_limit`: the bytes of the file before the index, which the data blocks stay below.
- * `raw_limit`: what they are at most, unpacked; what this allocates stays below that and a
- * small multiple of the block's size.  On failure `problem` says why. */
+ * `raw_limit`: what they are at most, unpacked.  What this allocates stays below a small
+ * multiple of the size of `contents`, and its separators below `raw_limit`, too.  On
+ * failure `problem` says why. */
 int LSMKV_CHECKED table_index_decode(struct lsmkv_slice contents, enum lsmkv_order order,
                                      uint64_t data_limit, uint64_t raw_limit,
                                      struct table_index *index, const char **problem);

@@ -37,12 +37,6 @@ block_pack(struct lsmkv_slice raw, struct keybuf *packed)
     return 1;
 }
 
-uint64_t
-block_unpacked_most(uint64_t size)
-{
-    return size > UINT64_MAX / LZ4_RATIO_MAX ? UINT64_MAX : size * LZ4_RATIO_MAX;
-}
-
 int
 block_unpacked_size(const uint8_t *block, size_t size, size_t *unpacked_size,
                     const char **problem)

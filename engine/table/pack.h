@@ -23,8 +23,6 @@
 /* 1: `packed` holds `raw`, packed; 0: that is not worth it (K1); -ENOMEM. */
 int LSMKV_CHECKED block_pack(struct lsmkv_slice raw, struct keybuf *packed);
 
-/* What so many bytes of packed blocks can come to at most. */
-uint64_t block_unpacked_most(uint64_t size);
 /* How large a packed block of `size` bytes is unpacked (K2).  -EUCLEAN: it cannot be one. */
 int LSMKV_CHECKED block_unpacked_size(const uint8_t *block, size_t size,
                                       size_t *unpacked_size, const char **problem);

@@ -336,18 +336,12 @@ charge(struct table *table, size_t bytes)
     table->charged += bytes;
 }
 
-/* What the data blocks are, unpacked, at most: as the properties say, but no more than so
- * many bytes can come to. */
+/* What the data blocks are, unpacked, at most; of packed ones as the properties say. */
 static uint64_t
 raw_limit(const struct table *table)
 {
-    const uint64_t data_limit = table->footer.filter.offset;
-    const uint64_t most = block_unpacked_most(data_limit);
-
-    if (!table->properties.packed)
-        return data_limit;
-    return table->properties.raw_data_bytes < most ? table->properties.raw_data_bytes
-                                                   : most;
+    return table->properties.packed ? table->properties.raw_data_bytes
+                                    : table->footer.filter.offset;
 }
 
 int

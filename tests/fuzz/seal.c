@@ -149,8 +149,7 @@ seal_data(uint8_t *bytes, const struct table_footer *footer, enum lsmkv_order or
     if (footer->index.offset > footer->properties.offset ||
         footer->filter.offset > footer->index.offset ||
         table_index_decode(lsmkv_bytes(bytes + footer->index.offset, footer->index.size),
-                           order, footer->filter.offset,
-                           block_unpacked_most(footer->filter.offset), &index,
+                           order, footer->filter.offset, UINT64_MAX, &index,
                            &problem) != 0)
         return 0;
     count = index.count;

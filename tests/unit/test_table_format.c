@@ -6,6 +6,7 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -336,6 +337,51 @@ START_TEST(test_an_index_that_reaches_past_the_data_is_refused)
 }
 END_TEST
 
+/* Of `count` separators, so many that a restart point is followed by `interval` - 1. */
+static void
+decode_long_separators(unsigned count, unsigned interval, int expected)
+{
+    struct block_builder builder = {0};
+    struct table_index index;
+    const char *problem;
+    char key[20000];
+
+    memset(key, 'k', sizeof(key));
+    for (unsigned i = 0; i < count; i++) {
+        struct keybuf separator = {0};
+
+        if (i % interval != 0 && builder.entries % BLOCK_RESTART_INTERVAL == 0)
+            builder.entries++; /* no restart point */
+        snprintf(key + sizeof(key) - 8, 8, "%07u", i % 10000000);
+        ck_assert_int_eq(keybuf_set_internal(&separator,
+                                             lsmkv_bytes(key, sizeof(key) - 1),
+                                             UINT64_MAX >> 8, UINT8_MAX),
+                         0);
+        ck_assert_int_eq(index_add(&builder, keybuf_slice(&separator), 1, 1), 0);
+        keybuf_fini(&separator);
+    }
+    ck_assert_int_eq(block_builder_finish(&builder), 0);
+    ck_assert_int_eq(table_index_decode(keybuf_slice(&builder.data), LSMKV_ORDER_PATH,
+                                        1000000, UINT64_MAX, &index, &problem),
+                     expected);
+    if (expected == 0) {
+        ck_assert_uint_eq(index.count, count);
+        ck_assert_uint_gt(index.memory, builder.data.size * 15);
+        table_index_fini(&index);
+    }
+    block_builder_fini(&builder);
+}
+
+/* Bug: separators that share nearly all were held against the data, of a compressed table
+ * against what LZ4 can make of so many bytes, so that a file of 4 MiB could have a GiB
+ * asked for. */
+START_TEST(test_an_index_that_grows_more_than_sixteenfold_is_refused)
+{
+    decode_long_separators(160, 16, 0); /* no genuine one grows more */
+    decode_long_separators(160, 160, -EUCLEAN);
+}
+END_TEST
+
 START_TEST(test_golden_hash)
 {
     ck_assert_uint_eq(filter_hash(lsmkv_str("")), UINT64_C(0x2d06800538d394c2));
@@ -395,6 +441,7 @@ format_suite(void)
     tcase_add_test(tcase, test_every_sixteenth_entry_is_a_restart_point);
     tcase_add_test(tcase, test_golden_index);
     tcase_add_test(tcase, test_an_index_that_reaches_past_the_data_is_refused);
+    tcase_add_test(tcase, test_an_index_that_grows_more_than_sixteenfold_is_refused);
     tcase_add_test(tcase, test_golden_hash);
     tcase_add_test(tcase, test_golden_filter);
     suite_add_tcase(suite, tcase);
