@@ -216,9 +216,10 @@ LSMKV_API LSMKV_CHECKED int lsmkv_check(const char *path,
                                         const struct lsmkv_options *options,
                                         const struct lsmkv_check_options *check);
 
-/* The same of a store that is open, beside its use: the tables and blob files that it consists of at
- * this moment, which stay as long; neither MANIFEST nor the logs, and nothing of what is in memory
- * only.  Takes a cache of its own, of 4 MiB.  -EINVAL: it was opened with `salvage`. */
+/* The same of a store that is open, beside its use: MANIFEST, and the tables and blob files that it
+ * consists of at one moment, which stay as long, and have all that was written before the call, for
+ * that is flushed first (lsmkv_flush).  If it cannot be, a note says that what only the logs have was
+ * left out.  Takes a cache of its own, of 4 MiB.  -EINVAL: it was opened with `salvage`. */
 LSMKV_API LSMKV_CHECKED int lsmkv_check_open(struct lsmkv *db,
                                              const struct lsmkv_check_options *check);
 

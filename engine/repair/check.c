@@ -14,8 +14,8 @@
  *     the rest     files of the directory that nothing names
  *     versions     check_order, if nothing was damaged so far; and what tables refer to
  *
- * Of a store that is open (lsmkv_check_open), the state is what the store has in memory, and the logs,
- * which it goes on writing, are left out.
+ * Of a store that is open (lsmkv_check_open) the memtables are flushed, so that no log is needed for what was
+ * written before; the state is what the store has in memory, and MANIFEST is read while it adds no line.
  *
  * K1  The lock is shared, every file is opened for reading, no thread is started.
  * K2  Damage never ends the check; what is no damage (-ENOMEM) does.
@@ -562,9 +562,44 @@ lsmkv_check(const char *path, const struct lsmkv_options *options,
 
 /* ---- a store that is open ---- */
 
+/* What it has by the log alone becomes tables, unless it cannot write. */
+static int
+flush_first(struct checker *checker, struct lsmkv *of) LSMKV_EXCLUDES(of->mutex)
+{
+    int result = lsmkv_flush(of);
+    char line[128];
+
+    if (result == 0 || result == -EROFS || result == -ENOMEM || result == -ECANCELED)
+        return result == -EROFS ? 0 : result;
+    snprintf(line, sizeof(line), "logs: what only they have was left out: %s",
+             lsmkv_strerror(result));
+    tell(checker, LSMKV_NOTE, line);
+    return 0;
+}
+
+/* As it is on the disk; what it says is known. */
+static int
+check_manifest_beside(struct checker *checker, struct lsmkv *of)
+    LSMKV_EXCLUDES(of->manifest_mutex)
+{
+    struct reporter *reporter = &checker->db->reporter;
+    struct manifest_edit state = {0};
+    uint64_t number, end;
+    int result;
+
+    mutex_lock(&of->manifest_mutex);
+    result = manifest_load(checker->db->dir, reporter, &state, &number, &end);
+    mutex_unlock(&of->manifest_mutex);
+    manifest_edit_fini(&state);
+    if (result == -ENOENT)
+        result = report_error(reporter, -EUCLEAN,
+                              MANIFEST_NAME ": offset 0: the file is missing");
+    return unless_damage(result);
+}
+
 /* The directory may have other files, too, which come and go. */
 static int
-check_beside(struct checker *checker)
+check_beside(struct checker *checker, struct lsmkv *of)
 {
     int result = scan_directory(checker);
 
@@ -579,6 +614,8 @@ check_beside(struct checker *checker)
         result = unless_damage(begin_read_only(checker->db));
     if (result == 0 && checker->damage == 0)
         result = check_versions(checker);
+    if (result == 0)
+        result = check_manifest_beside(checker, of);
     return result == 0 ? advance(checker, checker->total) : result;
 }
 
@@ -590,12 +627,14 @@ lsmkv_check_open(struct lsmkv *db, const struct lsmkv_check_options *check)
     int result;
 
     error_clear();
-    result = beside_open(&beside, db, false, take_line, &checker);
+    result = flush_first(&checker, db);
+    if (result == 0)
+        result = beside_open(&beside, db, false, take_line, &checker);
     if (result == 0) {
         checker.db = beside.db;
         checker.state = beside.state;
         beside.state = (struct manifest_edit){0};
-        result = check_beside(&checker);
+        result = check_beside(&checker, db);
     }
     manifest_edit_fini(&checker.state);
     free(checker.files);

@@ -371,6 +371,82 @@ START_TEST(test_damage_of_an_open_store_is_told_to_who_asked)
 }
 END_TEST
 
+static int
+note_blob(void *name, const char *found_name)
+{
+    if (strstr(found_name, ".blob") != NULL)
+        snprintf(name, 32, "%s", found_name);
+    return 0;
+}
+
+static void
+damage_file(const char *name, uint64_t offset)
+{
+    struct env_file *file;
+
+    ck_assert_int_eq(env_file_open(dir, name, ENV_WRITE, &file), 0);
+    ck_assert_int_eq(env_file_write(file, offset, "?", 1), 0);
+    ck_assert_int_eq(env_file_close(file), 0);
+}
+
+/* What the log alone referred to was left out. */
+START_TEST(test_what_was_not_flushed_is_checked_too)
+{
+    static const struct lsmkv_check_options check = {take_finding, NULL, NULL};
+    static char value[100000];
+    char name[32] = "", text[64];
+
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_put(rig.db, NULL, lsmkv_str("k"), lsmkv_str(""),
+                               lsmkv_bytes(value, sizeof(value)), LSMKV_UNSYNCED),
+                     0);
+    ck_assert_int_eq(env_dir_list(dir, note_blob, name), 0);
+    ck_assert_str_ne(name, "");
+    damage_file(name, 50000);
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), -EUCLEAN);
+    snprintf(text, sizeof(text), "%s ", name);
+    ck_assert(was_found(text));
+    ck_assert_uint_eq(found.damage, 1);
+}
+END_TEST
+
+/* It was left out, and told when the store could not be opened any more. */
+START_TEST(test_the_manifest_of_an_open_store_is_checked)
+{
+    static const struct lsmkv_check_options check = {take_finding, NULL, NULL};
+
+    rig_open(&rig);
+    put_and_flush("old");
+    damage_file("MANIFEST", 10);
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), -EUCLEAN);
+    ck_assert(was_found("MANIFEST 0 checksum"));
+    ck_assert_uint_eq(found.damage, 1);
+    ck_assert_int_eq(env_dir_unlink(dir, "MANIFEST"), 0);
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), -EUCLEAN);
+    ck_assert(was_found("MANIFEST 0 the file is missing"));
+}
+END_TEST
+
+START_TEST(test_that_something_could_not_be_flushed_is_a_note)
+{
+    static const struct lsmkv_check_options check = {take_finding, NULL, NULL};
+
+    rig_open(&rig);
+    put_and_flush("old");
+    fault_env_set(rig.faults, (struct fault){ENV_CALL_FILE_SYNC, 1, false, EIO, false});
+    ck_assert_int_eq(
+        lsmkv_put(rig.db, NULL, lsmkv_str("k"), lsmkv_str(""), lsmkv_str("v"), 0), -EIO);
+    fault_env_heal(rig.faults);
+    memset(&found, 0, sizeof(found));
+    ck_assert_int_eq(lsmkv_check_open(rig.db, &check), 0);
+    ck_assert(was_found(" 0 logs: what only they have was left out"));
+    ck_assert_uint_eq(found.count, 1);
+}
+END_TEST
+
 static bool
 stop(void *unused, uint64_t done, uint64_t total)
 {
@@ -658,6 +734,9 @@ main(void)
     tcase_add_test(tcase, test_a_store_that_others_read_is_checked);
     tcase_add_test(tcase, test_an_open_store_is_checked_beside_its_use);
     tcase_add_test(tcase, test_damage_of_an_open_store_is_told_to_who_asked);
+    tcase_add_test(tcase, test_what_was_not_flushed_is_checked_too);
+    tcase_add_test(tcase, test_the_manifest_of_an_open_store_is_checked);
+    tcase_add_test(tcase, test_that_something_could_not_be_flushed_is_a_note);
     tcase_add_test(tcase, test_a_check_can_be_ended);
     tcase_add_test(tcase, test_what_is_no_store_is_not_checked);
     tcase_add_test(tcase, test_a_store_without_its_lock_file_is_checked);
