@@ -231,6 +231,18 @@ check_records(struct vfs *vfs, struct checking *checking, bool snapshots)
                                     : result;
 }
 
+/* Damage that the files did not show: of what was written since, or could not be flushed. */
+static void
+tell_unread(struct checking *checking, int result)
+{
+    struct fsck_finding finding = {
+        .severity = LSMKV_DAMAGE, .where = "store", .text = lsmkv_error_detail()};
+
+    if (finding.text[0] == '\0')
+        finding.text = lsmkv_strerror(result);
+    take_record(checking, &finding);
+}
+
 int
 control_check(struct vfs *vfs, struct wire *wire, bool snapshots)
 {
@@ -238,8 +250,11 @@ control_check(struct vfs *vfs, struct wire *wire, bool snapshots)
     const struct lsmkv_check_options check = {take_file, show_bytes, &checking};
     int result = lsmkv_check_open(vfs_store(vfs)->db, &check);
 
-    if (result == 0 || result == -EUCLEAN)
-        result = check_records(vfs, &checking, snapshots);
+    if (result != 0 && result != -EUCLEAN)
+        return result;
+    result = check_records(vfs, &checking, snapshots);
+    if ((result == -EBADMSG || result == -EUCLEAN) && !checking.damaged)
+        tell_unread(&checking, result);
     return result;
 }
 

@@ -251,12 +251,12 @@ other_daemons() {
     rm -r "$fake"
 }
 
-# Of the tables that it has, not of what it holds in memory.
+# Of the tables that it has, and of what no table refers to yet.
 damage_while_mounted() {
-    local table
+    local table blob
     rm -rf "$copy"
     cp -r "$store" "$copy"
-    local store=$copy
+    local store_before=$store store=$copy
     # No merge is due then that takes the table away before it is looked at.
     "$lsmfs" compact "$store"
     table=$(table_of_linux)
@@ -269,6 +269,35 @@ damage_while_mounted() {
     tar -tf damaged.tar >/dev/null
     umount_store
     fails_with 4 "not everything could be read" "$lsmfs" export -o damaged.tar "$store"
+    rm -rf "$copy"
+    cp -r "$store_before" "$copy"
+    mount_store
+    head -c 1M /dev/urandom >"$mnt/fresh"
+    sync "$mnt/fresh"
+    blob=$(cd "$store" && ls -t ./*.blob | head -n 1)
+    printf '\377\376' | dd of="$store/$blob" bs=1 seek=300000 conv=notrunc status=none
+    fails_with 4 "^damage: ${blob#./}: offset [0-9]*: " "$lsmfs" check "$mnt"
+    umount_store
+}
+
+# It was "Bad message", and the check one that could not be made.
+damage_that_cannot_be_flushed() {
+    local store=$copy blob daemon
+    rm -rf "$copy"
+    "$lsmfs" create "$store"
+    mount_store
+    head -c 1M /dev/urandom >"$mnt/fresh"
+    sync "$mnt/fresh"
+    daemon=$("$lsmfs" status "$mnt" | sed -n 's/^pid: //p')
+    blob=$(cd "$store" && ls -t ./*.blob | head -n 1)
+    printf '\377\376' | dd of="$store/$blob" bs=1 seek=300000 conv=notrunc status=none
+    prlimit --pid "$daemon" --fsize=1:unlimited
+    fails_with 4 "^damage: store: ${blob#./}: offset [0-9]*: .*does not match" \
+        "$lsmfs" check "$mnt" >found
+    grep -q "^note: logs: what only they have was left out: File too large" found
+    grep -q "^$store: damaged, 1 findings$" found
+    prlimit --pid "$daemon" --fsize=unlimited:unlimited
+    umount_store
 }
 
 usage() {
@@ -683,6 +712,7 @@ check "a daemon of another version" other_daemons
 check "a killed store is clean" killed_store
 check "what a damaged store still has is exported" damaged_store_is_exported
 check "damage of a mounted store" damage_while_mounted
+check "damage that a mounted store cannot flush" damage_that_cannot_be_flushed
 check "the files of a damaged store are looked at" files_of_a_damaged_store
 check "repair of a damaged store tells what is missing" repaired_with_damage
 check "lost contents are an error, not zeros" lost_contents_are_an_error
