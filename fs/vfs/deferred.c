@@ -246,6 +246,22 @@ deferred_put_all(struct vfs *vfs)
     return first;
 }
 
+bool
+deferred_let_go(struct vfs *vfs)
+{
+    bool any = false;
+
+    pthread_mutex_lock(&vfs->walk_mutex);
+    for (struct node *node = first_listed(vfs); node && !any; node = node->next_deferred)
+        any = node->unlinked;
+    if (any && lock_briefly(&vfs->tree)) {
+        settle_list(vfs);
+        pthread_rwlock_unlock(&vfs->tree);
+    }
+    pthread_mutex_unlock(&vfs->walk_mutex);
+    return any;
+}
+
 int
 deferred_put_all_in(struct op *op)
 {

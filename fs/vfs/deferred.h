@@ -45,6 +45,9 @@ void deferred_clear(struct vfs *vfs, struct node *node);
 LSMKV_CHECKED int deferred_put(struct vfs *vfs, struct node *node);
 /* Of all nodes; the first failure, after trying all. */
 LSMKV_CHECKED int deferred_put_all(struct vfs *vfs);
+/* Holds removed files no longer, whose times nobody will put: the sweep may have their contents.  False:
+ * there was none.  True: there was, and may be yet if operations went on for long. */
+LSMKV_CHECKED bool deferred_let_go(struct vfs *vfs);
 /* Of all nodes, in an operation that holds the tree exclusively. */
 LSMKV_CHECKED int deferred_put_all_in(struct op *op);
 /* Nothing is deferred any more of any node, in such an operation. */

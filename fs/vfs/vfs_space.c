@@ -320,7 +320,7 @@ vfs_is_full(const struct vfs *vfs)
     return lsmkv_is_full(vfs->store->db);
 }
 
-/* What the sweep has yet to delete comes first. */
+/* What the sweep has yet to delete comes first, and before it what only deferred times keep from it. */
 static bool
 await_space(struct vfs *vfs)
 {
@@ -329,10 +329,10 @@ await_space(struct vfs *vfs)
 
     for (unsigned waited = 0; waited < SPACE_WAIT_MS && !vfs->ending;
          waited += SPACE_SLICE_MS) {
-        bool sweeps = sweep_is_busy(store);
+        bool held = deferred_let_go(vfs), due = held || sweep_is_busy(store);
         int result = lsmkv_wait_for_space(store->db, SPACE_SLICE_MS);
 
-        if (result != -ETIMEDOUT && !(result == -ENOSPC && sweeps))
+        if (result != -ETIMEDOUT && !(result == -ENOSPC && due))
             return result == 0;
         if (result == -ENOSPC)
             nanosleep(&slice, NULL);

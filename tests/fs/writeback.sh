@@ -373,19 +373,17 @@ no_space() {
     (
         set -e
         store=$WORK/disk/store
-        mount_kept
+        mount_kept -o commit=30
         perl -e 'use IO::Handle; use Errno; open(my $f, ">", $ARGV[0]);
             for (1..200) { my $n = syswrite($f, join("", map { chr(rand(256)) } 1..1000) x 1049);
                 if (!defined $n) { die $! unless $!{ENOSPC}; exit 0; } }
             exit 0 if !$f->sync && $!{ENOSPC};
             exit 0 if !close($f) && $!{ENOSPC};
             exit 1;' "$mnt/large"
+        # Bug: times yet to be put, of the kernel or of a read, kept what is removed.
+        dd if="$mnt/large" of=/dev/null bs=4096 count=1 iflag=direct status=none
         rm "$mnt/large"
-        # What was removed comes free in the background.
-        for _ in {1..50}; do
-            ! echo small >"$mnt/small" || break
-            sleep 0.1
-        done
+        echo small >"$mnt/small"
         same small "$(cat "$mnt/small")"
         umount_store
         sound
