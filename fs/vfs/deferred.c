@@ -77,7 +77,7 @@ deferred_access(struct vfs *vfs, struct node *node, const struct attr *attr)
         (attr->plain || (attr->data.kind == ATTR_INLINE && S_ISREG(attr->mode) &&
                          attr->data.size > DATA_INLINE_MAX)))
         return;
-    now = store_now();
+    now = vfs_now(vfs);
     if (vfs->atime == VFS_STRICTATIME || is_older(attr->atime, attr->mtime) ||
         is_older(attr->atime, attr->ctime) ||
         now.tv_sec - attr->atime.tv_sec >= RELATIME_SECONDS)

@@ -53,7 +53,7 @@ dir_init_unread(struct op *op, unsigned slot, struct node *node, struct lsmkv_sl
         return -EPERM;
     if (node->unlinked)
         return -ENOENT;
-    dir->now = store_now();
+    dir->now = vfs_now(op->vfs);
     return op_child_key(op, slot, node, name, &dir->own, &dir->key);
 }
 

@@ -250,7 +250,7 @@ inode_remove(struct op *op, struct inode *inode)
         result = left_xattr_load(op, inode->attr.ino, &xattrs);
     left = inode->attr;
     left.xattr_records = false;
-    left.ctime = store_now();
+    left.ctime = vfs_now(op->vfs);
     if (result == 0)
         result = add_remains(op, inode->node, &left, inode->record.value);
     if (result == 0)

@@ -216,7 +216,7 @@ remove_value(struct op *op, struct inode *inode, struct lsmkv_slice key)
     if (inode->keyspace != op->vfs->store->inodes)
         return inode_remove(op, inode);
     /* One of several names, maybe kept by a directory. */
-    result = remove_name(op, inode, key, store_now());
+    result = remove_name(op, inode, key, vfs_now(op->vfs));
     if (result < 0)
         return result;
     inode_init(&again, op, NULL, inode->view, key);

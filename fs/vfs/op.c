@@ -5,12 +5,16 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/slice.h"
 #include "vfs/deferred.h"
 #include "vfs/inode.h"
+
+#define NANOSECONDS INT64_C(1000000000)
 
 void
 op_note_put(struct op *op, struct node *node)
@@ -62,6 +66,34 @@ op_take(struct vfs *vfs)
         return NULL;
     }
     return op;
+}
+
+static int64_t
+nanoseconds(struct timespec time)
+{
+    return time.tv_sec * NANOSECONDS + time.tv_nsec;
+}
+
+struct timespec
+vfs_now(const struct vfs *vfs)
+{
+    struct timespec now = store_now(), tick;
+    int64_t told = vfs->told;
+
+    if (!vfs->writeback || clock_gettime(CLOCK_REALTIME_COARSE, &tick) != 0)
+        return now;
+    if (told > nanoseconds(tick) && told < nanoseconds(now))
+        tick = (struct timespec){told / NANOSECONDS, told % NANOSECONDS};
+    return tick;
+}
+
+void
+vfs_told(struct vfs *vfs, struct timespec when)
+{
+    int64_t told = nanoseconds(when), before = vfs->told;
+
+    while (before < told && !atomic_compare_exchange_weak(&vfs->told, &before, told))
+        continue;
 }
 
 struct op *

@@ -63,6 +63,8 @@ struct vfs {
 
     _Atomic bool long_listings; /* the last one took long, so the next will */
 
+    _Atomic int64_t told; /* the latest time, in nanoseconds, of vfs_told */
+
     _Atomic unsigned waiting; /* threads in vfs_wait_for_space */
     _Atomic bool ending;      /* they need not wait any longer */
 
@@ -112,6 +114,14 @@ struct op {
     struct op_key keys[OP_KEYS];
     uint8_t attributes[LSMKV_ATTRIBUTES_MAX];
 };
+
+/* The time of a change.  With the writeback cache it is read as the kernel reads that of a file's
+ * contents, from its clock's ticks: what is written after something was made is not older.  Nor is
+ * what is made after something was written and closed: the kernel may be ahead of its ticks by then, and
+ * told us. */
+struct timespec vfs_now(const struct vfs *vfs);
+/* The kernel told this time of a change. */
+void vfs_told(struct vfs *vfs, struct timespec when);
 
 /* Begins an operation: the tree is locked, the batch empty.  NULL: out of memory. */
 struct op *op_begin(struct vfs *vfs);

@@ -125,7 +125,7 @@ static int
 change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode,
              const struct stat *change, unsigned which)
 {
-    struct timespec now = which & VFS_CTIME ? change->st_ctim : store_now();
+    struct timespec now = which & VFS_CTIME ? change->st_ctim : vfs_now(op->vfs);
     struct lists lists;
     struct data_edit edit;
     int result = change_mode(op, inode, change, which, &lists);
@@ -150,8 +150,10 @@ change_inode(struct op *op, const struct vfs_caller *caller, struct inode *inode
     }
     if (result == 0)
         result = op_publish(op, false);
-    if (result == 0 && which & VFS_CTIME)
+    if (result == 0 && which & VFS_CTIME) {
         deferred_told(inode->node, &inode->attr);
+        vfs_told(op->vfs, change->st_ctim);
+    }
     return result;
 }
 

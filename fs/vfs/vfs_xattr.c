@@ -244,7 +244,7 @@ change_in(struct op *op, const struct vfs_caller *caller, struct inode *inode,
         result = xattr_change(op, inode, &list, lsmkv_str(name), value);
     if (result < 0)
         return result;
-    inode->attr.ctime = store_now();
+    inode->attr.ctime = vfs_now(op->vfs);
     result = inode_put(op, inode);
     return result == 0 ? op_publish(op, false) : result;
 }

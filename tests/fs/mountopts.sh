@@ -240,8 +240,16 @@ option_ro() {
 }
 
 option_sync() {
-    remount -o sync
     local before
+    case ,${LSMFS_MOUNT:-}, in
+    *,writeback_cache,*)
+        umount_store
+        fails_with 2 'sync and writeback_cache contradict' mount_store -o sync
+        mount_store
+        return
+        ;;
+    esac
+    remount -o sync
     before=$(status log_syncs)
     for i in {1..20}; do echo "$i" >"$mnt/synced$i"; done
     [ $(($(status log_syncs) - before)) -ge 40 ]

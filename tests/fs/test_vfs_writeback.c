@@ -136,6 +136,53 @@ START_TEST(test_now_is_the_kernels)
 }
 END_TEST
 
+static bool
+is_later(struct timespec a, struct timespec b)
+{
+    return a.tv_sec > b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec > b.tv_nsec);
+}
+
+/* It reads its clock's ticks, so that what was written after something was made looked older. */
+START_TEST(test_what_is_made_has_a_time_that_the_kernel_would_have_given)
+{
+    struct timespec before, after;
+
+    for (unsigned i = 0; i < 100; i++) {
+        clock_gettime(CLOCK_REALTIME_COARSE, &before);
+        ck_assert_int_eq(fs_put(&fs, "made", ""), 0);
+        clock_gettime(CLOCK_REALTIME_COARSE, &after);
+        vfs_forget(fs.vfs, node, 1);
+        ck_assert_int_eq(fs_node(&fs, "made", &node), 0);
+        ck_assert(!is_later(before, get().st_mtim));
+        ck_assert(!is_later(get().st_mtim, after));
+        ck_assert(!is_later(get().st_atim, after));
+        ck_assert_int_eq(fs_unlink(&fs, "made"), 0);
+    }
+}
+END_TEST
+
+/* It may be ahead of its ticks. */
+START_TEST(test_what_is_made_is_not_older_than_what_was_written)
+{
+    struct stat change, made;
+
+    for (unsigned i = 0; i < 100; i++) {
+        clock_gettime(CLOCK_REALTIME, &change.st_ctim);
+        change.st_mtim = change.st_ctim;
+        set(change, VFS_MTIME | VFS_CTIME);
+        ck_assert_int_eq(fs_put(&fs, "made", ""), 0);
+        ck_assert_int_eq(fs_stat(&fs, "made", &made), 0);
+        ck_assert(!is_later(change.st_mtim, made.st_mtim));
+        ck_assert_int_eq(fs_unlink(&fs, "made"), 0);
+    }
+    change.st_ctim.tv_sec += 1000; /* its clock has been set back since */
+    set(change, VFS_MTIME | VFS_CTIME);
+    ck_assert_int_eq(fs_put(&fs, "made", ""), 0);
+    ck_assert_int_eq(fs_stat(&fs, "made", &made), 0);
+    ck_assert_int_lt(made.st_mtim.tv_sec, change.st_ctim.tv_sec - 500);
+}
+END_TEST
+
 /* Privileges that a file got after it was written stay when the kernel writes it. */
 START_TEST(test_what_the_kernel_writes_takes_no_privileges)
 {
@@ -214,6 +261,8 @@ main(void)
     tcase_add_test(tcase, test_times_are_those_that_were_looked_up);
     tcase_add_test(tcase, test_contents_that_the_kernel_writes_have_new_times_at_once);
     tcase_add_test(tcase, test_now_is_the_kernels);
+    tcase_add_test(tcase, test_what_is_made_has_a_time_that_the_kernel_would_have_given);
+    tcase_add_test(tcase, test_what_is_made_is_not_older_than_what_was_written);
     tcase_add_test(tcase, test_what_the_kernel_writes_takes_no_privileges);
     tcase_add_test(tcase, test_appending_goes_where_the_kernel_says);
     tcase_add_test(tcase, test_filling_a_page_is_no_access);

@@ -151,6 +151,23 @@ times_last() {
     umount_store
 }
 
+# What is written after something was made is not older, nor what is made after something was written
+# (bug: the kernel's ticks ran behind the daemon's clock); and what was not read yet looks so.
+times_in_order() {
+    mount_kept
+    (
+        cd "$mnt"
+        perl -e 'use strict; use Time::HiRes qw(stat usleep);
+            sub make { open(my $f, ">", $_[0]) or die; syswrite($f, $_[1]) if @_ > 1; close($f);
+                my @st = stat($_[0]); die "$_[0]: read already" if $st[8] > $st[9]; return $st[9]; }
+            for my $i (1..200) {
+                my $made = make("made$i"); my $written = make("written$i", "x"); my $again = make("again$i");
+                die "$i: $made, $written, $again" if $written < $made || $again < $written;
+                usleep($i * 37 % 3000); }'
+    )
+    umount_store
+}
+
 # A part of a page, by who may not read; at the end, by two at once.
 partial_pages() {
     mount_kept
@@ -394,6 +411,7 @@ no_space() {
 alone "an option, and off without it" is_an_option
 alone "close and fsync send it" close_sends
 alone "a remount shows the times and sizes that were shown" times_last
+alone "times follow what was done first" times_in_order
 alone "parts of pages, and appending" partial_pages
 alone "privileges go with a write, and only then" privileges
 alone "data and holes that only the kernel has" holes
