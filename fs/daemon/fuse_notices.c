@@ -25,6 +25,14 @@ invalidate(void *context, struct node *node, const char *name, size_t size)
         fuse_lowlevel_notify_inval_inode(ops->session, id, 0, 0);
 }
 
+static void
+sync_all(void *context)
+{
+    const struct fuse_ops *ops = context;
+
+    ops->sync(ops->sync_context);
+}
+
 /* Forgetting pages that are dirty, the kernel writes them; mapped ones, too. */
 static void
 write_back(void *context, struct node *node, uint64_t offset, uint64_t size)
@@ -57,7 +65,11 @@ prune(void *context, struct node *const *nodes, size_t count)
 int
 fuse_ops_start_notices(struct fuse_ops *ops, struct fuse_session *session)
 {
-    struct vfs_notify notify = {invalidate, write_back, ops->prunes ? prune : NULL, ops};
+    struct vfs_notify notify = {.invalidate = invalidate,
+                                .sync = sync_all,
+                                .write_back = write_back,
+                                .prune = ops->prunes ? prune : NULL,
+                                .context = ops};
 
     ops->session = session;
     return vfs_start_notices(ops->vfs, &notify);

@@ -26,6 +26,9 @@ struct fuse_ops {
      * NULL. */
     void (*ready)(void *context);
     void *ready_context;
+    /* syncfs(2) of the mount, from the thread that notifies. */
+    void (*sync)(void *context);
+    void *sync_context;
     struct rings *rings; /* to be accepted if the kernel offers them; NULL: not wanted */
     struct fuse_session *session; /* set by fuse_ops_start_notices */
     bool prunes;                  /* the kernel forgets nodes by their numbers */

@@ -28,6 +28,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -301,6 +302,40 @@ on_ready(void *context)
     raise_event(((struct mount *)context)->ready_fd);
 }
 
+static bool
+is_on_device(const struct mount *mount, int fd)
+{
+    char device[sizeof(mount->device)];
+    struct stat st;
+
+    if (mount->device[0] == '\0')
+        return true; /* as far as anybody knows */
+    if (fstat(fd, &st) != 0)
+        return false;
+    snprintf(device, sizeof(device), "%u:%u", major(st.st_dev), minor(st.st_dev));
+    return strcmp(device, mount->device) == 0;
+}
+
+/* The descriptor is not kept, or nobody could unmount. */
+static void
+sync_all(void *context)
+{
+    const struct mount *mount = context;
+    const char *point = mount->options->mountpoint;
+    int fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0 && !is_on_device(mount, fd))
+        log_say(
+            LSMKV_LOG_WARNING,
+            "%s: something else is mounted there, so the times of files that are open for "
+            "writing may be old",
+            point);
+    else if (fd < 0 || syncfs(fd) != 0)
+        log_say(LSMKV_LOG_WARNING, "%s: cannot sync: %s", point, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
 static int
 make_session(struct mount *mount)
 {
@@ -312,6 +347,8 @@ make_session(struct mount *mount)
     mount->ops.shown = mount->options->shown;
     mount->ops.ready = on_ready;
     mount->ops.ready_context = mount;
+    mount->ops.sync = sync_all;
+    mount->ops.sync_context = mount;
     mount->ops.rings = mount->rings;
     if (add_arguments(mount->options, &args) == 0)
         mount->session = fuse_session_new(&args, fuse_ops_table(),
@@ -441,23 +478,6 @@ become_ready(struct mount *mount)
     return STATUS_OK;
 }
 
-/* Pages that only the kernel has, of shared mappings and of the writeback cache: all at once, which
- * newer kernels do not wait for, then those that are left. */
-static void
-write_back(struct mount *mount, const char *point)
-{
-    int fd = open(point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result;
-
-    if (fd < 0 || syncfs(fd) != 0)
-        log_say(LSMKV_LOG_WARNING, "%s: cannot write back: %s", point, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    result = vfs_write_back(mount->vfs);
-    if (result < 0)
-        log_say(LSMKV_LOG_WARNING, "%s: cannot write back: %s", point, strerror(-result));
-}
-
 /* Is the mount what its path leads to?  (D3) */
 static bool
 is_on_top(const struct mount *mount)
@@ -504,7 +524,9 @@ unmount(struct mount *mount)
         return true;
     log_say(LSMKV_LOG_WARNING, "%s: %s; it is taken away from whoever uses it", point,
             mountinfo_why(result));
-    write_back(mount, point);
+    result = vfs_write_back(mount->vfs);
+    if (result < 0)
+        log_say(LSMKV_LOG_WARNING, "%s: cannot write back: %s", point, strerror(-result));
     result = mountinfo_unmount(point, true);
     if (result != 0)
         log_say(LSMKV_LOG_ERROR, "cannot unmount %s: %s", point, mountinfo_why(result));

@@ -48,6 +48,9 @@ struct vfs_notify {
     /* Forget, since it changed without the kernel: the node's attributes, pages and listing; or,
      * if `name` is not NULL, the entry `name` of the directory `node`. */
     void (*invalidate)(void *context, struct node *node, const char *name, size_t size);
+    /* Write what there is of all files, then their times, which are told when this returns; contents may
+     * still be on their way.  May be NULL. */
+    void (*sync)(void *context);
     /* Write, with requests that are answered before this returns, what was stored through
      * mappings into `size` bytes of a file; 0: up to its end. */
     void (*write_back)(void *context, struct node *node, uint64_t offset, uint64_t size);

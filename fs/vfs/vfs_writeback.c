@@ -1,9 +1,14 @@
 /*
  * vfs_writeback.c - what only the kernel has of files, before something looks at the store.
  *
- * Pages that are asked to be forgotten are written first, one after the other, and files that are open
- * lose those that are clean, too.  But syncfs(2) no longer waits for FUSE's: newer kernels only begin.
- * What is not open any more has been written: closing waits for that.
+ * syncfs(2) has it all sent, and waits for the times of each file; for its contents no more, as newer
+ * kernels are.  Pages that are asked to be forgotten are written before that is answered, but without
+ * times: so that comes second, of each file that is open for writing.  What is not open any more has been
+ * written: closing waits for that.
+ *
+ * In this order, for contents with times of before look unchanged, to who makes backups by them; what is
+ * written between the two does, until the next time.  In the other order times would be told of
+ * contents that come later, and these look unchanged for good.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,6 +46,8 @@ write_then(void *context, const struct vfs_notify *notify)
 {
     struct writing_back *writing = context;
 
+    if (notify && notify->sync)
+        notify->sync(notify->context);
     if (notify && write_all(writing->vfs, notify) < 0)
         vfs_log(writing->vfs, LSMKV_LOG_WARNING,
                 "no memory to see which files the kernel has yet to write");

@@ -160,7 +160,7 @@ invalidate(void *context, struct node *node, const char *name, size_t size)
 /* Of what there was no memory for the kernel was not told, and kept the pages that it had. */
 START_TEST(test_the_kernel_is_told_of_a_rollback_without_memory)
 {
-    struct vfs_notify notify = {invalidate, NULL, NULL, NULL};
+    struct vfs_notify notify = {.invalidate = invalidate};
     struct vfs_rollback rollback = {.snapshot = "then"};
     char name[16];
 

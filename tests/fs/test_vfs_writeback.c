@@ -250,6 +250,50 @@ START_TEST(test_what_changed_by_key_is_another_node)
 }
 END_TEST
 
+static char asked[16]; /* what the kernel was, in order */
+
+static void
+note(char what)
+{
+    size_t length = strlen(asked);
+
+    ck_assert_uint_lt(length + 1, sizeof(asked));
+    asked[length] = what;
+}
+
+static void
+sync_all(void *context)
+{
+    (void)context;
+    note('s');
+}
+
+static void
+write_back(void *context, struct node *of, uint64_t offset, uint64_t size)
+{
+    (void)context;
+    ck_assert_ptr_eq(of, node);
+    ck_assert_uint_eq(offset, 0);
+    ck_assert_uint_eq(size, 0);
+    note('w');
+}
+
+/* Contents with times of before would look unchanged; those of later with times of now, for ever. */
+START_TEST(test_times_are_sent_before_contents_are_waited_for)
+{
+    const struct vfs_notify notify = {.sync = sync_all, .write_back = write_back};
+
+    ck_assert_int_eq(vfs_start_notices(fs.vfs, &notify), 0);
+    ck_assert_int_eq(vfs_write_back(fs.vfs), 0);
+    ck_assert_str_eq(asked, "s");
+    vfs_opened(fs.vfs, node, O_WRONLY);
+    ck_assert_int_eq(vfs_write_back(fs.vfs), 0);
+    ck_assert_str_eq(asked, "ssw");
+    vfs_released(fs.vfs, node, O_WRONLY);
+    vfs_stop_notices(fs.vfs);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -267,6 +311,7 @@ main(void)
     tcase_add_test(tcase, test_appending_goes_where_the_kernel_says);
     tcase_add_test(tcase, test_filling_a_page_is_no_access);
     tcase_add_test(tcase, test_what_changed_by_key_is_another_node);
+    tcase_add_test(tcase, test_times_are_sent_before_contents_are_waited_for);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
