@@ -7,7 +7,8 @@
  * tables enter them.
  *
  * Those behind it go with it as far as they fit a write buffer together: a store that is
- * opened again and again has a log of each time, and a little in each.
+ * opened again and again has a log of each time, and a little in each.  Where the disk has
+ * no room for that, the first goes alone, and gives its log back.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -182,6 +183,13 @@ flush_oldest(struct lsmkv *db)
         return 0;
     log_number = harvest.first->log_number;
     result = flush_harvest(db, &harvest, &edit);
+    if (result == -ENOSPC && harvest.count > 1) {
+        files_discard_added(db, &edit);
+        manifest_edit_fini(&edit);
+        harvest.last = harvest.first;
+        harvest.count = 1;
+        result = flush_harvest(db, &harvest, &edit);
+    }
     if (result != 0) {
         files_discard_added(db, &edit);
     } else {

@@ -47,6 +47,17 @@ key_of(unsigned key)
     return lsmkv_str(name);
 }
 
+/* Of another size. */
+static void
+put_bytes(unsigned key, unsigned size)
+{
+    char bytes[SIZE];
+
+    memset(bytes, (int)key, size);
+    ck_assert_int_eq(
+        lsmkv_put(rig.db, NULL, key_of(key), none, lsmkv_bytes(bytes, size), 0), 0);
+}
+
 static void
 fill(char *bytes, unsigned key, unsigned round)
 {
@@ -105,7 +116,9 @@ files(const char *suffix)
     return census.count;
 }
 
-/* ---- a flush that is never done ---- */
+/* ---- a flush, or a merge, that is never done ---- */
+
+static const char *held;
 
 static int (*start_thread)(struct lsmkv_env *env, const char *name, void (*body)(void *),
                            void *argument, struct env_thread **thread);
@@ -117,22 +130,23 @@ do_nothing(void *argument)
 }
 
 static int
-start_no_flush(struct lsmkv_env *env, const char *name, void (*body)(void *),
-               void *argument, struct env_thread **thread)
+start_others(struct lsmkv_env *env, const char *name, void (*body)(void *),
+             void *argument, struct env_thread **thread)
 {
-    return start_thread(env, name, strcmp(name, "lsmkv-flush") == 0 ? do_nothing : body,
-                        argument, thread);
+    return start_thread(env, name, strcmp(name, held) == 0 ? do_nothing : body, argument,
+                        thread);
 }
 
 static void
-hold_flushes(void)
+hold(const char *name)
 {
+    held = name;
     start_thread = rig.options.env->thread_start;
-    rig.options.env->thread_start = start_no_flush;
+    rig.options.env->thread_start = start_others;
 }
 
 static void
-let_flush(void)
+let_go(void)
 {
     rig.options.env->thread_start = start_thread;
 }
@@ -141,7 +155,7 @@ let_flush(void)
 
 START_TEST(test_small_logs_are_flushed_together)
 {
-    hold_flushes();
+    hold("lsmkv-flush");
     for (unsigned round = 0; round < 10; round++) {
         rig_open(&rig);
         for (unsigned key = round; key < 10; key++) /* the later ones again and again */
@@ -149,7 +163,7 @@ START_TEST(test_small_logs_are_flushed_together)
         rig_close(&rig);
     }
     ck_assert_uint_ge(files(".log"), 10);
-    let_flush();
+    let_go();
     rig_open(&rig);
     ck_assert_int_eq(lsmkv_settle(rig.db), 0);
     ck_assert_uint_eq(rig_stats(&rig).flushes, 1);
@@ -171,7 +185,7 @@ START_TEST(test_logs_of_other_keyspaces_are_flushed_together)
     struct lsmkv_keyspace *keyspace;
     char name[16];
 
-    hold_flushes();
+    hold("lsmkv-flush");
     for (unsigned round = 0; round < 4; round++) {
         rig_open(&rig);
         snprintf(name, sizeof(name), "space-%u", round);
@@ -182,7 +196,7 @@ START_TEST(test_logs_of_other_keyspaces_are_flushed_together)
         put(round, 0);
         rig_close(&rig);
     }
-    let_flush();
+    let_go();
     rig_open(&rig);
     ck_assert_int_eq(lsmkv_keyspace_open(rig.db, "space-1", &keyspace), 0);
     ck_assert_int_eq(lsmkv_keyspace_drop(rig.db, keyspace), 0);
@@ -211,14 +225,14 @@ END_TEST
 /* Those that do not fit a write buffer together are not. */
 START_TEST(test_large_logs_are_flushed_by_themselves)
 {
-    hold_flushes();
+    hold("lsmkv-flush");
     for (unsigned round = 0; round < 3; round++) {
         rig_open(&rig);
         for (unsigned key = 0; key < 800; key++) /* 2.4 MB */
             put(1000 * round + key, round);
         rig_close(&rig);
     }
-    let_flush();
+    let_go();
     rig_open(&rig);
     ck_assert_int_eq(lsmkv_flush(rig.db), 0);
     ck_assert_uint_eq(rig_stats(&rig).flushes, 3);
@@ -227,7 +241,7 @@ END_TEST
 
 START_TEST(test_logs_are_not_left_for_ever)
 {
-    hold_flushes();
+    hold("lsmkv-flush");
     for (unsigned round = 0; round < 40; round++) {
         rig_open(&rig);
         put(round % KEYS, round);
@@ -276,14 +290,8 @@ START_TEST(test_small_blob_files_of_many_tables_stay)
     rig.options.table_size = 4096; /* a table each few keys */
     rig_open(&rig);
     for (unsigned round = 0; round < 60; round++) {
-        for (unsigned i = 0; i < 40; i++) { /* what fills tables */
-            char bytes[1000];
-
-            memset(bytes, (int)i, sizeof(bytes));
-            ck_assert_int_eq(lsmkv_put(rig.db, NULL, key_of(round * 1000 + i + 1), none,
-                                       lsmkv_bytes(bytes, sizeof(bytes)), 0),
-                             0);
-        }
+        for (unsigned i = 0; i < 40; i++) /* what fills tables */
+            put_bytes(round * 1000 + i + 1, 1000);
         put(round * 1000, round);
         ck_assert_int_eq(lsmkv_flush(rig.db), 0);
     }
@@ -295,6 +303,26 @@ START_TEST(test_small_blob_files_of_many_tables_stay)
     ck_assert_uint_eq(before.compactions, after.compactions);
     for (unsigned round = 0; round < 60; round++)
         expect(round * 1000, round);
+}
+END_TEST
+
+/* All of them together had no room, so the logs stayed, which one by one give theirs back. */
+START_TEST(test_small_logs_are_flushed_on_a_full_disk)
+{
+    hold("lsmkv-flush");
+    for (unsigned round = 0; round < 12; round++) {
+        rig_open(&rig);
+        for (unsigned key = 0; key < 80; key++) /* 240 KB */
+            put(1000 * round + key, round);
+        rig_close(&rig);
+    }
+    let_go();
+    mem_env_set_capacity(rig.memory, mem_env_used(rig.memory) + (700u << 10));
+    rig.options.space_reserve = 30 * MIB; /* a large disk that others filled */
+    rig_open(&rig);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    for (unsigned round = 0; round < 12; round++)
+        expect(1000 * round, round);
 }
 END_TEST
 
@@ -312,6 +340,7 @@ main(void)
     tcase_add_test(cases, test_logs_are_not_left_for_ever);
     tcase_add_test(cases, test_small_blob_files_are_collected_together);
     tcase_add_test(cases, test_small_blob_files_of_many_tables_stay);
+    tcase_add_test(cases, test_small_logs_are_flushed_on_a_full_disk);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
