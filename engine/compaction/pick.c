@@ -591,13 +591,14 @@ compaction_pick_tombstones(uint32_t keyspace, struct version *version,
 
 /* ---- blob files to be collected ---- */
 
-static bool
-refers_to(const struct table_file *file, const struct blob_victims *victims)
+/* The first victim that it refers to, or 0. */
+static uint64_t
+first_victim(const struct table_file *file, const struct blob_victims *victims)
 {
     for (size_t i = 0; i < file->meta.blob_count; i++)
         if (blob_victims_have(victims, file->meta.blobs[i].number))
-            return true;
-    return false;
+            return file->meta.blobs[i].number;
+    return 0;
 }
 
 size_t
@@ -609,23 +610,35 @@ compaction_referring(const struct version *version, const struct blob_victims *v
     *bytes = 0;
     for (int level = 0; level < LEVEL_COUNT; level++)
         for (size_t i = 0; i < version->levels[level].count; i++)
-            if (refers_to(version->levels[level].files[i], victims)) {
+            if (first_victim(version->levels[level].files[i], victims) != 0) {
                 *bytes += version->levels[level].files[i]->meta.size;
                 count++;
             }
     return count;
 }
 
-/* NULL: there is none. */
+/* The table that refers to the oldest victim.  What is written for it is newer than all, so
+ * after an interruption others have their turn first, though that be a victim again.
+ * NULL: there is none. */
 static struct table_file *
 next_referring(const struct version *version, const struct blob_victims *victims,
                int *level)
 {
-    for (*level = DEEPEST; *level >= 0; --*level)
-        for (size_t i = 0; i < version->levels[*level].count; i++)
-            if (refers_to(version->levels[*level].files[i], victims))
-                return version->levels[*level].files[i];
-    return NULL;
+    struct table_file *found = NULL;
+    uint64_t oldest = UINT64_MAX;
+
+    for (int at = DEEPEST; at >= 0; at--)
+        for (size_t i = 0; i < version->levels[at].count; i++) {
+            struct table_file *file = version->levels[at].files[i];
+            uint64_t number = first_victim(file, victims);
+
+            if (number == 0 || number >= oldest)
+                continue;
+            oldest = number;
+            found = file;
+            *level = at;
+        }
+    return found;
 }
 
 static int
@@ -646,7 +659,7 @@ compaction_pick_referring(uint32_t keyspace, struct version *version,
 {
     uint64_t targets[LEVEL_COUNT];
     struct compaction *compaction;
-    int level, result;
+    int level = 0, result;
     struct table_file *file = next_referring(version, victims, &level);
 
     *chosen = NULL;

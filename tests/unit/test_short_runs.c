@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "env/env.h"
 #include "support/rig.h"
@@ -326,6 +327,41 @@ START_TEST(test_small_logs_are_flushed_on_a_full_disk)
 }
 END_TEST
 
+/* 72 of 12 tables, and runs that end when one of these was written.  It always was the
+ * same. */
+START_TEST(test_small_blob_files_are_collected_in_short_runs)
+{
+    const struct timespec moment = {0, 1000000};
+
+    rig.options.l0_slowdown_trigger = rig.options.l0_stop_trigger = 1000;
+    rig.options.table_size = 128 << 10;
+    hold("lsmkv-compact");
+    rig_open(&rig);
+    for (unsigned table = 0; table < 12; table++)
+        for (unsigned i = 0; i < 130; i++)
+            put_bytes(table * 1000 + i, 1000);
+    for (unsigned round = 0; round < 72; round++) {
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+        put(round % 12 * 1000 + 60 + round / 12, round);
+    }
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    rig_close(&rig);
+    let_go();
+    ck_assert_uint_ge(files(".blob"), 72);
+    rig.options.compaction_rate = MIB; /* an eighth of a second a table */
+    for (unsigned run = 0; run < 20 && files(".blob") > 32; run++) {
+        rig_open(&rig);
+        for (unsigned i = 0; i < 2000 && rig_stats(&rig).compactions == 0; i++)
+            nanosleep(&moment, NULL);
+        rig_close(&rig);
+    }
+    ck_assert_uint_le(files(".blob"), 32);
+    rig_open(&rig);
+    for (unsigned round = 0; round < 72; round++)
+        expect(round % 12 * 1000 + 60 + round / 12, round);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -341,6 +377,7 @@ main(void)
     tcase_add_test(cases, test_small_blob_files_are_collected_together);
     tcase_add_test(cases, test_small_blob_files_of_many_tables_stay);
     tcase_add_test(cases, test_small_logs_are_flushed_on_a_full_disk);
+    tcase_add_test(cases, test_small_blob_files_are_collected_in_short_runs);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
