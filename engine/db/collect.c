@@ -83,15 +83,19 @@ least_dead(const struct lsmkv *db)
     return space_presses(db) ? LITTLE_DEAD : HALF_DEAD;
 }
 
+/* Small ones free nothing. */
+static uint64_t
+below_of(struct lsmkv *db, const struct lsmkv_keyspace *keyspace)
+    LSMKV_REQUIRES(db->mutex)
+{
+    return atomic_load(&db->reclaim.is_short) ? 0 : keyspace->small_below;
+}
+
 int
 collect_victims(struct lsmkv *db, const struct lsmkv_keyspace *keyspace,
                 struct blob_victims *victims)
 {
-    const bool is_short = atomic_load(&db->reclaim.is_short);
-
-    /* Small ones free nothing. */
-    return find_victims(db, keyspace, least_dead(db),
-                        is_short ? 0 : keyspace->small_below, victims);
+    return find_victims(db, keyspace, least_dead(db), below_of(db, keyspace), victims);
 }
 
 /* Is it worth it for what is dead? */
@@ -105,8 +109,9 @@ look_for_dead(struct lsmkv *db, struct lsmkv_keyspace *keyspace) LSMKV_REQUIRES(
     if (result != 0)
         return result;
     (void)compaction_referring(keyspace->view->version, &victims, &bytes);
-    keyspace->collect_due =
+    keyspace->collect_dead =
         victims.count > 0 && (space_presses(db) || victims.dead >= bytes);
+    keyspace->collect_due = keyspace->collect_dead;
     blob_victims_fini(&victims);
     return 0;
 }
@@ -192,7 +197,10 @@ collect_pick(struct lsmkv *db, struct lsmkv_keyspace *keyspace, bool force,
     *compaction = NULL;
     if (!force && !is_due(db, keyspace))
         return 0;
-    result = collect_victims(db, keyspace, &victims);
+    /* Where only small ones are due, no table is chosen for what is dead. */
+    result = find_victims(db, keyspace,
+                          force || keyspace->collect_dead ? least_dead(db) : NONE_DEAD,
+                          below_of(db, keyspace), &victims);
     if (result != 0)
         return result;
     result = compaction_pick_referring(keyspace->id, keyspace->view->version, &limits,

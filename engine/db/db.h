@@ -113,7 +113,8 @@ struct lsmkv_keyspace {
     struct lsmkv_keyspace *next; /* in order of creation */
     struct view *_Atomic view;   /* read without the mutex, too (D4) */
     bool collect_known,
-        collect_due;      /* of blob files; known since the tables changed last */
+        collect_due,      /* of blob files; known since the tables changed last */
+        collect_dead;     /* for what is dead, and not only for small ones */
     uint64_t small_below; /* small ones before this number are to go together; 0: none */
     struct level_traffic {
         uint64_t in, written;   /* bytes since opening, as of lsmkv_level_stats */

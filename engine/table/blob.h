@@ -342,9 +342,9 @@ struct blob_wanted {
     uint64_t most;         /* live bytes in all */
 };
 
-/* Of a keyspace's files those that are wanted, the deadest first, as far as their live
- * bytes come to no more than `most`, and without those that alone have more.  So while
- * they are being collected they stay the first.  -ENOMEM. */
+/* Of a keyspace's files those that are wanted, small ones first, then the deadest, as far
+ * as their live bytes come to no more than `most`, and without those that alone have more.
+ * So while they are being collected they stay the first.  -ENOMEM. */
 int LSMKV_CHECKED blob_files_victims(struct blob_files *files, uint32_t keyspace,
                                      const struct blob_wanted *wanted,
                                      struct blob_victims *victims);

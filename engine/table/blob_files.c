@@ -321,9 +321,10 @@ blob_files_totals(struct blob_files *files)
 
 struct victim {
     uint64_t number, live, dead;
+    bool small;
 };
 
-/* The greater share of dead bytes first. */
+/* Small ones, then those with the greater share of dead bytes. */
 static int
 compare_victims(const void *left, const void *right)
 {
@@ -331,6 +332,8 @@ compare_victims(const void *left, const void *right)
     double x = (double)a->dead / (double)(a->live + a->dead);
     double y = (double)b->dead / (double)(b->live + b->dead);
 
+    if (a->small != b->small)
+        return a->small ? -1 : 1;
     if (x != y)
         return x > y ? -1 : 1;
     return (a->number > b->number) - (a->number < b->number);
@@ -345,12 +348,17 @@ compare_numbers(const void *left, const void *right)
 }
 
 static bool
-is_wanted(const struct blob_file *file, const struct blob_wanted *wanted)
+is_dead(const struct blob_file *file, const struct blob_wanted *wanted)
 {
     uint64_t dead = dead_bytes(file);
 
-    return (dead > 0 && dead >= (file->live + dead) / 8 * wanted->least) ||
-           (file->live > 0 && file->size < wanted->small && file->number < wanted->below);
+    return dead > 0 && dead >= (file->live + dead) / 8 * wanted->least;
+}
+
+static bool
+is_small(const struct blob_file *file, const struct blob_wanted *wanted)
+{
+    return file->live > 0 && file->size < wanted->small && file->number < wanted->below;
 }
 
 static size_t
@@ -363,8 +371,10 @@ find_victims(const struct blob_files *files, uint32_t keyspace,
     for (size_t i = 0; i < files->count; i++) {
         const struct blob_file *file = files->files[i];
 
-        if (file->keyspace == keyspace && !file->passed_over && is_wanted(file, wanted))
-            found[count++] = (struct victim){file->number, file->live, dead_bytes(file)};
+        if (file->keyspace == keyspace && !file->passed_over &&
+            (is_dead(file, wanted) || is_small(file, wanted)))
+            found[count++] = (struct victim){file->number, file->live, dead_bytes(file),
+                                             is_small(file, wanted)};
     }
     return count;
 }

@@ -362,6 +362,38 @@ START_TEST(test_small_blob_files_are_collected_in_short_runs)
 }
 END_TEST
 
+/* A large one, of which more than half is dead, but less than the tables that refer to it.
+ * Because of small ones these were all written again. */
+START_TEST(test_what_is_not_worth_it_is_not_collected_with_small_ones)
+{
+    struct lsmkv_stats before, after;
+
+    rig_open(&rig);
+    for (unsigned i = 0; i < 1000; i++)
+        put(i * 10, 0);
+    ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    for (unsigned i = 0; i < 7000; i++)
+        put_bytes(i / 7 * 10 + i % 7 + 1, 1500); /* 10 MB of tables */
+    for (unsigned i = 0; i < 1000; i++)
+        if (i % 16 < 9)
+            put_bytes(i * 10, 100);
+    ck_assert_int_eq(lsmkv_compact(rig.db, NULL, none, none), 0);
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    before = rig_stats(&rig);
+    ck_assert_uint_gt(before.blob_dead_bytes, 3 * MIB / 2);
+    for (unsigned round = 0; round < 60; round++) {
+        put_bytes(900000, 20); /* so that tables lie over one another */
+        put(900001 + round % 40, round);
+        ck_assert_int_eq(lsmkv_flush(rig.db), 0);
+    }
+    ck_assert_int_eq(lsmkv_settle(rig.db), 0);
+    after = rig_stats(&rig);
+    ck_assert_uint_lt(files(".blob"), 40); /* the small ones were */
+    ck_assert_uint_lt(after.compaction_bytes_written - before.compaction_bytes_written,
+                      2 * MIB);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -378,6 +410,7 @@ main(void)
     tcase_add_test(cases, test_small_blob_files_of_many_tables_stay);
     tcase_add_test(cases, test_small_logs_are_flushed_on_a_full_disk);
     tcase_add_test(cases, test_small_blob_files_are_collected_in_short_runs);
+    tcase_add_test(cases, test_what_is_not_worth_it_is_not_collected_with_small_ones);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
