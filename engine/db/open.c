@@ -650,8 +650,9 @@ lsmkv_close(struct lsmkv *db)
 
     if (db == NULL)
         return 0;
-    error_clear();
-    flush_many(db);
+    if (!db->options.read_only)
+        flush_many(db);
+    error_clear(); /* that it did not succeed is no failure of this */
     background_stop(db);
     limbo_empty(&db->limbo); /* who is inside an epoch still reads another store */
     if (!db->options.read_only) {

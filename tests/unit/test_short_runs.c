@@ -394,6 +394,18 @@ START_TEST(test_what_is_not_worth_it_is_not_collected_with_small_ones)
 }
 END_TEST
 
+/* What was looked at on the way is nothing that failed. */
+START_TEST(test_a_store_that_is_read_closes_without_detail)
+{
+    rig_open(&rig);
+    rig_close(&rig);
+    rig.options.read_only = true;
+    rig_open(&rig);
+    rig_close(&rig);
+    ck_assert_str_eq(lsmkv_error_detail(), "");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -411,6 +423,7 @@ main(void)
     tcase_add_test(cases, test_small_logs_are_flushed_on_a_full_disk);
     tcase_add_test(cases, test_small_blob_files_are_collected_in_short_runs);
     tcase_add_test(cases, test_what_is_not_worth_it_is_not_collected_with_small_ones);
+    tcase_add_test(cases, test_a_store_that_is_read_closes_without_detail);
     suite_add_tcase(suite, cases);
     return run_suite(suite);
 }
