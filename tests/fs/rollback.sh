@@ -202,19 +202,21 @@ is_told_of_open_files() {
     # What is stored through a mapping, whose file is closed, stays out of what comes back.
     head -c 100000 /dev/zero >"$mnt/mapped"
     "$lsmfs" snapshot create "$mnt" t
-    rm -f stored
+    rm -f stored looked
     python3 - "$mnt/mapped" <<'EOF' &
-import mmap, sys, time
+import mmap, os, sys, time
 with open(sys.argv[1], "r+b") as file:
     mapped = mmap.mmap(file.fileno(), 0)
 mapped[0:5] = mapped[50000:50005] = b"dirty"
 open("stored", "w").close()
-time.sleep(5)
+while not os.path.exists("looked"):
+    time.sleep(0.05)
 EOF
     until [ -e stored ]; do sleep 0.05; done
     fails_with 3 'file is open' "$lsmfs" snapshot rollback "$mnt" t
     rollback --force "$mnt" t
     cmp "$mnt/mapped" "$mnt/.snapshots/t/mapped"
+    : >looked
     wait
     cmp "$mnt/mapped" "$mnt/.snapshots/t/mapped"
     remount
@@ -328,6 +330,11 @@ tells_what_is_wrong() {
     same 'plain: clean' "$(cat said)"
 }
 
+# at_most SECONDS PID: waits that long, or until that process has ended.
+at_most() {
+    timeout "$1" tail -s 0.01 -f --pid="$2" /dev/null || true
+}
+
 # killed SECONDS: it is what it was, which was is nobody's snapshot, or what the snapshot is.
 killed() {
     local pid
@@ -335,7 +342,7 @@ killed() {
     [ "$(wc -l <before)" -gt 100000 ]
     "$lsmfs" snapshot rollback "$store" s >said 2>&1 &
     pid=$!
-    sleep "$1"
+    at_most "$1" $pid
     kill -KILL $pid 2>/dev/null || true
     wait $pid || true
     "$lsmfs" snapshot diff "$store" s >after
@@ -371,7 +378,7 @@ killed_mounted() {
     ls "$mnt" >/dev/null
     pid=$(daemon_pid)
     "$lsmfs" snapshot rollback "$mnt" s >said 2>&1 &
-    sleep "$1"
+    at_most "$1" $!
     kill -KILL "$pid"
     wait $! || true
     await_end "$pid"
@@ -383,7 +390,7 @@ killed_mounted() {
 
 is_all_or_nothing_mounted() {
     local again=0 done=0 seconds
-    for seconds in 0 0.02 0.05 0.1 0.2 0.4 0.8 20; do
+    for seconds in 0.001 0.02 0.05 0.1 0.2 0.4 0.8 20; do
         rm -rf "$store"
         cp -r kept "$store"
         killed_mounted $seconds
