@@ -15,6 +15,7 @@
 
 #include "lsmkv.h"
 #include "support/fault_env.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "support/trial.h"
 
@@ -97,13 +98,6 @@ recover_under_fault(struct trial *trial, struct fault fault)
     return calls;
 }
 
-/* Sanitizers look for other things: fewer faults are enough for them. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE 7
-#else
-#define STRIDE 1
-#endif
-
 START_TEST(test_nothing_is_lost_whatever_call_fails)
 {
     const char *only = getenv("LSMKV_FAULT");
@@ -112,7 +106,7 @@ START_TEST(test_nothing_is_lost_whatever_call_fails)
 
     plan_init(&plan, random_seed(), TRIAL_OPERATIONS);
     calls = count_calls(&plan);
-    for (uint64_t number = first; number < calls * SHAPES; number += STRIDE) {
+    for (uint64_t number = first; number < calls * SHAPES; number += rounds_one_in()) {
         struct fault fault = shapes[number % SHAPES];
         struct trial trial;
         struct fault_env *faults = begin(&trial, &plan, number);
@@ -145,7 +139,8 @@ START_TEST(test_recovery_may_fail_at_any_call_and_begin_again)
     ck_assert_ptr_nonnull(trial.store.db);
     trial_operate(&trial);
     calls = recover_under_fault(&trial, (struct fault){.nth = UINT64_MAX});
-    for (trial.number = 0; trial.number < calls * SHAPES; trial.number += STRIDE) {
+    for (trial.number = 0; trial.number < calls * SHAPES;
+         trial.number += rounds_one_in()) {
         struct fault fault = shapes[trial.number % SHAPES];
 
         fault.nth = 1 + trial.number / SHAPES;

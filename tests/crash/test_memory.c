@@ -23,6 +23,7 @@
 
 #include "lsmkv.h"
 #include "support/failing_alloc.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "support/trial.h"
 
@@ -55,21 +56,17 @@ run(const struct plan *plan, uint64_t number, uint64_t nth, struct shape shape)
     trial_fini(&trial);
 }
 
-/* Sanitizers look for other things: fewer are enough for them. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RUNS 300
-#else
-#define RUNS 2400
-#endif
+#define RUNS 2400 /* those of rounds.h among them are made */
 
-/* Every how many-th run is made, so that they are RUNS. */
+/* Every how many-th run is made, so that they are as many; of each shape. */
 static uint64_t
 stride_of(uint64_t all)
 {
     const char *text = getenv("LSMKV_RUNS");
-    uint64_t wanted = text ? strtoull(text, NULL, 10) : RUNS;
+    uint64_t wanted = text ? strtoull(text, NULL, 10) : rounds_of(RUNS, 0);
+    uint64_t stride = wanted > 0 && all > wanted ? (all + wanted - 1) / wanted : 1;
 
-    return wanted > 0 && all > wanted ? (all + wanted - 1) / wanted : 1;
+    return stride % SHAPES == 0 ? stride + 1 : stride;
 }
 
 START_TEST(test_nothing_is_lost_whatever_allocation_fails)
@@ -673,12 +670,12 @@ START_TEST(test_a_call_that_finds_no_memory_changes_nothing)
 
     for (size_t i = 0; i < CALLS; i++)
         for (int onwards = 0; onwards < 2; onwards++) {
-            uint64_t after = 0, nth = 1;
+            uint64_t after = 0, nth = 1 + runs % rounds_one_in();
 
             ck_assert(try_call(&calls[i], image, UINT64_MAX, false, &after));
-            while (!try_call(&calls[i], image, nth, onwards != 0, &after))
-                nth++;
-            runs += nth;
+            for (runs += 2; !try_call(&calls[i], image, nth, onwards != 0, &after);
+                 runs++)
+                nth += rounds_one_in();
         }
     printf("memory: %zu calls, %llu runs, 0 failures\n", CALLS, (unsigned long long)runs);
     mem_env_free(image);

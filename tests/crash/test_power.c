@@ -298,8 +298,10 @@ at_call(void *context, uint64_t ordinal, enum env_call call)
     struct sweep *sweep = context;
     struct bounds *bounds;
 
+    if (call == ENV_CALL_DIR_RENAME)
+        sweep->done.renames++;
     /* Only a call that changes something makes the state after it another one. */
-    if (!env_call_changes(call) || cuts_are_enough(&sweep->cuts))
+    if (!cuts_wants(&sweep->cuts, ordinal, call))
         return;
     bounds = mem_need(sizeof(*bounds));
     bounds->durable = atomic_load(&sweep->durable);
@@ -314,8 +316,6 @@ at_call(void *context, uint64_t ordinal, enum env_call call)
     load(bounds->keyspaces.dropping, sweep->keyspaces.dropping);
     cuts_take(&sweep->cuts, sweep->env, ordinal, bounds);
     free(bounds);
-    if (call == ENV_CALL_DIR_RENAME)
-        sweep->done.renames++;
 }
 
 /* ---- running the workload ---- */

@@ -191,7 +191,7 @@ at_call(void *context, uint64_t ordinal, enum env_call call)
     struct sweep *sweep = context;
     struct bounds bounds;
 
-    if (!env_call_changes(call))
+    if (!cuts_wants(&sweep->cuts, ordinal, call))
         return;
     for (size_t w = 0; w < WRITERS; w++)
         bounds.durable[w] = atomic_load(&sweep->durable[w]);

@@ -1,5 +1,6 @@
 /* test_data.c - contents of files: inline, chunks, fragments, holes; see data_fixture.h. */
 #include "data_fixture.h"
+#include "support/rounds.h"
 
 /* ---- random ---- */
 
@@ -148,8 +149,9 @@ random_step(struct random *random)
 START_TEST(test_random_changes_read_back_and_keep_every_invariant)
 {
     struct random random = random_of(random_seed() + (uint64_t)_i);
+    uint64_t steps = rounds_of(600, 160);
 
-    for (unsigned step = 1; step <= 600; step++) {
+    for (unsigned step = 1; step <= steps; step++) {
         random_step(&random);
         if (step % 50 == 0)
             check_all();

@@ -4,6 +4,7 @@
  */
 #include "check/fsck.h"
 #include "data_fixture.h"
+#include "support/rounds.h"
 
 #define PAGE  4096u
 #define PAGES (DATA_CHUNK / PAGE)
@@ -377,11 +378,12 @@ random_step(struct random *random, struct saved *saved)
 START_TEST(test_random_pages_read_back)
 {
     struct random random = random_of(random_seed() + (uint64_t)_i);
+    uint64_t steps = rounds_of(200, 20);
     struct saved saved = {0};
 
     for (unsigned i = 0; i < FILES; i++)
         do_write(&files[i], 0, pattern + i, FILE_MAX);
-    for (unsigned step = 0; step < 200; step++) {
+    for (unsigned step = 0; step < steps; step++) {
         random_step(&random, &saved);
         check_each_page(&files[step % FILES]);
         if (step % 10 == 9)

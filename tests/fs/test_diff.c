@@ -9,6 +9,7 @@
 
 #include "diff_told.h"
 #include "store/attr.h"
+#include "support/rounds.h"
 
 /* ---- the plain comparison ---- */
 
@@ -419,13 +420,13 @@ random_step(void)
 
 START_TEST(test_what_is_told_is_what_a_plain_comparison_finds)
 {
-    uint64_t seed = random_seed();
+    uint64_t seed = random_seed(), rounds = rounds_of(60, 10), least = 1000 * rounds / 60;
     char name[16], before[16] = "s0", long_before[16] = "s0";
 
     dice = random_of(seed);
     snapshot("s0");
-    for (unsigned round = 1; round <= 60 || (told_in_all <= 1000 && round <= 240);
-         round++) {
+    for (unsigned round = 1;
+         round <= rounds || (told_in_all <= least && round <= 4 * rounds); round++) {
         snprintf(name, sizeof(name), "s%u", round);
         for (unsigned i = below(round % 3 == 0 ? 200 : 15); i > 0; i--)
             random_step();
@@ -437,7 +438,7 @@ START_TEST(test_what_is_told_is_what_a_plain_comparison_finds)
             strcpy(long_before, before);
         strcpy(before, name);
     }
-    ck_assert_uint_gt(told_in_all, 1000);
+    ck_assert_uint_gt(told_in_all, least);
 }
 END_TEST
 

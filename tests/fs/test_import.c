@@ -24,6 +24,7 @@
 #include "check_fixture.h"
 #include "memory_seen.h"
 #include "support/fault_env.h"
+#include "support/rounds.h"
 
 #define LARGE 140000 /* of more than one chunk */
 #define MTIME 1000000000
@@ -319,12 +320,6 @@ static const struct fault shapes[] = {
 };
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STRIDE 5
-#else
-#define STRIDE 1
-#endif
-
 /* Into a fresh copy of the store, over an env that fails.  True: something failed. */
 static bool
 import_with(struct fault fault, uint64_t number)
@@ -359,7 +354,7 @@ START_TEST(test_whatever_call_fails_it_is_told_and_no_part_of_a_file_is_left)
     const char *only = getenv("LSMKV_FAULT");
     uint64_t number = only ? strtoull(only, NULL, 10) : 0, hits = 0;
 
-    for (;; number += STRIDE) {
+    for (;; number += rounds_one_in()) {
         struct fault fault = shapes[number % SHAPES];
 
         fault.nth = 1 + number / SHAPES;
@@ -368,7 +363,7 @@ START_TEST(test_whatever_call_fails_it_is_told_and_no_part_of_a_file_is_left)
         hits++;
     }
     printf("import: %llu runs with failed calls, 0 failures\n", (unsigned long long)hits);
-    ck_assert(only || hits > 100 / STRIDE);
+    ck_assert(only || hits > 100 / rounds_one_in());
 }
 END_TEST
 
@@ -403,13 +398,13 @@ START_TEST(test_whatever_allocation_fails_it_is_told_and_no_part_of_a_file_is_le
 
         do {
             import_without(nth, onwards != 0);
-            nth += STRIDE;
+            nth += rounds_one_in();
             runs++;
         } while (attempt.failures > 0);
     }
     printf("import: %llu runs with failed allocations, 0 failures\n",
            (unsigned long long)runs);
-    ck_assert_uint_gt(runs, 200 / STRIDE);
+    ck_assert_uint_gt(runs, 200 / rounds_one_in());
 }
 END_TEST
 
@@ -450,7 +445,7 @@ START_TEST(test_an_archive_cut_anywhere_is_told)
     for (off_t cut = 0; cut <= size; cut += (cut % 512 == 0 ? 100 : 412), runs++) {
         if (cut > 20000 && cut % 8192 > 512 && cut < LARGE - 10000)
             continue; /* in the midst of what is large */
-        if (runs % STRIDE != 0)
+        if (runs % rounds_one_in() != 0)
             continue;
         import_cut(bytes, (size_t)cut);
     }
@@ -475,7 +470,7 @@ take_images(void *context, uint64_t ordinal, enum env_call call)
                                                 {MEM_DATA_ALL, MEM_NAMES_KEPT}};
 
     (void)context;
-    if (!env_call_changes(call) || ordinal % STRIDE != 0)
+    if (!env_call_changes(call) || ordinal % rounds_one_in() != 0)
         return;
     for (size_t i = 0; i < 3 && image_count < IMAGES_MAX; i++)
         images[image_count++] = mem_env_crash(fs.env, policies[i], image_seed ^ ordinal);
@@ -495,7 +490,7 @@ START_TEST(test_a_power_cut_at_any_call_leaves_no_part_of_a_file)
     for (size_t i = 0; i < image_count; i++)
         expect_goes_on("image", i, images[i], (struct expected){.whole = true});
     printf("import: %zu images, 0 failures\n", image_count);
-    ck_assert_uint_gt(image_count, 100 / STRIDE);
+    ck_assert_uint_gt(image_count, 100 / rounds_one_in());
     ck_assert_uint_lt(image_count, IMAGES_MAX);
 }
 END_TEST

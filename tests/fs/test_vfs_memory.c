@@ -15,18 +15,13 @@
  * Then opening and closing by themselves.  LSMKV_SEED replays which of their allocations fail.
  */
 #include "memory_steps.h"
+#include "support/rounds.h"
 
 /* ---- sweeping ---- */
 
-/* Which allocations fail: each of an operation, at random one in two of an opening.  Sanitizers
- * look for other things: fewer are enough for them. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STEP          3
-#define OPENINGS_STEP 9
-#else
-#define STEP          1
+/* Which allocations fail: each of an operation, at random one in two of an opening; of both the
+ * share that rounds.h says. */
 #define OPENINGS_STEP 3
-#endif
 
 static uint64_t runs, reached;
 
@@ -66,7 +61,7 @@ static void
 sweep(const struct step *step, struct mem_env *image, bool onwards)
 {
     attempt.onwards = onwards;
-    for (attempt.nth = 1 + runs % STEP;; attempt.nth += STEP) {
+    for (attempt.nth = 1 + runs % rounds_one_in();; attempt.nth += rounds_one_in()) {
         int result = step->run(step);
         bool done;
 
@@ -235,7 +230,8 @@ START_TEST(test_what_cannot_be_opened_for_want_of_memory_can_be_later)
         image = fresh ? mem_env_new() : mem_env_kill(fs.env);
     }
     attempt.onwards = _i % 2 == 1;
-    for (attempt.nth = 1;; attempt.nth += 1 + random_below(&dice, OPENINGS_STEP)) {
+    for (attempt.nth = 1;;
+         attempt.nth += 1 + random_below(&dice, OPENINGS_STEP * rounds_one_in())) {
         bool through;
 
         mem_env_free(fs.env);

@@ -11,6 +11,7 @@
  * LSMKV_SEED replays; LSMKV_OPERATIONS sets the length.
  */
 #include "support/failing_alloc.h"
+#include "support/rounds.h"
 #include "vfs_fixture.h"
 
 #define NAMES_MAX   120
@@ -546,7 +547,8 @@ static void
 run_history(void)
 {
     const char *text = getenv("LSMKV_OPERATIONS");
-    unsigned operations = text ? (unsigned)atoi(text) : OPERATIONS;
+    unsigned operations =
+        text ? (unsigned)atoi(text) : (unsigned)rounds_of(OPERATIONS, 600);
 
     for (unsigned i = 0; i < operations; i++) {
         do_any();

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "support/random.h"
+#include "support/rounds.h"
 #include "turns/turns.h"
 
 #define EVERY  512 /* of so many recoveries one is cut at each of its calls, */
@@ -43,10 +44,7 @@ cuts_limit_given(uint64_t otherwise)
 {
     const char *given = getenv("LSMKV_IMAGES");
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    otherwise /= 4;
-#endif
-    return given != NULL ? strtoull(given, NULL, 10) : otherwise;
+    return given != NULL ? strtoull(given, NULL, 10) : rounds_of(otherwise, 0);
 }
 
 uint64_t
@@ -59,6 +57,13 @@ bool
 cuts_are_enough(const struct cuts *cuts)
 {
     return cuts->limit != 0 && cuts->all.count >= cuts->limit;
+}
+
+bool
+cuts_wants(const struct cuts *cuts, uint64_t ordinal, enum env_call call)
+{
+    return env_call_changes(call) && ordinal % rounds_one_in() == 0 &&
+           !cuts_are_enough(cuts);
 }
 
 /* A recovery that has changed nothing yet leaves the image that it is recovering. */

@@ -65,13 +65,18 @@ void cuts_begin_round(struct cuts *cuts, uint64_t seed);
 void cuts_end_round(struct cuts *cuts);
 void cuts_fini(struct cuts *cuts);
 
-/* LSMKV_IMAGES, or `otherwise`; a quarter of that for sanitizers, which look for other things. */
+/* LSMKV_IMAGES, or of `otherwise` what this build makes of its rounds (rounds.h). */
 uint64_t cuts_limit_given(uint64_t otherwise);
 /* Different images so far. */
 uint64_t cuts_distinct(const struct cuts *cuts);
 bool cuts_are_enough(const struct cuts *cuts);
 
-/* For a hook of `env`, at a call that changes storage: `bounds` is what judge is given. */
+/* For a hook: are images to be taken at this call?  It changes storage, this build takes it (one of
+ * so many as rounds.h says, so that a part of all images comes from all of a round), and there are
+ * not enough yet. */
+bool cuts_wants(const struct cuts *cuts, uint64_t ordinal, enum env_call call);
+
+/* For a hook of `env`, at a call that cuts_wants: `bounds` is what judge is given. */
 void cuts_take(struct cuts *cuts, struct mem_env *env, uint64_t ordinal,
                const void *bounds);
 

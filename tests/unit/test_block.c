@@ -7,6 +7,7 @@
 
 #include "base/coding.h"
 #include "support/random.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "table/block.h"
 
@@ -292,12 +293,12 @@ START_TEST(test_damaged_blocks_are_errors_or_blocks_but_never_a_crash)
     struct random random = random_of(random_seed());
     struct keybuf target = {0};
     uint8_t *bytes;
-    unsigned refused = 0;
+    unsigned refused = 0, rounds = 20000 / rounds_of_bytes_one_in();
 
     build(60);
     ck_assert_int_eq(block_builder_finish(&builder), 0);
     numbered_key(30, &target);
-    for (int round = 0; round < 20000; round++) {
+    for (unsigned round = 0; round < rounds; round++) {
         size_t size = builder.data.size;
 
         if (random_below(&random, 4) == 0)
@@ -313,7 +314,7 @@ START_TEST(test_damaged_blocks_are_errors_or_blocks_but_never_a_crash)
             refused++;
         free(bytes);
     }
-    ck_assert_uint_gt(refused, 100);
+    ck_assert_uint_gt(refused, rounds / 200);
     keybuf_fini(&target);
 }
 END_TEST

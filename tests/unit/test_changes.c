@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "rig_fixture.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "support/world.h"
 
@@ -438,16 +439,17 @@ check_all(const struct world *world)
 START_TEST(test_every_key_that_differs_is_told_whatever_was_merged)
 {
     struct world *world = malloc(sizeof(*world));
+    uint64_t steps = rounds_of(20000, 4000);
     size_t count = 0;
 
     ck_assert_ptr_nonnull(world);
     world_init(world, random_seed(), true);
-    for (int i = 0; i < 20000; i++) {
+    for (uint64_t i = 0; i < steps; i++) {
         world_step(world);
         if (i % 40 == 0)
             count += check_all(world);
     }
-    ck_assert_uint_gt(count, 10000);
+    ck_assert_uint_gt(count, steps / 2);
     world_fini(world);
     free(world);
 }

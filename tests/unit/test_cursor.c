@@ -17,6 +17,7 @@
 #include "iter/merge.h"
 #include "support/array_iterator.h"
 #include "support/random.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 
 enum { SOURCES = 3 };
@@ -361,7 +362,7 @@ check_scans(enum lsmkv_order order, bool remember)
     uint64_t dead_skips = 0;
     struct store store;
 
-    for (int round = 0; round < 12; round++) {
+    for (uint64_t round = rounds_of(12, 2); round > 0; round--) {
         store_init(&store, order, remember);
         for (int step = 0; step < 40; step++) {
             write_some(&store, &random);

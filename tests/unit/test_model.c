@@ -2,19 +2,11 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "support/world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STEPS 100000
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STEPS 100000
-#endif
-#endif
-#ifndef STEPS
 #define STEPS 1000000
-#endif
 
 /* LSMKV_STEPS overrides the number of operations, LSMKV_SEED the seed. */
 static uint64_t
@@ -22,7 +14,7 @@ steps(void)
 {
     const char *given = getenv("LSMKV_STEPS");
 
-    return given != NULL ? strtoull(given, NULL, 10) : STEPS;
+    return given != NULL ? strtoull(given, NULL, 10) : rounds_of(STEPS, 0);
 }
 
 static void

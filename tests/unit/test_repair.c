@@ -11,6 +11,7 @@
 
 #include "db/db.h"
 #include "repair_fixture.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "table/blob.h"
 
@@ -36,24 +37,28 @@ START_TEST(test_an_undamaged_store_is_copied)
 }
 END_TEST
 
-/* Every so many places, and under the thread sanitizer, for which there is little to see, fewer. */
-#if defined(__SANITIZE_THREAD__)
-#define FEWER 7u
-#else
-#define FEWER 1u
-#endif
+/* Of a part of the places, those of each file are others. */
+static size_t
+first(size_t f, size_t step)
+{
+    unsigned one_in = rounds_of_bytes_one_in();
 
+    return f % one_in * (step / one_in);
+}
+
+/* Every so many places. */
 static size_t
 step(size_t f, size_t large, size_t small)
 {
-    return (files[f].size > 4096 ? large : small) * FEWER;
+    return (files[f].size > 4096 ? large : small) * rounds_of_bytes_one_in();
 }
 
 /* One byte spoils one block or one frame, or nothing of the records. */
 START_TEST(test_a_flipped_byte_loses_a_block_at_most)
 {
     for (size_t f = 0; f < file_count; f++)
-        for (size_t at = 0; at < files[f].size; at += step(f, 23, 5)) {
+        for (size_t at = first(f, step(f, 23, 5)); at < files[f].size;
+             at += step(f, 23, 5)) {
             struct outcome outcome;
 
             files[f].data[at] ^= 0x40;
@@ -69,7 +74,8 @@ END_TEST
 START_TEST(test_a_truncated_file_keeps_what_it_has)
 {
     for (size_t f = 0; f < file_count; f++)
-        for (size_t size = 0; size < files[f].size; size += step(f, 61, 11)) {
+        for (size_t size = first(f, step(f, 61, 11)); size < files[f].size;
+             size += step(f, 61, 11)) {
             struct outcome outcome = damage(f, files[f].data, size);
             unsigned lost = (unsigned)(KEYS * 2 * (files[f].size - size) / files[f].size);
 
@@ -90,7 +96,7 @@ START_TEST(test_a_manifest_that_lacks_its_end)
 
     while (strcmp(files[f].name, "MANIFEST") != 0)
         f++;
-    for (size_t size = 0; size < files[f].size; size += 11) {
+    for (size_t size = 0; size < files[f].size; size += 11 * rounds_of_bytes_one_in()) {
         struct mem_env *copy = mem_env_kill(rig.memory);
         struct outcome outcome = {.sought = NULL};
         struct env_dir *dir = directory(copy, "store");
@@ -460,7 +466,8 @@ START_TEST(test_damage_of_an_open_store_is_what_it_is_of_a_closed_one)
         .finding = note_finding, .lost = note_loss, .context = NULL};
 
     for (size_t f = 0; f < file_count; f++)
-        for (size_t at = 0; at < files[f].size && is_table(f); at += 199) {
+        for (size_t at = 0; at < files[f].size && is_table(f);
+             at += 199 * rounds_of_bytes_one_in()) {
             struct mem_env *copy = mem_env_kill(rig.memory);
             struct lsmkv *db = open_copy(copy);
             struct lsmkv_repair_options own = ask;

@@ -10,6 +10,7 @@
 
 #include "compaction/retain.h"
 #include "support/random.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 
 #define ENTRIES_MAX 64
@@ -241,7 +242,7 @@ START_TEST(test_no_reader_sees_a_difference_and_the_bottom_holds_nothing_more)
     struct random random = random_of(random_seed());
     struct outside nothing = {.order = LSMKV_ORDER_PATH};
 
-    for (int round = 0; round < 20000; round++) {
+    for (uint64_t round = rounds_of(20000, 0); round > 0; round--) {
         uint64_t snapshots[ENTRIES_MAX], most = 1 + random_below(&random, 30);
         size_t count =
             random_snapshots(&random, snapshots, 1 + random_below(&random, most));
@@ -282,7 +283,7 @@ START_TEST(test_nothing_comes_back_from_an_unmerged_table)
     struct random random = random_of(random_seed());
     const int level = _i;
 
-    for (int round = 0; round < 20000; round++) {
+    for (uint64_t round = rounds_of(20000, 0); round > 0; round--) {
         uint64_t snapshots[ENTRIES_MAX], most = 1 + random_below(&random, 30);
         size_t count =
             random_snapshots(&random, snapshots, 1 + random_below(&random, most));

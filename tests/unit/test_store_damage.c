@@ -12,6 +12,7 @@
 
 #include "support/model.h"
 #include "support/rig.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 
 #define FILES_MAX 32
@@ -312,10 +313,26 @@ START_TEST(test_the_undamaged_store_reads_whole)
 }
 END_TEST
 
+/* Every so many places, */
+static size_t
+step(size_t f, size_t large, size_t small)
+{
+    return (files[f].size > 4096 ? large : small) * rounds_of_bytes_one_in();
+}
+
+/* of each file from another on if they are but a part. */
+static size_t
+first(size_t f, size_t large, size_t small)
+{
+    unsigned one_in = rounds_of_bytes_one_in();
+
+    return f % one_in * (step(f, large, small) / one_in);
+}
+
 START_TEST(test_flipped_bytes)
 {
     for (size_t f = 0; f < file_count; f++)
-        for (size_t at = 0; at<files[f].size; at += files[f].size> 4096 ? 13 : 3) {
+        for (size_t at = first(f, 13, 3); at < files[f].size; at += step(f, 13, 3)) {
             files[f].data[at] ^= 0x40;
             damage(f, files[f].data, files[f].size, "flipped", at);
             files[f].data[at] ^= 0x40;
@@ -326,7 +343,7 @@ END_TEST
 START_TEST(test_truncated_files)
 {
     for (size_t f = 0; f < file_count; f++)
-        for (size_t size = 0; size<files[f].size; size += files[f].size> 4096 ? 29 : 7)
+        for (size_t size = first(f, 29, 7); size < files[f].size; size += step(f, 29, 7))
             damage(f, files[f].data, size, "truncated", size);
 }
 END_TEST

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/coding.h"
+#include "support/rounds.h"
 #include "support/suite.h"
 #include "support/table_fixture.h"
 #include "table/format.h"
@@ -156,7 +157,8 @@ START_TEST(test_every_flipped_byte_is_told_with_file_and_offset)
 {
     uint8_t flip = (uint8_t)(_i == 8 ? 0xffu : 1u << _i);
 
-    for (size_t at = 0; at < size; at++) {
+    for (size_t at = (size_t)_i % rounds_of_bytes_one_in(); at < size;
+         at += rounds_of_bytes_one_in()) {
         good[at] ^= flip;
         table_fixture_replace(&fixture, NUMBER, good, size);
         good[at] ^= flip;
@@ -168,7 +170,7 @@ END_TEST
 
 START_TEST(test_every_truncation_is_told_with_file_and_offset)
 {
-    for (size_t left = 0; left < size; left++) {
+    for (size_t left = 0; left < size; left += rounds_of_bytes_one_in()) {
         table_fixture_replace(&fixture, NUMBER, good, left);
         fixture.last_report[0] = '\0';
         assert_told(use_table());
@@ -319,7 +321,7 @@ START_TEST(test_hostile_blocks_with_good_checksums_are_survived)
     uint8_t *bytes = malloc(size);
 
     ck_assert_ptr_nonnull(bytes);
-    for (int round = 0; round < 3000; round++) {
+    for (unsigned round = 3000 / rounds_of_bytes_one_in(); round > 0; round--) {
         struct block_handle handle = handles[random_below(&random, 3)];
 
         memcpy(bytes, good, size);
@@ -349,7 +351,7 @@ START_TEST(test_hostile_data_blocks_with_good_checksums_are_survived)
         if (block_check(good, first.size, NUMBER, 0, &problem) == 0)
             break;
     }
-    for (int round = 0; round < 3000; round++) {
+    for (unsigned round = 3000 / rounds_of_bytes_one_in(); round > 0; round--) {
         memcpy(bytes, good, size);
         for (uint64_t flips = 1 + random_below(&random, 3); flips > 0; flips--)
             bytes[random_below(&random, first.size)] = (uint8_t)random_next(&random);
