@@ -9,16 +9,17 @@
  * Nothing is remembered: what is partly collected is deader than before, so it is chosen
  * again, after a restart too.
  *
- * Victims are at least half dead: then a collection writes no more than it frees, and
+ * Others are at least half dead: then a collection writes no more than it frees, and
  * files are no more than twice what is live in them.  It is worth it, too, only if what
  * is dead in them is more than the tables that are to be rewritten.  While free space is
  * below the reserve an eighth dead is enough, whatever the tables are, the deadest first:
  * puts are refused until it is done, and where nothing is dead there is nothing to do.
  *
- * A store that is opened again and again, or flushed, has a file of each time.  Small ones
- * are collected together when they are many, and twice as many as the tables that are to be
- * rewritten, each of which may leave a new one.  These are none of the victims, which were
- * there before (small_below): so each table is rewritten once.
+ * A store that is opened again and again, or flushed, has a file of each time.  Small
+ * ones are collected together, dead or not, when they are many, and twice as many as the
+ * tables that are to be rewritten, each of which may leave a new one.  Victims are those
+ * that were there before (small_below), so that this ends.  What is left of them when the
+ * store closes is chosen again when they are as many again.
  *
  * G1  Victims are collected within what the disk has free: their live bytes stand twice
  *     until the last table is rewritten.  A merge does without those that do not fit.
@@ -132,11 +133,13 @@ look_for_small(struct lsmkv *db, struct lsmkv_keyspace *keyspace)
         find_victims(db, keyspace, NONE_DEAD, below > 0 ? below : UINT64_MAX, &victims);
     if (result != 0)
         return result;
-    tables = compaction_referring(keyspace->view->version, &victims, &bytes);
-    if (below == 0 && victims.count >= SMALL_MANY && victims.count / 2 >= tables)
-        keyspace->small_below = atomic_load(&db->next_file);
-    else if (below > 0 && tables == 0)
-        keyspace->small_below = 0;
+    if (below > 0 || victims.count >= SMALL_MANY) {
+        tables = compaction_referring(keyspace->view->version, &victims, &bytes);
+        if (below > 0 && tables == 0)
+            keyspace->small_below = 0;
+        else if (below == 0 && victims.count / 2 >= tables)
+            keyspace->small_below = atomic_load(&db->next_file);
+    }
     keyspace->collect_due = keyspace->collect_due || keyspace->small_below > 0;
     blob_victims_fini(&victims);
     return 0;
