@@ -7,7 +7,7 @@
  * and begun again.
  *
  * Closing: threads stopped, log synced, CLOSED written, lock given up.  Memtables are not
- * flushed, unless they are LOGS_LEFT: the log holds them, and the next opening replays it.
+ * flushed, unless more than LOGS_LEFT wait: the log holds them, and the next opening replays it.
  */
 #include <errno.h>
 #include <stdlib.h>
